@@ -185,12 +185,12 @@ def _atom(name: str) -> _Atom:
 
 
 def _pint_root(registry: "pint.UnitRegistry[Any]", name: str) -> tuple[Fraction | float, Dimension]:
-    root = registry.Quantity(Fraction(1), registry.UnitsContainer({name: Fraction(1)})).to_root_units()
+    root: Any = registry.Quantity(Fraction(1), registry.UnitsContainer({name: Fraction(1)})).to_root_units()
     magnitude: Any = root.magnitude
     exponents = list(_NONE)
     for base, exponent in root.unit_items():
         if base in _ROOTS:
-            exponents[_ROOTS[base]] = Fraction(exponent).limit_denominator(1000)
+            exponents[_ROOTS[base]] = _as_exponent(exponent)
         elif base != "count":
             raise UnitError(f'"{name}" is not a unit of a physical quantity here (it counts in {base})')
     factor: Fraction | float = magnitude if isinstance(magnitude, float) else Fraction(magnitude)
@@ -204,9 +204,9 @@ def _times(a: Fraction | float, b: Fraction | float) -> Fraction | float:
 
 
 def _power(factor: Fraction | float, exponent: Fraction) -> Fraction | float:
-    if exponent.denominator == 1:
-        return factor**exponent.numerator
-    return float(factor) ** float(exponent)
+    if isinstance(factor, Fraction) and exponent.denominator == 1:
+        return Fraction(factor**exponent.numerator)
+    return float(float(factor) ** float(exponent))
 
 
 def _normal_reason(name: str) -> str:
@@ -435,12 +435,10 @@ class Unit:
         return self if self.offset == 0.0 else _from_atoms(_without_offset(self._atoms, self.text))
 
     def __mul__(self, other: "Unit") -> "Unit":
-        if not isinstance(other, Unit):
-            return NotImplemented
         return _from_atoms((*_without_offset(self._atoms, self.text), *_without_offset(other._atoms, other.text)))
 
     def __truediv__(self, other: "Unit") -> "Unit":
-        return self * other**-1 if isinstance(other, Unit) else NotImplemented
+        return self * other**-1
 
     def __rtruediv__(self, one: int) -> "Unit":
         return self**-1 if one == 1 else NotImplemented
