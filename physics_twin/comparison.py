@@ -1,0 +1,333 @@
+"""`compare`: the uncalibrated model over the data, with the band of what its priors allow. What people do first.
+
+If the data lie outside the band, no fit within the priors will meet them: units, signs, initial values and recipes are
+checked before an hour goes into a calibration. Parameters with a prior are drawn from it; those with two finite
+bounds and no prior are drawn evenly between the bounds (evenly in their logarithm where that is searched); everything
+else, initial values without a prior included, stays at its value. The result says which.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin import plot_style
+from physics_twin.arrays import Array
+from physics_twin.errors import CalibrationError, DataError, SolveError, UnitError, unknown_name
+from physics_twin.measurements import Channel, Experiment
+from physics_twin.model import Model
+from physics_twin.parameters import Parameter, ParameterSet, Values
+from physics_twin.posterior import FailedSimulation
+from physics_twin.posterior.members import from_prior, generator
+from physics_twin.posterior.prediction import simulate_members, simulate_outputs
+from physics_twin.recipes import Recipe, Steady
+from physics_twin.simulation import complete_values
+from physics_twin.units import QuantityLike, Unit, format_si
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+N_NODES = 121
+"""Times of the band between the samples."""
+LEVELS = (0.025, 0.5, 0.975)
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedChannel:
+    """One channel of one experiment beside what the model says before any fit; SI, times in s.
+
+    times, observed: (n,) samples in use. nominal: (n,) the model with the declared values; NaN where that run failed.
+    low, high: (n,) the 95 % band of a measurement, sensor noise included. nodes: (n_nodes,) times of the curve and
+    the band for pictures; curve (n_nodes,) nominal; band (2, n_nodes).
+    """
+
+    experiment: str
+    channel: Channel
+    times: Array
+    observed: Array
+    nominal: Array
+    low: Array
+    high: Array
+    nodes: Array
+    curve: Array
+    band: Array
+
+    @property
+    def name(self) -> str:
+        """output@experiment."""
+        return f"{self.channel.output}@{self.experiment}"
+
+    @property
+    def outside(self) -> NDArray[np.bool_]:
+        """Which samples lie outside the band, (n,)."""
+        return np.asarray((self.observed < self.low) | (self.observed > self.high))
+
+    @property
+    def n_inside(self) -> int:
+        """Samples inside the band."""
+        return int((~self.outside).sum())
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of measured minus nominal, SI difference."""
+        return float(np.sqrt(np.mean((self.observed - self.nominal) ** 2)))
+
+    @property
+    def bias(self) -> float:
+        """Mean of measured minus nominal, SI difference."""
+        return float(np.mean(self.observed - self.nominal))
+
+    def __str__(self) -> str:
+        unit = self.channel.unit
+        text = (
+            f"{self.n_inside} of {self.times.size} samples inside the 95 % band; measured minus model at the declared "
+            f"values: rms {_difference(self.rms, unit)}, mean {_difference(self.bias, unit)}"
+        )
+        if self.outside.mean() > 0.5:
+            text += "; most lie outside: check units, signs, initial values and recipe before a fit"
+        return text
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The uncalibrated model over the data; print it for a line a channel, `.plot()` for the pictures.
+
+    channels: what was compared. drawn: name -> from what it was drawn, in words. held: name -> value, in words.
+    n_draws: simulations of the band. failures: those that failed; they are not part of the band. notes: what else a
+    reader must know.
+    """
+
+    model: str
+    channels: tuple[ComparedChannel, ...]
+    drawn: Mapping[str, str]
+    held: Mapping[str, str]
+    n_draws: int
+    failures: tuple[FailedSimulation, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def __getitem__(self, name: str) -> ComparedChannel:
+        """The channel called `output` (if one experiment has it) or `output@experiment`."""
+        found = [c for c in self.channels if name in (c.name, c.channel.output)]
+        if len(found) != 1:
+            raise unknown_name("channel", name, [c.name for c in self.channels])
+        return found[0]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples over all channels."""
+        return sum(c.times.size for c in self.channels)
+
+    @property
+    def n_inside(self) -> int:
+        """Samples inside the band, over all channels."""
+        return sum(c.n_inside for c in self.channels)
+
+    def __str__(self) -> str:
+        n_good = self.n_draws - len(self.failures)
+        lines = [
+            f"{self.model} before any fit: {self.n_inside} of {self.n_samples} samples inside the 95 % band "
+            f"of {n_good} simulations"
+        ]
+        width = max(len(c.name) for c in self.channels)
+        lines += [f"  {c.name.ljust(width)}  {c}" for c in self.channels]
+        alike: dict[str, list[str]] = {}
+        for name, how in self.drawn.items():
+            alike.setdefault(how, []).append(name)
+        lines += [f"  drawn: {', '.join(names)} from {how}" for how, names in alike.items()]
+        if self.held:
+            lines.append("  held: " + ", ".join(f"{name} = {value}" for name, value in self.held.items()))
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    __repr__ = __str__
+
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """Draw the band, the nominal run and the samples, one panel for each channel; returns the figure.
+
+        ax: one Axes for each channel; without it, a new figure.
+        """
+        scale = plot_style.time_scale(max(float(c.nodes[-1]) for c in self.channels))
+        several = len({c.experiment for c in self.channels}) > 1
+        with plot_style.style():
+            axes = plot_style.panels(len(self.channels), ax)
+            for one, c in zip(axes, self.channels, strict=True):
+                _draw(one, c, scale)
+                if several:
+                    one.set_title(c.experiment)
+            axes[-1].set_xlabel(scale.label)
+            figure = plot_style.figure_of(axes)
+            if ax is None:
+                figure.suptitle(f"{self.model.replace('_', ' ')}: before any fit", x=0.01, ha="left", weight="bold", size=10)
+                plot_style.legend_below(figure, axes)
+        return figure
+
+
+def compare(
+    model: Model,
+    experiments: Experiment | Sequence[Experiment],
+    recipe: Recipe | None = None,
+    values: "Mapping[str, QuantityLike] | Values | None" = None,
+    *,
+    n_draws: int = 200,
+    rng: int | np.random.Generator = 0,
+) -> Comparison:
+    """Simulate the model as declared over measured data, with the band of what its priors allow.
+
+    recipe: instead of the experiments' own. values: parameters and settings that are known, with units; they are held.
+    n_draws: simulations of the band. rng: seed or generator (copied).
+
+    Raises UnknownNameError for a channel whose output the model does not have, UnitError for another dimension,
+    DataError without samples, CalibrationError when every simulation failed.
+    """
+    runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
+    if not runs:
+        raise DataError("compare needs at least one experiment")
+    if n_draws < 1:
+        raise CalibrationError(f"n_draws = {n_draws}: a band needs at least one simulation, and 100 to be any good")
+    own = generator(rng)
+    fixed = set(values or {})
+    drawn: dict[str, str] = {}
+    held: dict[str, str] = {}
+    channels: list[ComparedChannel] = []
+    failures: list[FailedSimulation] = []
+    notes: list[str] = []
+    for run in runs:
+        used = run.recipe if recipe is None else recipe
+        full = complete_values(model, used, values)
+        unknown = ParameterSet([p for p in model.parameters.parameters if p.name not in fixed and _open(p, used)])
+        for name, parameter in unknown.items():
+            drawn[name] = _source(parameter)
+        bound = () if isinstance(used.initial, Steady) else tuple(f"initial.{name}" for name in used.initial)
+        for name in model.parameters:
+            if name not in unknown and name not in bound and not isinstance(used.initial, Steady):
+                held[name] = model.parameters[name].format(float(full[name]))
+        found, failed, said = _compared(model, run, used, full, unknown, n_draws, own)
+        channels += found
+        failures += failed
+        notes += said
+    if not drawn:
+        notes.append("no parameter has a prior or two bounds: the band shows sensor noise only")
+    return Comparison(
+        f"{model.name} {model.version}",
+        tuple(channels),
+        drawn,
+        {k: v for k, v in held.items() if k not in drawn},
+        n_draws * len(runs),
+        tuple(failures),
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _open(parameter: Parameter, recipe: Recipe) -> bool:
+    """Whether a parameter is drawn: from its prior, or between its bounds if it is no initial value."""
+    if parameter.name.startswith("initial."):
+        if isinstance(recipe.initial, Steady) or parameter.name.removeprefix("initial.") in recipe.initial:
+            return False
+        return parameter.prior is not None
+    return parameter.prior is not None or bool(np.isfinite(parameter.bounds).all())
+
+
+def _source(parameter: Parameter) -> str:
+    if parameter.prior is not None:
+        return f"the prior {parameter.prior.describe(parameter.unit, parameter.difference)}"
+    low, high = (parameter.format(b) for b in parameter.bounds)
+    how = "evenly in its logarithm" if parameter.log_scale else "evenly"
+    return f"the bounds {low} to {high}, {how} (no prior is declared)"
+
+
+def _compared(
+    model: Model,
+    run: Experiment,
+    recipe: Recipe,
+    full: Values,
+    unknown: ParameterSet,
+    n_draws: int,
+    rng: np.random.Generator,
+) -> tuple[list[ComparedChannel], list[FailedSimulation], list[str]]:
+    """The channels of one experiment, the simulations that failed, and notes."""
+    positions = {signal.name: k for k, signal in enumerate(model.outputs)}
+    for channel in run.channels:
+        if channel.output not in positions:
+            raise unknown_name(f'output for a channel of experiment "{run.name}"', channel.output, positions)
+        signal = model.outputs[positions[channel.output]]
+        if signal.unit.dimension != channel.unit.dimension:
+            raise UnitError(
+                f'experiment "{run.name}": {channel.output} is in {channel.unit}, the model gives {signal.unit}'
+            )
+    if run.n_used == 0:
+        raise DataError(f'experiment "{run.name}" has no sample in use; print it to see why')
+    shown = {c.output: np.maximum(run[c.output].times[run[c.output].used] - c.delay, 0.0) for c in run.channels}
+    nodes = np.linspace(0.0, run.duration, N_NODES)
+    times = np.unique(np.concatenate([nodes, *shown.values()]))
+    table = from_prior(unknown, n_draws, rng) if len(unknown) else np.empty((n_draws, 0))
+    members = {name: np.full(n_draws, float(x)) for name, x in full.items() if np.ndim(x) == 0}
+    members |= {name: table[:, j] for j, name in enumerate(unknown)}
+    outputs, failed = simulate_members(model, recipe, times, members)
+    failures = [
+        FailedSimulation(dict(zip(unknown, table[i].tolist(), strict=True)), reason, time, run.name)
+        for i, reason, time in failed
+    ]
+    if len(failed) == n_draws:
+        raise CalibrationError(f'all {n_draws} simulations of "{run.name}" failed; the first: {failed[0][1]}')
+    notes = []
+    if failed:
+        notes.append(f"{len(failed)} of {n_draws} simulations of {run.name} failed; the first: {failed[0][1]}")
+    try:
+        nominal = simulate_outputs(model, recipe, times, {name: full.scalar(name) for name in full})
+    except SolveError as error:
+        nominal = np.full((times.size, len(model.outputs)), np.nan)
+        notes.append(f"{run.name}: the model at its declared values failed: {error.reason}")
+    good = outputs[np.isfinite(outputs).all(axis=(1, 2))]
+    found = []
+    for channel in run.channels:
+        series = run[channel.output]
+        column = positions[channel.output]
+        noisy = good[:, :, column] + channel.bias + channel.noise * rng.standard_normal(good.shape[:2])
+        at, line = np.searchsorted(times, shown[channel.output]), np.searchsorted(times, nodes)
+        low, _, high = np.quantile(noisy, LEVELS, axis=0)
+        center = nominal[:, column] + channel.bias
+        found.append(
+            ComparedChannel(
+                experiment=run.name,
+                channel=channel,
+                times=series.times[series.used],
+                observed=series.values[series.used],
+                nominal=center[at],
+                low=low[at],
+                high=high[at],
+                nodes=nodes + channel.delay,
+                curve=center[line],
+                band=_smooth_band(good[:, line, column] + channel.bias, channel.noise),
+            )
+        )
+    return found, failures, notes
+
+
+def _smooth_band(values: Array, noise: float) -> Array:
+    """Band (2, n_nodes) of values plus noise without the noise's own scatter, for pictures.
+
+    The quantiles of a sum of draws and a normal number are those of the smoothed draws; here each draw is replaced by
+    a few quantiles of the normal about it.
+    """
+    steps = noise * np.array([-1.9600, -1.1503, -0.6745, -0.3186, 0.0, 0.3186, 0.6745, 1.1503, 1.9600])
+    spread = (values[:, None, :] + steps[None, :, None]).reshape(-1, values.shape[1])
+    return np.asarray(np.quantile(spread, (LEVELS[0], LEVELS[2]), axis=0))
+
+
+def _draw(one: "Axes", c: ComparedChannel, scale: plot_style.TimeScale) -> None:
+    unit = c.channel.unit
+    low, high = (np.asarray(unit.from_si(edge)) for edge in c.band)
+    curve = np.asarray(unit.from_si(c.curve))
+    plot_style.draw_band(one, scale(c.nodes), low, curve, high, name="95 % of what the priors allow")
+    plot_style.draw_samples(one, scale(c.times), np.asarray(unit.from_si(c.observed)), outside=c.outside)
+    one.set_ylabel(plot_style.label(c.channel.output, unit))
+    one.margins(x=0.02)
+
+
+def _difference(x: float, unit: Unit) -> str:
+    return format_si(x, unit, 3, difference=True)
+
+
+__all__ = ["ComparedChannel", "Comparison", "compare"]

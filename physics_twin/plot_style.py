@@ -1,0 +1,224 @@
+"""How pictures look: one place for sizes, colors and marks, readable in print, in grayscale and by the color-blind.
+
+Colors are Okabe and Ito's (Color Universal Design, 2008), ordered so that neighbors differ in lightness too; every
+color comes with a line style and a marker of its own, so that nothing rests on color alone. What is measured is black
+with an open marker, what is computed is blue with a band, a limit or a failure is vermilion with a cross.
+
+Matplotlib takes a quarter of a second to import, so it is imported when the first picture is drawn.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import ShapeError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+MODEL = "#0072B2"
+BAND = "#9CC7E3"
+"""95 % band: light enough for black marks on it, dark enough to show in grayscale."""
+MEASURED = "#1A1A1A"
+ALARM = "#D55E00"
+MUTED = "#767676"
+
+FIGURE_WIDTH = 7.2
+"""Inches: the text width of an A4 page."""
+PANEL_HEIGHT = 1.9
+
+RC: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so pictures are the same everywhere
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#4D4D4D",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "figure.dpi": 110.0,
+    "savefig.dpi": 200.0,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "physics_twin",  # the same picture is the same bytes
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the library's style inside this block; matplotlib's own settings are as before afterwards."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(RC):
+        yield
+
+
+@dataclass(frozen=True)
+class TimeScale:
+    """The unit in which times of a run are shown."""
+
+    seconds: float
+    unit: str
+
+    def __call__(self, times: Array) -> Array:
+        """Return times in s, (n,), in this unit."""
+        return np.asarray(times, dtype=float) / self.seconds
+
+    @property
+    def label(self) -> str:
+        """The label of the axis."""
+        return f"time / {self.unit}"
+
+
+def time_scale(duration: float) -> TimeScale:
+    """Return the unit that shows a duration in s with a handful to a few hundred.
+
+    >>> time_scale(90.0).unit, time_scale(7200.0).unit, time_scale(2.2e6).unit
+    ('s', 'min', 'h')
+    """
+    for limit, seconds, unit in ((600.0, 1.0, "s"), (14400.0, 60.0, "min"), (3.6e6, 3600.0, "h")):
+        if duration <= limit:
+            return TimeScale(seconds, unit)
+    return TimeScale(86400.0, "d")
+
+
+def label(name: str, unit: object) -> str:
+    """Return the label of an axis: "core temperature / degC"; a pure number stands alone.
+
+    >>> label("core_temperature", "degC"), label("yield_ratio", "1")
+    ('core temperature / degC', 'yield ratio')
+    """
+    words, text = name.replace("_", " "), str(unit)
+    if text in ("1", "-", ""):
+        return words
+    return f"{words} / ({text})" if "/" in text else f"{words} / {text}"
+
+
+def panels(
+    n: int, ax: "Axes | Sequence[Axes] | None" = None, *, columns: int = 1, height: float = PANEL_HEIGHT
+) -> "list[Axes]":
+    """Return n axes: those of a new figure, one below the other (or in columns), or the ones given.
+
+    Raises ShapeError for another number of axes than n.
+    """
+    if ax is not None:
+        given: list[Any] = list(np.ravel(np.asarray(ax, dtype=object)))
+        if len(given) != n:
+            raise ShapeError(f"{len(given)} axes were given for {n} panels")
+        return given
+    from matplotlib import pyplot as plt
+
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    size = (FIGURE_WIDTH, 0.7 + height * rows)
+    figure, grid = plt.subplots(rows, columns, sharex=True, squeeze=False, figsize=size)
+    figure.set_layout_engine("constrained", h_pad=0.06, hspace=0.04)
+    found = list(grid.ravel())
+    for spare in found[n:]:
+        spare.remove()
+    for above in found[max(n - columns, 0) : n]:
+        above.tick_params(labelbottom=True)
+    return found[:n]
+
+
+def figure_of(axes: "Sequence[Axes]") -> "Figure":
+    """Return the figure that holds these axes."""
+    from matplotlib.figure import Figure
+
+    figure = axes[0].get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def draw_band(ax: "Axes", t: Array, low: Array, middle: Array | None, high: Array, *, name: str = "95 % band") -> None:
+    """Draw a band (n_times,) with its middle line; the edges are lines too: a light fill is lost in a photocopy."""
+    ax.fill_between(t, low, high, color=BAND, alpha=0.55, lw=0, label=name)
+    for edge in (low, high):
+        ax.plot(t, edge, color=MODEL, lw=0.5, alpha=0.8)
+    if middle is not None:
+        ax.plot(t, middle, color=MODEL, label="model")
+
+
+def draw_samples(
+    ax: "Axes", t: Array, y: Array, *, name: str = "measured", outside: "NDArray[np.bool_] | None" = None
+) -> None:
+    """Draw samples (n,) as open circles; those `outside` (n,) a band are filled crosses."""
+    missed = np.zeros(len(t), dtype=bool) if outside is None else np.asarray(outside, dtype=bool)
+    dot: dict[str, Any] = {
+        "marker": "o",
+        "ms": 1.5 if len(t) > 150 else 4.5,
+        "mfc": "white",
+        "mec": MEASURED,
+        "mew": 1.0,
+    }
+    cross: dict[str, Any] = {"marker": "X", "ms": 6, "mfc": ALARM, "mec": MEASURED, "mew": 0.7}
+    if (~missed).any():
+        ax.plot(t[~missed], y[~missed], ls="", label=name, zorder=4, **dot)
+    if missed.any():
+        ax.plot(t[missed], y[missed], ls="", label=f"{name}, outside the band", zorder=5, **cross)
+
+
+def grayscale_safe(n: int) -> list[dict[str, Any]]:
+    """Return n line styles that differ in color, dash and marker."""
+    return [
+        {"color": COLORS[i % len(COLORS)], "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
+        for i in range(n)
+    ]
+
+
+def legend_below(figure: "Figure", axes: "Sequence[Axes]") -> None:
+    """One legend for all panels, below them: each label once."""
+    entries: dict[str, Any] = {}
+    for one in axes:
+        for handle, text in zip(*one.get_legend_handles_labels(), strict=True):
+            entries.setdefault(text, handle)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 5))
+
+
+__all__ = [
+    "ALARM",
+    "BAND",
+    "COLORS",
+    "FIGURE_WIDTH",
+    "LINES",
+    "MARKERS",
+    "MEASURED",
+    "MODEL",
+    "MUTED",
+    "RC",
+    "TimeScale",
+    "draw_band",
+    "draw_samples",
+    "figure_of",
+    "grayscale_safe",
+    "label",
+    "legend_below",
+    "panels",
+    "style",
+    "time_scale",
+]

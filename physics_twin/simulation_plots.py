@@ -1,0 +1,43 @@
+"""Pictures of runs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from physics_twin import plot_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from physics_twin.simulation import Run
+
+N_MARKS = 8
+"""Marks on each line, so that lines are told apart without their colors."""
+
+
+def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    """Draw a run, one panel for each unit with its outputs in it; returns the axes.
+
+    ax: one Axes for each unit, in the order in which the units first appear; without it, a new figure. Raises
+    ShapeError for another number of axes.
+    """
+    shown = run.in_units()
+    by_unit: dict[str, list[str]] = {}
+    for name, column in shown.data_vars.items():
+        by_unit.setdefault(column.attrs["units"], []).append(str(name))
+    scale = plot_style.time_scale(float(run.time[-1] - run.time[0]))
+    t = scale(run.time)
+    with plot_style.style():
+        axes = plot_style.panels(len(by_unit), ax, height=2.4)
+        for one, (unit, names) in zip(axes, by_unit.items(), strict=True):
+            every = max(1, t.size // N_MARKS)
+            for i, (name, look) in enumerate(zip(names, plot_style.grayscale_safe(len(names)), strict=True)):
+                marks = {"markevery": (i * every // len(names), every), "ms": 4} if len(names) > 1 else {"marker": ""}
+                one.plot(t, shown[name].values, **{**look, **marks}, label=name.replace("_", " "))
+            one.set_ylabel(plot_style.label(names[0] if len(names) == 1 else "", unit).removeprefix(" / "))
+            if len(names) > 1:
+                one.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+            one.margins(x=0.0)
+        axes[-1].set_xlabel(scale.label)
+        if ax is None:
+            axes[0].set_title(f"{run.dataset.attrs['model'].replace('_', ' ')} {run.dataset.attrs['version']}")
+    return axes
