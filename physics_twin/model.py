@@ -1,0 +1,171 @@
+"""The Model protocol and its optional capabilities.
+
+Everything above this file (calibration, envelopes, twins, reports) works on any object that satisfies `Model`, be it
+an ODE, a DAE, a finite-element field or a plain Python function. What a model can do beyond the basic three methods
+is a Protocol of its own, asked for with `isinstance`.
+
+Conventions: float64 in SI; time in seconds from the start of the recipe; a state, and `observe` at t, are left limits;
+`advance(t0, t1)` applies events and input jumps with t0 <= t < t1. `values` holds every model parameter and every open
+setting of the recipe.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.parameters import ParameterSet
+from physics_twin.recipes import Recipe
+from physics_twin.signals import Signal
+from physics_twin.units import Unit
+
+SIValues = Mapping[str, float]
+"""Names to SI numbers: model parameters and open settings."""
+
+
+class StateKind(enum.Enum):
+    """What a block of the state is, and so what a filter may do with it."""
+
+    DIFFERENTIAL = "differential"
+    ALGEBRAIC = "algebraic"
+    """A guess, solved again before it is used."""
+    INTERNAL = "internal"
+    """History at a point or a mode (plastic strain, conversion, on/off)."""
+    ACCUMULATOR = "accumulator"
+    """An integral or a running extreme; filters never update it."""
+    RECIPE = "recipe"
+    """Which phase is active, since when, and from which side its level is approached."""
+
+
+@dataclass(frozen=True)
+class StateBlock:
+    """A named part of the state vector."""
+
+    name: str
+    unit: Unit
+    size: int = 1
+    scale: float = 1.0
+    """Typical magnitude, SI; solvers work with x/scale."""
+    lower: float = -np.inf
+    upper: float = np.inf
+    kind: StateKind = StateKind.DIFFERENTIAL
+    coordinates: Array | None = None
+    """(size, dimension) m, for fields."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One simulation of an ensemble that did not finish."""
+
+    member: int
+    reason: str
+    time: float
+    """s"""
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What every model offers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def fingerprint(self) -> str:
+        """Hash of equations, constants and mesh; stable under reordering and comments."""
+        ...
+
+    @property
+    def parameters(self) -> ParameterSet: ...
+    @property
+    def inputs(self) -> tuple[Signal, ...]: ...
+    @property
+    def outputs(self) -> tuple[Signal, ...]: ...
+    @property
+    def state(self) -> tuple[StateBlock, ...]: ...
+    @property
+    def validity(self) -> Mapping[str, tuple[float, float]]:
+        """Ranges of parameters, inputs and outputs in which the model may be trusted, SI."""
+        ...
+
+    def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
+        """State at t0 (n_state,), before any event."""
+        ...
+
+    def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
+        """State at t1 (n_state,) from the state at t0; raises SolveError."""
+        ...
+
+    def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
+        """Outputs at t, (n_outputs,) SI, left limits."""
+        ...
+
+
+@runtime_checkable
+class Trajectories(Protocol):
+    """One integrator run instead of a restart per sample."""
+
+    def trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues, state: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Outputs (n_times, n_outputs) and the state at the last time (n_state,).
+
+        times: (n_times,) s, ascending. Without `state` the run starts at 0 s; with it, `state` is the one at times[0].
+        """
+        ...
+
+
+@runtime_checkable
+class Sensitivities(Protocol):
+    """Exact derivatives of the outputs."""
+
+    @property
+    def differentiable(self) -> frozenset[str]:
+        """Names of parameters for which `sensitivity` is exact; settings of a recipe and "time" always are."""
+        ...
+
+    def sensitivity(
+        self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Outputs (n_times, n_outputs), jacobian (n_times, n_outputs, n_wrt), end state.
+
+        wrt: parameters, open settings of the recipe, and "time" for dy/dt.
+        """
+        ...
+
+
+@runtime_checkable
+class Ensembles(Protocol):
+    """Many simulations at once."""
+
+    def trajectories(
+        self,
+        times: Array,
+        recipe: Recipe,
+        values: Mapping[str, Array],
+        states: Array | None = None,
+    ) -> tuple[Array, Array, tuple[Failure, ...]]:
+        """Outputs (n_members, n_times, n_outputs), end states (n_members, n_state), failures.
+
+        times: (n_times,) or (n_members, n_times) s. values: name -> (n_members,). A member that fails is NaN and is
+        listed in the failures.
+        """
+        ...
+
+
+@runtime_checkable
+class Phased(Protocol):
+    """Knows when the phases of a recipe begin and end, also where they end on a level."""
+
+    def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
+        """(n_phases + 1,) s: the beginning of each phase and the end of the last."""
+        ...
+
+
+def n_state(model: Model) -> int:
+    """Length of the model's state vector."""
+    return sum(block.size for block in model.state)

@@ -1,0 +1,171 @@
+"""What the equations of a model are compiled to, once per process: integrators, Jacobians, algebraic solves."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+from physics_twin.process.equations import Equations
+from physics_twin.process.sundials import Integrators, Sundials
+
+_ALGEBRAIC_TOLERANCE = (
+    1e-12  # relative to the size of the variable; Newton converges quadratically, so this is one step more
+)
+_NEWTON_LIMIT = 50
+_SYMBOLIC_Z = 8  # up to here the algebraic rates are solved symbolically; beyond, crossings are found from values alone
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where equations are evaluated: one instant of one run."""
+
+    t: float
+    x: Array
+    z: Array
+    u: Array
+    slope: Array
+    """du/dt"""
+    p: Array
+    q: Array
+
+
+class Compiled:
+    """Functions derived from a model's equations; built on first use, never pickled."""
+
+    def __init__(self, equations: Equations, settings: Sundials, scale_x: Array, scale_z: Array) -> None:
+        self.equations = equations
+        self.scale_x = scale_x
+        self.scale_z = scale_z
+        self.lock = threading.RLock()
+        eq = equations
+        self.n_x, self.n_z = len(eq.differential), len(eq.algebraic)
+        self.n_u, self.n_p = len(eq.inputs), len(eq.parameters)
+        self.n_y, self.n_w = len(eq.outputs), len(eq.extremes)
+        self.n_d = len(eq.discrete)
+        self.n_q = self.n_d + eq.n_switches + self.n_w
+        self.n_guards = eq.n_switches + len(eq.events)
+        t = ca.SX.sym("t")
+        x, z, u = ca.SX.sym("x", self.n_x), ca.SX.sym("z", self.n_z), ca.SX.sym("u", self.n_u)
+        p, q = ca.SX.sym("p", self.n_p), ca.SX.sym("q", self.n_q)
+        slope = ca.SX.sym("slope", self.n_u)
+        arguments = (t, x, z, u, p, q)
+        f, g = eq.rate(*arguments), eq.residual(*arguments)
+        y, guard, extreme = eq.output(*arguments), eq.guard(*arguments), eq.extreme(*arguments)
+        self.rate, self.output = eq.rate, eq.output
+        self.residual_jacobian = ca.Function("residual_jacobian", list(arguments), [g, ca.jacobian(g, z)])
+        self.output_jacobian = self._jacobian("output_jacobian", arguments, y)
+        self.flow_jacobian = self._jacobian("flow_jacobian", arguments, ca.vertcat(f, g))
+        self.guard_jacobian = self._jacobian("guard_jacobian", arguments, guard)
+        self.extreme_jacobian = self._jacobian("extreme_jacobian", arguments, extreme)
+        watched = ca.vertcat(guard, extreme, y)
+        # Rate of change along the flow, for the shape between nodes.
+        along = _along(watched, t, x, u, f, slope)
+        if 0 < self.n_z <= _SYMBOLIC_Z:
+            along += ca.jtimes(watched, z, -ca.solve(ca.jacobian(g, z), _along(g, t, x, u, f, slope)))
+        self.watched = ca.Function("watched", [*arguments, slope], [watched, along])
+        jump = eq.jump(*arguments)
+        self.jump = eq.jump
+        self.jump_jacobians = [self._jacobian(f"jump_{k}", arguments, jump[:, k]) for k in range(len(eq.events))]
+        # The integrators' DAE: scaled states over tau in [0, 1], inputs a + b T tau.
+        tau, begin, span = ca.SX.sym("tau"), ca.SX.sym("begin"), ca.SX.sym("span")
+        a, b = ca.SX.sym("a", self.n_u), ca.SX.sym("b", self.n_u)
+        xs, zs = ca.SX.sym("xs", self.n_x), ca.SX.sym("zs", self.n_z)
+        now = (begin + span * tau, xs * scale_x, zs * scale_z, a + b * span * tau, p, q)
+        dae = {
+            "t": tau,
+            "x": xs,
+            "p": ca.vertcat(p, q, begin, span),
+            "u": ca.vertcat(a, b),
+            "ode": span * eq.rate(*now) / scale_x,
+        }
+        if self.n_z:
+            dae |= {"z": zs, "alg": eq.residual(*now)}
+        self.integrators = Integrators(dae, settings, algebraic=self.n_z > 0)
+
+    def _jacobian(self, name: str, arguments: tuple[Any, ...], value: Any) -> ca.Function:
+        """(t, x, z, u, p, q) -> value, d/dx, d/dz, d/du, d/dp, d/dt, d/d(running extremes)."""
+        t, x, z, u, p, q = arguments
+        blocks = [ca.densify(ca.jacobian(value, v)) for v in (x, z, u, p, t)]
+        blocks.append(ca.densify(ca.jacobian(value, q))[:, self.n_q - self.n_w :])
+        return ca.Function(name, list(arguments), [ca.densify(value), *blocks])
+
+    def values_vector(self, values: Mapping[str, Any]) -> Array:
+        """p in its order from a mapping of names."""
+        try:
+            return np.array([values[name] for name in self.equations.parameters], dtype=float)
+        except KeyError as error:
+            raise KeyError(f"the model's parameter {error.args[0]!r} is missing from the values") from None
+
+    def solve_algebraic(self, at: Point) -> Array:
+        """Consistent z for given x, u, p, q by Newton's method from the guess in `at`; raises SolveError."""
+        if not self.n_z:
+            return at.z
+        z = at.z.copy()
+        for _ in range(_NEWTON_LIMIT):
+            g, jacobian = (m.full() for m in self.residual_jacobian(at.t, at.x, z, at.u, at.p, at.q))
+            try:
+                step = np.linalg.solve(jacobian, g[:, 0])
+            except np.linalg.LinAlgError:
+                raise SolveError(
+                    "the algebraic equations are singular (is the system of index 1?)", time=at.t
+                ) from None
+            fraction = 1.0
+            size = float(np.linalg.norm(g))
+            while fraction > 1e-4:
+                trial = z - fraction * step
+                new = self.residual_jacobian(at.t, at.x, trial, at.u, at.p, at.q)[0].full()
+                if np.isfinite(new).all() and (float(np.linalg.norm(new)) <= size or fraction <= 2e-4):
+                    break
+                fraction *= 0.5
+            z = z - fraction * step
+            if not np.isfinite(z).all():
+                break
+            # Plain text of the test: the last correction is below round-off of the variable's own size.
+            if (np.abs(step) <= _ALGEBRAIC_TOLERANCE * np.maximum(np.abs(z), self.scale_z)).all():
+                return z
+        names = ", ".join(self.equations.algebraic)
+        raise SolveError(f"no consistent values of the algebraic variables ({names}) were found", time=at.t)
+
+    def flow(self, at: Point) -> tuple[Array, Array]:
+        """dx/dt and dz/dt along the solution at a consistent point."""
+        value, by_x, by_z, by_u, _, by_t, _ = (m.full() for m in self.flow_jacobian(*arguments_of(at)))
+        rate = value[: self.n_x, 0]
+        if not self.n_z:
+            return rate, np.empty(0)
+        forcing = by_x[self.n_x :] @ rate + by_u[self.n_x :] @ at.slope + by_t[self.n_x :, 0]
+        return rate, -np.linalg.solve(by_z[self.n_x :], forcing)
+
+    def algebraic_tangent(self, at: Point, s_x: Array, s_u: Array, s_p: Array) -> Array:
+        """dz/dw (n_z, n_wrt) by the implicit function theorem."""
+        if not self.n_z:
+            return np.empty((0, s_x.shape[1]))
+        _, by_x, by_z, by_u, by_p, _, _ = (m.full()[self.n_x :] for m in self.flow_jacobian(*arguments_of(at)))
+        return -np.linalg.solve(by_z, by_x @ s_x + by_u @ s_u + by_p @ s_p)
+
+
+def _along(value: Any, t: Any, x: Any, u: Any, rate: Any, slope: Any) -> Any:
+    """d/dt of a symbolic value for moving x and u, algebraic variables frozen."""
+    result = ca.jtimes(value, x, rate) + ca.jtimes(value, t, 1)
+    return result + ca.jtimes(value, u, slope) if u.numel() else result
+
+
+def arguments_of(at: Point) -> tuple[Any, ...]:
+    """(t, x, z, u, p, q) for a function of the equations."""
+    return at.t, at.x, at.z, at.u, at.p, at.q
+
+
+@dataclass
+class Counters:
+    """What a run cost."""
+
+    n_stretches: int = 0
+    n_restarts: int = 0
+    n_events: int = 0
+    n_integrations: int = 0
+    names: dict[str, int] = field(default_factory=dict)
+    """Events and switches by name, how often they acted."""

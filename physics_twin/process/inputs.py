@@ -1,0 +1,144 @@
+"""The inputs of one phase as straight lines in time, with their derivatives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import RecipeError
+from physics_twin.recipes import BoundPhase, Pieces
+
+
+@dataclass(frozen=True)
+class Line:
+    """One input over a phase: u(r) = a[j] + b[j] (r - r[j]) for r[j] <= r < r[j + 1], r in s since the phase began."""
+
+    r: Array
+    """(n,)"""
+    a: Array
+    """(n,)"""
+    b: Array
+    """(n,)"""
+    da: Array
+    """(n, n_wrt)"""
+    db: Array
+    """(n, n_wrt)"""
+    jumps: bool
+    """Whether the value jumps at a corner (a held table)."""
+
+    def pieces(self, r: Array, left: bool) -> Any:
+        """The piece in force from each r on, or with `left` the one before it."""
+        return np.maximum(np.searchsorted(self.r, r, side="left" if left else "right") - 1, 0)
+
+
+def lines_of(phase: BoundPhase, values: Mapping[str, Any], wrt: Sequence[str]) -> tuple[Line, ...]:
+    """The inputs of a phase; raises RecipeError for a ramp of no length."""
+    return tuple(_line(pieces, phase.name, values, wrt) for pieces in phase.inputs)
+
+
+def _line(pieces: Pieces, phase: str, values: Mapping[str, Any], wrt: Sequence[str]) -> Line:
+    n = len(wrt)
+    zero = np.zeros((1, n))
+    if pieces.level is not None:
+        a = np.array([pieces.level.at(values)])
+        return Line(np.zeros(1), a, np.zeros(1), pieces.level.slope(wrt)[None, :], zero, False)
+    if pieces.ramp is not None:
+        first, last, length = pieces.ramp
+        start, end, over = first.at(values), last.at(values), length.at(values)
+        if not 0.0 < over < np.inf:
+            raise RecipeError(f'phase "{phase}": a ramp takes {over:g} s; it needs a time above zero')
+        slope = (end - start) / over
+        d_start, d_end, d_over = first.slope(wrt), last.slope(wrt), length.slope(wrt)
+        d_slope = (d_end - d_start - slope * d_over) / over
+        return Line(
+            np.array([0.0, over]),
+            np.array([start, end]),
+            np.array([slope, 0.0]),
+            np.stack([d_start, d_end]),
+            np.stack([d_slope, np.zeros(n)]),
+            False,
+        )
+    m = pieces.times.size
+    jumps = m > 1 and not pieces.slopes.any() and bool((np.diff(pieces.starts) != 0.0).any())
+    return Line(pieces.times, pieces.starts, pieces.slopes, np.zeros((m, n)), np.zeros((m, n)), jumps)
+
+
+@dataclass(frozen=True)
+class PhaseInputs:
+    """All inputs of a phase that began at `start`; `d_start` is how its beginning moves, (n_wrt,)."""
+
+    lines: tuple[Line, ...]
+    start: float
+    d_start: Array
+
+    def at(self, t: float, *, left: bool = False) -> tuple[Array, Array]:
+        """Values and slopes (n_u,) at t; `left`: the limit from before."""
+        value, slope = self.along(np.array([t]), left=left)
+        return value[:, 0], slope[:, 0]
+
+    def along(self, t: Array, *, left: bool = True) -> tuple[Array, Array]:
+        """Values and slopes (n_u, n) at times (n,)."""
+        r = t - self.start
+        value, slope = np.empty((len(self.lines), t.size)), np.empty((len(self.lines), t.size))
+        for i, line in enumerate(self.lines):
+            j = line.pieces(r, left)
+            slope[i] = line.b[j]
+            value[i] = line.a[j] + slope[i] * (r - line.r[j])
+        return value, slope
+
+    def tangent(self, t: float, *, left: bool = False) -> Array:
+        """du/dw at fixed t, (n_u, n_wrt)."""
+        return self.tangents(np.array([t]), left=left)[:, 0]
+
+    def tangents(self, t: Array, *, left: bool = True) -> Array:
+        """du/dw at fixed times (n,): (n_u, n, n_wrt)."""
+        r = t - self.start
+        result = np.empty((len(self.lines), t.size, self.d_start.size))
+        for i, line in enumerate(self.lines):
+            j = line.pieces(r, left)
+            result[i] = line.da[j] + line.db[j] * (r - line.r[j])[:, None] - line.b[j][:, None] * self.d_start
+        return result
+
+    def corners(self, t0: float, t1: float) -> list[float]:
+        """Times strictly inside (t0, t1) at which an input changes its line."""
+        found: set[float] = set()
+        for line in self.lines:
+            if line.r.size > 1:
+                times = self.start + line.r[1:]
+                found.update(times[(times > t0) & (times < t1)].tolist())
+        return sorted(found)
+
+    def jump_corners(self, t0: float, t1: float) -> list[float]:
+        """Times strictly inside (t0, t1) at which a held table jumps."""
+        found: set[float] = set()
+        for line in self.lines:
+            if line.jumps:
+                times = self.start + line.r[1:]
+                found.update(times[(times > t0) & (times < t1)].tolist())
+        return sorted(found)
+
+    def on_grid(self, begin: float, nodes: Array, n_wrt: int, *, chained: bool = False) -> Array:
+        """Coefficients for the integrator, (2 n_u, n_nodes (1 + n_wrt)): u = a + b (t - begin) up to each node.
+
+        Each node's block holds the values and then one column for each direction. chained: every interval counts its
+        time from its own beginning.
+        """
+        n_u, n = len(self.lines), nodes.size
+        blocks = np.zeros((2 * n_u, n, 1 + n_wrt))
+        if not n_u:
+            return blocks.reshape(0, n * (1 + n_wrt))
+        left = np.concatenate([[begin], nodes[:-1]])
+        # A piece is looked up in the middle of its interval, where rounding of a corner's time cannot matter.
+        middle = 0.5 * (left + nodes) - self.start
+        for i, line in enumerate(self.lines):
+            j = np.maximum(np.searchsorted(line.r, middle, side="right") - 1, 0)
+            r = (left if chained else begin) - self.start - line.r[j]
+            a = line.a[j] + line.b[j] * r
+            # One value per piece, so that equal pieces compare equal and the integrator does not restart.
+            blocks[i, :, 0], blocks[n_u + i, :, 0] = a, line.b[j]
+            if n_wrt:
+                blocks[i, :, 1:] = line.da[j] + line.db[j] * r[:, None] - line.b[j][:, None] * self.d_start
+                blocks[n_u + i, :, 1:] = line.db[j]
+        return blocks.reshape(2 * n_u, n * (1 + n_wrt))

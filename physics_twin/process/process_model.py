@@ -1,0 +1,267 @@
+"""`ProcessModel`: an ODE or DAE with its names, units and compiled equations; satisfies the Model protocol."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
+from physics_twin.model import Failure, SIValues, StateBlock, StateKind
+from physics_twin.parameters import ParameterSet
+from physics_twin.process import ensemble, steady
+from physics_twin.process.compiled import Compiled, Counters
+from physics_twin.process.equations import Equations
+from physics_twin.process.hybrid import March, Situation
+from physics_twin.process.sundials import Sundials
+from physics_twin.recipes import STEADY, Recipe, Schedule
+from physics_twin.signals import Signal
+from physics_twin.units import Unit
+
+
+@dataclass(frozen=True)
+class ProcessModel:
+    """An immutable process model; build it with `ProcessBuilder`.
+
+    Offers trajectories, exact sensitivities, ensembles and its equations. `integrator` sets the tolerances;
+    `model.with_integrator(Sundials(rtol=1e-10))` returns a copy with others.
+    """
+
+    name: str
+    version: str
+    fingerprint: str
+    parameters: ParameterSet
+    inputs: tuple[Signal, ...]
+    outputs: tuple[Signal, ...]
+    state: tuple[StateBlock, ...]
+    validity: Mapping[str, tuple[float, float]]
+    equations: Equations
+    integrator: Sundials = field(default_factory=Sundials)
+    description: str = ""
+
+    def with_integrator(self, integrator: Sundials) -> "ProcessModel":
+        """A copy that integrates with other tolerances."""
+        return replace(self, integrator=integrator)
+
+    def __repr__(self) -> str:
+        eq = self.equations
+        n = len(eq.differential)
+        parts = [f"{n} state{'s' if n != 1 else ''}"]
+        if eq.algebraic:
+            parts.append(f"{len(eq.algebraic)} algebraic")
+        parts += [f"{len(self.parameters)} parameters", f"{len(self.inputs)} inputs", f"{len(self.outputs)} outputs"]
+        return f"ProcessModel({self.name} {self.version}: {', '.join(parts)}; {self.fingerprint})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("compiled", "_schedules")}
+
+    # -- the Model protocol -----------------------------------------------------------------------------------------
+    def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
+        """State at t0 (n_state,), before any event; raises SolveError when no consistent start exists."""
+        if t0 != 0.0:
+            raise RecipeError(f"a run starts where its recipe starts, at 0 s, not at {t0:g} s; advance from there")
+        schedule = self._schedule(recipe)
+        run, at = self._start(schedule, values, ())
+        run._enter_inputs(at)
+        run._settle(at)
+        return self._pack(at)
+
+    def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
+        """State at t1 (n_state,) from the state at t0; raises SolveError."""
+        if t1 < t0:
+            raise RecipeError(f"advance goes forward in time: t0 = {t0:g} s, t1 = {t1:g} s")
+        _, at, _ = self._march(np.array([t0, t1]), recipe, values, (), state)
+        return self._pack(at)
+
+    def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
+        """Outputs (n_outputs,) at t, left limits."""
+        record, _, _ = self._march(np.array([t]), recipe, values, (), state)
+        return record.outputs[0]
+
+    # -- capabilities -----------------------------------------------------------------------------------------------
+    def trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues, state: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Outputs (n_times, n_outputs) and end state (n_state,)."""
+        record, at, _ = self._march(times, recipe, values, (), state)
+        return record.outputs, self._pack(at)
+
+    @property
+    def differentiable(self) -> frozenset[str]:
+        """Every parameter and initial value."""
+        return frozenset(self.parameters.names)
+
+    def sensitivity(
+        self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Outputs, exact jacobian (n_times, n_outputs, n_wrt) and end state; `state`, if given, is held fixed."""
+        known = [*self.parameters.names, *recipe.settings, "time"]
+        for name in wrt:
+            if name not in known:
+                raise unknown_name("parameter or setting", name, known)
+        record, at, _ = self._march(times, recipe, values, tuple(wrt), state)
+        return record.outputs, record.jacobian, self._pack(at)
+
+    def trajectories(
+        self, times: Array, recipe: Recipe, values: Mapping[str, Array], states: Array | None = None
+    ) -> tuple[Array, Array, tuple[Failure, ...]]:
+        """Outputs (n_members, n_times, n_outputs), end states (n_members, n_state), failures."""
+        return ensemble.trajectories(self, times, recipe, values, states)
+
+    def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
+        """(n_phases + 1,) s: the beginning of each phase and the end of the last; raises SolveError.
+
+        Phases that end by the clock cost nothing; those that end on a level are simulated.
+        """
+        schedule = self._schedule(recipe)
+        if schedule.timed:
+            lengths = [p.duration.at(values) for p in schedule.phases if p.duration is not None]
+            return np.concatenate([[0.0], np.cumsum(lengths)])
+        held = self._schedule(recipe.replace(hold_end=True))
+        bound = sum((p.duration or p.at_most).at(values) for p in held.phases)  # type: ignore[union-attr]
+        run, at = self._start(held, values, ())
+        record = run.outline(at, bound * (1.0 + 1e-6) + 1e-6)
+        return np.array(record)
+
+    def run_statistics(self, times: Array, recipe: Recipe, values: SIValues) -> tuple[Array, Array, Counters]:
+        """A trajectory with the counts of its integrator."""
+        record, at, counters = self._march(times, recipe, values, (), None)
+        return record.outputs, self._pack(at), counters
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+    @functools.cached_property
+    def compiled(self) -> Compiled:
+        """Integrators and Jacobians; built on first use in each process."""
+        eq = self.equations
+        blocks = {block.name: block for block in self.state}
+        scale_x = np.array([blocks[name].scale for name in eq.differential])
+        scale_z = np.array([blocks[name].scale for name in eq.algebraic])
+        return Compiled(eq, self.integrator, scale_x, scale_z)
+
+    @functools.cached_property
+    def _schedules(self) -> dict[int, tuple[Recipe, Schedule]]:
+        return {}
+
+    def _schedule(self, recipe: Recipe) -> Schedule:
+        """The recipe bound to this model, kept while the same recipe comes again."""
+        found = self._schedules.get(id(recipe))
+        if found is not None and found[0] is recipe:
+            return found[1]
+        eq = self.equations
+        states: dict[str, tuple[Unit, float, float]] = {
+            b.name: (b.unit, b.lower, b.upper) for b in self.state if b.name in eq.differential
+        }
+        schedule = recipe.bind(self.inputs, self.outputs, states)
+        clash = set(schedule.settings) & set(self.parameters.names)
+        if clash:
+            raise ModelError(
+                f'"{sorted(clash)[0]}" is a parameter of the model and a setting of the recipe; rename one'
+            )
+        if len(self._schedules) > 64:
+            self._schedules.clear()
+        self._schedules[id(recipe)] = (recipe, schedule)
+        return schedule
+
+    def _march(
+        self, times: Array, recipe: Recipe, values: SIValues, wrt: tuple[str, ...], state: Array | None
+    ) -> tuple[Any, Situation, Counters]:
+        times = np.asarray(times, dtype=float)
+        if times.ndim != 1 or times.size == 0:
+            raise ShapeError(f"times must be a list of seconds, (n_times,) with n_times >= 1; got shape {times.shape}")
+        if not np.isfinite(times).all() or (np.diff(times) < 0.0).any():
+            raise ShapeError("times must be finite and ascend")
+        schedule = self._schedule(recipe)
+        with self.compiled.lock:
+            if state is None:
+                if times[0] < 0.0:
+                    raise ShapeError(f"the run starts at 0 s; {times[0]:g} s lies before it")
+                run, at = self._start(schedule, values, wrt)
+            else:
+                run, at = self._resume(schedule, values, wrt, state, float(times[0]))
+            record, at = run.march(at, times)
+        return record, at, run.counters
+
+    def _start(self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...]) -> tuple[March, Situation]:
+        eq, c = self.equations, self.compiled
+        p = c.values_vector(values)
+        s_p = np.array([[1.0 if name == w else 0.0 for w in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
+        if not isinstance(schedule.initial, type(STEADY)):
+            for name, amount in schedule.initial.items():
+                key = f"initial.{name}"
+                if key not in eq.parameters:
+                    raise RecipeError(f'the initial value of "{name}" follows from an equation of the model')
+                k = eq.parameters.index(key)
+                p[k], s_p[k] = amount.at(values), amount.slope([w if w != "time" else "" for w in wrt])
+        x0, z0, d0 = (m.full()[:, 0] for m in eq.initial(p))
+        s_x = np.zeros((c.n_x, len(wrt)))
+        if wrt and c.n_x:
+            s_x = self._initial_tangent(p).full() @ s_p
+        at = Situation(
+            t=0.0,
+            x=x0,
+            z=z0,
+            d=d0,
+            w=np.zeros(c.n_w),
+            phase=-1,
+            phase_start=0.0,
+            side=0.0,
+            s_x=s_x,
+            s_w=np.zeros((c.n_w, len(wrt))),
+            d_start=np.zeros(len(wrt)),
+        )
+        run = March(c, schedule, values, p, s_p, wrt)
+        if not np.isfinite(x0).all():
+            bad = eq.differential[int(np.flatnonzero(~np.isfinite(x0))[0])]
+            raise SolveError(f'the initial value of "{bad}" is not a finite number', time=0.0)
+        if isinstance(schedule.initial, type(STEADY)):
+            steady.settle(self, run, at)
+        run.open_extremes(at)
+        return run, at
+
+    @functools.cached_property
+    def _initial_tangent(self) -> Any:
+        p = ca.SX.sym("p", len(self.equations.parameters))
+        return ca.Function("initial_tangent", [p], [ca.densify(ca.jacobian(self.equations.initial(p)[0], p))])
+
+    def _resume(
+        self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...], state: Array, t: float
+    ) -> tuple[March, Situation]:
+        c = self.compiled
+        state = np.asarray(state, dtype=float)
+        sizes = [c.n_x, c.n_z, c.n_d, c.n_w, 3]
+        if state.shape != (sum(sizes),):
+            raise ShapeError(f"a state of {self.name} has shape ({sum(sizes)},), got {state.shape}")
+        x, z, d, w, r = np.split(state.copy(), np.cumsum(sizes)[:-1])
+        eq = self.equations
+        p = c.values_vector(values)
+        s_p = np.array([[1.0 if name == k else 0.0 for k in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
+        zero = np.zeros(len(wrt))
+        at = Situation(
+            t, x, z, d, w, round(r[0]), float(r[1]), float(r[2]), np.zeros((c.n_x, len(wrt))),
+            np.zeros((c.n_w, len(wrt))), zero,
+        )  # fmt: skip
+        if at.phase >= len(schedule.phases) and not schedule.hold_end:
+            raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
+        return March(c, schedule, values, p, s_p, wrt), at
+
+    def _pack(self, at: Situation) -> Array:
+        return np.concatenate([at.x, at.z, at.d, at.w, [float(at.phase), at.phase_start, at.side]])
+
+
+def state_blocks(
+    differential: Sequence[StateBlock],
+    algebraic: Sequence[StateBlock],
+    discrete: Sequence[StateBlock],
+    extremes: Sequence[StateBlock],
+) -> tuple[StateBlock, ...]:
+    """All blocks in the order of the state vector, with the recipe's at the end."""
+    one, second = Unit("1"), Unit("s")
+    recipe = (
+        StateBlock("recipe.phase", one, kind=StateKind.RECIPE),
+        StateBlock("recipe.phase_start", second, kind=StateKind.RECIPE),
+        StateBlock("recipe.side", one, kind=StateKind.RECIPE),
+    )
+    return (*differential, *algebraic, *discrete, *extremes, *recipe)

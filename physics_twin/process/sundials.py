@@ -1,0 +1,216 @@
+"""CVODES and IDAS behind one small object.
+
+CasADi's SUNDIALS interface takes its output grid when it is built (about 1 ms for a small model), so integrators are
+kept by grid. Every stretch of a run is mapped to tau in [0, 1]: durations are parameters of the compiled integrator
+and equal relative grids share one. Inputs are straight lines a + b (t - t_start), piecewise on the grid; CasADi
+restarts the integrator exactly where a or b change and nowhere else.
+"""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+
+_KEPT = 256  # integrators kept per model: a 6-state one holds about 100 kB
+
+
+@dataclass(frozen=True)
+class Sundials:
+    """Variable-order BDF integration: CVODES for ODE systems, IDAS for DAE systems of index 1.
+
+    rtol: relative tolerance of each state. atol: absolute tolerance in units of the state's scale.
+    max_steps: steps between two restarts after which a run is given up.
+    """
+
+    rtol: float = 1e-8
+    atol: float = 1e-10
+    max_steps: int = 50_000
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.rtol < 1.0 and 0.0 < self.atol < 1.0):
+            raise ValueError(f"Sundials: rtol={self.rtol:g} and atol={self.atol:g} must lie between 0 and 1")
+
+
+@dataclass
+class Integrators:
+    """The compiled integrators of one DAE, by relative grid and number of sensitivity directions."""
+
+    dae: dict[str, ca.SX]
+    settings: Sundials
+    algebraic: bool
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    kept: "OrderedDict[tuple[Any, ...], ca.Function]" = field(default_factory=OrderedDict)
+
+    def get(self, grid: tuple[float, ...], n_directions: int, n_members: int = 1) -> ca.Function:
+        """The integrator from tau = 0 over `grid`; compiled on first use."""
+        key = (grid, n_directions, n_members)
+        found = self.kept.get(key)
+        if found is not None:
+            self.kept.move_to_end(key)
+            return found
+        if n_members > 1:
+            built = self.get(grid, n_directions).map(n_members)
+        else:
+            options: dict[str, Any] = {
+                "reltol": self.settings.rtol,
+                "abstol": self.settings.atol,
+                "max_num_steps": self.settings.max_steps,
+                "nfwd": n_directions,
+            }
+            if self.algebraic:
+                options["calc_ic"] = True
+            else:
+                # The exact second-order term in the Newton matrix of the sensitivities costs more than it saves.
+                options["second_order_correction"] = False
+            built = ca.integrator("stretch", "idas" if self.algebraic else "cvodes", self.dae, 0.0, grid, options)
+        self.kept[key] = built
+        if len(self.kept) > _KEPT:
+            self.kept.popitem(last=False)
+        return built
+
+    def solve(
+        self, grid: tuple[float, ...], x0: Array, z0: Array, p: Array, u: Array, n_directions: int, n_members: int = 1
+    ) -> tuple[Array, Array]:
+        """End values of each grid interval: states and algebraic variables, columns ordered as CasADi does.
+
+        Raises SolveError with tau as its time.
+        """
+        with self.lock:
+            function = self.get(grid, n_directions, n_members)
+            with _captured_stderr() as said:
+                try:
+                    result = function(x0=x0, z0=z0, p=p, u=u)
+                except RuntimeError as error:
+                    raise _explain(str(error), said()) from None
+        return _finite(result["xf"].full(), result["zf"].full(), grid, n_directions, n_members)
+
+    def solve_chained(
+        self, begin: float, nodes: Array, x0: Array, z0: Array, p: Array, u: Array, n_directions: int
+    ) -> tuple[Array, Array]:
+        """The same with a restart at every node: single-interval integrators chained in one call."""
+        n, m = nodes.size, 1 + n_directions
+        key = ("chain", n, n_directions)
+        with self.lock:
+            if key not in self.kept:
+                self.kept[key] = self._chain(n, n_directions)
+            left = np.concatenate([[begin], nodes[:-1]])
+            parameters = np.tile(p.reshape(-1, m), (1, n))
+            parameters[-2, ::m], parameters[-1, ::m] = left, nodes - left
+            with _captured_stderr() as said:
+                try:
+                    x, z = self.kept[key](x0.reshape(-1, m), z0.reshape(-1, m), parameters, u)
+                except RuntimeError as error:
+                    failed = _explain(str(error), said())
+                    raise SolveError(failed.reason, time=0.0) from None
+        relative = tuple(((nodes - begin) / (nodes[-1] - begin)).tolist())
+        return _finite(x.full(), z.full(), relative, n_directions, 1)
+
+    def _chain(self, n: int, n_directions: int) -> ca.Function:
+        one = self.get((1.0,), n_directions)
+        x, z, p, u = (ca.MX.sym(name, one.size_in(name)) for name in ("x0", "z0", "p", "u"))
+        end = one(x0=x, z0=z, p=p, u=u)
+        link = ca.Function("link", [x, z, p, u], [end["xf"], end["zf"]], ["x", "z", "p", "u"], ["xf", "zf"])
+        return link.mapaccum("chain", n, 2)
+
+
+def _finite(x: Array, z: Array, grid: tuple[float, ...], n_directions: int, n_members: int) -> tuple[Array, Array]:
+    """The end values, or a SolveError where one is not finite."""
+    if not np.isfinite(x).all() or not np.isfinite(z).all():
+        bad = np.flatnonzero(~np.isfinite(np.vstack([x, z])).all(axis=0))
+        column = int(bad[0]) // (1 + n_directions) if n_members == 1 else 0
+        time = grid[min(column, len(grid) - 1)]
+        raise SolveError("the integrator returned a number that is not finite", time=time)
+    return x, z
+
+
+_REASONS = (
+    ("TOO_MUCH_WORK", "the integrator gave up after its maximum number of steps: the model is too fast or blows up"),
+    ("ERR_FAIL", "the step became too small: the solution grows without bound or the equations jump"),
+    ("ERR_FAILURE", "the step became too small: the solution grows without bound or the equations jump"),
+    ("CONV_FAIL", "Newton's method failed at the smallest step: check for log or power of a negative number"),
+    ("RHSFUNC_FAIL", "the equations gave a number that is not finite"),
+    ("RES_FAIL", "the equations gave a number that is not finite"),
+    ("FIRST_RES", "the equations gave a number that is not finite at the start"),
+    ("NO_RECOVERY", "no consistent initial values were found"),
+    ("LINESEARCH", "no consistent initial values were found"),
+    ("LSETUP_FAIL", "the Jacobian is singular"),
+    ("TOO_CLOSE", "the stretch is too short for its tolerance"),
+    ("ILL_INPUT", "the integrator refused its input"),
+)
+
+
+def _explain(message: str, said: str) -> SolveError:
+    text = f"{message}\n{said}"
+    found = [re.search(r"(?:At|at|From)\s+t\s*=\s*([-+0-9.eE]+)", source) for source in (said, message)]
+    time = next((float(match.group(1).rstrip(".")) for match in found if match), 0.0)
+    upper = text.upper()
+    for code, reason in _REASONS:
+        if code in upper:
+            return SolveError(reason, time=time)
+    first = next((line.strip() for line in said.splitlines() if line.strip()), message.strip().splitlines()[-1])
+    return SolveError(f"the integrator failed: {first[:200]}", time=time)
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[Any]:
+    """Collects what native code writes to file descriptor 2; written on if nothing failed.
+
+    SUNDIALS prints each failing step, thousands of lines. The descriptor belongs to the process, so what other threads
+    write meanwhile is held back and passed on at the end.
+    """
+    sink = _sink()
+    if sink is None:
+        yield lambda: ""
+        return
+    saved = os.dup(2)
+    failed = False
+
+    def said() -> str:
+        nonlocal failed
+        failed = True
+        sink.seek(0)
+        return str(sink.read(20_000).decode(errors="replace"))
+
+    os.dup2(sink.fileno(), 2)
+    try:
+        yield said
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        if os.fstat(sink.fileno()).st_size:
+            if not failed:
+                sink.seek(0)
+                os.write(2, sink.read())
+            sink.seek(0)
+            sink.truncate()
+
+
+_sinks: dict[int, Any] = {}
+_sink_lock = threading.Lock()
+
+
+def _sink() -> Any:
+    """One unnamed temporary file per process, or None where stderr has no descriptor."""
+    if sys.stderr is None:
+        return None
+    pid = os.getpid()
+    with _sink_lock:
+        if pid not in _sinks:
+            try:
+                os.fstat(2)
+                _sinks[pid] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the process
+            except OSError:
+                _sinks[pid] = None
+        return _sinks[pid]

@@ -1,0 +1,244 @@
+"""`simulate`: one run of any model; `compare`: a model that has not been fitted over measured data."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from physics_twin.arrays import Array
+from physics_twin.errors import FileFormatError, RecipeError, ShapeError, unknown_name
+from physics_twin.files import atomic_write
+from physics_twin.model import Model, Phased, SIValues, Trajectories
+from physics_twin.parameters import Values
+from physics_twin.recipes import STEADY, Recipe
+from physics_twin.signals import Setting, Signal
+from physics_twin.units import QuantityLike, seconds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FORMAT = "physics_twin run 1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a simulation returns.
+
+    dataset: one variable per output over `time` (s), SI, with `units` (SI), `declared_units` and `long_name`; the
+    model's name, version and fingerprint, the values used and the phases in its attributes.
+    state: the model's state at the last time. statistics: what the integrator did.
+    """
+
+    dataset: xr.Dataset
+    state: Array
+    statistics: Mapping[str, int]
+
+    def __getitem__(self, output: str) -> xr.DataArray:
+        """One output, SI."""
+        if output not in self.dataset.data_vars:
+            raise unknown_name("output", output, [str(name) for name in self.dataset.data_vars])
+        return self.dataset[output]
+
+    @property
+    def time(self) -> Array:
+        """(n_times,) s."""
+        return np.asarray(self.dataset["time"].values, dtype=float)
+
+    def in_units(self) -> xr.Dataset:
+        """A copy with every output in its declared unit."""
+        shown = self.dataset.copy()
+        for name in list(shown.data_vars):
+            signal = Signal(str(name), shown[name].attrs["declared_units"])
+            attrs = {**shown[name].attrs, "units": signal.unit.text}
+            shown[name] = ("time", np.asarray(signal.unit.from_si(shown[name].values)), attrs)
+        return shown
+
+    def __str__(self) -> str:
+        a = self.dataset.attrs
+        lines = [
+            f"run of {a['model']} {a['version']} ({a['fingerprint']}): {self.time.size} times, "
+            f"{self.time[0]:g} s to {self.time[-1]:g} s"
+        ]
+        for name, column in self.in_units().data_vars.items():
+            v = column.values
+            lines.append(
+                f"  {name}: {v[0]:.5g} -> {v[-1]:.5g} {column.attrs['units']} (low {v.min():.5g}, high {v.max():.5g})"
+            )
+        if self.statistics:
+            lines.append(
+                "  " + ", ".join(f"{count} {name.removeprefix('n_')}" for name, count in self.statistics.items())
+            )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def plot(self, ax: "Axes | list[Axes] | None" = None) -> "list[Axes]":
+        """One panel for each unit, outputs named; returns the axes."""
+        from physics_twin.simulation_plots import plot_run
+
+        return plot_run(self, ax)
+
+    def save(self, path: "str | os.PathLike[str]") -> None:
+        """Write NetCDF: whole, or not at all."""
+        stored = self.dataset.copy()
+        stored["end_state"] = ("state", self.state)
+        stored.attrs |= {"format": _FORMAT, **{f"statistics.{k}": v for k, v in self.statistics.items()}}
+        with atomic_write(path) as temporary:
+            stored.to_netcdf(temporary, engine="h5netcdf")
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike[str]") -> "Run":
+        """Read what `save` wrote; raises FileFormatError for anything else."""
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                stored = opened.load()
+        except (OSError, ValueError) as error:
+            raise FileFormatError(f"{path} is no NetCDF file of a run: {error}") from None
+        if stored.attrs.get("format") != _FORMAT:
+            raise FileFormatError(f'{path} is marked {stored.attrs.get("format")!r}, expected "{_FORMAT}"')
+        marked = {k: v for k, v in stored.attrs.items() if k.startswith("statistics.")}
+        statistics = {k.removeprefix("statistics."): int(v) for k, v in marked.items()}
+        state = np.asarray(stored["end_state"].values, dtype=float)
+        stored.attrs = {k: v for k, v in stored.attrs.items() if k not in marked and k != "format"}
+        return cls(stored.drop_vars("end_state"), state, statistics)
+
+
+def simulate(
+    model: Model,
+    times: Any = None,
+    recipe: Recipe | None = None,
+    values: "Mapping[str, QuantityLike] | Values | None" = None,
+    state: Array | None = None,
+) -> Run:
+    """Run a model through a recipe.
+
+    times: (n_times,) bare seconds from the recipe's start, or (array, unit), ascending; without it, 201 times over the
+        recipe's duration (phases that end on a level included).
+    recipe: may be left out when the model has no inputs.
+    values: parameters, initial values ("initial.<state>") and open settings, with their units; what is not named keeps
+        its default. SI mappings of the library (`posterior.mode`) are taken as they are.
+    state: the state at times[0], from an earlier run; without it the run starts at 0 s.
+
+    Raises SolveError with reason, time and state when the run fails; UnknownNameError, UnitError, RecipeError.
+    """
+    recipe = _recipe_of(model, recipe)
+    full = complete_values(model, recipe, values)
+    t = _times_of(model, recipe, full, times)
+    statistics: dict[str, int] = {}
+    if state is None and hasattr(type(model), "run_statistics"):
+        outputs, end, counters = model.run_statistics(t, recipe, full)
+        statistics = {name: value for name, value in vars(counters).items() if isinstance(value, int)}
+    else:
+        outputs, end = trajectory(model, t, recipe, full, state)
+    return Run(run_dataset(model, t, outputs, full), end, statistics)
+
+
+def trajectory(
+    model: Model, times: Array, recipe: Recipe, values: SIValues, state: Array | None = None
+) -> tuple[Array, Array]:
+    """Outputs (n_times, n_outputs) and end state of any model: one run where it offers that, else step by step."""
+    if isinstance(model, Trajectories):
+        return model.trajectory(times, recipe, values, state)
+    start = 0.0 if state is None else float(times[0])
+    at = model.initial_state(0.0, recipe, values) if state is None else state
+    rows = []
+    for t in times:
+        at = model.advance(at, start, float(t), recipe, values) if t > start else at
+        rows.append(model.observe(at, float(t), recipe, values))
+        start = float(t)
+    return np.array(rows).reshape(len(times), len(model.outputs)), at
+
+
+def complete_values(
+    model: Model, recipe: Recipe, values: "Mapping[str, QuantityLike] | Values | None" = None
+) -> Values:
+    """Every parameter and open setting in SI; what `values` does not name keeps its default.
+
+    Raises UnknownNameError for a name that neither the model nor the recipe has, RecipeError for a setting without a
+    value.
+    """
+    given = dict(values or {})
+    settings: dict[str, float] = {}
+    for name, setting in recipe.settings.items():
+        if name in given:
+            quantity = given.pop(name)
+            settings[name] = float(quantity) if isinstance(values, Values) else setting.to_si(quantity)
+        elif setting.value is not None:
+            settings[name] = setting.value
+        else:
+            raise RecipeError(
+                f'the recipe leaves "{name}" open: give it in values, e.g. {{"{name}": "... {setting.unit}"}}'
+            )
+    for name in given:
+        if name not in model.parameters:
+            raise unknown_name("parameter or setting", name, [*model.parameters.names, *recipe.settings])
+    bound = [] if recipe.initial is STEADY else [f"initial.{name}" for name in recipe.initial]
+    for name in given:
+        if name in bound:
+            raise RecipeError(f'"{name}" is bound by the recipe; change it there, or leave it out of the values')
+    chosen = Values(given) if isinstance(values, Values) else given
+    return model.parameters.values(chosen).merge(settings)
+
+
+def node_times(model: Model, recipe: Recipe, values: SIValues, n_per_phase: int = 64) -> Array:
+    """Times (n_phases * n_per_phase + 1,) that resolve every phase, denser at its start, for limits on a path."""
+    ends = phase_times(model, recipe, values)
+    # Half of the nodes follow a geometric grading: what is fast is fast after a phase begins.
+    even = np.linspace(0.0, 1.0, n_per_phase + 1)[1:]
+    graded = even**2
+    return np.concatenate([[ends[0]], *(a + (b - a) * graded for a, b in zip(ends[:-1], ends[1:], strict=True))])
+
+
+def phase_times(model: Model, recipe: Recipe, values: SIValues) -> Array:
+    """(n_phases + 1,) s: the beginning of each phase and the end of the last."""
+    if isinstance(model, Phased):
+        return model.phase_times(recipe, values)
+    lengths = []
+    for phase in recipe.phases:
+        if phase.duration is None:
+            raise RecipeError(
+                f'{model.name} cannot tell when phase "{phase.name}" ends on its level; give it a duration'
+            )
+        duration = phase.duration
+        lengths.append(float(values[duration.name]) if isinstance(duration, Setting) else float(seconds(duration)))
+    return np.concatenate([[0.0], np.cumsum(lengths)])
+
+
+def run_dataset(model: Model, times: Array, outputs: Array, values: Mapping[str, Any]) -> xr.Dataset:
+    """Outputs as a labelled dataset, units on every variable."""
+    variables = {
+        signal.name: (
+            "time",
+            outputs[:, k],
+            {
+                "units": signal.unit.si_text,
+                "declared_units": signal.unit.text,
+                "long_name": signal.description or signal.name.replace("_", " "),
+            },
+        )
+        for k, signal in enumerate(model.outputs)
+    }
+    used = {f"value.{name}": float(value) for name, value in sorted(values.items()) if np.ndim(value) == 0}
+    attrs = {"model": model.name, "version": model.version, "fingerprint": model.fingerprint, **used}
+    return xr.Dataset(variables, {"time": ("time", times, {"units": "s", "long_name": "time"})}, attrs)
+
+
+def _recipe_of(model: Model, recipe: Recipe | None) -> Recipe:
+    if recipe is not None:
+        return recipe
+    if model.inputs:
+        needed = ", ".join(f'{s.name}="... {s.unit}"' for s in model.inputs)
+        raise RecipeError(f"{model.name} has inputs: give a recipe, for example Recipe.constant({needed})")
+    return Recipe.constant()
+
+
+def _times_of(model: Model, recipe: Recipe, values: SIValues, times: Any) -> Array:
+    if times is not None:
+        return np.atleast_1d(seconds(times))
+    end = float(phase_times(model, recipe, values)[-1])
+    if not np.isfinite(end):
+        raise ShapeError("this recipe never ends; say at which times (in s) you want the outputs")
+    return np.linspace(0.0, end, 201)
