@@ -327,7 +327,7 @@ class ParameterSet(Mapping[str, Parameter]):
     __slots__ = ("_parameters",)
     _parameters: dict[str, Parameter]
 
-    def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
+    def __init__(self, parameters: "Iterable[Parameter] | ParameterSet" = ()) -> None:
         held: dict[str, Parameter] = {}
         given: Iterable[object] = parameters.parameters if isinstance(parameters, ParameterSet) else parameters
         for parameter in given:

@@ -678,14 +678,16 @@ def _z_quantile(p: Array, a: float, b: float) -> Array:
         # beyond the median the upper tail holds the digits
         survival = np.logaddexp(log_p + float(log_ndtr(-b)), log_rest + float(log_ndtr(-a)))
         z = np.where(survival < math.log(0.5), -ndtri_exp(np.minimum(survival, 0.0)), z)
-    return np.asarray(np.clip(z, a, b), dtype=np.float64)
+    # ndtri_exp is good to 1e-12; the ends are known
+    return np.asarray(np.where(p == 0.0, a, np.where(p == 1.0, b, np.clip(z, a, b))), dtype=np.float64)
 
 
 def _z_upper(p: Array, a: float) -> Array:
     from scipy.special import log_ndtr, ndtri_exp
 
     with np.errstate(divide="ignore"):
-        return np.asarray(np.minimum(ndtri_exp(np.log1p(-p) + float(log_ndtr(-a))), -a), dtype=np.float64)
+        z = ndtri_exp(np.log1p(-p) + float(log_ndtr(-a)))
+    return np.asarray(np.where(p == 0.0, -a, np.minimum(z, -a)), dtype=np.float64)
 
 
 def _z_quadrature(a: float, b: float, growth: float) -> tuple[Array, Array]:

@@ -147,8 +147,8 @@ def _atom(name: str) -> _Atom:
             '"pH" is a logarithm and has no factor to SI; give the concentration of H+ ("1e-7 mol/L"), '
             'or a dimensionless number with the unit "1"'
         )
-    if name in ("wt", "vol", "v/v", "w/w"):
-        raise UnitError(f'"{name}" is not a unit; write "percent" and say in the description of what')
+    if name in ("wt%", "vol%", "mol%", "m%", "v%", "wt", "vol"):
+        raise UnitError(f'"{name}" does not fit in a unit; write "percent" and say in the description of what')
 
     if name in _TORQUES:
         return _atom(_TORQUES[name])
@@ -643,7 +643,7 @@ def _read_text(text: str) -> tuple[float, Unit | None]:
     number = float(digits.replace("∞", "inf"))
     if re.match(r",\s?[0-9]", rest):
         raise UnitError(f'"{text}": a comma can be a decimal or a thousands sign; write a point, or no comma')
-    if re.match(r"[_'][0-9]|[0-9]", rest) and not rest.startswith(("1/", "1 /")):
+    if re.match(r"[_'][0-9]|[0-9]", rest) and not re.match(r"1\s*(?:/|$)", rest):
         raise UnitError(f'"{text}": digits after the number; write it without gaps, such as "1000 kg"')
     if re.match(r"[x×*·]\s*10(\^|\*\*|[⁰¹²³⁴-⁹⁻])", rest):
         raise UnitError(f'"{text}": write powers of ten as "5e3 kg"')
