@@ -94,7 +94,7 @@ class Expression:
             return power(self, exponent)
         if isinstance(exponent, bool) or not isinstance(exponent, int | float | Fraction | np.number):
             raise TypeError(f"an exponent is a number or a dimensionless expression, not {exponent!r}")
-        ratio = Fraction(exponent).limit_denominator(1000)
+        ratio = (exponent if isinstance(exponent, Fraction) else Fraction(float(exponent))).limit_denominator(1000)
         dimension = tuple(a * ratio for a in self.dimension)
         return Expression(self.magnitude ** float(exponent), dimension, self.switches)
 
@@ -139,7 +139,8 @@ class Expression:
         inputs = tuple(float(x) if isinstance(x, np.number) else x for x in inputs)
         if any(isinstance(x, np.ndarray) for x in inputs):
             raise TypeError("an expression is a scalar; write the sum or the loop out")
-        return _UFUNCS[ufunc.__name__](*inputs)
+        result: Expression | Condition = _UFUNCS[ufunc.__name__](*inputs)
+        return result
 
     def __repr__(self) -> str:
         return f"Expression({self.magnitude!s} [{dimension_text(self.dimension)}])"
@@ -269,7 +270,8 @@ def sqrt(x: Any) -> Expression:
 def power(base: Any, exponent: Any) -> Expression:
     """base ** exponent. A numeric exponent works on any unit; a symbolic one needs a dimensionless base."""
     if not isinstance(exponent, Expression):
-        return constant(base) ** exponent
+        result: Expression = constant(base) ** exponent
+        return result
     b, e = _dimensionless("power", base), _dimensionless("power", exponent)
     return Expression(b.magnitude**e.magnitude, _ONE, _join(b, e))
 

@@ -12,7 +12,7 @@ setting of the recipe.
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from physics_twin.recipes import Recipe
 from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
-SIValues = Mapping[str, float]
-"""Names to SI numbers: model parameters and open settings."""
+SIValues = Mapping[str, Any]
+"""Names to SI numbers (float, or (n,) for a vector): model parameters and open settings."""
 
 
 class StateKind(enum.Enum):
@@ -71,22 +71,40 @@ class Model(Protocol):
     """What every model offers."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """An identifier."""
+        ...
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The version of the model's card."""
+        ...
+
     @property
     def fingerprint(self) -> str:
         """Hash of equations, constants and mesh; stable under reordering and comments."""
         ...
 
     @property
-    def parameters(self) -> ParameterSet: ...
+    def parameters(self) -> ParameterSet:
+        """Parameters and initial values, with their defaults."""
+        ...
+
     @property
-    def inputs(self) -> tuple[Signal, ...]: ...
+    def inputs(self) -> tuple[Signal, ...]:
+        """What a recipe gives over time."""
+        ...
+
     @property
-    def outputs(self) -> tuple[Signal, ...]: ...
+    def outputs(self) -> tuple[Signal, ...]:
+        """What can be measured or limited."""
+        ...
+
     @property
-    def state(self) -> tuple[StateBlock, ...]: ...
+    def state(self) -> tuple[StateBlock, ...]:
+        """The blocks of the state vector, in order."""
+        ...
+
     @property
     def validity(self) -> Mapping[str, tuple[float, float]]:
         """Ranges of parameters, inputs and outputs in which the model may be trusted, SI."""
@@ -163,6 +181,17 @@ class Phased(Protocol):
 
     def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
         """(n_phases + 1,) s: the beginning of each phase and the end of the last."""
+        ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """Tells what a run cost."""
+
+    def counted_trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues
+    ) -> tuple[Array, Array, Mapping[str, int]]:
+        """Outputs, end state and counts by name (stretches, restarts, events, integrations)."""
         ...
 
 

@@ -231,7 +231,7 @@ class Phase:
         at_most: Level | None = None,
         start: Iterable[StateEvent] = (),
         at: Mapping[Any, Sequence[StateEvent]] | Sequence[tuple[Level, Sequence[StateEvent]]] = (),
-        **inputs: Input,
+        **inputs: Any,
     ) -> None:
         if (duration is None) == (until is None):
             raise RecipeError(f'phase "{name}": give either duration= or until=, and not both')
@@ -308,18 +308,16 @@ class Recipe:
             open_levels += list(begin.values())
         settings: dict[str, Setting] = {}
         for level in open_levels:
-            if isinstance(level, Setting):
-                if settings.setdefault(level.name, level) != level:
-                    raise RecipeError(f'two different settings are called "{level.name}"')
+            if isinstance(level, Setting) and settings.setdefault(level.name, level) != level:
+                raise RecipeError(f'two different settings are called "{level.name}"')
         for key, value in dict(phases=steps, initial=begin, hold_end=hold_end, settings=settings).items():
             object.__setattr__(self, key, value)
 
     @classmethod
     def constant(cls, *, duration: Level | None = None, **inputs: Level) -> "Recipe":
         """All inputs held, for `duration` or for ever."""
-        if duration is None:
-            return cls([Phase("run", duration="inf s", **inputs)])
-        return cls([Phase("run", duration=duration, **inputs)])
+        held: dict[str, Any] = dict(inputs)
+        return cls([Phase("run", duration="inf s" if duration is None else duration, **held)])
 
     @classmethod
     def from_table(
@@ -336,7 +334,7 @@ class Recipe:
         hold_after: keep the last row after the table's end; without it, running past the end raises.
         """
         t = seconds(time)
-        inputs: dict[str, Input] = {}
+        inputs: dict[str, Any] = {}
         for name, column in columns.items():
             rule = column[2] if len(column) > 2 else RAMP
             if not isinstance(rule, Rule):
@@ -373,7 +371,7 @@ class Recipe:
         t = frame[wanted[0]].to_numpy(dtype=float)
         t = seconds(t if isinstance(time, str) else (t, time[1]))
         columns = {name: (frame[c[0]].to_numpy(dtype=float), *c[1:]) for name, c in inputs.items()}
-        return cls.from_table(t - t[0], columns, hold_after=hold_after)  # type: ignore[arg-type]
+        return cls.from_table(t - t[0], columns, hold_after=hold_after)
 
     def replace(self, *, initial: Mapping[str, Level] | Steady | None = None, hold_end: bool | None = None) -> "Recipe":
         """A copy with other initial values, or that holds its end."""

@@ -1,5 +1,6 @@
 """`simulate`: one run of any model; `compare`: a model that has not been fitted over measured data."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import xarray as xr
 from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, RecipeError, ShapeError, unknown_name
 from physics_twin.files import atomic_write
-from physics_twin.model import Model, Phased, SIValues, Trajectories
+from physics_twin.model import Counted, Model, Phased, SIValues, Trajectories
 from physics_twin.parameters import Values
 from physics_twin.recipes import STEADY, Recipe
 from physics_twin.signals import Setting, Signal
@@ -127,10 +128,9 @@ def simulate(
     recipe = _recipe_of(model, recipe)
     full = complete_values(model, recipe, values)
     t = _times_of(model, recipe, full, times)
-    statistics: dict[str, int] = {}
-    if state is None and hasattr(type(model), "run_statistics"):
-        outputs, end, counters = model.run_statistics(t, recipe, full)
-        statistics = {name: value for name, value in vars(counters).items() if isinstance(value, int)}
+    statistics: Mapping[str, int] = {}
+    if state is None and isinstance(model, Counted):
+        outputs, end, statistics = model.counted_trajectory(t, recipe, full)
     else:
         outputs, end = trajectory(model, t, recipe, full, state)
     return Run(run_dataset(model, t, outputs, full), end, statistics)
@@ -160,7 +160,7 @@ def complete_values(
     Raises UnknownNameError for a name that neither the model nor the recipe has, RecipeError for a setting without a
     value.
     """
-    given = dict(values or {})
+    given: dict[str, Any] = dict(values or {})
     settings: dict[str, float] = {}
     for name, setting in recipe.settings.items():
         if name in given:
@@ -189,7 +189,7 @@ def node_times(model: Model, recipe: Recipe, values: SIValues, n_per_phase: int 
     # Half of the nodes follow a geometric grading: what is fast is fast after a phase begins.
     even = np.linspace(0.0, 1.0, n_per_phase + 1)[1:]
     graded = even**2
-    return np.concatenate([[ends[0]], *(a + (b - a) * graded for a, b in zip(ends[:-1], ends[1:], strict=True))])
+    return np.concatenate([[ends[0]], *(a + (b - a) * graded for a, b in itertools.pairwise(ends))])
 
 
 def phase_times(model: Model, recipe: Recipe, values: SIValues) -> Array:

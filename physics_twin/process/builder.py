@@ -479,4 +479,4 @@ def _block(s: _State) -> StateBlock:
 
 
 def _column(rows: list[Any]) -> ca.SX:
-    return ca.vertcat(*(ca.SX(row) for row in rows)) if rows else ca.SX(0, 1)
+    return ca.densify(ca.vertcat(*(ca.SX(row) for row in rows))) if rows else ca.SX(0, 1)

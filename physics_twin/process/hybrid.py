@@ -369,8 +369,8 @@ class March:
         if math.isinf(reach):
             raise RecipeError("a run that waits for a crossing needs an end: give times or a duration")
         here = self._point(at)
-        start = [v[:, None] for v in (here.x, here.z, here.u, here.slope)]
-        value, rate = self._watched(at, np.array([at.t]), *start, phase)
+        x0, z0, u0, slope0 = (v[:, None] for v in (here.x, here.z, here.u, here.slope))
+        value, rate = self._watched(at, np.array([at.t]), x0, z0, u0, slope0, phase)
         for row, (what, sign) in enumerate(wanted):
             met = sign * value[row, 0]
             if what == "until" and (met >= 0.0 or sign == 0.0):

@@ -17,7 +17,7 @@ from physics_twin.process.compiled import Compiled, Counters
 from physics_twin.process.equations import Equations
 from physics_twin.process.hybrid import March, Situation
 from physics_twin.process.sundials import Sundials
-from physics_twin.recipes import STEADY, Recipe, Schedule
+from physics_twin.recipes import Recipe, Schedule, Steady
 from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
@@ -79,7 +79,7 @@ class ProcessModel:
     def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
         """Outputs (n_outputs,) at t, left limits."""
         record, _, _ = self._march(np.array([t]), recipe, values, (), state)
-        return record.outputs[0]
+        return np.asarray(record.outputs[0], dtype=float)
 
     # -- capabilities -----------------------------------------------------------------------------------------------
     def trajectory(
@@ -121,15 +121,19 @@ class ProcessModel:
             lengths = [p.duration.at(values) for p in schedule.phases if p.duration is not None]
             return np.concatenate([[0.0], np.cumsum(lengths)])
         held = self._schedule(recipe.replace(hold_end=True))
-        bound = sum((p.duration or p.at_most).at(values) for p in held.phases)  # type: ignore[union-attr]
+        ends = [p.at_most if p.duration is None else p.duration for p in held.phases]
+        bound = sum(end.at(values) for end in ends if end is not None)
         run, at = self._start(held, values, ())
         record = run.outline(at, bound * (1.0 + 1e-6) + 1e-6)
         return np.array(record)
 
-    def run_statistics(self, times: Array, recipe: Recipe, values: SIValues) -> tuple[Array, Array, Counters]:
+    def counted_trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues
+    ) -> tuple[Array, Array, Mapping[str, int]]:
         """A trajectory with the counts of its integrator."""
         record, at, counters = self._march(times, recipe, values, (), None)
-        return record.outputs, self._pack(at), counters
+        counts = {name: value for name, value in vars(counters).items() if isinstance(value, int)}
+        return record.outputs, self._pack(at), counts
 
     # -- inside -----------------------------------------------------------------------------------------------------
     @functools.cached_property
@@ -188,7 +192,7 @@ class ProcessModel:
         eq, c = self.equations, self.compiled
         p = c.values_vector(values)
         s_p = np.array([[1.0 if name == w else 0.0 for w in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
-        if not isinstance(schedule.initial, type(STEADY)):
+        if not isinstance(schedule.initial, Steady):
             for name, amount in schedule.initial.items():
                 key = f"initial.{name}"
                 if key not in eq.parameters:
@@ -216,7 +220,7 @@ class ProcessModel:
         if not np.isfinite(x0).all():
             bad = eq.differential[int(np.flatnonzero(~np.isfinite(x0))[0])]
             raise SolveError(f'the initial value of "{bad}" is not a finite number', time=0.0)
-        if isinstance(schedule.initial, type(STEADY)):
+        if isinstance(schedule.initial, Steady):
             steady.settle(self, run, at)
         run.open_extremes(at)
         return run, at
