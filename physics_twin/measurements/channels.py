@@ -1,0 +1,227 @@
+"""How the columns of a log map to the outputs and inputs of a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from physics_twin.errors import BoundsError, DataError, check_name
+from physics_twin.parameters import Parameter
+from physics_twin.priors import Normal, Uniform
+from physics_twin.recipes import RAMP, Rule
+from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si, unit as as_unit
+
+__all__ = ["Channel", "Column", "EstimatedNoise", "Uncertainty", "UnknownBias", "UnknownDelay"]
+
+_SECOND = as_unit("s")
+
+
+def _plain(quantity: QuantityLike) -> tuple[float, str]:
+    """Return number and unit text: hashable, comparable, and the same after a file."""
+    number, its_unit = parse(quantity)
+    return float(number), its_unit.text
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """An expanded uncertainty as a certificate states it; the standard deviation is `value / k`.
+
+    value: a difference ("0.8 K"). k: coverage factor, above 0.
+    """
+
+    value: QuantityLike
+    k: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Take number and unit apart."""
+        object.__setattr__(self, "value", _plain(self.value))
+        if not 0.0 < self.k < float("inf"):
+            raise BoundsError(f"coverage factor k = {self.k:g} is not above 0; certificates state 2 most of the time")
+
+    @property
+    def standard(self) -> tuple[float, str]:
+        """One standard deviation: number and unit."""
+        number, text = _plain(self.value)
+        return number / self.k, text
+
+
+@dataclass(frozen=True)
+class EstimatedNoise:
+    """A noise level that the calibration estimates, from `start`; channels with one `shared` name have it in common."""
+
+    start: QuantityLike
+    shared: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take number and unit apart."""
+        object.__setattr__(self, "start", _plain(self.start))
+        if self.shared is not None:
+            check_name("noise", self.shared)
+
+
+@dataclass(frozen=True)
+class UnknownBias:
+    """An additive bias that the calibration estimates: measured = true + bias, bias ~ Normal(0, sd)."""
+
+    sd: QuantityLike
+
+    def __post_init__(self) -> None:
+        """Take number and unit apart."""
+        object.__setattr__(self, "sd", _plain(self.sd))
+
+
+@dataclass(frozen=True)
+class UnknownDelay:
+    """A pure delay that the calibration estimates: the sample at t shows the output at t - delay."""
+
+    low: QuantityLike
+    high: QuantityLike
+
+    def __post_init__(self) -> None:
+        """Take numbers and units apart, and check the range."""
+        object.__setattr__(self, "low", _plain(self.low))
+        object.__setattr__(self, "high", _plain(self.high))
+        low, high = (to_si(x, _SECOND, name="delay") for x in (self.low, self.high))
+        if not 0.0 <= low < high:
+            raise BoundsError(f"a delay between {low:g} s and {high:g} s: give 0 <= low < high")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a log: its header and the unit of its numbers.
+
+    rule: for an input, how it runs between its rows: `pt.RAMP` (straight lines, the default: it is measured) or
+    `pt.HOLD` (a set point, a valve position: it holds until the next row).
+    """
+
+    name: str
+    unit: "str | Unit"
+    rule: Rule = RAMP
+
+    def __post_init__(self) -> None:
+        """Turn the unit's text into a Unit."""
+        object.__setattr__(self, "unit", as_unit(self.unit))
+        if not isinstance(self.rule, Rule):
+            raise DataError(f'column "{self.name}": rule is pt.RAMP or pt.HOLD, not {self.rule!r}')
+
+
+@dataclass(frozen=True, init=False)
+class Channel:
+    """A measured column of a log, and what is known of its sensor.
+
+    output: the model output that it shows. column: its header, when it differs from `output`. unit: of its numbers.
+    noise: one standard deviation as a difference ("2 K"), `Uncertainty("0.8 K", k=2)` or `EstimatedNoise("2 K")`,
+        which calibration estimates as the parameter `noise.<output>` (or `noise.<shared>`).
+    bias: known ("0.5 K": measured = true + bias), or `UnknownBias("1 K")`: parameter `bias.<output>`.
+    delay: known ("20 s"), or `UnknownDelay("0 s", "60 s")`: parameter `delay.<output>`.
+
+    Read back, `noise`, `bias` (SI differences) and `delay` (s) are floats, 0.0 where there is none; where one is to be
+    estimated they are its starting value and `parameters` holds its declaration.
+
+    Raises UnitError when a unit does not fit, BoundsError for a noise that is not above 0 or a negative delay.
+
+    >>> Channel("core", column="TC3", unit="degC", noise=Uncertainty("4 K", k=2)).noise
+    2.0
+    """
+
+    # init=False: `dataclasses.replace` would feed SI numbers back as declared ones; it fails instead
+    output: str = field(init=False)
+    column: str = field(init=False)
+    unit: Unit = field(init=False)
+    noise: float = field(init=False)
+    bias: float = field(init=False)
+    delay: float = field(init=False)
+    unknown_noise: EstimatedNoise | None = field(init=False)
+    unknown_bias: UnknownBias | None = field(init=False)
+    unknown_delay: UnknownDelay | None = field(init=False)
+
+    def __init__(
+        self,
+        output: str,
+        *,
+        column: str | None = None,
+        unit: "str | Unit",
+        noise: QuantityLike | Uncertainty | EstimatedNoise,
+        bias: QuantityLike | UnknownBias | None = None,
+        delay: QuantityLike | UnknownDelay | None = None,
+    ) -> None:
+        check_name("channel", output, library_forms=True)
+        declared = as_unit(unit)
+
+        level: Any = noise
+        if isinstance(noise, Uncertainty):
+            level = noise.standard
+        elif isinstance(noise, EstimatedNoise):
+            level = noise.start
+        sd = to_si(level, declared, name=f"noise of {output}", difference=True)
+        if not 0.0 < sd < float("inf"):
+            raise BoundsError(
+                f"noise of {output} is {format_si(sd, declared, difference=True)}; a standard deviation is above 0"
+            )
+
+        shift: Any = bias
+        if isinstance(bias, UnknownBias):
+            to_si(bias.sd, declared, name=f"bias of {output}", difference=True)
+            shift = None
+        late: Any = delay
+        if isinstance(delay, UnknownDelay):
+            low, high = (to_si(x, _SECOND, name=f"delay of {output}") for x in (delay.low, delay.high))
+            late = (0.5 * (low + high), "s")
+        seconds_late = 0.0 if late is None else to_si(late, _SECOND, name=f"delay of {output}")
+        if not 0.0 <= seconds_late < float("inf"):
+            raise BoundsError(f"delay of {output} is {seconds_late:g} s; a sensor does not show the future")
+
+        self._set(
+            output=output,
+            column=output if column is None else column,
+            unit=declared,
+            noise=sd,
+            bias=0.0 if shift is None else to_si(shift, declared, name=f"bias of {output}", difference=True),
+            delay=seconds_late,
+            unknown_noise=noise if isinstance(noise, EstimatedNoise) else None,
+            unknown_bias=bias if isinstance(bias, UnknownBias) else None,
+            unknown_delay=delay if isinstance(delay, UnknownDelay) else None,
+        )
+
+    def _set(self, **fields: object) -> None:
+        for key, value in fields.items():
+            object.__setattr__(self, key, value)
+
+    @property
+    def noise_name(self) -> str:
+        """Name of the noise parameter: `noise.<shared>` or `noise.<output>`."""
+        shared = None if self.unknown_noise is None else self.unknown_noise.shared
+        return f"noise.{self.output if shared is None else shared}"
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """What is to be estimated about the sensor: "noise", "bias", "delay" -> Parameter (those that are unknown)."""
+        found: dict[str, Parameter] = {}
+        if self.unknown_noise is not None:
+            start, text = _plain(self.unknown_noise.start)
+            found["noise"] = Parameter(
+                self.noise_name,
+                (start, text),
+                # Wide enough to never bind on a sane guess; above zero, so that the search runs on the log scale.
+                bounds=((1e-3 * start, text), (1e3 * start, text)),
+                description=f"noise of {self.output}, one standard deviation",
+                difference=True,
+            )
+        if self.unknown_bias is not None:
+            sd, text = _plain(self.unknown_bias.sd)
+            found["bias"] = Parameter(
+                f"bias.{self.output}",
+                (0.0, text),
+                prior=Normal((0.0, text), (sd, text)),
+                description=f"measured minus true {self.output}",
+                difference=True,
+            )
+        if self.unknown_delay is not None:
+            low, high = (to_si(x, _SECOND, name="delay") for x in (self.unknown_delay.low, self.unknown_delay.high))
+            found["delay"] = Parameter(
+                f"delay.{self.output}",
+                (self.delay, "s"),
+                bounds=((low, "s"), (high, "s")),
+                prior=Uniform((low, "s"), (high, "s")),
+                description=f"delay of the sensor of {self.output}",
+            )
+        return found

@@ -1,0 +1,258 @@
+"""What is wrong with a record: clocks that go back, unit jumps, stuck sensors, gaps.
+
+Every check marks samples and says so in words; none deletes or repairs. The thresholds are meant to miss rather than
+to cry wolf: a sample wrongly marked bad is lost to the fit, and nobody looks twice.
+"""
+
+import itertools
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.measurements.flags import Flag, FlagArray
+from physics_twin.units import Unit, unit as as_unit
+
+__all__ = ["duration_text", "gaps", "impossible", "in_order", "resolution", "stuck", "unit_jumps"]
+
+# A jump counts as abrupt against the largest of this many steps before it, and as lasting after as many samples.
+_WINDOW = 20
+_LASTING = 5
+# How many usual steps a jump must measure. Then a chance match of one conversion has odds of about 2 * 2 / this.
+_SURE, _MAYBE = 40.0, 15.0
+# A sensor is stuck when it stays flat for this long right after steps of at least this many resolutions.
+_FLAT = 20
+_LIVELY = 3.0
+_GAP = 5.0
+
+_KELVIN = as_unit("K")
+
+
+def duration_text(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> duration_text(45.0), duration_text(599.0), duration_text(2.5 * 3600)
+    ('45 s', '9.98 min', '2.5 h')
+    """
+    size = abs(seconds)
+    if size < 120.0:
+        return f"{seconds:.4g} s"
+    if size < 7200.0:
+        return f"{seconds / 60.0:.3g} min"
+    return f"{seconds / 3600.0:.4g} h" if size < 172800.0 else f"{seconds / 86400.0:.4g} d"
+
+
+def in_order(times: Array) -> tuple[FlagArray, tuple[str, ...]]:
+    """Mark rows whose time goes back (bad) or repeats an earlier one (suspect, the first stays good).
+
+    times: (n,) s; NaN is bad. The rows kept are the longest series that does not go back, and of equally long ones the
+    one that keeps the earlier rows: one clock glitch into the future costs one row and not the rest of the log.
+    """
+    flags = np.full(times.size, Flag.GOOD, dtype=np.int8)
+    finite = np.flatnonzero(np.isfinite(times))
+    flags[~np.isfinite(times)] = Flag.BAD
+    t = times[finite]
+    notes = []
+    keep = np.ones(t.size, dtype=bool)
+    if (np.diff(t) < 0.0).any():
+        keep = _longest_series(t)
+        flags[finite[~keep]] = Flag.BAD
+        first = int(finite[~keep][0])
+        notes.append(f"time goes back or ahead in {int((~keep).sum())} rows, the first is row {first + 1}: bad")
+    kept = finite[keep]
+    again = kept[1:][np.diff(times[kept]) == 0.0]
+    if again.size:
+        flags[again] = Flag.SUSPECT
+        notes.append(f"{again.size} rows repeat the time of the row before, the first is row {again[0] + 1}: suspect")
+    return flags, tuple(notes)
+
+
+def _longest_series(t: Array) -> NDArray[np.bool_]:
+    """Return which entries form the longest non-decreasing series (patience sorting, run backwards)."""
+    tails: list[float] = []  # smallest possible last value of a series of each length, of the negated reversed times
+    ends: list[int] = []
+    before = np.full(t.size, -1)
+    for i in range(t.size - 1, -1, -1):
+        value = -float(t[i])
+        length = bisect_right(tails, value)
+        before[i] = ends[length - 1] if length else -1
+        if length == len(tails):
+            tails.append(value)
+            ends.append(i)
+        else:
+            tails[length] = value
+            ends[length] = i
+    keep = np.zeros(t.size, dtype=bool)
+    i = ends[-1]
+    while i >= 0:
+        keep[i] = True
+        i = int(before[i])
+    return keep
+
+
+def gaps(times: Array) -> tuple[str, ...]:
+    """Report gaps: steps longer than five times the usual one; times (n,) s, of rows that are in order."""
+    steps = np.diff(times)
+    steps_forward = steps[steps > 0.0]
+    if steps_forward.size < 10:
+        return ()
+    usual = float(np.median(steps_forward))
+    long = np.flatnonzero(steps > _GAP * usual)
+    # Samples that thin out towards the end of a run are a plan, not gaps.
+    if not long.size or long.size > 0.1 * steps_forward.size:
+        return ()
+    longest = long[np.argmax(steps[long])]
+    return (
+        f"{long.size} gap{'s' if long.size > 1 else ''} (the usual step is {duration_text(usual)}), the longest is "
+        f"{duration_text(float(steps[longest]))} from {duration_text(float(times[longest]))} on",
+    )
+
+
+def resolution(values: Array) -> float:
+    """Return the smallest step between different values, 0.0 if they are all the same; NaN are left out."""
+    levels = np.unique(values[np.isfinite(values)])
+    steps = np.diff(levels)
+    steps = steps[steps > 1e-9 * max(float(np.abs(levels).max(initial=0.0)), 1e-300)]  # not the dust of arithmetic
+    return float(steps.min()) if steps.size else 0.0
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """A change of unit as a logger or a person makes it: after = factor * before + offset."""
+
+    words: str
+    factor: float
+    offset: float
+
+    def undo(self, value: float) -> float:
+        return (value - self.offset) / self.factor
+
+
+_TEMPERATURES = [
+    _Conversion("degC to K", 1.0, 273.15),
+    _Conversion("K to degC", 1.0, -273.15),
+    _Conversion("degC to degF", 1.8, 32.0),
+    _Conversion("degF to degC", 1.0 / 1.8, -32.0 / 1.8),
+    _Conversion("K to degF", 1.8, -459.67),
+    _Conversion("degF to K", 1.0 / 1.8, 459.67 / 1.8),
+    _Conversion("an offset of 32", 1.0, 32.0),
+    _Conversion("an offset of -32", 1.0, -32.0),
+    _Conversion("a factor of 1.8", 1.8, 0.0),
+    _Conversion("a factor of 1/1.8", 1.0 / 1.8, 0.0),
+]
+_FACTORS = [
+    _Conversion(f"a factor of {words}", factor, 0.0)
+    for words, factor in [
+        ("1000", 1000.0),
+        ("1/1000", 1e-3),
+        ("100", 100.0),
+        ("1/100", 0.01),
+        ("10", 10.0),
+        ("1/10", 0.1),
+    ]
+]
+
+
+def unit_jumps(values: Array, unit: Unit) -> tuple[FlagArray, tuple[str, ...]]:
+    """Mark the samples after a jump that looks like a change of unit, until it jumps back.
+
+    values: (n,) in the declared `unit`, NaN where there is none. A jump counts when it is far larger than the steps
+    before and after it, lasts, and what comes after it continues what came before once a usual conversion (degC to K,
+    degC to degF, a factor of 1.8, 10 or 1000, ...) is undone; for a factor the steps must have grown by it as well,
+    as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15.
+    """
+    flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
+    where = np.flatnonzero(np.isfinite(values))
+    v = values[where]
+    steps = np.abs(np.diff(v))
+    notes: list[str] = []
+    if v.size < 2 * _LASTING:
+        return flags, ()
+    conversions = (_TEMPERATURES if unit.dimension == _KELVIN.dimension else []) + _FACTORS
+    # Candidates: steps that tower over the median step; exact tests only there.
+    typical = float(np.median(steps))
+    candidates = np.flatnonzero(steps > max(_MAYBE * typical, 1e-12 * float(np.abs(v).max())))
+    current: _Conversion | None = None
+    begin, flag = 0, Flag.GOOD
+    for i in candidates:
+        before, after = steps[max(0, i - _WINDOW) : i], steps[i + 1 : i + 1 + _WINDOW]
+        if before.size < _LASTING or after.size < _LASTING - 1:
+            continue
+        for conversion in [_back(current)] if current is not None else conversions:
+            strength = _matches(conversion, float(v[i]), float(v[i + 1]), before, after)
+            if strength < _MAYBE:
+                continue
+            if current is None:
+                current, begin = conversion, int(i) + 1
+                flag = Flag.BAD if strength >= _SURE else Flag.SUSPECT
+                notes.append(
+                    f"the unit seems to change at row {where[begin] + 1}: from {v[i]:g} to {v[i + 1]:g} {unit}, "
+                    f"like {conversion.words}: {flag.words} from there on"
+                )
+            else:
+                flags[where[begin : i + 1]] = flag
+                notes.append(f"the unit changes back at row {where[i + 1] + 1}")
+                current = None
+            break
+    if current is not None:
+        flags[where[begin:]] = flag
+    return flags, tuple(notes)
+
+
+def _back(conversion: _Conversion) -> _Conversion:
+    return _Conversion("back", 1.0 / conversion.factor, -conversion.offset / conversion.factor)
+
+
+def _matches(conversion: _Conversion, last: float, first: float, before: Array, after: Array) -> float:
+    """Return by how many usual steps the jump stands out if it fits the conversion, else 0.0."""
+    usual = max(float(before.max()), float(after.max()) / conversion.factor)
+    if usual <= 0.0:
+        return 0.0  # two flat lines: a set point, as likely as a unit
+    jump = abs(first - last)
+    # Both in the unit of before: the jump must tower over the steps, and vanish when the conversion is undone.
+    if abs(conversion.undo(first) - last) > 2.0 * usual:
+        return 0.0
+    if conversion.offset == 0.0:
+        grown = float(np.mean(after)) / max(float(np.mean(before)), 1e-300)
+        if not 1.0 / 3.0 < grown / conversion.factor < 3.0:
+            return 0.0
+        if not 1.0 / 2.0 < conversion.factor < 2.0 and 1.0 / 3.0 < grown < 3.0:
+            return 0.0  # the steps stayed as they were
+    return jump / (usual * max(1.0, conversion.factor))
+
+
+def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArray, tuple[str, ...]]:
+    """Mark stretches in which a lively sensor shows one and the same value: suspect.
+
+    values, times: (n,). where: indices of the samples to judge (in order, not bad). A stretch counts from 20 equal
+    samples on if the ten steps right before it are at least three resolutions in the median: a coarse converter near
+    a steady state is flat by right, and its last steps before were single ones.
+    """
+    flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
+    v = values[where]
+    if v.size < _FLAT + 10:
+        return flags, ()
+    smallest = resolution(v)
+    steps = np.abs(np.diff(v))
+    edges = np.flatnonzero(np.concatenate([[True], steps > 0.0, [True]]))  # where a run of equal values begins
+    notes = []
+    for begin, end in itertools.pairwise(edges):
+        if end - begin < _FLAT or begin < 11:
+            continue
+        if float(np.median(steps[begin - 11 : begin - 1])) >= _LIVELY * smallest > 0.0:
+            flags[where[begin:end]] = Flag.SUSPECT
+            span = float(times[where[end - 1]] - times[where[begin]])
+            notes.append(
+                f"stuck for {end - begin} samples ({duration_text(span)}) from "
+                f"{duration_text(float(times[where[begin]]))} on: suspect"
+            )
+    return flags, tuple(notes)
+
+
+def impossible(si_values: Array, unit: Unit) -> NDArray[np.bool_]:
+    """Return which values cannot be, whatever the plant: temperatures below absolute zero; (n,), SI."""
+    if unit.dimension != _KELVIN.dimension:
+        return np.zeros(si_values.size, dtype=bool)
+    return np.asarray(si_values < 0.0)

@@ -1,0 +1,192 @@
+"""Channels and recipes as plain JSON, and back: explicit, class by class, since files come from elsewhere.
+
+Nothing is looked up by a name that the file gives; what is not written here cannot be made by a file. Tables of inputs
+are long, so they are returned beside the record as arrays and referred to by number.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from physics_twin.errors import FileFormatError
+from physics_twin.measurements.channels import Channel, EstimatedNoise, UnknownBias, UnknownDelay
+from physics_twin.recipes import (
+    STEADY,
+    Action,
+    Crossing,
+    Direction,
+    Level,
+    Phase,
+    Ramp,
+    Recipe,
+    Rule,
+    StateEvent,
+    Steady,
+    Table,
+)
+from physics_twin.signals import Setting
+from physics_twin.units import Unit, parse, unit as as_unit
+
+__all__ = ["channel_from_record", "channel_record", "recipe_from_record", "recipe_record"]
+
+type Record = Mapping[str, Any]
+
+
+def channel_record(channel: Channel) -> dict[str, Any]:
+    """Return a channel as JSON; numbers are SI, or (number, unit) as declared."""
+    noise, bias, delay = channel.unknown_noise, channel.unknown_bias, channel.unknown_delay
+    return {
+        "output": channel.output,
+        "column": channel.column,
+        "unit": channel.unit.text,
+        "noise": channel.noise,
+        "bias": channel.bias,
+        "delay": channel.delay,
+        "unknown_noise": None if noise is None else {"start": _pair(noise.start), "shared": noise.shared},
+        "unknown_bias": None if bias is None else {"sd": _pair(bias.sd)},
+        "unknown_delay": None if delay is None else {"low": _pair(delay.low), "high": _pair(delay.high)},
+    }
+
+
+def channel_from_record(record: Record) -> Channel:
+    """Return the channel of `channel_record`. Raises KeyError, TypeError or a PhysicsTwinError for anything else."""
+    unit = as_unit(str(record["unit"]))
+    si = unit.difference().si_text
+    noise, bias, delay = record["unknown_noise"], record["unknown_bias"], record["unknown_delay"]
+    return Channel(
+        str(record["output"]),
+        column=str(record["column"]),
+        unit=unit,
+        noise=(float(record["noise"]), si)
+        if noise is None
+        else EstimatedNoise(_quantity(noise["start"]), shared=noise["shared"]),
+        bias=(float(record["bias"]), si) if bias is None else UnknownBias(_quantity(bias["sd"])),
+        delay=(float(record["delay"]), "s")
+        if delay is None
+        else UnknownDelay(_quantity(delay["low"]), _quantity(delay["high"])),
+    )
+
+
+def _pair(level: Any) -> list[Any]:
+    number, its_unit = parse(level)
+    return [number, its_unit.text]
+
+
+def _quantity(record: Sequence[Any]) -> tuple[float, str]:
+    number, text = record
+    return float(number), str(text)
+
+
+def recipe_record(recipe: Recipe) -> tuple[dict[str, Any], list[Table]]:
+    """Return a recipe as JSON, and its tables, which the record refers to by their position."""
+    tables: list[Table] = []
+
+    def entry(item: Any) -> Any:
+        if isinstance(item, Table):
+            tables.append(item)
+            return {"table": len(tables) - 1, "unit": item.unit.text, "rule": item.rule.value}
+        if isinstance(item, Ramp):
+            over = None if item.over is None else _level(item.over)
+            return {"ramp": [_level(item.start), _level(item.end), over]}
+        return _level(item)
+
+    phases = [
+        {
+            "name": phase.name,
+            "inputs": {name: entry(item) for name, item in phase.inputs.items()},
+            "duration": None if phase.duration is None else _level(phase.duration),
+            "until": None
+            if phase.until is None
+            else [phase.until.output, _level(phase.until.level), phase.until.direction.name],
+            "at_most": None if phase.at_most is None else _level(phase.at_most),
+            "start": [_event(event) for event in phase.start],
+            "at": [[_level(when), [_event(event) for event in events]] for when, events in phase.at],
+        }
+        for phase in recipe.phases
+    ]
+    initial: Any = "steady" if isinstance(recipe.initial, Steady) else {k: _level(v) for k, v in recipe.initial.items()}
+    return {"phases": phases, "initial": initial, "hold_end": recipe.hold_end}, tables
+
+
+def _level(level: Level) -> Any:
+    if isinstance(level, Setting):
+        return {
+            "setting": level.name,
+            "unit": level.unit.text,
+            "bounds": [None if math.isinf(end) else end for end in level.bounds],
+            "value": level.value,
+            "description": level.description,
+        }
+    if isinstance(level, str):
+        return level  # as it was written: "inf s" and "90 min" read back as they are
+    number, its_unit = parse(level)
+    return [number, its_unit.text]
+
+
+def _event(event: StateEvent) -> list[Any]:
+    return [event.action.name, event.state, _level(event.amount)]
+
+
+def recipe_from_record(record: Record, tables: Sequence[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]) -> Recipe:
+    """Return the recipe of `recipe_record`; tables: (times in s, values in SI) by position.
+
+    Raises KeyError, TypeError, ValueError or a PhysicsTwinError for anything else.
+    """
+
+    def entry(item: Any) -> Any:
+        if isinstance(item, Mapping) and "table" in item:
+            position = int(item["table"])
+            if not 0 <= position < len(tables):
+                raise FileFormatError(f"the recipe refers to table {position} of {len(tables)}")
+            t, v = (np.asarray(column, dtype=np.float64) for column in tables[position])
+            return Table(tuple(t.tolist()), tuple(v.tolist()), as_unit(str(item["unit"])), Rule(item["rule"]))
+        if isinstance(item, Mapping) and "ramp" in item:
+            start, end, over = item["ramp"]
+            return Ramp(_level_from(start), _level_from(end), None if over is None else _level_from(over))
+        return _level_from(item)
+
+    phases = []
+    for one in record["phases"]:
+        until = one["until"]
+        phases.append(
+            Phase(
+                str(one["name"]),
+                duration=None if one["duration"] is None else _level_from(one["duration"]),
+                until=None
+                if until is None
+                else Crossing(str(until[0]), _level_from(until[1]), Direction[str(until[2])]),
+                at_most=None if one["at_most"] is None else _level_from(one["at_most"]),
+                start=[_event_from(event) for event in one["start"]],
+                at=[(_level_from(when), [_event_from(event) for event in events]) for when, events in one["at"]],
+                **{str(name): entry(item) for name, item in one["inputs"].items()},
+            )
+        )
+    initial = record["initial"]
+    begin: Any = STEADY if initial == "steady" else {str(k): _level_from(v) for k, v in initial.items()}
+    return Recipe(phases, initial=begin, hold_end=bool(record["hold_end"]))
+
+
+def _level_from(record: Any) -> Level:
+    if isinstance(record, Mapping):
+        unit = as_unit(str(record["unit"]))
+        low, high = record["bounds"]
+        si = Unit(unit.si_text)
+        return Setting(
+            str(record["setting"]),
+            unit,
+            bounds=(None if low is None else (low, si.text), None if high is None else (high, si.text)),
+            value=None if record["value"] is None else (record["value"], si.text),
+            description=str(record["description"]),
+        )
+    if isinstance(record, str):
+        return record
+    number, text = record
+    # A bare number stands for a dimensionless one, and reads the same without its "1".
+    return (float(number), str(text))
+
+
+def _event_from(record: Sequence[Any]) -> StateEvent:
+    action, state, amount = record
+    return StateEvent(Action[str(action)], str(state), _level_from(amount))

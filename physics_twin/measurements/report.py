@@ -1,0 +1,65 @@
+"""An experiment in words."""
+
+from typing import TYPE_CHECKING
+
+from physics_twin.measurements.flags import Flag
+from physics_twin.measurements.quality import duration_text
+from physics_twin.units import format_si
+
+if TYPE_CHECKING:
+    from physics_twin.measurements.experiment import Experiment
+
+__all__ = ["describe"]
+
+
+def describe(experiment: "Experiment") -> str:
+    """Return name, duration, samples by flag, inputs, notes and provenance as text."""
+    lines = [f'experiment "{experiment.name}", {duration_text(experiment.duration)}']
+    if experiment.t0_utc is not None:
+        lines[0] += f", time zero {experiment.t0_utc.isoformat()}"
+    head = ["channel", "unit", "noise", *(flag.words for flag in Flag), "left out", "used"]
+    rows = [head]
+    for series in experiment:
+        channel = series.channel
+        noise = format_si(channel.noise, channel.unit, difference=True)
+        if channel.unknown_noise is not None:
+            noise += " (to be estimated)"
+        counts = series.counts
+        rows.append(
+            [
+                channel.output,
+                str(channel.unit),
+                noise,
+                *(str(counts[flag]) for flag in Flag),
+                str(int((series.left_out > 0).sum())),
+                str(int(series.used.sum())),
+            ]
+        )
+    # A column in which nobody has anything to say is left out, the good and the used ones apart.
+    kept = [
+        k
+        for k, title in enumerate(head)
+        if title in ("channel", "unit", "noise", "good", "used") or any(row[k] != "0" for row in rows[1:])
+    ]
+    widths = [max(len(row[k]) for row in rows) for k in kept]
+    for row in rows:
+        lines.append("  " + "  ".join(row[k].ljust(width) for k, width in zip(kept, widths, strict=True)).rstrip())
+    for one in experiment.inputs:
+        lines.append(
+            f'  input {one.name}: column "{one.column}" in {one.unit}, {one.rule.value}, {one.counts[Flag.GOOD]} rows'
+        )
+    if not experiment.inputs:
+        lines += [f"  {line}" for line in str(experiment.recipe).splitlines()]
+    lines += [f"  {key}: {value}" for key, value in experiment.context.items()]
+    lines += [f"  note: {note}" for note in experiment.notes]
+    for series in experiment:
+        lines += [f"  note: {series.channel.output}: {note}" for note in series.notes]
+        lines += [f"  left out: {series.channel.output}: {reason}" for reason in series.reasons]
+    for one in experiment.inputs:
+        lines += [f"  note: input {one.name}: {note}" for note in one.notes]
+    lines += [f"  selected: {selection}" for selection in experiment.provenance.selections]
+    origin = f"  from {experiment.provenance.source}"
+    if experiment.provenance.sha256:
+        origin += f", sha256 {experiment.provenance.sha256[:12]}"
+    lines.append(origin)
+    return "\n".join(lines)
