@@ -1,0 +1,7 @@
+"""Calibration: parameters with honest uncertainty from models and measurements."""
+
+from physics_twin.estimation.calibrate import calibrate
+from physics_twin.estimation.gauss_newton import GaussNewton
+from physics_twin.estimation.method import Method
+
+__all__ = ["GaussNewton", "Method", "calibrate"]

@@ -1,0 +1,157 @@
+"""`calibrate()`: measured data and a model in, a posterior out."""
+
+import copy
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from physics_twin.estimation import diagnostics, noise
+from physics_twin.estimation.gauss_newton import GaussNewton
+from physics_twin.estimation.method import Estimate, Method
+from physics_twin.estimation.problem import Problem, set_up
+from physics_twin.estimation.progress import Progress
+from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
+from physics_twin.measurements import Experiment, find_dependent_channels
+from physics_twin.model import Model
+from physics_twin.parameters import Parameter, PerExperiment, Values
+from physics_twin.posterior import Posterior
+from physics_twin.posterior.result import covariance_array, draws_array
+from physics_twin.units import QuantityLike
+
+LIBRARIES = ("physics-twin", "numpy", "scipy", "casadi", "xarray")
+GAUSS_NEWTON = GaussNewton()
+
+_log = logging.getLogger(__name__)
+
+
+def calibrate(
+    model: Model,
+    experiments: Experiment | Sequence[Experiment],
+    *,
+    unknown: Sequence[str | Parameter | PerExperiment],
+    method: Method = GAUSS_NEWTON,
+    values: Mapping[str, QuantityLike] | Values | None = None,
+    rng: int | np.random.Generator = 0,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Posterior:
+    """Estimate parameters of `model` from `experiments`.
+
+    unknown: what to estimate: names of model parameters (also `initial.<state>`) and of open settings; a `Parameter`
+        to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment. Noise,
+        bias and delay are unknown where a channel says so.
+    method: `GaussNewton(...)`. values: other numbers for what is not unknown, with units. rng: a seed, or a generator
+        (of which a copy is used). executor: runs the starts in parallel (`concurrent.futures`); the result does not
+        depend on it. progress: show a bar.
+
+    A pure function: nothing it is given is changed, and the same inputs give the same bytes.
+
+    Raises UnknownNameError, UnitError, BoundsError for mistakes in names and quantities, DataError for experiments
+    without a usable sample, CalibrationError for contradictory unknowns or when no start can be simulated. A
+    simulation that fails on the way is recorded in `posterior.failures`.
+    """
+    runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
+    problem = set_up(model, runs, unknown, values)
+    own = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
+    seed = _seed(rng)
+    _log.info("calibrating %d unknowns on %d samples", len(problem.parameters), problem.n_data)
+    estimate = method.estimate(problem, own, executor, Progress(progress))
+    return _posterior(problem, estimate, method, seed)
+
+
+def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) -> Posterior:
+    parameters = problem.parameters
+    point, levels = estimate.point, estimate.levels
+    w = noise.weights(problem, levels.sd)
+    channels = diagnostics.channel_table(problem, point, levels, estimate.correlations)
+    found = verdicts(problem, estimate)
+    mode = dict(zip(problem.names, point.x.tolist(), strict=True))
+    mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
+    message = estimate.message
+    if problem.differenced:
+        message += f"; derivatives by differences for {', '.join(problem.differenced)}"
+    if estimate.failures:
+        message += f"; {len(estimate.failures)} simulations failed on the way"
+    warnings = [
+        *([] if estimate.converged else [f"the fit did not converge: {estimate.message}"]),
+        *estimate.warnings,
+        *bounds_said(found),
+        *conflicts(problem, estimate),
+        *diagnostics.summary(channels, estimate.correlations),
+        *diagnostics.between_experiments(problem, point, w),
+        *_dependent(problem),
+    ]
+    d = point.z.size
+    classical = np.sqrt(np.diag(estimate.covariance)[:d])
+    widened = np.sqrt(np.diag(estimate.widened)) * problem.space.slope(point.x)
+    correlated = any(c.significant for c in estimate.correlations.values())
+    inflation = dict.fromkeys(parameters.names, 1.0)
+    if correlated:
+        inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
+    white = point.residual * w
+    return Posterior(
+        parameters=parameters,
+        draws=draws_array(parameters, estimate.draws),
+        mode=Values(mode),
+        covariance=covariance_array(parameters, estimate.covariance),
+        misfit=float(white @ white),
+        channels=channels,
+        verdicts=found,
+        coverage=diagnostics.coverage(problem, point),
+        failures=estimate.failures,
+        converged=estimate.converged,
+        message=message,
+        warnings=tuple(warnings),
+        inflation=inflation,
+        residuals=diagnostics.residual_dataset(problem, point, w),
+        fixed=Values({k: v for k, v in problem.fixed.items() if k not in mode}),
+        provenance=_provenance(problem, method, seed),
+    )
+
+
+def _dependent(problem: Problem) -> list[str]:
+    """Channels that are not independent measurements (Box et al. 1973)."""
+    found = find_dependent_channels(problem.experiments)
+    texts = [d.text for d in found.dependencies if d.simple]
+    if found.leave_out and texts:
+        one = len(found.leave_out) == 1
+        texts.append(
+            f"dependent channels are counted as independent here: leave out {', '.join(found.leave_out)}, "
+            f"{'it tells' if one else 'they tell'} nothing new (experiment.without)"
+        )
+    return texts
+
+
+def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
+    model = problem.model
+    found = {
+        "model": model.name,
+        "version": model.version,
+        "fingerprint": model.fingerprint,
+        "method": repr(method),
+        "seed": seed,
+        "experiments": json.dumps({e.name: e.sha256 for e in problem.experiments}),
+        "sources": json.dumps({e.name: [e.provenance.source, e.provenance.sha256] for e in problem.experiments}),
+        "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _seed(rng: int | np.random.Generator) -> str:
+    """The seed, or a hash of the state of a generator."""
+    if not isinstance(rng, np.random.Generator):
+        return str(rng)
+    state = json.dumps(rng.bit_generator.state, sort_keys=True, default=str)
+    return "generator " + hashlib.sha256(state.encode()).hexdigest()[:16]

@@ -1,0 +1,256 @@
+"""What the residuals show: misfit by channel, runs, trends against time, inputs, predicted value and context.
+
+Tests are few and each counts all outputs (Bonferroni): a warning that comes up in every fit is not read.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import chdtrc, ndtr, stdtr
+
+from physics_twin.arrays import Array
+from physics_twin.estimation import noise
+from physics_twin.estimation.correlation import Correlation
+from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.problem import ChannelData, Problem, Task
+from physics_twin.posterior import ChannelEvidence
+from physics_twin.posterior.inputs import input_values
+from physics_twin.units import format_number
+
+LEVEL = 0.01
+"""Chance that a fit with nothing wrong shows one finding of a kind."""
+LEAST = 6
+"""Samples below which a trend is not looked for."""
+
+
+def channel_table(
+    problem: Problem, point: Point, levels: noise.Levels, correlations: Mapping[str, Correlation]
+) -> tuple[ChannelEvidence, ...]:
+    """Misfit and findings by channel, in declared units."""
+    w = noise.weights(problem, levels.sd)
+    found = []
+    n_tests = len(problem.channels)
+    for task in problem.tasks:
+        values = task_values(problem, task, point.x)
+        for c in task.channels:
+            r = point.residual[c.rows]
+            own = c.unit.difference()
+            sd = float(levels.sd[c.group]) if c.group >= 0 else c.noise
+            correlation = correlations[c.output]
+            declared = np.asarray(own.from_si(r, difference=True))
+            white = r * w[c.rows]
+            found.append(
+                ChannelEvidence(
+                    experiment=c.experiment,
+                    output=c.output,
+                    unit=c.unit.text,
+                    n_samples=int(r.size),
+                    n_excluded=c.n_excluded,
+                    sum_of_squares=float(declared @ declared),
+                    rms=float(np.sqrt(declared @ declared / r.size)),
+                    bias=float(declared.mean()),
+                    noise=float(own.from_si(sd, difference=True)),
+                    noise_name=problem.noise_groups[c.group].parameter.name if c.group >= 0 else "",
+                    whitened=float(white @ white),
+                    lag_one=float(white[1:] @ white[:-1] / (white @ white)) if r.size > 2 and white.any() else 0.0,
+                    effective_samples=r.size * correlation.effective_samples / correlation.n_samples,
+                    findings=_findings(problem, task, c, point, white, correlation, values, n_tests),
+                )
+            )
+    return tuple(found)
+
+
+def task_values(problem: Problem, task: Task, x: Array) -> dict[str, float]:
+    """Values of one experiment at the mode."""
+    values = dict(task.fixed)
+    values.update({name: float(x[j]) for j, name in (*task.exact, *task.differenced) if name in values})
+    return values
+
+
+def _findings(
+    problem: Problem,
+    task: Task,
+    c: ChannelData,
+    point: Point,
+    white: Array,
+    correlation: Correlation,
+    values: Mapping[str, float],
+    n_tests: int,
+) -> tuple[str, ...]:
+    n = white.size
+    found: list[str] = []
+    if c.group < 0:
+        excess = float(chdtrc(n, white @ white))
+        if excess < LEVEL / n_tests:
+            found.append(
+                f"misses the data by {np.sqrt(white @ white / n):.1f} times the declared noise: the noise is larger "
+                "than declared, or the model is wrong"
+            )
+        elif n >= LEAST and 1.0 - excess < LEVEL / n_tests / 10.0:
+            found.append(
+                f"fits to {np.sqrt(white @ white / n):.2f} of the declared noise: the noise is smaller than declared"
+            )
+    runs, expected, p_runs = _runs(white)
+    share = correlation.effective_samples / correlation.n_samples
+    if p_runs < LEVEL / n_tests:
+        found.append(
+            f"residuals keep their sign ({runs} runs, {expected:.0f} expected): something slow is missing in the model"
+        )
+    if n < LEAST:
+        return tuple(found)
+    observed = c.observed
+    looked_at: list[tuple[str, Array]] = [("time", c.times), ("the predicted value", observed - point.residual[c.rows])]
+    courses = input_values(problem.model, task.recipe, values, c.times)
+    looked_at += [(s.name, courses[:, k]) for k, s in enumerate(problem.model.inputs)]
+    for name, course in looked_at:
+        r, p = _trend(white, course, max(share * n, 3.0))
+        if p < LEVEL / (n_tests * len(looked_at)):
+            found.append(f"residuals {'rise' if r > 0 else 'fall'} with {name} (r = {r:.2f})")
+    return tuple(found)
+
+
+def _runs(white: Array) -> tuple[int, float, float]:
+    """Number of runs of one sign, the expected one, and the p of as few (Wald and Wolfowitz, normal)."""
+    sign = white > 0.0
+    n_up, n_down = int(sign.sum()), int((~sign).sum())
+    n = n_up + n_down
+    if min(n_up, n_down) < 4:
+        return 0, 0.0, 1.0
+    runs = 1 + int((sign[1:] != sign[:-1]).sum())
+    expected = 2.0 * n_up * n_down / n + 1.0
+    variance = (expected - 1.0) * (expected - 2.0) / (n - 1.0)
+    return runs, expected, float(ndtr((runs + 0.5 - expected) / np.sqrt(variance)))
+
+
+def _trend(white: Array, course: Array, n_effective: float) -> tuple[float, float]:
+    """Correlation and its p, with the samples that are independent."""
+    finite = np.isfinite(course)
+    if finite.sum() < LEAST:
+        return 0.0, 1.0
+    a, b = white[finite] - white[finite].mean(), course[finite] - course[finite].mean()
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    if norm <= 1e-12 * float(np.abs(course[finite]).max() * np.abs(white).max()) * finite.sum():
+        return 0.0, 1.0
+    r = float(np.clip(a @ b / norm, -1.0, 1.0))
+    degrees = n_effective - 2.0
+    if degrees < 1.0 or abs(r) >= 1.0:
+        return r, 1.0
+    t = abs(r) * np.sqrt(degrees / (1.0 - r * r))
+    return r, float(2.0 * stdtr(degrees, -t))
+
+
+def between_experiments(problem: Problem, point: Point, w: Array) -> list[str]:
+    """Outputs whose mean residual differs between experiments or goes with their context."""
+    found: list[str] = []
+    if len(problem.tasks) < 2:
+        return found
+    by_output: dict[str, list[tuple[str, Array]]] = {}
+    for c in problem.channels:
+        by_output.setdefault(c.output, []).append((c.experiment, point.residual[c.rows] * w[c.rows]))
+    contexts = {e.name: e.context for e in problem.experiments}
+    for output, runs in by_output.items():
+        if len(runs) < 2:
+            continue
+        z = np.array([r.mean() * np.sqrt(r.size) for _, r in runs])
+        p = float(chdtrc(len(runs), z @ z))
+        if p < LEVEL / len(by_output):
+            worst = runs[int(np.argmax(np.abs(z)))][0]
+            found.append(
+                f"{output}: experiments differ by more than noise, most of all {worst} "
+                f"(mean residual {z[np.argmax(np.abs(z))]:.1f} standard errors from zero)"
+            )
+        means = np.array([r.mean() for _, r in runs])
+        keys = [k for k in contexts[runs[0][0]] if all(k in contexts[name] for name, _ in runs)]
+        for key in keys:
+            given = [contexts[name][key] for name, _ in runs]
+            if len(runs) >= 5 and all(isinstance(v, int | float) for v in given):
+                r, p = _trend(means, np.array(given, dtype=float), float(len(runs)))
+                if p < LEVEL / len(keys):
+                    found.append(f"{output}: the mean residual goes with {key} of the experiments (r = {r:.2f})")
+    return found
+
+
+def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
+    """All samples of all channels with the prediction at the mode where they are used."""
+    rows: dict[str, list[Array]] = {k: [] for k in ("time", "observed", "predicted", "residual", "whitened")}
+    text: dict[str, list[str]] = {k: [] for k in ("experiment", "output", "units")}
+    used: list[NDArray[np.bool_]] = []
+    flags: list[NDArray[np.int8]] = []
+    data = {(c.experiment, c.output): c for c in problem.channels}
+    for experiment in problem.experiments:
+        for channel in experiment.channels:
+            series = experiment[channel.output]
+            order = np.argsort(series.times, kind="stable")
+            n = order.size
+            mask = series.used[order]
+            predicted, residual, white = (np.full(n, np.nan) for _ in range(3))
+            c = data.get((experiment.name, channel.output))
+            if c is not None:
+                residual[mask] = point.residual[c.rows]
+                white[mask] = residual[mask] * w[c.rows]
+                predicted[mask] = series.values[order][mask] - residual[mask]
+            for key, values in zip(
+                rows, (series.times[order], series.values[order], predicted, residual, white), strict=True
+            ):
+                rows[key].append(values)
+            text["experiment"] += [experiment.name] * n
+            text["output"] += [channel.output] * n
+            text["units"] += [channel.unit.si_text] * n
+            used.append(mask)
+            flags.append(series.flags[order])
+    return xr.Dataset(
+        {
+            **{k: ("sample", np.array(v)) for k, v in text.items()},
+            **{k: ("sample", np.concatenate(v)) for k, v in rows.items()},
+            "used": ("sample", np.concatenate(used)),
+            "flag": ("sample", np.concatenate(flags).astype(np.int8)),
+        },
+        attrs={"description": "observed, predicted (bias included) and residual in SI, see units; time in s"},
+    )
+
+
+def coverage(problem: Problem, point: Point) -> dict[str, tuple[float, float]]:
+    """Ranges that the samples in use covered: time, inputs, settings, outputs; SI."""
+    found: dict[str, tuple[float, float]] = {}
+
+    def widen(name: str, values: Array) -> None:
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, high = found.get(name, (np.inf, -np.inf))
+            found[name] = (min(low, float(values.min())), max(high, float(values.max())))
+
+    for task in problem.tasks:
+        values = task_values(problem, task, point.x)
+        times = np.unique(np.concatenate([c.times for c in task.channels]))
+        widen("time", np.append(times, 0.0))
+        course = np.union1d(times, np.linspace(0.0, times[-1], 257))
+        inputs = input_values(problem.model, task.recipe, values, course)
+        for j, signal in enumerate(problem.model.inputs):
+            widen(signal.name, inputs[:, j])
+        for name in task.recipe.settings:
+            widen(name, np.array([values[name]]))
+        for c in task.channels:
+            widen(c.output, c.observed)
+    return found
+
+
+def summary(channels: Sequence[ChannelEvidence], correlations: Mapping[str, Correlation]) -> list[str]:
+    """The findings as warnings, outputs with one finding in common said once."""
+    found: list[str] = []
+    for output, correlation in correlations.items():
+        if correlation.significant:
+            c = correlation
+            found.append(
+                f"{output}: residuals are correlated (lag one {c.lag_one:.2f}, p = {c.p_value:.1g}, memory "
+                f"{format_number(c.memory, 2)} s): {c.n_samples} samples count as {c.effective_samples:.0f}, and the "
+                "draws are wider for it"
+            )
+    seen: dict[tuple[str, str], list[str]] = {}
+    for channel in channels:
+        for text in channel.findings:
+            seen.setdefault((channel.output, text), []).append(channel.experiment)
+    for (output, text), names in seen.items():
+        found.append(f"{output} ({', '.join(names[:3])}{' ...' if len(names) > 3 else ''}): {text}")
+    return found

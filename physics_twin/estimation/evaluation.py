@@ -1,0 +1,183 @@
+"""Residuals and their Jacobian at a point of the search: one simulation per experiment.
+
+Residuals are kept in SI (observed - bias - model) and whitened by whoever knows the noise, since estimated noise
+changes between iterations and simulations are what costs. Derivatives are exact where the model gives them; for other
+names they are differences whose step is far above integrator noise (with rtol 1e-6 SciPy's default step of 1e-8
+measures noise; PERFORMANCE, pitfalls).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+from physics_twin.estimation.problem import ChannelData, Problem, Task
+from physics_twin.model import Sensitivities
+from physics_twin.posterior.prediction import simulate_outputs
+from physics_twin.priors import Prior
+
+
+class ExperimentFailed(SolveError):
+    """A simulation failed; `experiment` says which."""
+
+    experiment: str = ""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Residuals in SI and their derivative with respect to the search coordinates."""
+
+    z: Array
+    x: Array
+    residual: Array
+    """(n_data,) observed - bias - model."""
+    jacobian: Array
+    """(n_data, d) d residual / d z; empty (0, d) when not asked for."""
+    prior: Array
+    """(d,) residuals of the priors."""
+    prior_slope: Array
+    """(d,) their derivative with respect to z."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How derivatives are approximated where the model gives none."""
+
+    step: float
+    """Share of the scale of a parameter."""
+    central: bool
+
+
+def evaluate(problem: Problem, z: Array, differences: Differences | None) -> Point:
+    """Residuals at z; with `differences` their Jacobian too. Raises ExperimentFailed."""
+    space = problem.space
+    x = space.x(z)
+    residual = np.empty(problem.n_data)
+    jacobian = np.zeros((problem.n_data if differences else 0, z.size))
+    slope = space.slope(x)
+    for task in problem.tasks:
+        try:
+            if differences is None:
+                residual[task.rows] = _residuals(problem, task, x)
+            else:
+                r, j = _linearized(problem, task, x)
+                residual[task.rows] = r
+                jacobian[task.rows] = j * slope
+                for column, _ in task.differenced:
+                    jacobian[task.rows, column] = _difference(problem, task, z, column, r, differences)
+        except SolveError as error:
+            raise _named(error, task.name) from error
+    pairs = [
+        (0.0, 0.0) if c.parameter.prior is None else _prior(c.parameter.prior, float(x[j]))
+        for j, c in enumerate(problem.columns)
+    ]
+    prior = np.array([p[0] for p in pairs])
+    return Point(z.copy(), x, residual, jacobian, prior, np.array([p[1] for p in pairs]) * slope)
+
+
+def _prior(prior: Prior, x: float) -> tuple[float, float]:
+    return prior.residual(x), prior.residual_slope(x)
+
+
+def _named(error: SolveError, experiment: str) -> ExperimentFailed:
+    failed = ExperimentFailed(error.reason, time=error.time, values=error.values, state=error.state)
+    failed.experiment = experiment
+    return failed
+
+
+def _values(task: Task, x: Array) -> dict[str, float]:
+    values = dict(task.fixed)
+    for column, name in (*task.exact, *task.differenced):
+        if name in values:
+            values[name] = float(x[column])
+    return values
+
+
+def _times(task: Task, x: Array) -> tuple[Array, list[Array]]:
+    """Union of the moments at which the outputs are shown (sample time minus delay), and each channel's rows in it.
+
+    Before its first signal arrives a delayed sensor shows the initial state.
+    """
+    shown = [
+        np.maximum(c.times - (c.delay if c.delay_column < 0 else float(x[c.delay_column])), 0.0) for c in task.channels
+    ]
+    union, inverse = np.unique(np.concatenate(shown), return_inverse=True)
+    ends = np.cumsum([s.size for s in shown])
+    return union, np.split(inverse, ends[:-1])
+
+
+def _residuals(problem: Problem, task: Task, x: Array) -> Array:
+    times, rows = _times(task, x)
+    outputs = simulate_outputs(problem.model, task.recipe, times, _values(task, x))
+    return np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)])
+
+
+def _channel(c: ChannelData, outputs: Array, rows: Array, x: Array) -> Array:
+    bias = c.bias if c.bias_column < 0 else float(x[c.bias_column])
+    return np.asarray(c.observed - bias - outputs[rows, c.output_index])
+
+
+def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
+    """Residuals (n,) and exact derivatives (n, d) with respect to x, zero in the columns that are differenced."""
+    d = x.size
+    n = task.rows.stop - task.rows.start
+    jacobian = np.zeros((n, d))
+    delayed = problem.exact_time and any(c.delay_column >= 0 for c in task.channels)
+    if task.exact or delayed:
+        model = problem.model
+        assert isinstance(model, Sensitivities)
+        wrt = [name for _, name in task.exact] + (["time"] if delayed else [])
+        times, rows = _times(task, x)
+        values = _values(task, x)
+        outputs, slopes, _ = model.sensitivity(times, task.recipe, values, wrt)
+        if not (np.isfinite(outputs).all() and np.isfinite(slopes).all()):
+            raise SolveError("the model returned a number that is not finite", time=float(times[-1]), values=values)
+        residual = np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)])
+        columns = [column for column, _ in task.exact]
+        begin = 0
+        for c, r in zip(task.channels, rows, strict=True):
+            block = slice(begin, begin + r.size)
+            jacobian[block, columns] = -slopes[r, c.output_index, : len(columns)]
+            if delayed and c.delay_column >= 0:
+                # d/d delay of y(t - delay) is -dy/dt; nothing changes while the sensor still shows the beginning
+                moving = c.times > float(x[c.delay_column])
+                jacobian[block, c.delay_column] = np.where(moving, slopes[r, c.output_index, -1], 0.0)
+            begin += r.size
+    else:
+        residual = _residuals(problem, task, x)
+    begin = 0
+    for c in task.channels:
+        block = slice(begin, begin + c.observed.size)
+        if c.bias_column >= 0:
+            jacobian[block, c.bias_column] = -1.0
+        begin += c.observed.size
+    return residual, jacobian
+
+
+def _difference(problem: Problem, task: Task, z: Array, column: int, at: Array, how: Differences) -> Array:
+    """One column by differences: forward or central, away from a bound, on the other side if a simulation fails."""
+    low, high = problem.space.low[column], problem.space.high[column]
+    step = how.step
+    sides: list[tuple[float, Array]] = []
+    failure: SolveError | None = None
+    toward = 1.0 if high - z[column] >= step or high - z[column] >= z[column] - low else -1.0
+    for sign in (toward, -toward):
+        moved = z.copy()
+        moved[column] = min(max(z[column] + sign * step, low), high)
+        if moved[column] == z[column]:
+            continue
+        try:
+            sides.append((moved[column] - z[column], _residuals(problem, task, problem.space.x(moved))))
+        except SolveError as error:
+            failure = error
+            continue
+        if not how.central:
+            break
+    if not sides:
+        raise failure or SolveError("a parameter whose bounds leave it no room cannot be differenced", time=0.0)
+    if len(sides) == 1:
+        return (sides[0][1] - at) / sides[0][0]
+    (ha, a), (hb, b) = sides
+    # Both slopes weighted so that the curvature cancels, also for unequal steps.
+    return np.asarray(((a - at) / ha * -hb + (b - at) / hb * ha) / (ha - hb))

@@ -1,0 +1,237 @@
+"""Gauss-Newton: the mode by least squares on exact Jacobians, and Laplace draws around it.
+
+The method for models with a handful to some dozens of unknowns whose posterior is close to Gaussian near its mode. Its
+draws are as good as that; where it matters, check them with a method that samples.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import CalibrationError, SolveError
+from physics_twin.estimation import noise
+from physics_twin.estimation.evaluation import Differences, ExperimentFailed, Point, evaluate
+from physics_twin.estimation.laplace import laplace
+from physics_twin.estimation.method import Estimate
+from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.progress import Progress
+from physics_twin.estimation.starts import nearby, start_points
+from physics_twin.estimation.trust_region import Linearization, Minimum, minimize
+from physics_twin.posterior import FailedSimulation
+
+NEARBY = 12
+"""Points tried around a start that cannot be simulated."""
+NOISE_ROUNDS = 60
+NOISE_TOLERANCE = 1e-7
+SAME_MINIMUM = 1e-2
+"""Difference in misfit below which two starts have found the same minimum."""
+SWITCH = 1.0
+"""Decrement below which differences become central: far out, half the simulations do."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GaussNewton:
+    """Maximum a posteriori by Gauss-Newton in a trust region, with Laplace draws.
+
+    starts: how many starting points; the first is the parameters' declared values, the others are spread over priors
+        and bounds (Latin hypercube). tolerance: distance from the mode, in posterior standard deviations, at which to
+        stop. max_iterations: per start. n_draws: Laplace draws. difference_step: step of finite differences, as a
+        share of a parameter's scale, for names whose derivatives the model does not give.
+    """
+
+    starts: int = 1
+    tolerance: float = 1e-4
+    max_iterations: int = 100
+    n_draws: int = 1000
+    difference_step: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.starts < 1 or self.max_iterations < 1 or self.n_draws < 1:
+            raise CalibrationError(f"{self}: starts, max_iterations and n_draws are at least 1")
+        if not (self.tolerance > 0.0 and 0.0 < self.difference_step <= 0.1):
+            raise CalibrationError(f"{self}: tolerance is above 0, difference_step between 0 and 0.1")
+
+    def estimate(
+        self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
+    ) -> Estimate:
+        """The mode and the draws."""
+        points = start_points(problem.space, problem.columns, self.starts, rng)
+        seeds = rng.integers(2**63, size=self.starts).tolist()
+        tries = _run(problem, self, points, seeds, executor, progress)
+        failures = tuple(f for t in tries for f in t.failures)
+        found = [t for t in tries if t.minimum is not None]
+        if not found:
+            reasons = list(dict.fromkeys(f.reason for f in failures))
+            shown = "; ".join(reasons[:4]) + (f"; and {len(reasons) - 4} more" if len(reasons) > 4 else "")
+            raise CalibrationError(
+                f"no simulation succeeded at {'any start' if self.starts > 1 else 'the start'} or near it: {shown}. "
+                "Check the starting values, their units and bounds; pt.simulate(model, ...) shows one run"
+            )
+        best = min(found, key=lambda t: (t.objective, t.number))
+        assert best.minimum is not None and best.point is not None and best.levels is not None
+        _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
+        drawn = laplace(problem, best.point, best.levels, self.n_draws, rng)
+        return Estimate(
+            point=best.point,
+            levels=best.levels,
+            draws=drawn.draws,
+            covariance=drawn.covariance,
+            widened=drawn.widened,
+            correlations=drawn.correlations,
+            at_bound=drawn.at_bound,
+            information=drawn.information,
+            converged=best.minimum.converged,
+            message=_message(best, tries, self.starts),
+            failures=failures,
+            warnings=drawn.warnings,
+        )
+
+
+@dataclass(frozen=True)
+class Try:
+    """One start."""
+
+    number: int
+    minimum: Minimum | None
+    point: Point | None
+    levels: noise.Levels | None
+    objective: float
+    """-2 log posterior up to a constant: comparable between starts."""
+    failures: tuple[FailedSimulation, ...]
+
+
+def _run(
+    problem: Problem,
+    method: GaussNewton,
+    points: Sequence[Array],
+    seeds: Sequence[int],
+    executor: Executor | None,
+    progress: Progress,
+) -> list[Try]:
+    """All starts, in their order, whoever computes them and whenever they finish."""
+    jobs = [(problem, method, i, z, seed) for i, (z, seed) in enumerate(zip(points, seeds, strict=True))]
+    with progress.of("starts", len(jobs)) as step:
+        if executor is None or len(jobs) == 1:
+            results = []
+            for job in jobs:
+                results.append(one_start(*job))
+                step()
+            return results
+        futures: list[Future[Try]] = [executor.submit(one_start, *job) for job in jobs]
+        for future in futures:
+            future.add_done_callback(lambda _: step())
+        try:
+            return [future.result() for future in futures]
+        except BrokenExecutor as error:
+            raise CalibrationError(
+                f"a worker process died during the fit ({error}); it may have run out of memory: try fewer workers"
+            ) from error
+
+
+def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed: int) -> Try:
+    """Minimize from one starting point; alternates between parameters and noise levels until neither moves."""
+    failures: list[FailedSimulation] = []
+
+    def record(at: Array, error: SolveError) -> None:
+        values = dict(zip(problem.names, problem.space.x(at).tolist(), strict=True))
+        where = error.experiment if isinstance(error, ExperimentFailed) else ""
+        failures.append(FailedSimulation(values, error.reason, error.time, where))
+
+    inexact = bool(problem.differenced)
+    central = Differences(method.difference_step, True)
+    forward = Differences(method.difference_step, False)
+    how = forward if inexact else central
+    rng = np.random.default_rng(seed)
+    point: Point | None = None
+    for attempt in range(NEARBY + 1):
+        at = z if attempt == 0 else nearby(problem.space, z, attempt / NEARBY, rng)
+        try:
+            point = evaluate(problem, at, how)
+            break
+        except SolveError as error:
+            record(at, error)
+    if point is None:
+        return Try(number, None, None, None, np.inf, tuple(failures))
+
+    sd = noise.start_levels(problem)
+    levels = noise.Levels(sd, np.empty(0))
+    points: dict[bytes, Point] = {}
+    minimum: Minimum | None = None
+    n_iterations = 0
+    for _ in range(NOISE_ROUNDS):
+        w = noise.weights(problem, sd)
+
+        def linearized(at: Array, w: Array = w, how: Differences = how) -> Linearization:
+            new = evaluate(problem, at, how)
+            points.clear()
+            points[at.tobytes()] = new
+            return noise.whiten(new, w)
+
+        def measured(at: Array, w: Array = w) -> float:
+            return noise.whiten(evaluate(problem, at, None), w).misfit
+
+        points[point.z.tobytes()] = point
+        coarse = inexact and not how.central
+        minimum = minimize(
+            linearized,
+            measured,
+            noise.whiten(point, w),
+            problem.space.low,
+            problem.space.high,
+            tolerance=SWITCH if coarse else method.tolerance,
+            max_iterations=max(method.max_iterations - n_iterations, 0),
+            rejected=record,
+        )
+        n_iterations += minimum.n_iterations
+        key = minimum.at.x.tobytes()
+        point = points[key] if key in points else evaluate(problem, minimum.at.x, how)
+        if coarse:
+            how = central
+            try:
+                point = evaluate(problem, point.z, how)
+            except SolveError as error:
+                record(point.z, error)
+                return Try(number, None, None, None, np.inf, tuple(failures))
+            if minimum.converged:
+                continue
+        levels = noise.update(problem, point, sd, free_columns(problem, point, w))
+        change = float(np.abs(np.log(levels.sd / sd)).max()) if sd.size else 0.0
+        sd = levels.sd
+        if not minimum.converged or change <= NOISE_TOLERANCE:
+            break
+    assert minimum is not None
+    at_minimum = noise.whiten(point, noise.weights(problem, sd))
+    logs = float(np.log(np.append(sd, 1.0))[problem.groups].sum()) if sd.size else 0.0
+    done = Minimum(at_minimum, minimum.decrement, n_iterations, minimum.converged, minimum.message)
+    return Try(number, done, point, levels, at_minimum.misfit + 2.0 * logs, tuple(failures))
+
+
+def free_columns(problem: Problem, point: Point, w: Array) -> NDArray[np.bool_]:
+    """Columns that are not held by a bound: at it, with the misfit falling beyond it."""
+    gradient = (point.jacobian * w[:, None]).T @ (point.residual * w) + point.prior_slope * point.prior
+    space = problem.space
+    held = ((point.z <= space.low) & (gradient >= 0.0)) | ((point.z >= space.high) & (gradient <= 0.0))
+    return np.asarray(~held)
+
+
+def _message(best: Try, tries: Sequence[Try], starts: int) -> str:
+    assert best.minimum is not None
+    text = f"{best.minimum.message} after {best.minimum.n_iterations} iterations"
+    if starts > 1:
+        same = sum(t.minimum is not None and t.objective - best.objective < SAME_MINIMUM for t in tries)
+        lost = sum(t.minimum is None for t in tries)
+        text += f"; {same} of {starts} starts reached this minimum"
+        others = starts - same - lost
+        if others:
+            text += f", {others} a worse one"
+        if lost:
+            text += f", {lost} could not be simulated"
+    return text

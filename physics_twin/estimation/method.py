@@ -1,0 +1,52 @@
+"""What every calibration method offers and returns."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.estimation.correlation import Correlation
+from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.noise import Levels
+from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.progress import Progress
+from physics_twin.posterior import FailedSimulation
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The numbers of a fit; `calibrate` adds verdicts and diagnostics and makes a Posterior of them."""
+
+    point: Point
+    """The mode."""
+    levels: Levels
+    """Noise levels at the mode."""
+    draws: Array
+    """(n_draws, n_parameters) SI, noise levels last."""
+    covariance: Array
+    """(n_parameters, n_parameters) SI, classical."""
+    widened: Array
+    """(d, d) covariance of the search coordinates, widened for correlated residuals."""
+    correlations: Mapping[str, Correlation]
+    """Output -> finding."""
+    at_bound: Mapping[str, str]
+    """Name -> "lower" or "upper"."""
+    information: Array
+    """(d, d) of the data, search coordinates, whitened."""
+    converged: bool
+    message: str
+    failures: tuple[FailedSimulation, ...]
+    warnings: tuple[str, ...]
+
+
+class Method(Protocol):
+    """A calibration method: one small object, options in its constructor."""
+
+    def estimate(
+        self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
+    ) -> Estimate:
+        """The mode, the draws and what is needed to judge them."""
+        ...

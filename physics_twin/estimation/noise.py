@@ -1,0 +1,89 @@
+"""Noise levels that are estimated together with the parameters.
+
+Convention: the variance of a group is its sum of squares over n_g (n - p)/n, with n all samples and p what the data
+determine: a flat prior costs one degree of freedom per parameter, a parameter that its prior or a bound decides costs
+none (p = trace of the hat matrix; MacKay 1992). With flat priors and one group this is SSE/(n - p), and the draws of
+a linear model are exactly the multivariate t.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import CalibrationError
+from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.trust_region import Linearization
+
+SMALLEST = 1e-9
+"""Noise never falls below this share of the largest observation: data that a model meets exactly have no noise."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Standard deviations of the noise groups, SI."""
+
+    sd: Array
+    """(n_groups,)"""
+    degrees: Array
+    """(n_groups,) degrees of freedom they rest on."""
+
+
+def start_levels(problem: Problem) -> Array:
+    """Starting values (n_groups,) SI."""
+    return np.array([g.parameter.value for g in problem.noise_groups])
+
+
+def weights(problem: Problem, sd: Array) -> Array:
+    """1/noise of each residual, (n_data,)."""
+    if sd.size == 0:
+        return np.asarray(1.0 / problem.noise)
+    level = np.append(sd, 0.0)[problem.groups]
+    return np.asarray(1.0 / np.where(problem.groups >= 0, level, problem.noise))
+
+
+def whiten(point: Point, w: Array) -> Linearization:
+    """Whitened residuals and priors with their Jacobian."""
+    r = np.concatenate([point.residual * w, point.prior])
+    if point.jacobian.shape[0] == 0:
+        return Linearization(point.z, r, np.zeros((0, point.z.size)))
+    return Linearization(point.z, r, np.concatenate([point.jacobian * w[:, None], np.diag(point.prior_slope)]))
+
+
+def determined(point: Point, w: Array, free: NDArray[np.bool_]) -> float:
+    """How many of the free unknowns the data determine: trace of the hat matrix."""
+    if not free.any():
+        return 0.0
+    jacobian = (point.jacobian * w[:, None])[:, free]
+    data = jacobian.T @ jacobian
+    slope = point.prior_slope[free]
+    scale = np.sqrt(np.diag(data) + slope**2)
+    scale = np.where(scale > 0.0, scale, 1.0)
+    total = (data + np.diag(slope**2)) / np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(total)
+    seen = values > 1e-12 * values[-1]
+    basis = vectors[:, seen] / np.sqrt(values[seen])
+    return float(np.trace(basis.T @ (data / np.outer(scale, scale)) @ basis))
+
+
+def update(problem: Problem, point: Point, sd: Array, free: NDArray[np.bool_]) -> Levels:
+    """Noise levels from the residuals at `point`, given those it was fitted with."""
+    if sd.size == 0:
+        return Levels(sd, np.empty(0))
+    n = problem.n_data
+    p = determined(point, weights(problem, sd), free)
+    if n - p < 0.5:
+        raise CalibrationError(
+            f"the noise cannot be estimated: {n} samples for {p:.0f} unknowns leave nothing over; give the noise of "
+            "the channels, or priors"
+        )
+    found, degrees = np.empty(sd.size), np.empty(sd.size)
+    observed = np.concatenate([c.observed for c in problem.channels])
+    for g in range(sd.size):
+        mine = problem.groups == g
+        degrees[g] = float(mine.sum()) * (n - p) / n
+        squares = float((point.residual[mine] ** 2).sum())
+        found[g] = max(np.sqrt(squares / degrees[g]), SMALLEST * float(np.abs(observed[mine]).max()), 1e-300)
+    return Levels(found, degrees)

@@ -1,0 +1,274 @@
+"""A calibration problem as arrays: which samples, at which times, against which outputs, for which unknowns.
+
+Set up once and immutable; it travels to worker processes with its model and experiments.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import CalibrationError, DataError, RecipeError, unknown_name
+from physics_twin.estimation.unknowns import (
+    Kind,
+    NoiseGroup,
+    SearchSpace,
+    Unknown,
+    Unknowns,
+    check_channel,
+    resolve,
+    search_space,
+)
+from physics_twin.measurements import Experiment
+from physics_twin.model import Model, Sensitivities
+from physics_twin.parameters import Parameter, ParameterSet, PerExperiment, Values
+from physics_twin.recipes import Recipe
+from physics_twin.units import QuantityLike, Unit, to_si
+
+
+@dataclass(frozen=True)
+class ChannelData:
+    """The samples in use of one channel, in the order of time."""
+
+    experiment: str
+    output: str
+    output_index: int
+    unit: Unit
+    times: Array
+    """(n,) s"""
+    observed: Array
+    """(n,) SI"""
+    rows: slice
+    """In the residual vector."""
+    noise: float
+    """One standard deviation, SI; the starting value where it is estimated."""
+    group: int
+    """Number of the noise group, -1 where the noise is given."""
+    bias: float
+    bias_column: int
+    """-1 where the bias is given."""
+    delay: float
+    delay_column: int
+    n_excluded: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One experiment: a simulation per evaluation."""
+
+    name: str
+    recipe: Recipe
+    fixed: Mapping[str, float]
+    """Model parameters and settings, SI; unknowns hold their declared value."""
+    channels: tuple[ChannelData, ...]
+    exact: tuple[tuple[int, str], ...]
+    """(column, name) with derivatives from the model."""
+    differenced: tuple[tuple[int, str], ...]
+    """(column, name) by finite differences."""
+
+    @property
+    def rows(self) -> slice:
+        """Its part of the residual vector."""
+        return slice(self.channels[0].rows.start, self.channels[-1].rows.stop)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a method needs."""
+
+    model: Model
+    experiments: tuple[Experiment, ...]
+    unknowns: Unknowns
+    space: SearchSpace
+    tasks: tuple[Task, ...]
+    n_data: int
+    groups: NDArray[np.intp]
+    """(n_data,) number of the noise group of each row, -1 where the noise is given."""
+    noise: Array
+    """(n_data,) SI: given, or the starting value."""
+    fixed: Values
+    exact_time: bool
+    """Whether the model gives dy/dt."""
+
+    @property
+    def columns(self) -> tuple[Unknown, ...]:
+        """The unknowns of the search, noise levels not among them."""
+        return self.unknowns.columns
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def noise_groups(self) -> tuple[NoiseGroup, ...]:
+        """Noise levels to be estimated."""
+        return self.unknowns.noise
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """All unknowns as declared, noise levels last."""
+        return ParameterSet([*(c.parameter for c in self.columns), *(g.parameter for g in self.noise_groups)])
+
+    @property
+    def channels(self) -> tuple[ChannelData, ...]:
+        """All channels, in the order of the residual vector."""
+        return tuple(c for task in self.tasks for c in task.channels)
+
+    @property
+    def differenced(self) -> tuple[str, ...]:
+        """Names whose derivatives are finite differences."""
+        used = {j for task in self.tasks for j, _ in task.differenced}
+        return tuple(c.name for j, c in enumerate(self.columns) if j in used)
+
+
+def set_up(
+    model: Model,
+    runs: tuple[Experiment, ...],
+    unknown: Sequence[str | Parameter | PerExperiment],
+    values: Mapping[str, QuantityLike] | Values | None = None,
+) -> Problem:
+    """Check everything that can be checked without a simulation, and lay the problem out.
+
+    Raises DataError for experiments without a usable sample, UnknownNameError, UnitError, CalibrationError.
+    """
+    if not runs:
+        raise DataError("there is no experiment to calibrate against")
+    names = [e.name for e in runs]
+    twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
+    if twice:
+        raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
+    positions = {e.name: [check_channel(c, model, e.name) for c in e.channels] for e in runs}
+    unknowns = resolve(model, runs, unknown)
+    states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
+    for experiment in runs:
+        try:
+            experiment.recipe.bind(model.inputs, model.outputs, states)
+        except (KeyError, ValueError) as error:
+            raise type(error)(f'experiment "{experiment.name}": {error}') from None
+        if experiment.n_used == 0:
+            raise DataError(
+                f'experiment "{experiment.name}" has no usable sample: every one is missing, bad or left out; '
+                "print it to see why, or leave it out"
+            )
+    fixed = _fixed(model, runs, unknowns, values)
+    tasks: list[Task] = []
+    groups: list[NDArray[np.intp]] = []
+    noise: list[Array] = []
+    start = 0
+    for experiment in runs:
+        channels = []
+        for channel_index, channel in enumerate(experiment.channels):
+            series = experiment[channel.output]
+            used = np.flatnonzero(series.used)
+            if used.size == 0:
+                continue
+            used = used[np.argsort(series.times[used], kind="stable")]
+            group = next(
+                (g for g, n in enumerate(unknowns.noise) if (experiment.name, channel.output) in n.members), -1
+            )
+            data = ChannelData(
+                experiment=experiment.name,
+                output=channel.output,
+                output_index=positions[experiment.name][channel_index],
+                unit=channel.unit,
+                times=series.times[used],
+                observed=series.values[used],
+                rows=slice(start, start + used.size),
+                noise=channel.noise,
+                group=group,
+                bias=channel.bias,
+                bias_column=_column(unknowns, Kind.BIAS, channel.output, experiment.name, "bias" in channel.parameters),
+                delay=channel.delay,
+                delay_column=_column(
+                    unknowns, Kind.DELAY, channel.output, experiment.name, "delay" in channel.parameters
+                ),
+                n_excluded=int(series.times.size - used.size),
+            )
+            start += used.size
+            channels.append(data)
+            groups.append(np.full(used.size, group, dtype=np.intp))
+            noise.append(np.full(used.size, channel.noise))
+        tasks.append(_task(model, experiment, unknowns, fixed, tuple(channels)))
+    return Problem(
+        model=model,
+        experiments=runs,
+        unknowns=unknowns,
+        space=search_space(unknowns.columns),
+        tasks=tuple(tasks),
+        n_data=start,
+        groups=np.concatenate(groups),
+        noise=np.concatenate(noise),
+        fixed=fixed,
+        exact_time=isinstance(model, Sensitivities),
+    )
+
+
+def _column(unknowns: Unknowns, kind: Kind, output: str, experiment: str, declared: bool) -> int:
+    if not declared:
+        return -1
+    for j, c in enumerate(unknowns.columns):
+        if c.kind is kind and c.target == output and c.acts_on(experiment):
+            return j
+    return -1
+
+
+def _task(
+    model: Model, experiment: Experiment, unknowns: Unknowns, fixed: Values, channels: tuple[ChannelData, ...]
+) -> Task:
+    settings = experiment.recipe.settings
+    own = {name: fixed.scalar(name) for name in (*model.parameters, *settings)}
+    exact: list[tuple[int, str]] = []
+    differenced: list[tuple[int, str]] = []
+    outputs = {c.output for c in channels}
+    for j, column in enumerate(unknowns.columns):
+        if not column.acts_on(experiment.name):
+            continue
+        if column.kind is Kind.MODEL:
+            if column.target not in own:
+                continue
+            known = isinstance(model, Sensitivities) and (
+                column.target in settings or column.target in model.differentiable
+            )
+            (exact if known else differenced).append((j, column.target))
+        elif column.kind is Kind.DELAY and column.target in outputs and not isinstance(model, Sensitivities):
+            differenced.append((j, column.target))
+    return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced))
+
+
+def _fixed(
+    model: Model,
+    experiments: Sequence[Experiment],
+    unknowns: Unknowns,
+    values: Mapping[str, QuantityLike] | Values | None,
+) -> Values:
+    """Model parameters and settings in SI: declared, overridden by `values`; unknowns at their declared value."""
+    given = dict(values or {})
+    settings = {name: s for e in experiments for name, s in e.recipe.settings.items()}
+    shared = {c.target for c in unknowns.columns if c.kind is Kind.MODEL and c.experiment is None}
+    for name in given:
+        if name in shared:
+            raise CalibrationError(f'"{name}" is given in values and named as unknown; it can be one of the two')
+        if name not in model.parameters and name not in settings:
+            raise unknown_name("parameter or setting", name, [*model.parameters, *settings])
+    of_model = {k: v for k, v in given.items() if k in model.parameters}
+    numbers = model.parameters.values(Values(of_model) if isinstance(values, Values) else of_model)  # type: ignore[arg-type]
+    extra: dict[str, float] = {}
+    unknown_targets = {c.target: c.parameter.value for c in unknowns.columns if c.kind is Kind.MODEL}
+    for name, setting in settings.items():
+        if name in given:
+            quantity = given[name]
+            extra[name] = float(quantity) if isinstance(values, Values) else to_si(quantity, setting.unit, name=name)  # type: ignore[arg-type]
+            setting.check(extra[name])
+        elif name in unknown_targets:
+            extra[name] = unknown_targets[name]
+        elif setting.value is not None:
+            extra[name] = setting.value
+        else:
+            raise RecipeError(
+                f'the recipes leave the setting "{name}" open; give it in values={{"{name}": "..."}} '
+                "or name it as unknown"
+            )
+    return numbers.merge(extra)

@@ -1,0 +1,220 @@
+"""A verdict per parameter: identified, weakly, not, or at its bound, with the direction that the data cannot see.
+
+Directions come from the information of the data measured against what was known before: priors, or an even spread over
+the bounds (R F R, F = J^T W J in search coordinates, R standard deviations before the data). An eigenvalue below
+UNSEEN says that the data narrow that direction by less than a tenth.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.estimation.method import Estimate
+from physics_twin.estimation.problem import Problem
+from physics_twin.parameters import Parameter
+from physics_twin.posterior import Identification, Verdict
+
+UNSEEN = 0.25
+"""Eigenvalue of the information below which a direction counts as not seen: narrowed to 1/sqrt(1.25) = 0.9."""
+SHARE = 0.1
+"""Squared share of a parameter in unseen directions from which it counts as not identified."""
+WEAK_NARROWING = 0.5
+WEAK_RELATIVE = 0.35
+"""A standard deviation beyond these (of that before the data; of the value, where zero is not in reach) is weak."""
+TRADES = 0.8
+"""Correlation from which a trading partner is named."""
+SAME = 0.15
+"""Tolerance to call a direction a product, a ratio, a sum or a difference."""
+CONFLICT = 3.0
+"""Distance of the mode from the prior's mean, in its standard deviations, that is a conflict with the data."""
+
+
+def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
+    """Name -> verdict for all unknowns, noise levels included."""
+    d = estimate.point.z.size
+    reference = problem.space.reference
+    scaled = estimate.information * np.outer(reference, reference)
+    values, vectors = np.linalg.eigh(scaled)
+    unseen = values < UNSEEN
+    share = (vectors[:, unseen] ** 2).sum(axis=1)
+    # Correlations as the data alone would give them, with just enough prior to exist.
+    posterior = (vectors / (values.clip(0.0) + 1e-4)) @ vectors.T
+    correlation = _correlation(posterior)
+    silent = np.diag(scaled) <= 1e-14 * max(float(np.diag(scaled).max()), 1e-300)
+    widened = np.sqrt(np.diag(estimate.widened))
+    slope = problem.space.slope(estimate.point.x)
+    classical = np.sqrt(np.diag(estimate.covariance)[:d]) / slope
+    narrowing = np.sqrt(((vectors**2) / (1.0 + values.clip(0.0))).sum(axis=1)) * widened / classical
+    found: dict[str, Verdict] = {}
+    for j, column in enumerate(problem.columns):
+        partners = _partners(problem.names, correlation, silent, j)
+        ratio = float(min(narrowing[j], 1.0))
+        side = estimate.at_bound.get(column.name)
+        x = float(estimate.point.x[j])
+        relative = float(widened[j] * slope[j]) / abs(x) if x else np.inf
+        if silent[j]:
+            kind, text = Identification.NOT, "no measured output depends on it" + _then(column.parameter)
+        elif side is not None:
+            kind, text = Identification.AT_BOUND, _bound_text(column.parameter, side)
+        elif share[j] > SHARE:
+            kind = Identification.NOT
+            text = _unseen_text(problem, estimate, vectors[:, unseen], reference, j, partners) + _then(column.parameter)
+        elif ratio > WEAK_NARROWING or relative > WEAK_RELATIVE:
+            kind = Identification.WEAK
+            text = _weak_text(problem, estimate, posterior, reference, j, partners, relative, ratio)
+        else:
+            kind, text = Identification.IDENTIFIED, ""
+        found[column.name] = Verdict(column.name, kind, text, ratio, partners)
+    for k, group in enumerate(problem.noise_groups):
+        degrees = float(estimate.levels.degrees[k])
+        weak = degrees < 4.0
+        text = f"only {degrees:.1f} degrees of freedom" if weak else ""
+        kind = Identification.WEAK if weak else Identification.IDENTIFIED
+        found[group.parameter.name] = Verdict(group.parameter.name, kind, text, 1.0 / np.sqrt(1.0 + 2.0 * degrees), ())
+    assert len(found) == d + len(problem.noise_groups)
+    return found
+
+
+def conflicts(problem: Problem, estimate: Estimate) -> list[str]:
+    """Sentences about parameters whose data contradict their prior."""
+    found = []
+    free = np.array([name not in estimate.at_bound for name in problem.names])
+    seen = np.sqrt(np.diag(estimate.information))
+    for j, column in enumerate(problem.columns):
+        prior = column.parameter.prior
+        if prior is None or not free[j]:
+            continue
+        residual, mode = float(estimate.point.prior[j]), float(estimate.point.x[j])
+        if problem.space.log_normal[j]:
+            residual -= float(getattr(prior, "sigma", 0.0))  # measured from the median, not from the mode
+        if abs(residual) > CONFLICT and seen[j] > 0.0:
+            found.append(
+                f"prior and data contradict each other: {column.name} = {column.parameter.format(mode)} "
+                f"lies {abs(residual):.1f} standard deviations from the middle of its prior "
+                f"{prior.describe(column.parameter.unit, column.parameter.difference)}"
+            )
+    return found
+
+
+def _correlation(covariance: Array) -> Array:
+    sd = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / np.outer(sd, sd))
+
+
+def _partners(
+    names: Sequence[str], correlation: Array, silent: NDArray[np.bool_], j: int
+) -> tuple[tuple[str, float], ...]:
+    if silent[j]:
+        return ()
+    order = np.argsort(-np.abs(correlation[j]))
+    return tuple(
+        (names[i], float(correlation[j, i]))
+        for i in order
+        if i != j and not silent[i] and abs(correlation[j, i]) >= TRADES
+    )
+
+
+def _bound_text(parameter: Parameter, side: str) -> str:
+    bound = parameter.bounds[0] if side == "lower" else parameter.bounds[1]
+    if parameter.prior is not None:
+        support = parameter.prior.support
+        bound = max(bound, support[0]) if side == "lower" else min(bound, support[1])
+    return f"at its {side} bound {parameter.format(bound)}: not estimated, its interval is one-sided"
+
+
+def _then(parameter: Parameter) -> str:
+    if parameter.prior is not None:
+        return "; its prior decides"
+    if np.isfinite(parameter.bounds).all():
+        return "; only its bounds limit it"
+    return "; nothing limits it, so its draws are arbitrary: give it a prior or bounds, or fix it"
+
+
+def _moves(partners: tuple[tuple[str, float], ...]) -> str:
+    return " and ".join(f"{name} (r = {r:.2f})" for name, r in partners[:3])
+
+
+def _unseen_text(
+    problem: Problem,
+    estimate: Estimate,
+    directions: Array,
+    reference: Array,
+    j: int,
+    partners: tuple[tuple[str, float], ...],
+) -> str:
+    """What is seen instead, where the unseen directions pair the parameter with one other."""
+    # The unseen direction that the parameter is in most, in search coordinates.
+    weight = directions @ directions[j]
+    direction = reference * weight
+    involved = [i for i in np.argsort(-np.abs(weight)) if abs(weight[i]) > 0.1 * np.abs(weight).max()]
+    if len(involved) == 1:
+        return "the data hardly depend on it"
+    if len(involved) == 2 and j in involved:
+        other = involved[0] if involved[1] == j else involved[1]
+        combination = _combination(problem, estimate, direction, j, other)
+        r = dict(partners).get(problem.names[other])
+        moves = f"; moves with {problem.names[other]}" + (f" (r = {r:.2f})" if r is not None else "")
+        return f"only {combination} is seen{moves}"
+    if partners:
+        return f"the data see only a combination; it moves with {_moves(partners)}"
+    others = ", ".join(problem.names[i] for i in involved if i != j)
+    return f"the data see only a combination of it with {others}"
+
+
+def _weak_text(
+    problem: Problem,
+    estimate: Estimate,
+    posterior: Array,
+    reference: Array,
+    j: int,
+    partners: tuple[tuple[str, float], ...],
+    relative: float,
+    ratio: float,
+) -> str:
+    parameter = problem.columns[j].parameter
+    sd = float(np.sqrt(estimate.widened[j, j]) * problem.space.slope(estimate.point.x)[j])
+    if relative > WEAK_RELATIVE and np.isfinite(relative):
+        text = f"known to {100.0 * relative:.0f} % (one standard deviation)"
+    elif ratio > WEAK_NARROWING:
+        text = f"the data narrow it only to {100.0 * ratio:.0f} % of what was known before"
+    else:
+        text = f"known to {parameter.replace(difference=False).unit.difference().from_si(sd):.3g}"
+    if not partners:
+        return text
+    other = problem.names.index(partners[0][0])
+    direction = np.zeros(len(problem.names))
+    direction[[j, other]] = reference[[j, other]] * posterior[[j, other], j]
+    combination = _combination(problem, estimate, direction, j, other)
+    return f"{text}; mostly {combination} is seen, moves with {_moves(partners)}"
+
+
+def _combination(problem: Problem, estimate: Estimate, direction: Array, j: int, other: int) -> str:
+    """Name what stays constant when two parameters move along `direction` (search coordinates)."""
+    names, x = problem.names, estimate.point.x
+    slope = problem.space.slope(x)
+    a, b = direction[j] * slope[j], direction[other] * slope[other]
+    first, second = sorted((j, other))
+    one, two = names[first], names[second]
+    if x[j] > 0.0 and x[other] > 0.0:
+        ra, rb = a / x[j], b / x[other]
+        if abs(ra - rb) <= SAME * max(abs(ra), abs(rb)):
+            return f"the ratio {one}/{two}"
+        if abs(ra + rb) <= SAME * max(abs(ra), abs(rb)):
+            return f"the product {one}*{two}"
+    same_unit = problem.columns[j].parameter.unit.dimension == problem.columns[other].parameter.unit.dimension
+    if same_unit and abs(a + b) <= SAME * max(abs(a), abs(b)):
+        return f"the sum {one} + {two}"
+    if same_unit and abs(a - b) <= SAME * max(abs(a), abs(b)):
+        return f"the difference {one} - {two}"
+    return f"a combination of {one} and {two}"
+
+
+def bounds_said(found: Mapping[str, Verdict]) -> list[str]:
+    """Warnings about active bounds."""
+    return [
+        f"{name} is {verdict.sentence}"
+        for name, verdict in found.items()
+        if verdict.identification is Identification.AT_BOUND
+    ]

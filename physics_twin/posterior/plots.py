@@ -1,0 +1,200 @@
+"""Pictures of posteriors and predictions; every axis carries its unit."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.parameters import Parameter
+from physics_twin.units import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from physics_twin.posterior.prediction import Prediction
+    from physics_twin.posterior.result import Posterior
+
+BLUE, ORANGE, GRAY = "#1f5fa8", "#c8561b", "#8a8a8a"
+"""Two colors that stay apart in grayscale and for the color-blind."""
+_CLOCKS = ((3.0 * 86400.0, "d", 86400.0), (7200.0, "h", 3600.0), (300.0, "min", 60.0), (0.0, "s", 1.0))
+
+
+def panels(n: int, ax: "Axes | Sequence[Axes] | None", width: float = 4.2, height: float = 2.9) -> "tuple[Figure, Any]":
+    """`n` axes: those given, or a new figure of up to three columns."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    if ax is not None:
+        given = [ax] if isinstance(ax, Axes) else list(np.ravel(np.asarray(ax, dtype=object)))
+        if len(given) < n:
+            raise ValueError(f"{n} axes are needed and {len(given)} given")
+        figure = given[0].get_figure(root=True)
+        assert figure is not None
+        return figure, given[:n]
+    from matplotlib import pyplot as plt
+
+    columns = min(n, 3)
+    rows = -(-n // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained"
+    )
+    axes = grid.ravel().tolist()
+    for spare in axes[n:]:
+        spare.set_visible(False)
+    assert isinstance(figure, Figure)
+    return figure, axes[:n]
+
+
+def clock(longest: float) -> tuple[str, float]:
+    """Unit of a time axis and its seconds."""
+    return next((text, factor) for limit, text, factor in _CLOCKS if longest >= limit)
+
+
+def label(name: str, unit: Unit) -> str:
+    """Axis label with the unit."""
+    return name if unit.text == "1" else f"{name} [{unit.text}]"
+
+
+def _declared(parameter: Parameter, x: Any) -> Any:
+    return parameter.unit.from_si(np.asarray(x, dtype=float), parameter.difference)
+
+
+def _own_unit(parameter: Parameter) -> Unit:
+    return parameter.unit.difference() if parameter.difference else parameter.unit
+
+
+def parameters(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
+    """Histogram, prior, mode and 95 % interval of each parameter."""
+    figure, axes = panels(len(posterior.names), ax)
+    for axis, (name, p) in zip(axes, posterior.parameters.items(), strict=True):
+        x = _declared(p, posterior[name])
+        axis.hist(x, bins="auto" if np.ptp(x) > 0 else 1, density=True, color=BLUE, alpha=0.55, label="posterior")
+        low, high = np.quantile(x, [0.025, 0.975])
+        axis.axvspan(low, high, color=BLUE, alpha=0.12, lw=0, label="95 %")
+        axis.axvline(float(_declared(p, posterior.mode[name])), color=BLUE, lw=1.5, label="mode")
+        if p.prior is not None:
+            left, right = axis.get_xlim()
+            grid = np.linspace(left, right, 200)
+            inside = np.asarray(p.unit.to_si(grid, p.difference))
+            density = np.exp(np.asarray(p.prior.logpdf(inside))) * abs(_own_unit(p).factor)
+            axis.plot(grid, density, color=ORANGE, lw=1.5, label="prior")
+        axis.set_xlabel(label(name, _own_unit(p)))
+        axis.set_yticks([])
+        verdict = posterior.verdicts.get(name)
+        if verdict is not None and not verdict.identified:
+            axis.set_title(verdict.identification.value, fontsize=9, color=ORANGE)
+    axes[0].legend(fontsize=8, frameon=False)
+    return figure
+
+
+def pairs(posterior: "Posterior", names: Sequence[str] | None = None) -> "Figure":
+    """Scatter of each pair, histograms on the diagonal."""
+    from matplotlib import pyplot as plt
+
+    chosen = list(posterior.names if names is None else names)
+    columns = [_declared(posterior.parameters[n], posterior[n]) for n in chosen]
+    n = len(chosen)
+    figure, grid = plt.subplots(
+        n, n, figsize=(1.1 + 1.7 * n, 1.1 + 1.7 * n), squeeze=False, layout="constrained", sharex="col"
+    )
+    for i in range(n):
+        for j in range(n):
+            axis = grid[i, j]
+            if j > i:
+                axis.set_visible(False)
+            elif i == j:
+                axis.hist(columns[i], bins=30, color=BLUE, alpha=0.6)
+                axis.set_yticks([])
+            else:
+                axis.plot(columns[j], columns[i], ".", ms=2, color=BLUE, alpha=0.35, rasterized=True)
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    r = np.corrcoef(columns[j], columns[i])[0, 1]
+                axis.annotate(f"r = {r:.2f}", (0.04, 0.9), xycoords="axes fraction", fontsize=8)
+            axis.tick_params(labelsize=7)
+            if i == n - 1:
+                axis.set_xlabel(label(chosen[j], _own_unit(posterior.parameters[chosen[j]])), fontsize=8)
+            if j == 0 and i > 0:
+                axis.set_ylabel(label(chosen[i], _own_unit(posterior.parameters[chosen[i]])), fontsize=8)
+    return figure
+
+
+def _by_output(posterior: "Posterior") -> dict[str, list[tuple[str, Any]]]:
+    data = posterior.residuals
+    found: dict[str, list[tuple[str, Any]]] = {}
+    outputs, experiments = data["output"].values, data["experiment"].values
+    for c in posterior.channels:
+        rows = (outputs == c.output) & (experiments == c.experiment)
+        found.setdefault(c.output, []).append((c.experiment, data.isel(sample=np.flatnonzero(rows))))
+    return found
+
+
+def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
+    """Data and model at the mode over time, one panel per output; samples not used are hollow."""
+    groups = _by_output(posterior)
+    figure, axes = panels(len(groups), ax)
+    for axis, (output, runs) in zip(axes, groups.items(), strict=True):
+        text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
+        unit = Unit(next(c.unit for c in posterior.channels if c.output == output))
+        for k, (name, d) in enumerate(runs):
+            color = f"C{k}" if len(runs) > 1 else BLUE
+            t, used = d["time"].values / factor, d["used"].values
+            y = np.asarray(unit.from_si(d["observed"].values))
+            axis.plot(t[used], y[used], "o", ms=3.5, color=color, alpha=0.8, label=name)
+            axis.plot(t[~used], y[~used], "o", ms=3.5, mfc="none", color=GRAY)
+            model = np.asarray(unit.from_si(d["predicted"].values))
+            axis.plot(t[used], model[used], "-", lw=1.3, color=color if len(runs) > 1 else ORANGE)
+        axis.set_xlabel(f"time [{text}]")
+        axis.set_ylabel(label(output, unit))
+    if len(next(iter(groups.values()))) > 1:
+        axes[0].legend(fontsize=7, frameon=False)
+    return figure
+
+
+def residuals(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
+    """Observed minus model over time with twice the noise, one panel per output."""
+    groups = _by_output(posterior)
+    figure, axes = panels(len(groups), ax)
+    for axis, (output, runs) in zip(axes, groups.items(), strict=True):
+        text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
+        own = [c for c in posterior.channels if c.output == output]
+        unit = own[0].difference_unit
+        for k, (name, d) in enumerate(runs):
+            used = d["used"].values
+            y = np.asarray(unit.from_si(d["residual"].values[used], True))
+            color = f"C{k}" if len(runs) > 1 else BLUE
+            axis.plot(d["time"].values[used] / factor, y, ".-", ms=4, lw=0.6, color=color, label=name)
+        axis.axhline(0.0, color="black", lw=0.8)
+        band = 2.0 * max(c.noise for c in own)
+        axis.axhspan(-band, band, color=GRAY, alpha=0.15, lw=0, label="2 noise")
+        axis.set_xlabel(f"time [{text}]")
+        axis.set_ylabel(f"residual of {label(output, unit)}")
+    return figure
+
+
+def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    """Bands of each output over time; what lies outside the data is shaded."""
+    bands = predicted.in_units()
+    figure, axes = panels(len(predicted.outputs), ax)
+    times: Array = predicted.times
+    text, factor = clock(float(times.max()) if times.size else 0.0)
+    t = times / factor
+    outside = np.zeros(times.size, dtype=bool)
+    for where in predicted.extrapolated.values():
+        outside |= where
+    for axis, signal in zip(axes, predicted.outputs, strict=True):
+        true, seen = bands[signal.name].values, bands[f"{signal.name}_measured"].values
+        if not np.array_equal(true, seen):
+            axis.fill_between(t, seen[0], seen[4], color=GRAY, alpha=0.18, lw=0, label="95 % of measurements")
+        axis.fill_between(t, true[0], true[4], color=BLUE, alpha=0.22, lw=0, label="95 %")
+        axis.fill_between(t, true[1], true[3], color=BLUE, alpha=0.35, lw=0, label="50 %")
+        axis.plot(t, true[2], color=BLUE, lw=1.4, label="median")
+        if outside.any():
+            low, high = axis.get_ylim()
+            axis.fill_between(t, low, high, where=outside, color=ORANGE, alpha=0.10, lw=0, label="outside the data")
+            axis.set_ylim(low, high)
+        axis.set_xlabel(f"time [{text}]")
+        axis.set_ylabel(label(signal.name, signal.unit))
+    axes[0].legend(fontsize=7, frameon=False)
+    return figure
