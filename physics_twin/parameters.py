@@ -387,7 +387,7 @@ class ParameterSet(Mapping[str, Parameter]):
             parameter = self[name]
             if trusted:
                 number: Any = quantity
-                for x in np.atleast_1d(number):
+                for x in (number,) if isinstance(number, float) else number:
                     parameter.check(float(x))
             else:
                 number = to_si(cast(QuantityLike, quantity), parameter.unit, name=name, difference=parameter.difference)

@@ -21,7 +21,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, PhysicsTwinError, UnitError
-from physics_twin.units import QuantityLike, Unit, format_number, format_si, in_unit, parse, to_si
+from physics_twin.units import Dimension, QuantityLike, Unit, format_number, format_si, in_unit, parse, to_si
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -77,21 +77,28 @@ class Prior(Protocol):
 class _Distribution:
     """What all priors share: immutable, compared by their arguments, declared first and converted to SI once."""
 
-    __slots__ = ("_is_si", "_values")
+    __slots__ = ("_dimension", "_values")
     _fields: ClassVar[tuple[str, ...]] = ()
 
     _values: tuple[Any, ...]
-    _is_si: bool
+    _dimension: Dimension | None  # of a prior in SI; None while it is as declared
 
-    def _keep(self, *values: Any, is_si: bool = False) -> None:
+    def _keep(self, *values: Any, dimension: Dimension | None = None) -> None:
         object.__setattr__(self, "_values", values)
-        object.__setattr__(self, "_is_si", is_si)
+        object.__setattr__(self, "_dimension", dimension)
 
     @classmethod
-    def _si(cls, *values: Any) -> Self:
+    def _si(cls, unit: Unit, *values: Any) -> Self:
         made = object.__new__(cls)
-        made._keep(*values, is_si=True)
+        made._keep(*values, dimension=unit.dimension)
         return made
+
+    def _in_si_already(self, unit: Unit, name: str) -> bool:
+        """Whether this is in SI: a prior taken from one parameter fits another of the same dimension only."""
+        if self._dimension is not None and self._dimension != unit.dimension:
+            given = Unit.from_dimension(self._dimension)
+            raise UnitError(f"{name}: the prior {self!r} is in {given}, but one in a unit like {unit} is expected")
+        return self._dimension is not None
 
     def _number(self, i: int) -> float:
         value = self._values[i]
@@ -109,7 +116,7 @@ class _Distribution:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, _Distribution):
             return NotImplemented
-        return self._values == other._values and self._is_si == other._is_si
+        return self._values == other._values and self._dimension == other._dimension
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, tuple(map(str, self._values))))
@@ -119,12 +126,12 @@ class _Distribution:
         return f"{type(self).__name__}({pairs})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restored, (type(self), self._values, self._is_si)
+        return _restored, (type(self), self._values, self._dimension)
 
 
-def _restored(cls: type[_Distribution], values: tuple[Any, ...], is_si: bool) -> _Distribution:
+def _restored(cls: type[_Distribution], values: tuple[Any, ...], dimension: Dimension | None) -> _Distribution:
     made = object.__new__(cls)
-    made._keep(*values, is_si=is_si)
+    made._keep(*values, dimension=dimension)
     return made
 
 
@@ -165,10 +172,10 @@ class Normal(_Distribution):
 
     def in_si(self, unit: Unit, name: str, difference: bool = False) -> "Normal":
         """Return this prior with floats in SI, for a parameter called `name` declared in `unit`."""
-        if self._is_si:
+        if self._in_si_already(unit, name):
             return self
         mean = in_unit(self._values[0], unit, name=f"{name}: mean of the prior", difference=difference)
-        return Normal._si(mean, in_unit(self._values[1], unit, name=f"{name}: sd of the prior", difference=True))
+        return Normal._si(unit, mean, in_unit(self._values[1], unit, name=f"{name}: sd of the prior", difference=True))
 
     def describe(self, unit: Unit, difference: bool = False) -> str:
         """Return the SI prior as a person would have declared it in `unit`."""
@@ -242,11 +249,11 @@ class LogNormal(_Distribution):
 
     def in_si(self, unit: Unit, name: str, difference: bool = False) -> "LogNormal":
         """Return this prior with floats in SI, for a parameter called `name` declared in `unit`."""
-        if self._is_si:
+        if self._in_si_already(unit, name):
             return self
         _require_ratio_scale(LogNormal, unit, name, difference)
         median = in_unit(self._values[0], unit, name=f"{name}: median of the prior", difference=difference)
-        return LogNormal._si(median, self.sigma)
+        return LogNormal._si(unit, median, self.sigma)
 
     def describe(self, unit: Unit, difference: bool = False) -> str:
         """Return the SI prior as a person would have declared it in `unit`."""
@@ -339,12 +346,12 @@ class Uniform(_Distribution):
 
     def in_si(self, unit: Unit, name: str, difference: bool = False) -> "Uniform":
         """Return this prior with floats in SI, for a parameter called `name` declared in `unit`."""
-        if self._is_si:
+        if self._in_si_already(unit, name):
             return self
         low = in_unit(self._values[0], unit, name=f"{name}: low end of the prior", difference=difference)
         high = in_unit(self._values[1], unit, name=f"{name}: high end of the prior", difference=difference)
         _require_interval(low, high, f"{name}: uniform prior", *self._values)
-        return Uniform._si(low, high)
+        return Uniform._si(unit, low, high)
 
     def describe(self, unit: Unit, difference: bool = False) -> str:
         """Return the SI prior as a person would have declared it in `unit`."""
@@ -419,10 +426,10 @@ class HalfNormal(_Distribution):
 
     def in_si(self, unit: Unit, name: str, difference: bool = False) -> "HalfNormal":
         """Return this prior with floats in SI, for a parameter called `name` declared in `unit`."""
-        if self._is_si:
+        if self._in_si_already(unit, name):
             return self
         _require_ratio_scale(HalfNormal, unit, name, difference)
-        return HalfNormal._si(in_unit(self._values[0], unit, name=f"{name}: scale of the prior", difference=True))
+        return HalfNormal._si(unit, in_unit(self._values[0], unit, name=f"{name}: scale of the prior", difference=True))
 
     def describe(self, unit: Unit, difference: bool = False) -> str:
         """Return the SI prior as a person would have declared it in `unit`."""
@@ -520,7 +527,7 @@ class Truncated(_Distribution):
 
         A truncated truncated prior becomes one, cut at the inner pair of ends.
         """
-        if self._is_si:
+        if self._in_si_already(unit, name):
             return self
         inner, low_given, high_given = self._values
         low = -math.inf if low_given is None else _end(low_given, unit, f"{name}: low end of the prior", difference)
@@ -531,7 +538,7 @@ class Truncated(_Distribution):
             low, high = max(low, inner_low), min(high, inner_high)
         low, high = max(low, base.support[0]), min(high, base.support[1])
         _require_interval(low, high, f"{name}: truncated prior", low_given, high_given)
-        made = Truncated._si(base, low, high)
+        made = Truncated._si(unit, base, low, high)
         if not isinstance(base, Uniform):
             a, b = made._cut()
             if not a < b or not math.isfinite(_z_log_mass(a, b)):
@@ -556,7 +563,7 @@ class Truncated(_Distribution):
     @property
     def support(self) -> tuple[float, float]:
         """Where the density is above zero."""
-        if not self._is_si:
+        if self._dimension is None:
             raise UnitError(f"{self!r} is not in SI; convert it with in_si(unit, name)")
         return self._values[1], self._values[2]
 

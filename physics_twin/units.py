@@ -387,10 +387,7 @@ class Unit:
         >>> Unit.from_dimension(Unit("bar/min").dimension), Unit.from_dimension(Unit("atm").dimension)
         (Unit('W/m^3'), Unit('Pa'))
         """
-        exponents = tuple(Fraction(e) for e in dimension)
-        if len(exponents) != len(BASES):
-            raise UnitError(f"a dimension has {len(BASES)} exponents ({', '.join(BASES)}), not {len(exponents)}")
-        return _si_unit_of(exponents)
+        return _si_unit_of(tuple(dimension))
 
     @property
     def si_text(self) -> str:
@@ -580,15 +577,18 @@ def _named_units() -> dict[Dimension, Unit]:
 
 
 @lru_cache(maxsize=4096)
-def _si_unit_of(dimension: Dimension) -> Unit:
+def _si_unit_of(dimension: tuple[Fraction | int, ...]) -> Unit:
+    if len(dimension) != len(BASES):
+        raise UnitError(f"a dimension has {len(BASES)} exponents ({', '.join(BASES)}), not {len(dimension)}")
     if dimension == _NONE:
         return Unit("1")
-    known = _named_units().get(dimension)
+    exponents = tuple(Fraction(e) for e in dimension)
+    known = _named_units().get(exponents)
     if known is not None:
         return known
     # kg before m: "kg*m/s^2", as it is spoken
     order = (1, 0, 2, 3, 4, 5, 6, 7)
-    return _from_atoms(tuple((_BASE_UNITS[i], dimension[i]) for i in order if dimension[i] != 0))
+    return _from_atoms(tuple((_BASE_UNITS[i], exponents[i]) for i in order if exponents[i] != 0))
 
 
 def dimension_text(dimension: Dimension) -> str:

@@ -180,6 +180,12 @@ def test_converting_twice_changes_nothing() -> None:
     assert once.in_si(Unit("mm"), "x") is once
 
 
+def test_a_prior_in_si_fits_its_own_dimension_only() -> None:
+    """One taken from a temperature does not silently become a rate."""
+    with pytest.raises(UnitError, match=r"k1: the prior .* is in K, but one in a unit like 1/min is expected"):
+        in_si(LogNormal("300 K", 0.5), "K").in_si(Unit("1/min"), "k1")
+
+
 def test_a_declared_prior_answers_no_questions_before_it_is_in_si() -> None:
     """It would not know in what unit."""
     with pytest.raises(UnitError, match="declared with units"):
