@@ -485,6 +485,11 @@ class Pieces:
     level: Amount | None
     """A held value that may be a setting; then the rest is empty."""
 
+    @property
+    def jumps(self) -> bool:
+        """Whether the value jumps at a corner: a held table of more than one value."""
+        return self.times.size > 1 and not self.slopes.any() and bool((np.diff(self.starts) != 0.0).any())
+
     def aim(self) -> "Pieces":
         """What the input is held at in later phases that do not name it: a ramp's end, a table's last row."""
         if self.level is not None:

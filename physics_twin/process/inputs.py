@@ -61,8 +61,7 @@ def _line(pieces: Pieces, phase: str, values: Mapping[str, Any], wrt: Sequence[s
             False,
         )
     m = pieces.times.size
-    jumps = m > 1 and not pieces.slopes.any() and bool((np.diff(pieces.starts) != 0.0).any())
-    return Line(pieces.times, pieces.starts, pieces.slopes, np.zeros((m, n)), np.zeros((m, n)), jumps)
+    return Line(pieces.times, pieces.starts, pieces.slopes, np.zeros((m, n)), np.zeros((m, n)), pieces.jumps)
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ _REASONS = (
     ("TOO_MUCH_WORK", "the integrator gave up after its maximum number of steps: the model is too fast or blows up"),
     ("ERR_FAIL", "the step became too small: the solution grows without bound or the equations jump"),
     ("ERR_FAILURE", "the step became too small: the solution grows without bound or the equations jump"),
+    ("T + H = T", "the step became too small: the solution grows without bound or the equations jump"),
     ("CONV_FAIL", "Newton's method failed at the smallest step: check for log or power of a negative number"),
     ("RHSFUNC_FAIL", "the equations gave a number that is not finite"),
     ("RES_FAIL", "the equations gave a number that is not finite"),
@@ -153,7 +154,7 @@ _REASONS = (
 
 def _explain(message: str, said: str) -> SolveError:
     text = f"{message}\n{said}"
-    found = [re.search(r"(?:At|at|From)\s+t\s*=\s*([-+0-9.eE]+)", source) for source in (said, message)]
+    found = [re.search(r"(?:At|at|From|Internal)\s+t\s*=\s*([-+0-9.eE]+)", source) for source in (said, message)]
     time = next((float(match.group(1).rstrip(".")) for match in found if match), 0.0)
     upper = text.upper()
     for code, reason in _REASONS:
