@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as ca
 import numpy as np
@@ -87,12 +87,14 @@ class Compiled:
             dae |= {"z": zs, "alg": eq.residual(*now)}
         self.integrators = Integrators(dae, settings, algebraic=self.n_z > 0)
 
-    def _jacobian(self, name: str, arguments: tuple[Any, ...], value: Any) -> ca.Function:
-        """(t, x, z, u, p, q) -> value, d/dx, d/dz, d/du, d/dp, d/dt, d/d(running extremes)."""
+    def _jacobian(self, name: str, arguments: tuple[Any, ...], value: Any) -> "Differentiated":
+        """A function of the equations with its derivatives."""
         t, x, z, u, p, q = arguments
-        blocks = [ca.densify(ca.jacobian(value, v)) for v in (x, z, u, p, t)]
-        blocks.append(ca.densify(ca.jacobian(value, q))[:, self.n_q - self.n_w :])
-        return ca.Function(name, list(arguments), [ca.densify(value), *blocks])
+        blocks = [value, *(ca.jacobian(value, v) for v in (x, z, u, p, t))]
+        blocks.append(ca.jacobian(value, q)[:, self.n_q - self.n_w :])
+        widths = (1, self.n_x, self.n_z, self.n_u, self.n_p, 1, self.n_w)
+        # One dense matrix: each output of a CasADi function costs a conversion.
+        return Differentiated(ca.Function(name, list(arguments), [ca.densify(ca.horzcat(*blocks))]), widths)
 
     def values_vector(self, values: Mapping[str, Any]) -> Array:
         """p in its order from a mapping of names."""
@@ -133,19 +135,19 @@ class Compiled:
 
     def flow(self, at: Point) -> tuple[Array, Array]:
         """dx/dt and dz/dt along the solution at a consistent point."""
-        value, by_x, by_z, by_u, _, by_t, _ = (m.full() for m in self.flow_jacobian(*arguments_of(at)))
-        rate = value[: self.n_x, 0]
         if not self.n_z:
-            return rate, np.empty(0)
-        forcing = by_x[self.n_x :] @ rate + by_u[self.n_x :] @ at.slope + by_t[self.n_x :, 0]
-        return rate, -np.linalg.solve(by_z[self.n_x :], forcing)
+            return np.asarray(self.rate(*arguments_of(at)).full()[:, 0], dtype=float), np.empty(0)
+        d = self.flow_jacobian.at(at)
+        rate = d.value[: self.n_x]
+        forcing = d.x[self.n_x :] @ rate + d.u[self.n_x :] @ at.slope + d.t[self.n_x :]
+        return rate, -np.linalg.solve(d.z[self.n_x :], forcing)
 
     def algebraic_tangent(self, at: Point, s_x: Array, s_u: Array, s_p: Array) -> Array:
         """dz/dw (n_z, n_wrt) by the implicit function theorem."""
         if not self.n_z:
             return np.empty((0, s_x.shape[1]))
-        _, by_x, by_z, by_u, by_p, _, _ = (m.full()[self.n_x :] for m in self.flow_jacobian(*arguments_of(at)))
-        return -np.linalg.solve(by_z, by_x @ s_x + by_u @ s_u + by_p @ s_p)
+        d, rows = self.flow_jacobian.at(at), slice(self.n_x, None)
+        return -np.linalg.solve(d.z[rows], d.x[rows] @ s_x + d.u[rows] @ s_u + d.p[rows] @ s_p)
 
 
 def _along(value: Any, t: Any, x: Any, u: Any, rate: Any, slope: Any) -> Any:
@@ -157,6 +159,40 @@ def _along(value: Any, t: Any, x: Any, u: Any, rate: Any, slope: Any) -> Any:
 def arguments_of(at: Point) -> tuple[Any, ...]:
     """(t, x, z, u, p, q) for a function of the equations."""
     return at.t, at.x, at.z, at.u, at.p, at.q
+
+
+class Derivatives(NamedTuple):
+    """Value and derivatives of a function of the equations; at one point, or with a node axis after the first."""
+
+    value: Array
+    x: Array
+    z: Array
+    u: Array
+    p: Array
+    t: Array
+    w: Array
+    """By the running extremes."""
+
+
+class Differentiated:
+    """A function of (t, x, z, u, p, q) compiled together with its derivatives."""
+
+    def __init__(self, function: ca.Function, widths: tuple[int, ...]) -> None:
+        self.function, self.ends = function, np.cumsum(widths)
+        self.width = int(self.ends[-1])
+
+    def at(self, point: Point) -> Derivatives:
+        """At one point: value and d/dt (n_f,), the others (n_f, n)."""
+        m = self.function(*arguments_of(point)).full()
+        value, x, z, u, p, t, w = np.split(m, self.ends[:-1], axis=1)
+        return Derivatives(value[:, 0], x, z, u, p, t[:, 0], w)
+
+    def along(self, arguments: tuple[Any, ...], n: int) -> Derivatives:
+        """At n nodes: value and d/dt (n_f, n), the others (n_f, n, n_by)."""
+        m = self.function(*arguments).full()
+        m = m.reshape(m.shape[0], n, self.width)
+        value, x, z, u, p, t, w = np.split(m, self.ends[:-1], axis=2)
+        return Derivatives(value[:, :, 0], x, z, u, p, t[:, :, 0], w)
 
 
 @dataclass

@@ -100,7 +100,7 @@ def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows:
     n = rows.size
     begins = np.cumsum([[0.0] * n, *([p.duration.at(v) for v in own] for p in schedule.phases if p.duration)], axis=0)
     at = [model._start(schedule, v, ()) for v in own]
-    p = np.stack([run.p for run, _ in at], axis=1)
+    p = np.stack([march.stage.p for march, _ in at], axis=1)
     x, z = np.stack([a.x for _, a in at], axis=1), np.stack([a.z for _, a in at], axis=1)
     d = np.stack([a.d for _, a in at], axis=1)
     outputs = np.full((n, times.shape[1], c.n_y), np.nan)

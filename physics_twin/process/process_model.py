@@ -12,10 +12,11 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
 from physics_twin.model import Failure, SIValues, StateBlock, StateKind
 from physics_twin.parameters import ParameterSet
-from physics_twin.process import ensemble, steady
+from physics_twin.process import ensemble, extremes, steady
 from physics_twin.process.compiled import Compiled, Counters
 from physics_twin.process.equations import Equations
-from physics_twin.process.hybrid import March, Situation
+from physics_twin.process.hybrid import March
+from physics_twin.process.stage import Situation, Stage
 from physics_twin.process.sundials import Sundials
 from physics_twin.recipes import Recipe, Schedule, Steady
 from physics_twin.signals import Signal
@@ -64,9 +65,8 @@ class ProcessModel:
         if t0 != 0.0:
             raise RecipeError(f"a run starts where its recipe starts, at 0 s, not at {t0:g} s; advance from there")
         schedule = self._schedule(recipe)
-        run, at = self._start(schedule, values, ())
-        run._enter_inputs(at)
-        run._settle(at)
+        march, at = self._start(schedule, values, ())
+        march.stage.settle(at)
         return self._pack(at)
 
     def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
@@ -186,7 +186,7 @@ class ProcessModel:
             else:
                 run, at = self._resume(schedule, values, wrt, state, float(times[0]))
             record, at = run.march(at, times)
-        return record, at, run.counters
+        return record, at, run.stage.counters
 
     def _start(self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...]) -> tuple[March, Situation]:
         eq, c = self.equations, self.compiled
@@ -216,14 +216,15 @@ class ProcessModel:
             s_w=np.zeros((c.n_w, len(wrt))),
             d_start=np.zeros(len(wrt)),
         )
-        run = March(c, schedule, values, p, s_p, wrt)
+        march = March(Stage(c, values, p, s_p, wrt), schedule)
+        march.stage.enter(schedule.phases[0], 0.0, at.d_start)
         if not np.isfinite(x0).all():
             bad = eq.differential[int(np.flatnonzero(~np.isfinite(x0))[0])]
             raise SolveError(f'the initial value of "{bad}" is not a finite number', time=0.0)
         if isinstance(schedule.initial, Steady):
-            steady.settle(self, run, at)
-        run.open_extremes(at)
-        return run, at
+            steady.settle(self, march.stage, at)
+        extremes.begin(march.stage, at)
+        return march, at
 
     @functools.cached_property
     def _initial_tangent(self) -> Any:
@@ -249,7 +250,7 @@ class ProcessModel:
         )  # fmt: skip
         if at.phase >= len(schedule.phases) and not schedule.hold_end:
             raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
-        return March(c, schedule, values, p, s_p, wrt), at
+        return March(Stage(c, values, p, s_p, wrt), schedule), at
 
     def _pack(self, at: Situation) -> Array:
         return np.concatenate([at.x, at.z, at.d, at.w, [float(at.phase), at.phase_start, at.side]])
