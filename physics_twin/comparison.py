@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from physics_twin import plot_style
 from physics_twin.arrays import Array
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-N_NODES = 121
-"""Times of the band between the samples."""
+N_NODES, MOST_NODES = 121, 600
+"""Times at which curves and bands are drawn: for a few samples, and for a long log."""
 LEVELS = (0.025, 0.5, 0.975)
+BAND_POINTS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +158,12 @@ class Comparison:
                 _draw(one, c, scale)
                 if several:
                     one.set_title(c.experiment)
-            axes[-1].set_xlabel(scale.label)
+            plot_style.label_times(axes, scale)
             figure = plot_style.figure_of(axes)
             if ax is None:
-                figure.suptitle(f"{self.model.replace('_', ' ')}: before any fit", x=0.01, ha="left", weight="bold", size=10)
+                figure.suptitle(
+                    f"{self.model.replace('_', ' ')}: before any fit", x=0.01, ha="left", weight="bold", size=10
+                )
                 plot_style.legend_below(figure, axes)
         return figure
 
@@ -258,8 +262,9 @@ def _compared(
             )
     if run.n_used == 0:
         raise DataError(f'experiment "{run.name}" has no sample in use; print it to see why')
-    shown = {c.output: np.maximum(run[c.output].times[run[c.output].used] - c.delay, 0.0) for c in run.channels}
-    nodes = np.linspace(0.0, run.duration, N_NODES)
+    measured = [c for c in run.channels if run[c.output].used.any()]
+    shown = {c.output: np.maximum(run[c.output].times[run[c.output].used] - c.delay, 0.0) for c in measured}
+    nodes = plot_times(np.concatenate(list(shown.values())), run.duration)
     times = np.unique(np.concatenate([nodes, *shown.values()]))
     table = from_prior(unknown, n_draws, rng) if len(unknown) else np.empty((n_draws, 0))
     members = {name: np.full(n_draws, float(x)) for name, x in full.items() if np.ndim(x) == 0}
@@ -281,7 +286,7 @@ def _compared(
         notes.append(f"{run.name}: the model at its declared values failed: {error.reason}")
     good = outputs[np.isfinite(outputs).all(axis=(1, 2))]
     found = []
-    for channel in run.channels:
+    for channel in measured:
         series = run[channel.output]
         column = positions[channel.output]
         noisy = good[:, :, column] + channel.bias + channel.noise * rng.standard_normal(good.shape[:2])
@@ -299,21 +304,38 @@ def _compared(
                 high=high[at],
                 nodes=nodes + channel.delay,
                 curve=center[line],
-                band=_smooth_band(good[:, line, column] + channel.bias, channel.noise),
+                band=measurement_band(good[:, line, column] + channel.bias, channel.noise)[[0, 2]],
             )
         )
     return found, failures, notes
 
 
-def _smooth_band(values: Array, noise: float) -> Array:
-    """Band (2, n_nodes) of values plus noise without the noise's own scatter, for pictures.
+def plot_times(samples: Array, duration: float) -> Array:
+    """Times in s at which a curve over `duration` is drawn: even ones for a few samples, else some of the samples'.
 
-    The quantiles of a sum of draws and a normal number are those of the smoothed draws; here each draw is replaced by
-    a few quantiles of the normal about it.
+    A log that is sampled often resolves its own dynamics; even times between few samples show the model's curve.
     """
-    steps = noise * np.array([-1.9600, -1.1503, -0.6745, -0.3186, 0.0, 0.3186, 0.6745, 1.1503, 1.9600])
-    spread = (values[:, None, :] + steps[None, :, None]).reshape(-1, values.shape[1])
-    return np.asarray(np.quantile(spread, (LEVELS[0], LEVELS[2]), axis=0))
+    known = np.unique(samples)
+    if known.size <= N_NODES:
+        return np.linspace(0.0, duration, N_NODES)
+    every = -(-known.size // MOST_NODES)
+    return np.unique(np.concatenate([[0.0], known[::every], [duration]]))
+
+
+def measurement_band(values: Array, noise: float | Array) -> Array:
+    """Low, middle and high (3, n_times) of what a sensor shows: 95 % band of values plus normal noise, for pictures.
+
+    values: (n_draws, n_times). noise: one standard deviation, or one for each draw (n_draws,). Noise drawn at random
+    would make the band ragged; here each draw carries a few evenly likely points of the normal distribution, shifted
+    from draw to draw (a golden-ratio lattice), so the edges are smooth and the same every time.
+    """
+    n = len(values)
+    m = max(1, BAND_POINTS // n)
+    shift = np.mod(0.5 + np.arange(n) * 0.6180339887498949, 1.0)
+    points = ndtri((np.arange(m) + shift[:, None]) / m)
+    sd = np.broadcast_to(np.asarray(noise, dtype=float), (n,))
+    spread = (values[:, None, :] + (sd[:, None] * points)[:, :, None]).reshape(n * m, -1)
+    return np.asarray(np.quantile(spread, LEVELS, axis=0))
 
 
 def _draw(one: "Axes", c: ComparedChannel, scale: plot_style.TimeScale) -> None:
@@ -330,4 +352,4 @@ def _difference(x: float, unit: Unit) -> str:
     return format_si(x, unit, 3, difference=True)
 
 
-__all__ = ["ComparedChannel", "Comparison", "compare"]
+__all__ = ["ComparedChannel", "Comparison", "compare", "measurement_band", "plot_times"]

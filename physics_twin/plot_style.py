@@ -119,10 +119,8 @@ def label(name: str, unit: object) -> str:
     return f"{words} / ({text})" if "/" in text else f"{words} / {text}"
 
 
-def panels(
-    n: int, ax: "Axes | Sequence[Axes] | None" = None, *, columns: int = 1, height: float = PANEL_HEIGHT
-) -> "list[Axes]":
-    """Return n axes: those of a new figure, one below the other (or in columns), or the ones given.
+def panels(n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float = PANEL_HEIGHT) -> "list[Axes]":
+    """Return n axes: those given, or of a new figure with one column of up to three panels, else two columns.
 
     Raises ShapeError for another number of axes than n.
     """
@@ -133,7 +131,7 @@ def panels(
         return given
     from matplotlib import pyplot as plt
 
-    columns = min(columns, n)
+    columns = 1 if n <= 3 else 2
     rows = -(-n // columns)
     size = (FIGURE_WIDTH, 0.7 + height * rows)
     figure, grid = plt.subplots(rows, columns, sharex=True, squeeze=False, figsize=size)
@@ -141,9 +139,16 @@ def panels(
     found = list(grid.ravel())
     for spare in found[n:]:
         spare.remove()
-    for above in found[max(n - columns, 0) : n]:
-        above.tick_params(labelbottom=True)
+    for lowest in found[max(n - columns, 0) : n]:
+        lowest.tick_params(labelbottom=True)
     return found[:n]
+
+
+def label_times(axes: "Sequence[Axes]", scale: TimeScale) -> None:
+    """Name the time axis of the panels that show its numbers."""
+    for one in axes:
+        if any(tick.label1.get_visible() for tick in one.xaxis.get_major_ticks()[:1]):
+            one.set_xlabel(scale.label)
 
 
 def figure_of(axes: "Sequence[Axes]") -> "Figure":
@@ -217,6 +222,7 @@ __all__ = [
     "figure_of",
     "grayscale_safe",
     "label",
+    "label_times",
     "legend_below",
     "panels",
     "style",

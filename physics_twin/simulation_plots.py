@@ -37,7 +37,7 @@ def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axe
             if len(names) > 1:
                 one.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
             one.margins(x=0.0)
-        axes[-1].set_xlabel(scale.label)
+        plot_style.label_times(axes, scale)
         if ax is None:
             axes[0].set_title(f"{run.dataset.attrs['model'].replace('_', ' ')} {run.dataset.attrs['version']}")
     return axes

@@ -1,0 +1,186 @@
+"""What a posterior predicts for the samples of an experiment: the band of a measurement, and where the samples lie.
+
+Used on samples that were fitted (does the band of the fit hold them?) and on samples held back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin import plot_style
+from physics_twin.arrays import Array
+from physics_twin.comparison import measurement_band, plot_times
+from physics_twin.measurements import Channel, Experiment
+from physics_twin.model import Model
+from physics_twin.posterior import Posterior
+from physics_twin.units import format_si
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LEVELS = (0.025, 0.5, 0.975)
+LEAST_DRAWS = 100
+MOST_NUMBERS = 10_000_000
+"""Draws times samples times outputs that a prediction keeps in memory: 80 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedChannel:
+    """Samples of one channel beside their prediction; SI, times in s.
+
+    times, observed: (n,). low, middle, high: (n,) quantiles of what the sensor would show. sd: (n,) its standard
+    deviation. fitted_times, fitted: samples of this channel that the fit has seen, if others were held back. nodes
+    (n_nodes,), band (3, n_nodes): low, middle and high over the whole run, for pictures.
+    """
+
+    experiment: str
+    channel: Channel
+    times: Array
+    observed: Array
+    low: Array
+    middle: Array
+    high: Array
+    sd: Array
+    fitted_times: Array
+    fitted: Array
+    nodes: Array
+    band: Array
+
+    @property
+    def name(self) -> str:
+        """output@experiment."""
+        return f"{self.channel.output}@{self.experiment}"
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Which samples lie inside the 95 % band, (n,)."""
+        return np.asarray((self.observed >= self.low) & (self.observed <= self.high))
+
+    @property
+    def z(self) -> Array:
+        """(n,) measured minus median prediction, in standard deviations of the prediction of a measurement."""
+        return (self.observed - self.middle) / self.sd
+
+    def __str__(self) -> str:
+        unit = self.channel.unit
+        words = f"{int(self.inside.sum())} of {self.times.size} inside"
+        if self.inside.all():
+            return words
+        worst = int(np.argmax(np.abs(self.z)))
+        side = "above" if self.z[worst] > 0 else "below"
+        scale = plot_style.time_scale(float(self.times[-1]))
+        return (
+            f"{words}; farthest out at {scale(self.times)[worst]:.4g} {scale.unit}: measured "
+            f"{format_si(float(self.observed[worst]), unit)}, predicted {format_si(float(self.low[worst]), unit, 3)} "
+            f"to {format_si(float(self.high[worst]), unit, 3)}, {abs(self.z[worst]):.1f} standard deviations {side}"
+        )
+
+
+def predict_channels(
+    model: Model,
+    posterior: Posterior,
+    run: Experiment,
+    *,
+    rng: np.random.Generator,
+    n_draws: int = 1000,
+    fitted: Experiment | None = None,
+    duration: float | None = None,
+) -> tuple[list[PredictedChannel], Array, tuple[str, ...]]:
+    """The channels of one experiment; the sum of squared z of each predictive draw (n_draws,); notes.
+
+    fitted: the part of the same run that the fit has seen, if `run` is the other one. duration: of the whole run, in s.
+    n_draws: see `affordable`. rng: for the noise of the sensors.
+    """
+    sensors = {c.output: _sensor(posterior, c, run.name) for c in run.channels if run[c.output].used.any()}
+    shown = {o: np.maximum(run[o].times[run[o].used] - s.delay, 0.0) for o, s in sensors.items()}
+    nodes = plot_times(np.concatenate(list(shown.values())), run.duration if duration is None else duration)
+    times = np.unique(np.concatenate([nodes, *shown.values()]))
+    own = any(name.endswith(f"@{run.name}") for name in posterior.names)
+    # One seed for all experiments, so that row i is the same draw of the parameters in each of them.
+    prediction = posterior.predict(
+        model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run.name if own else None
+    )
+    rows = np.asarray(prediction.draws.coords["draw"].values)
+    kept = np.isfinite(prediction.draws.values).all(axis=(1, 2))
+    distance = np.zeros(kept.size)
+    found: list[PredictedChannel] = []
+    for output, sensor in sensors.items():
+        series, sd = run[output], sensor.noise[rows]
+        true = np.asarray(prediction.draws.sel(output=output).values) + sensor.bias[rows, None]
+        at, line = np.searchsorted(times, shown[output]), np.searchsorted(times, nodes)
+        noisy = true[:, at] + sd[:, None] * rng.standard_normal((rows.size, at.size))
+        low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
+        spread = noisy[kept].std(axis=0, ddof=1)
+        distance += np.sum(((noisy - middle) / spread) ** 2, axis=1)
+        before = None if fitted is None or output not in fitted.series else fitted[output]
+        found.append(
+            PredictedChannel(
+                experiment=run.name,
+                channel=series.channel,
+                times=series.times[series.used],
+                observed=series.values[series.used],
+                low=low,
+                middle=middle,
+                high=high,
+                sd=spread,
+                fitted_times=np.empty(0) if before is None else before.times[before.used],
+                fitted=np.empty(0) if before is None else before.values[before.used],
+                nodes=nodes + sensor.delay,
+                band=measurement_band(true[kept][:, line], sd[kept]),
+            )
+        )
+    return found, distance, prediction.notes
+
+
+def affordable(model: Model, runs: Sequence[Experiment], n_draws: int) -> int:
+    """How many draws can predict all samples of these experiments in memory: `n_draws`, or fewer for a long log."""
+    longest = max(run.times.size for run in runs)
+    return min(n_draws, max(LEAST_DRAWS, MOST_NUMBERS // (longest * len(model.outputs))))
+
+
+@dataclass(frozen=True)
+class _Sensor:
+    noise: Array
+    """(n_draws,) SI, one standard deviation"""
+    bias: Array
+    """(n_draws,) SI"""
+    delay: float
+    """s; at the mode where it was estimated"""
+
+
+def _sensor(posterior: Posterior, channel: Channel, experiment: str) -> _Sensor:
+    """Noise, bias and delay of a channel's sensor: as estimated for this experiment, else for all, else as given."""
+
+    def estimated(name: str) -> str | None:
+        return next((n for n in (f"{name}@{experiment}", name) if n in posterior.parameters), None)
+
+    n = posterior.n_draws
+    noise, bias, delay = (
+        estimated(name) for name in (channel.noise_name, f"bias.{channel.output}", f"delay.{channel.output}")
+    )
+    return _Sensor(
+        np.full(n, channel.noise) if noise is None else posterior[noise],
+        np.full(n, channel.bias) if bias is None else posterior[bias],
+        channel.delay if delay is None else posterior.mode.scalar(delay),
+    )
+
+
+def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, *, name: str = "measured") -> None:
+    """Draw band and samples of a channel in its unit; `name` is what the legend calls the samples."""
+    unit = c.channel.unit
+    low, middle, high = (np.asarray(unit.from_si(row)) for row in c.band)
+    plot_style.draw_band(one, scale(c.nodes), low, middle, high, name="95 % band of a measurement")
+    if c.fitted.size:
+        style = {"marker": ".", "ls": "", "color": plot_style.MUTED, "ms": 7}
+        one.plot(scale(c.fitted_times), unit.from_si(c.fitted), label="fitted", **style)  # type: ignore[arg-type]
+        one.axvline(float(scale(0.5 * (c.fitted_times[-1:] + c.times[:1]))[0]), color=plot_style.MUTED, lw=0.8, ls="--")
+    observed = np.asarray(unit.from_si(c.observed))
+    plot_style.draw_samples(one, scale(c.times), observed, name=name, outside=~c.inside)
+    one.set_ylabel(plot_style.label(c.channel.output, unit))
+    one.margins(x=0.02)
+
+
+__all__ = ["PredictedChannel", "affordable", "draw_channel", "predict_channels"]
