@@ -201,6 +201,7 @@ def _from_local(
     twofold: list[int] = []
     resolved = False
     previous: dt.datetime | None = None
+    sure = False  # whether the row before is known to be in its place
     for row, stamp in local:
         early, late = (stamp.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
         if early > late:  # PEP 495: in a gap the offset of fold 0 is the one before, so its moment is the later one
@@ -214,8 +215,9 @@ def _from_local(
             elif early < previous or abs(late - previous - usual) < abs(early - previous - usual):
                 moment = late
                 resolved = True
-            elif previous + 2 * usual >= early:
-                resolved = True  # the rows run on from before the hour, or within it: it is the first pass
+            elif sure and previous + 2 * usual >= early:
+                resolved = True  # the rows run on from before the hour: it is the first pass
+        sure = resolved or early == late
         moments[row] = moment
         previous = moment if previous is None else max(previous, moment)
     return moments, skipped, [] if resolved else twofold

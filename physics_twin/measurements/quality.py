@@ -15,16 +15,16 @@ from physics_twin.arrays import Array
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.units import Unit, unit as as_unit
 
-__all__ = ["duration_text", "gaps", "impossible", "in_order", "resolution", "stuck", "unit_jumps"]
+__all__ = ["duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
 
 # A jump counts as abrupt against the largest of this many steps before it, and as lasting after as many samples.
 _WINDOW = 20
 _LASTING = 5
 # How many usual steps a jump must measure. Then a chance match of one conversion has odds of about 2 * 2 / this.
 _SURE, _MAYBE = 40.0, 15.0
-# A sensor is stuck when it stays flat for this long right after steps of at least this many resolutions.
+# A sensor is stuck when it stays flat for this long right after this many lively steps.
 _FLAT = 20
-_LIVELY = 3.0
+_BEFORE = 10
 _GAP = 5.0
 
 _KELVIN = as_unit("K")
@@ -110,14 +110,6 @@ def gaps(times: Array) -> tuple[str, ...]:
     )
 
 
-def resolution(values: Array) -> float:
-    """Return the smallest step between different values, 0.0 if they are all the same; NaN are left out."""
-    levels = np.unique(values[np.isfinite(values)])
-    steps = np.diff(levels)
-    steps = steps[steps > 1e-9 * max(float(np.abs(levels).max(initial=0.0)), 1e-300)]  # not the dust of arithmetic
-    return float(steps.min()) if steps.size else 0.0
-
-
 @dataclass(frozen=True)
 class _Conversion:
     """A change of unit as a logger or a person makes it: after = factor * before + offset."""
@@ -160,7 +152,7 @@ def unit_jumps(values: Array, unit: Unit) -> tuple[FlagArray, tuple[str, ...]]:
 
     values: (n,) in the declared `unit`, NaN where there is none. A jump counts when it is far larger than the steps
     before and after it, lasts, and what comes after it continues what came before once a usual conversion (degC to K,
-    degC to degF, a factor of 1.8, 10 or 1000, ...) is undone; for a factor the steps must have grown by it as well,
+    degC to degF, a factor of 1.8, 10 or 1000, ...) is undone, and the steps have grown by its factor as well,
     as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
@@ -214,12 +206,11 @@ def _matches(conversion: _Conversion, last: float, first: float, before: Array, 
     # Both in the unit of before: the jump must tower over the steps, and vanish when the conversion is undone.
     if abs(conversion.undo(first) - last) > 2.0 * usual:
         return 0.0
-    if conversion.offset == 0.0:
-        grown = float(np.mean(after)) / max(float(np.mean(before)), 1e-300)
-        if not 1.0 / 3.0 < grown / conversion.factor < 3.0:
-            return 0.0
-        if not 1.0 / 2.0 < conversion.factor < 2.0 and 1.0 / 3.0 < grown < 3.0:
-            return 0.0  # the steps stayed as they were
+    grown = float(np.mean(after)) / max(float(np.mean(before)), 1e-300)
+    if not 1.0 / 3.0 < grown / conversion.factor < 3.0:
+        return 0.0  # after a flat stretch, or into one: another story
+    if not 1.0 / 3.0 < conversion.factor < 3.0 and 1.0 / 3.0 < grown < 3.0:
+        return 0.0  # the steps stayed as they were, and a factor would have scaled them
     return jump / (usual * max(1.0, conversion.factor))
 
 
@@ -227,21 +218,18 @@ def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArr
     """Mark stretches in which a lively sensor shows one and the same value: suspect.
 
     values, times: (n,). where: indices of the samples to judge (in order, not bad). A stretch counts from 20 equal
-    samples on if the ten steps right before it are at least three resolutions in the median: a coarse converter near
-    a steady state is flat by right, and its last steps before were single ones.
+    samples on, if the sensor was lively right before. A coarse converter near a steady state is flat by right, and so
+    is a fast process that has arrived.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
     v = values[where]
-    if v.size < _FLAT + 10:
+    if v.size < _FLAT + _BEFORE:
         return flags, ()
-    smallest = resolution(v)
     steps = np.abs(np.diff(v))
     edges = np.flatnonzero(np.concatenate([[True], steps > 0.0, [True]]))  # where a run of equal values begins
     notes = []
-    for begin, end in itertools.pairwise(edges):
-        if end - begin < _FLAT or begin < 11:
-            continue
-        if float(np.median(steps[begin - 11 : begin - 1])) >= _LIVELY * smallest > 0.0:
+    for begin, end in itertools.pairwise(edges.tolist()):
+        if end - begin >= _FLAT and begin > _BEFORE and _lively(steps[begin - _BEFORE - 1 : begin - 1]):
             flags[where[begin:end]] = Flag.SUSPECT
             span = float(times[where[end - 1]] - times[where[begin]])
             notes.append(
@@ -249,6 +237,15 @@ def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArr
                 f"{duration_text(float(times[where[begin]]))} on: suspect"
             )
     return flags, tuple(notes)
+
+
+def _lively(steps: Array) -> bool:
+    """Whether steps show more than a converter's resolution, and do not die away; (n,), absolute."""
+    if np.count_nonzero(steps) < 0.7 * steps.size:
+        return False
+    # A coarse converter makes steps of one or two sizes, up to the last digit that is printed.
+    n_sizes = np.unique(np.round(steps / (0.05 * steps.max()))).size
+    return bool(n_sizes >= 4 and np.median(steps[-3:]) > 0.3 * np.median(steps))
 
 
 def impossible(si_values: Array, unit: Unit) -> NDArray[np.bool_]:

@@ -27,8 +27,11 @@ from physics_twin.units import Unit
 __all__ = ["Dependency", "Redundancy", "find_dependent_channels"]
 
 # Within three standard deviations of rounding: published tables have misprints, and an exact factor of 1 would miss the
-# closure of alpha-pinene, where one row of eight sums to 100.4.
+# closure of alpha-pinene, where one row of eight sums to 100.4. Within two where the
+# coefficients were fitted to the rows, in between where one was.
 _NEAR = 3.0
+_NEAR_PARTLY = 2.5
+_NEAR_FITTED = 2.0
 # Every channel of a relation must matter in it: its share varies four times more than what is left over.
 _MATTERS = 4.0
 # Chance that independent channels look like this, over everything that was tried.
@@ -98,9 +101,12 @@ def find_dependent_channels(experiments: Experiment | Sequence[Experiment]) -> R
     experiments: one or several; their rows are taken together, those in which all channels of a dimension are in use.
     The step to which each channel is rounded is read off its digits.
 
-    A dependency is reported where the residual is within three times what rounding explains, each of its channels
-    matters, and independent channels would look like this less than once in a thousand. With fewer than m + 3 rows
-    for m channels the group is not evaluated. Raises DataError without experiments.
+    A dependency is reported where the residual is within three times what rounding explains (two times where the
+    coefficients were fitted), each of its channels matters, and independent channels would look like this less than
+    once in a thousand. It needs noise that is larger than the rounding: two proportional signals without any are a
+    computed column, as far as numbers can tell. With fewer than m + 3 rows for m channels the group is not evaluated.
+
+    Raises DataError without experiments.
     """
     runs = [experiments] if isinstance(experiments, Experiment) else list(experiments)
     if not runs:
@@ -164,8 +170,8 @@ def _step_in(unit: Unit, channel: Channel, values: Array) -> float:
 def _rounding_step(values: Array) -> float:
     """Return the step to which numbers were rounded, from their digits.
 
-    Of numbers with d decimals nine in ten need all of them; where fewer than half do, as in "88.35, 76.4, 65.1, 50.4",
-    the column was rounded more coarsely and one entry was not.
+    Of numbers with d decimals nine in ten need all of them (half of them where the step is 5 of the last digit); where
+    fewer than two in ten do, as in "88.35, 76.4, 65.1, ...", the column was rounded more coarsely and one entry not.
     """
     if not values.size:
         return 0.0
@@ -174,7 +180,7 @@ def _rounding_step(values: Array) -> float:
         scaled = values * 10.0**decimals
         # Conversions to SI and back leave a few ulp.
         needs_more = np.abs(scaled - np.round(scaled)) > 1e-6 + 4e-15 * np.abs(scaled)
-        if needs_more.mean() < 0.5:
+        if needs_more.mean() < 0.2:
             return float(10.0**-decimals)
     return max(1e-10 * size, 1e-300)  # all the digits of a float: a simulation, or a converted column
 
@@ -212,7 +218,9 @@ class _Group:
         if not wanted:
             return []
         found: list[_Relation] = []
-        stages = [self._sums_and_pairs] + ([self._others] if self.m <= _EXHAUSTIVE else [])
+        stages = [self._sums_and_pairs]
+        if self.m <= _EXHAUSTIVE:
+            stages += [self._sums_but_one, self._others]
         for stage in stages:
             for relation in sorted(stage(), key=lambda r: (r.cost, r.variance)):
                 if len(found) < wanted and self._independent([*found, relation]):
@@ -243,6 +251,25 @@ class _Group:
             found += self._accepted_rounded((i, j))
         return found
 
+    def _sums_but_one(self) -> list[_Relation]:
+        """Return sums in which one channel has a factor, as a closed sum has when an imputed part was dropped."""
+        found = []
+        for size in range(3, self.m + 1):
+            for subset in itertools.combinations(range(self.m), size):
+                for j in subset:
+                    self.n_tried += 1
+                    c = np.zeros(self.m)
+                    c[list(subset)] = 1.0
+                    c[j] = 0.0
+                    factor = -float(c @ self.covariance[:, j]) / float(self.covariance[j, j])
+                    for digits in range(1, _SIMPLE_DIGITS + 1):
+                        c[j] = _round_to(factor, digits)
+                        accepted = self._accepted(c, fitted=1, digits=digits, near=_NEAR_PARTLY)
+                        if accepted:
+                            found += accepted
+                            break
+        return found
+
     def _others(self) -> list[_Relation]:
         found = []
         for size in range(3, self.m + 1):
@@ -267,12 +294,12 @@ class _Group:
         full = np.zeros(self.m)
         for digits in range(1, 7):
             full[keep] = [_round_to(x, digits) for x in c]
-            accepted = self._accepted(full, fitted=len(keep) - 1, digits=digits)
+            accepted = self._accepted(full, fitted=len(keep) - 1, digits=digits, near=_NEAR_FITTED)
             if accepted:
                 return accepted
         return []
 
-    def _accepted(self, c: Array, *, fitted: int, digits: int = 1) -> list[_Relation]:
+    def _accepted(self, c: Array, *, fitted: int, digits: int = 1, near: float = _NEAR) -> list[_Relation]:
         involved = np.flatnonzero(c)
         rounding = float(np.sqrt((c[involved] ** 2) @ (self.rounding[involved] ** 2)))
         spare = self.n - 1 - fitted
@@ -281,7 +308,7 @@ class _Group:
         variance = float(c @ self.covariance @ c) * (self.n - 1) / spare
         left = math.sqrt(max(variance, 0.0))
         shares = np.abs(c[involved]) * self.sd[involved]
-        if left > _NEAR * rounding or shares.min() < _MATTERS * max(left, rounding):
+        if left > near * rounding or shares.min() < _MATTERS * max(left, rounding):
             return []
         chance = float(stats.f.cdf(variance / float((shares**2).sum()), spare, self.n - 1))
         if chance * self.n_tried > _CHANCE:
