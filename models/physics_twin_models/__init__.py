@@ -1,0 +1,31 @@
+"""The catalogue of models: one folder a model, with its equations, its card and its tests.
+
+`CATALOGUE` lists the factories; each returns a model with its defaults. `read_card("furnace")` is the card of a model:
+intended use, assumptions, domain of validity, sources, limits and what it was checked against.
+"""
+
+from collections.abc import Callable
+
+from physics_twin import ProcessModel
+from physics_twin_models.alpha_pinene import alpha_pinene
+from physics_twin_models.cards import Card, Check, read_card
+from physics_twin_models.furnace import electric_furnace, furnace, heated_furnace
+from physics_twin_models.gas_oil import gas_oil
+from physics_twin_models.heated_block import heated_block
+from physics_twin_models.jacketed_reactor import jacketed_reactor
+from physics_twin_models.methanol import methanol
+from physics_twin_models.tank_cascade import tank_cascade
+
+CATALOGUE: tuple[Callable[[], ProcessModel], ...] = (
+    alpha_pinene,
+    electric_furnace,
+    furnace,
+    gas_oil,
+    heated_block,
+    heated_furnace,
+    jacketed_reactor,
+    methanol,
+    tank_cascade,
+)
+
+__all__ = ["CATALOGUE", "Card", "Check", "read_card"]
