@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -141,6 +142,12 @@ def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
         "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
+    return {**found, **_versions()}
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    found = {}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

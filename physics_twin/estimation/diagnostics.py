@@ -34,7 +34,10 @@ def channel_table(
     n_tests = len(problem.channels)
     for task in problem.tasks:
         values = task_values(problem, task, point.x)
+        times = np.unique(np.concatenate([c.times for c in task.channels]))
+        courses = _courses(problem, task, values, times)
         for c in task.channels:
+            seen = {name: course[np.searchsorted(times, c.times)] for name, course in courses.items()}
             r = point.residual[c.rows]
             own = c.unit.difference()
             sd = float(levels.sd[c.group]) if c.group >= 0 else c.noise
@@ -56,7 +59,7 @@ def channel_table(
                     whitened=float(white @ white),
                     lag_one=float(white[1:] @ white[:-1] / (white @ white)) if r.size > 2 and white.any() else 0.0,
                     effective_samples=r.size * correlation.effective_samples / correlation.n_samples,
-                    findings=_findings(problem, task, c, point, white, correlation, values, n_tests),
+                    findings=_findings(c, white, c.observed - r, seen, correlation, n_tests),
                 )
             )
     return tuple(found)
@@ -69,14 +72,19 @@ def task_values(problem: Problem, task: Task, x: Array) -> dict[str, float]:
     return values
 
 
+def _courses(problem: Problem, task: Task, values: Mapping[str, float], times: Array) -> dict[str, Array]:
+    """Inputs that change over the experiment, at `times`."""
+    inputs = input_values(problem.model, task.recipe, values, times)
+    named = {s.name: inputs[:, k] for k, s in enumerate(problem.model.inputs)}
+    return {name: course for name, course in named.items() if not (course == course[0]).all()}
+
+
 def _findings(
-    problem: Problem,
-    task: Task,
     c: ChannelData,
-    point: Point,
     white: Array,
+    predicted: Array,
+    inputs: Mapping[str, Array],
     correlation: Correlation,
-    values: Mapping[str, float],
     n_tests: int,
 ) -> tuple[str, ...]:
     n = white.size
@@ -100,11 +108,8 @@ def _findings(
         )
     if n < LEAST:
         return tuple(found)
-    observed = c.observed
-    looked_at: list[tuple[str, Array]] = [("time", c.times), ("the predicted value", observed - point.residual[c.rows])]
-    courses = input_values(problem.model, task.recipe, values, c.times)
-    looked_at += [(s.name, courses[:, k]) for k, s in enumerate(problem.model.inputs)]
-    for name, course in looked_at:
+    looked_at = {"time": c.times, "the predicted value": predicted, **inputs}
+    for name, course in looked_at.items():
         r, p = _trend(white, course, max(share * n, 3.0))
         if p < LEVEL / (n_tests * len(looked_at)):
             found.append(f"residuals {'rise' if r > 0 else 'fall'} with {name} (r = {r:.2f})")

@@ -15,6 +15,7 @@ from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Verdict
+from physics_twin.priors import LogNormal, Truncated
 
 UNSEEN = 0.25
 """Eigenvalue of the information below which a direction counts as not seen: narrowed to 1/sqrt(1.25) = 0.9."""
@@ -28,7 +29,9 @@ TRADES = 0.8
 SAME = 0.15
 """Tolerance to call a direction a product, a ratio, a sum or a difference."""
 CONFLICT = 3.0
-"""Distance of the mode from the prior's mean, in its standard deviations, that is a conflict with the data."""
+"""Standard deviations by which a mode may lie off the middle of its prior before that is a conflict."""
+LEARNED = 1e-9
+"""Least share of the prior's variance that the data must take away for a conflict to be told from rounding."""
 
 
 def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
@@ -78,21 +81,30 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
 
 
 def conflicts(problem: Problem, estimate: Estimate) -> list[str]:
-    """Sentences about parameters whose data contradict their prior."""
+    """Sentences about parameters whose data contradict their prior.
+
+    Before the data, the posterior mean has the variance of the prior less that of the posterior; a mode further from
+    the middle of the prior than CONFLICT of that is a surprise, also where a narrow prior has overruled the data.
+    """
     found = []
-    free = np.array([name not in estimate.at_bound for name in problem.names])
-    seen = np.sqrt(np.diag(estimate.information))
+    slope = problem.space.slope(estimate.point.x)
+    d = slope.size
+    variance = np.diag(estimate.covariance)[:d] / slope**2
     for j, column in enumerate(problem.columns):
         prior = column.parameter.prior
-        if prior is None or not free[j]:
+        own = abs(float(estimate.point.prior_slope[j]))
+        if prior is None or own == 0.0 or column.name in estimate.at_bound:
             continue
-        residual, mode = float(estimate.point.prior[j]), float(estimate.point.x[j])
-        if problem.space.log_normal[j]:
-            residual -= float(getattr(prior, "sigma", 0.0))  # measured from the median, not from the mode
-        if abs(residual) > CONFLICT and seen[j] > 0.0:
+        residual = float(estimate.point.prior[j])
+        base = prior.prior if isinstance(prior, Truncated) else prior
+        if isinstance(base, LogNormal):
+            residual -= base.sigma  # measured from the median, not from the mode of the density
+        learned = 1.0 - float(variance[j]) * own**2
+        if learned > LEARNED and abs(residual) > CONFLICT * np.sqrt(learned):
+            mode = column.parameter.format(float(estimate.point.x[j]))
             found.append(
-                f"prior and data contradict each other: {column.name} = {column.parameter.format(mode)} "
-                f"lies {abs(residual):.1f} standard deviations from the middle of its prior "
+                f"prior and data contradict each other: {column.name} = {mode} is a surprise of "
+                f"{abs(residual) / np.sqrt(learned):.1f} standard deviations under its prior "
                 f"{prior.describe(column.parameter.unit, column.parameter.difference)}"
             )
     return found
