@@ -12,8 +12,6 @@ from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si, unit
 
 __all__ = ["Channel", "Column", "EstimatedNoise", "Uncertainty", "UnknownBias", "UnknownDelay"]
 
-_SECOND = as_unit("s")
-
 
 def _plain(quantity: QuantityLike) -> tuple[float, str]:
     """Return number and unit text: hashable, comparable, and the same after a file."""
@@ -80,7 +78,7 @@ class UnknownDelay:
         """Take numbers and units apart, and check the range."""
         object.__setattr__(self, "low", _plain(self.low))
         object.__setattr__(self, "high", _plain(self.high))
-        low, high = (to_si(x, _SECOND, name="delay") for x in (self.low, self.high))
+        low, high = (to_si(x, as_unit("s"), name="delay") for x in (self.low, self.high))
         if not 0.0 <= low < high:
             raise BoundsError(f"a delay between {low:g} s and {high:g} s: give 0 <= low < high")
 
@@ -164,9 +162,9 @@ class Channel:
             shift = None
         late: Any = delay
         if isinstance(delay, UnknownDelay):
-            low, high = (to_si(x, _SECOND, name=f"delay of {output}") for x in (delay.low, delay.high))
+            low, high = (to_si(x, as_unit("s"), name=f"delay of {output}") for x in (delay.low, delay.high))
             late = (0.5 * (low + high), "s")
-        seconds_late = 0.0 if late is None else to_si(late, _SECOND, name=f"delay of {output}")
+        seconds_late = 0.0 if late is None else to_si(late, as_unit("s"), name=f"delay of {output}")
         if not 0.0 <= seconds_late < float("inf"):
             raise BoundsError(f"delay of {output} is {seconds_late:g} s; a sensor does not show the future")
 
@@ -216,7 +214,9 @@ class Channel:
                 difference=True,
             )
         if self.unknown_delay is not None:
-            low, high = (to_si(x, _SECOND, name="delay") for x in (self.unknown_delay.low, self.unknown_delay.high))
+            low, high = (
+                to_si(x, as_unit("s"), name="delay") for x in (self.unknown_delay.low, self.unknown_delay.high)
+            )
             found["delay"] = Parameter(
                 f"delay.{self.output}",
                 (self.delay, "s"),

@@ -21,7 +21,6 @@ from physics_twin.units import QuantityLike, Unit, parse, to_si, unit as as_unit
 
 __all__ = ["Axis", "Stamps", "parse_stamp", "read_axis", "start_on"]
 
-_SECOND = as_unit("s")
 _MICROSECOND = dt.timedelta(microseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -86,11 +85,11 @@ def read_axis(table: Table, time: str | Column | Stamps, *, decimal: str = ".") 
     first = next((cell for cell in cells if str(cell).strip()), "")
     if isinstance(first, dt.datetime | np.datetime64) or (isinstance(first, str) and _is_iso(first)):
         return _stamp_axis(cells, table, Stamps(time))
-    return _number_axis(table, time, _SECOND, decimal)
+    return _number_axis(table, time, as_unit("s"), decimal)
 
 
 def _number_axis(table: Table, column: str, unit: Unit, decimal: str) -> Axis:
-    if unit.dimension != _SECOND.dimension:
+    if unit.dimension != as_unit("s").dimension:
         raise UnitError(f'time column "{column}" is declared in {unit}; a time has a unit like s, min, h')
     read: Numbers = numbers(table[column], table, column, decimal=decimal)
     seconds = np.asarray(unit.to_si(read.values), dtype=np.float64)
@@ -235,7 +234,7 @@ def start_on(axis: Axis, start: QuantityLike | dt.datetime) -> float:
             return float(start)
         if isinstance(start, str) and _is_iso(start):
             raise DataError(f'start="{start}" is a stamp, and the time column holds elapsed time; say start="30 min"')
-        return to_si(start, _SECOND, name="start")
+        return to_si(start, as_unit("s"), name="start")
     if isinstance(start, dt.datetime):
         if start.tzinfo is None:
             raise DataError(f"start={start} has no zone; give it a tzinfo")

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Exclusion", "Experiment", "Provenance", "RecordedInput", "Series"]
 
-_SECOND = as_unit("s")
 
 type Context = Mapping[str, str | int | float]
 type Initial = Mapping[str, Level] | Literal["steady"] | Steady
@@ -58,7 +57,9 @@ class Exclusion:
         for key in ("low", "high"):
             given = getattr(self, key)
             bare = isinstance(given, int | float) and not isinstance(given, bool)
-            object.__setattr__(self, key, (float(given) if bare else to_si(given, _SECOND, name=f"exclusion {key}")))
+            object.__setattr__(
+                self, key, (float(given) if bare else to_si(given, as_unit("s"), name=f"exclusion {key}"))
+            )
         object.__setattr__(self, "channels", tuple(self.channels))
         if self.span[0] > self.span[1]:
             raise DataError(f"exclusion from {self.span[0]:g} s to {self.span[1]:g} s ends before it begins")
@@ -451,7 +452,7 @@ class Experiment:
             (-np.inf, float(np.nextafter(0.0, -1.0)), "before time zero", ())
         ]
         if settle is not None:
-            until = to_si(settle, _SECOND, name="settle")
+            until = to_si(settle, as_unit("s"), name="settle")
             reasons.append((0.0, float(np.nextafter(until, -1.0)), f"settling until {duration_text(until)}", ()))
         for exclusion in provenance.exclusions:
             for output in exclusion.channels:
@@ -596,7 +597,7 @@ class Experiment:
         ends = [
             float(end)
             if isinstance(end, int | float | np.floating | np.integer)
-            else to_si(cast(QuantityLike, end), _SECOND, name="between")
+            else to_si(cast(QuantityLike, end), as_unit("s"), name="between")
             for end in (low, high)
         ]
         kept = {
@@ -705,7 +706,7 @@ def _check_declared_units(
     declared = [(channel.column, channel.unit) for channel in channels]
     declared += [(column.name, as_unit(column.unit)) for column in inputs.values() if isinstance(column, Column)]
     if not isinstance(time, Stamps):
-        declared.append((time.name, as_unit(time.unit)) if isinstance(time, Column) else (time, _SECOND))
+        declared.append((time.name, as_unit(time.unit)) if isinstance(time, Column) else (time, as_unit("s")))
     for column, unit in declared:
         stated = table.units.get(column, "").strip("[]() ")
         if not stated:

@@ -27,8 +27,6 @@ _FLAT = 20
 _BEFORE = 10
 _GAP = 5.0
 
-_KELVIN = as_unit("K")
-
 
 def duration_text(seconds: float) -> str:
     """Return a time as people say it.
@@ -162,10 +160,11 @@ def unit_jumps(values: Array, unit: Unit) -> tuple[FlagArray, tuple[str, ...]]:
     notes: list[str] = []
     if v.size < 2 * _LASTING:
         return flags, ()
-    conversions = (_TEMPERATURES if unit.dimension == _KELVIN.dimension else []) + _FACTORS
-    # Candidates: steps that tower over the median step; exact tests only there.
-    typical = float(np.median(steps))
-    candidates = np.flatnonzero(steps > max(_MAYBE * typical, 1e-12 * float(np.abs(v).max())))
+    conversions = (_TEMPERATURES if unit.dimension == as_unit("K").dimension else []) + _FACTORS
+    # Candidates tower over the few steps before them; the exact tests are made only there.
+    padded = np.concatenate([np.full(_LASTING, np.inf), steps])
+    just_before = np.max([padded[k : k + steps.size] for k in range(_LASTING)], axis=0)
+    candidates = np.flatnonzero((steps > _MAYBE * just_before) & (steps > 1e-12 * float(np.abs(v).max())))
     current: _Conversion | None = None
     begin, flag = 0, Flag.GOOD
     for i in candidates:
@@ -250,6 +249,6 @@ def _lively(steps: Array) -> bool:
 
 def impossible(si_values: Array, unit: Unit) -> NDArray[np.bool_]:
     """Return which values cannot be, whatever the plant: temperatures below absolute zero; (n,), SI."""
-    if unit.dimension != _KELVIN.dimension:
+    if unit.dimension != as_unit("K").dimension:
         return np.zeros(si_values.size, dtype=bool)
     return np.asarray(si_values < 0.0)

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
@@ -310,7 +309,9 @@ class _Group:
         shares = np.abs(c[involved]) * self.sd[involved]
         if left > near * rounding or shares.min() < _MATTERS * max(left, rounding):
             return []
-        chance = float(stats.f.cdf(variance / float((shares**2).sum()), spare, self.n - 1))
+        from scipy.special import fdtr  # here, so that importing the library stays fast
+
+        chance = float(fdtr(spare, self.n - 1, variance / float((shares**2).sum())))
         if chance * self.n_tried > _CHANCE:
             return []
         constant = self._simplest_constant(c, rounding)
