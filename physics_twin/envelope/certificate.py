@@ -1,0 +1,130 @@
+"""The certificate: what the held-out draws say about the worst point of a box.
+
+Claim: P(all limits met | settings) >= p at every point of the box, with confidence 1 - alpha. Three rules keep it
+honest.
+- Points are chosen, and the boxes to be tried are fixed, without looking at the certification draws; those decide
+  only whether a box passes. The violations at a point are then binomial and the lower bound is Clopper and Pearson's
+  (Biometrika 26, 1934).
+- The error is spent over the attempts: box k may use SPENDING[k] of alpha, and the shares sum to one (union bound).
+- Within an attempt the error is divided by the number of points (Bonferroni), so that the bound of every point holds
+  at once. (For the minimum alone this is more than needed: passing requires every point to pass.)
+
+Draws count at their effective number n_eff: violations and draws are scaled alike, which keeps the observed share.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+from scipy.stats import betabinom
+
+from physics_twin.arrays import Array
+
+SPENDING = (0.5, 0.25, 0.125, 0.125)
+"""Share of the error that each attempt may use. Most boxes pass at once, so the first gets the most."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One box that was put to the test."""
+
+    passed: bool
+    box: Mapping[str, tuple[float, float]]
+    """Name -> (low, high), SI."""
+    error: float
+    """Error spent at each point of this attempt."""
+    allowed: float
+    """Violations allowed at a point, of the effective draws."""
+    violations: int
+    """Most violations found at a point, of all certification draws."""
+    n_points: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How the probability of an envelope was established; enough to repeat it."""
+
+    passed: bool
+    probability: float
+    """The probability that had to be shown."""
+    confidence: float
+    n_draws: int
+    n_search: int
+    """Draws that the search saw."""
+    n_certification: int
+    """Draws that it did not see."""
+    n_effective: float
+    """Certification draws counted as independent ones."""
+    points: Array
+    """(n_points, n_settings) SI: corners first, then the worst points that the directed search found."""
+    violations: NDArray[np.int64]
+    """(n_points,) draws that broke a limit or failed, of `n_certification`."""
+    lower_bounds: Array
+    """(n_points,) lower confidence bounds of the probability, corrected for attempts and points."""
+    attempts: tuple[Attempt, ...]
+    n_simulations: int
+    seed: str
+    model: str
+    """Name and version."""
+    fingerprint: str
+    posterior: str
+    """Hash of the draws."""
+    recipe: str
+    """Hash of the recipe's text."""
+    library: str
+    """Version of physics_twin."""
+
+    @property
+    def worst(self) -> int:
+        """Row of the point with the lowest bound."""
+        return int(np.argmin(self.lower_bounds))
+
+
+def lower_bound(violations: float, n_draws: float, error: float) -> float:
+    """Clopper-Pearson lower bound of the probability of no violation; `violations` of `n_draws`, one-sided `error`.
+
+    >>> round(lower_bound(0, 59, 0.05), 4), round(lower_bound(0, 58, 0.05), 4)
+    (0.9505, 0.9497)
+    """
+    successes = n_draws - violations
+    return float(betaincinv(successes, violations + 1.0, error)) if successes > 0.0 else 0.0
+
+
+def draws_needed(probability: float, error: float) -> int:
+    """Independent draws without a violation that show `probability` with one-sided `error`.
+
+    >>> draws_needed(0.95, 0.05)
+    59
+    """
+    return math.ceil(math.log(error) / math.log(probability) - 1e-12)
+
+
+def violations_allowed(n_draws: float, probability: float, error: float) -> int:
+    """Most violations among `n_draws` whose lower bound still reaches `probability`; -1 when not even none does."""
+    allowed = -1
+    while lower_bound(allowed + 1, n_draws, error) >= probability:
+        allowed += 1
+    return allowed
+
+
+def search_violations(n_search: float, n_certification: float, allowed: int, chance: float) -> int:
+    """Violations among the search draws at which a point passes the certificate with `chance`.
+
+    Given k violations of n_search (uniform prior on the unknown probability), the number among the certification
+    draws is beta-binomial. This is the slack between search and certificate: it pays for both samples' noise and
+    for the search having picked what looked best on its own draws. Never below zero: with few draws none may fail.
+    """
+    n_c, k = int(n_certification), 0
+    if allowed < 0 or n_c < 1:
+        return 0
+    while betabinom.cdf(allowed, n_c, k + 2, n_search - k) >= chance and k + 2 < n_search:
+        k += 1
+    return k
+
+
+def attempt_error(confidence: float, attempt: int, n_points: int) -> float:
+    """Error that each of `n_points` may use in attempt 0, 1, ..."""
+    return (1.0 - confidence) * SPENDING[attempt] / n_points

@@ -1,0 +1,317 @@
+"""The region in which the limits are met, learned from few simulations.
+
+For each draw and each limit the margin is a smooth function of the settings, even where the probability is steep. So
+the margins are simulated at a design of settings and interpolated draw by draw (quintic radial basis functions with a
+polynomial tail: exact at the design, any number of settings, one linear system for all draws), and the probability is
+counted afterwards. New design points go where the answer is decided: the corners of the best box so far, its worst
+point, its largest hole, and where a second interpolation (cubic) disagrees with the first (query by committee; the
+disagreement is also the error estimate that ends the search). The surrogate only steers; the model itself certifies.
+
+The region {s: P(all limits | s) >= target} is described by a signed level instead of a probability: the (k+1)-th
+smallest joint margin over the draws, k the violations allowed. It is continuous where a counted probability jumps, and
+at or above zero exactly where at most k draws violate a limit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+from scipy.stats import qmc
+
+from physics_twin.arrays import Array
+from physics_twin.envelope.box import Box, corners, grid_points, largest_box
+
+N_CLOUD = 2**12
+"""Points at which more than two settings are searched."""
+MIN_DISTANCE = (1e-4, 3e-3, 1e-2)
+"""Design points closer than this, for 1, 2 and more settings, tell nothing new and spoil the linear system."""
+SETTLED = (1e-6, 1e-3, 5e-3)
+"""Movement of a box's sides, relative to the bounds, at which its search ends."""
+DOUBT, DOUBTED = 0.05, (0.002, 0.01, 0.03)
+"""The surrogate is believed when its two kernels differ by more than DOUBT in probability over no more than these
+shares of the cloud, for 1, 2 and more settings. (The edge is steep: a maximum over the cloud would be one point.)"""
+N_DOUBTFUL = (2, 3, 3)
+"""New points in each round where the kernels differ most."""
+APART = 0.1
+"""Distance beyond which a new point counts as far enough from the known ones."""
+PATIENCE = 6
+"""Rounds in which no feasible point turns up, before the region is called empty."""
+VALUES_AT_ONCE = 2_000_000
+
+Counts = NDArray[np.int64]
+Evaluate = Callable[[Array], Array]
+"""(n, d) points of the unit cube -> margins (n, n_draws, n_requirements) SI, NaN where a simulation failed."""
+
+
+def by_dimension(d: int, table: tuple[float, float, float]) -> float:
+    """Entry for 1, 2, and more settings."""
+    return table[min(d, 3) - 1]
+
+
+@dataclass(frozen=True)
+class DesignSpace:
+    """Margins at a design of settings and their interpolation."""
+
+    points: Array
+    """(n_points, d) of the unit cube."""
+    margins: Array
+    """(n_points, n_draws, n_requirements) SI, NaN where a simulation failed."""
+    kernel: Literal["quintic", "cubic"] = "quintic"
+
+    def with_(self, points: Array, margins: Array) -> "DesignSpace":
+        """A copy that has seen more."""
+        both = np.concatenate([self.margins, margins])
+        return DesignSpace(np.concatenate([self.points, points]), both, self.kernel)
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws."""
+        return int(self.margins.shape[1])
+
+    @cached_property
+    def scale(self) -> Array:
+        """(n_requirements,) SI: the size of one margin unit, so that joint margins compare limits fairly.
+
+        The spread over the draws; where the draws agree (a limit without uncertainty), the spread over the design.
+        """
+        with np.errstate(invalid="ignore"):
+            finite = np.where(np.isfinite(self.margins), self.margins, np.nan)
+            masked = np.ma.masked_invalid(finite)
+            spread = np.ma.median(masked.std(axis=1), axis=0).filled(0.0)
+            overall = masked.reshape(-1, finite.shape[2]).std(axis=0).filled(0.0)
+        chosen = np.where(spread > 1e-6 * overall, spread, overall)
+        return np.where(chosen > 0.0, chosen, 1.0)
+
+    @cached_property
+    def _scaled(self) -> Array:
+        """Margins in units of `scale`; a failed run gets a typical margin on the wrong side."""
+        scaled = self.margins / self.scale
+        typical = np.ma.median(np.ma.abs(np.ma.masked_invalid(scaled)), axis=(0, 1)).filled(1.0)
+        return np.where(np.isfinite(scaled), scaled, -np.maximum(typical, 1.0))
+
+    @cached_property
+    def _interpolant(self) -> "RBFInterpolator[np.float64, tuple[Any, ...]]":
+        n, d = self.points.shape
+        quadratic = (d + 1) * (d + 2) // 2
+        by_limit = self._scaled.transpose(0, 2, 1).reshape(n, -1)
+        degree = 2 if n >= 2 * quadratic or self.kernel == "quintic" else 1
+        kind: Any = self.kernel  # the stubs want each kernel in an overload of its own
+        return RBFInterpolator(self.points, by_limit, kernel=kind, degree=degree)
+
+    @property
+    def rival(self) -> "DesignSpace":
+        """The same data seen through the other kernel: where both disagree, neither is to be believed."""
+        return replace(self, kernel="cubic" if self.kernel == "quintic" else "quintic")
+
+    def predicted(self, points: Array) -> Array:
+        """Interpolated margins (n, n_requirements, n_draws) in units of `scale`: draws last, for speed."""
+        _, n_draws, n_requirements = self.margins.shape
+        values: Array = self._interpolant(points).reshape(len(points), n_requirements, n_draws)
+        return values
+
+    def _in_pieces(self, points: Array, function: Callable[[Array], Array]) -> Array:
+        step = max(1, VALUES_AT_ONCE // max(1, self.margins[0].size))
+        return np.concatenate([function(self.predicted(points[i : i + step])) for i in range(0, len(points), step)])
+
+    def level(self, points: Array, k: int) -> Array:
+        """(k+1)-th smallest joint margin (n,): >= 0 where at most k draws are predicted to violate a limit."""
+        return self._in_pieces(points, lambda m: np.partition(m.min(axis=1), k, axis=1)[:, k])
+
+    def joint_probability(self, points: Array) -> Array:
+        """Predicted probability (n,) of all limits jointly."""
+        return self._in_pieces(points, lambda m: (m.min(axis=1) >= 0.0).mean(axis=1))
+
+    def probability(self, points: Array) -> Array:
+        """Predicted probability (n, 1 + n_requirements): all limits jointly, then each."""
+        return self._in_pieces(points, lambda m: shares(m.transpose(0, 2, 1)))
+
+    @property
+    def seen_violations(self) -> Counts:
+        """(n_points,) draws that violate a limit or fail, by simulation."""
+        return violations(self.margins)
+
+    def unseen(self, points: Array) -> Array:
+        """Those of `points` (m, d) that are not yet in the design nor close to one another."""
+        least = by_dimension(self.points.shape[1], MIN_DISTANCE)
+        known, new = self.points, []
+        for point in points:
+            if np.abs(known - point).max(axis=1).min() >= least:
+                new.append(point)
+                known = np.concatenate([known, point[None]])
+        return np.array(new).reshape(-1, points.shape[1])
+
+
+def shares(margins: Array) -> Array:
+    """Share of draws (n, 1 + n_requirements) that meet all limits, and each; margins (n, n_draws, n_requirements)."""
+    met = margins >= 0.0  # NaN, a failed run, is not met
+    return np.concatenate([met.all(axis=2).mean(axis=1)[:, None], met.mean(axis=1)], axis=1)
+
+
+def violations(margins: Array) -> Counts:
+    """Number of draws (n,) that violate a limit or failed."""
+    count: Counts = (~(margins >= 0.0).all(axis=2)).sum(axis=1)
+    return count
+
+
+def start_design(d: int, rng: np.random.Generator) -> Array:
+    """First points (n, d) of the unit cube: a grid for one or two settings, corners and Sobol points for more."""
+    if d == 1:
+        return np.linspace(0.0, 1.0, 7)[:, None]
+    if d == 2:
+        line = np.linspace(0.0, 1.0, 5)
+        return np.stack([a.ravel() for a in np.meshgrid(line, line, indexing="ij")], axis=1)
+    ends = corners(d) if d <= 5 else np.zeros((0, d))
+    sobol = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2((d + 1) * (d + 2)))))
+    return np.concatenate([ends, np.full((1, d), 0.5), sobol])
+
+
+def search_cloud(d: int, rng: np.random.Generator) -> Array:
+    """Points at which the surrogate is searched."""
+    if d <= 2:
+        return grid_points(d)
+    cloud = qmc.Sobol(d, rng=rng).random_base2(int(np.log2(N_CLOUD)))
+    # Half of the cloud is drawn onto faces of the cube, where a box that the bounds end has its sides.
+    faces = cloud[: N_CLOUD // 2].copy()
+    which = rng.integers(0, d, len(faces))
+    faces[np.arange(len(faces)), which] = rng.integers(0, 2, len(faces))
+    return np.concatenate([cloud[N_CLOUD // 2 :], faces, corners(d)])
+
+
+@dataclass(frozen=True)
+class Found:
+    """Outcome of a search for one target."""
+
+    space: DesignSpace
+    box: Box | None
+    settled: bool
+    """Whether the box stopped moving within the budget of points."""
+
+
+def explore(
+    evaluate: Evaluate,
+    space: DesignSpace,
+    cloud: Array,
+    k: int,
+    n_points: int,
+    report: Callable[[str], None] = lambda text: None,
+) -> Found:
+    """Refine `space` until the largest box with at most `k` violations at every point no longer moves.
+
+    n_points: budget of design points in all. The box returned is that of the surrogate, which is exact at the design.
+    """
+    d = cloud.shape[1]
+    before: Box | None = None
+    stuck = 0
+    while True:
+        levels = space.level(cloud, k)
+        box = largest_box(lambda u, s=space: s.level(u, k), cloud, levels, space.points)  # type: ignore[misc]
+        moved = np.inf
+        if box is not None and before is not None:
+            moved = max(np.abs(box.low - before.low).max(), np.abs(box.high - before.high).max())
+        doubt = np.abs(space.joint_probability(cloud) - space.rival.joint_probability(cloud))
+        doubted = float((doubt > DOUBT).mean())
+        volume = "no box yet" if box is None else f"volume {np.exp(box.log_volume):.3g}"
+        report(f"{len(space.points)} points, {volume}, {doubted:.1%} of the map in doubt")
+        settled = moved <= by_dimension(d, SETTLED)
+        if settled and doubted <= by_dimension(d, DOUBTED):
+            return Found(space, box, True)
+        new = space.unseen(_next_points(space, box, cloud, levels, doubt, k))[: max(0, n_points - len(space.points))]
+        stuck = stuck + 1 if box is None else 0
+        if len(new) == 0 or stuck > PATIENCE:
+            return Found(space, box, box is None or settled)
+        space = space.with_(new, evaluate(new))
+        before = box
+
+
+def _next_points(space: DesignSpace, box: Box | None, cloud: Array, levels: Array, doubt: Array, k: int) -> Array:
+    """Where the next simulations are worth most, best first."""
+    d = cloud.shape[1]
+    distance = _distances(cloud, space.points)
+    if box is None:  # look for any feasible point: the best predicted ones, and those far from all that is known
+        best = cloud[np.argsort(-levels, kind="stable")[:1]]
+        spread = np.std(levels) or 1.0
+        hopeful = cloud[np.argsort(-(levels + 2.0 * spread * distance), kind="stable")[:2]]
+        return np.concatenate([climbed(space, best[0], k)[None], best, hopeful])
+    ends = box.at(corners(d))
+    if len(ends) > 16:
+        ends = ends[np.argsort(space.level(ends, k), kind="stable")[:16]]
+    chosen = [ends, worst_points(space, box, cloud, k, 2)]
+    inside = box.contains(cloud)
+    if inside.any():  # the largest hole: what the surrogate has to be believed about
+        chosen.append(cloud[inside][[int(np.argmax(distance[inside]))]])
+    chosen.append(_doubtful_points(doubt, cloud, distance, int(by_dimension(d, N_DOUBTFUL))))
+    return np.concatenate(chosen)
+
+
+def _doubtful_points(doubt: Array, cloud: Array, distance: Array, n: int) -> Array:
+    """Points of most doubt, apart from what is known and from one another."""
+    chosen: list[Array] = []
+    for _ in range(n):
+        worth = doubt * np.minimum(distance, APART)
+        chosen.append(cloud[int(np.argmax(worth))])
+        distance = np.minimum(distance, np.abs(cloud - chosen[-1]).max(axis=1))
+    return np.array(chosen)
+
+
+def worst_points(space: DesignSpace, box: Box, cloud: Array, k: int, n: int) -> Array:
+    """Up to `n` points of the box where the surrogate sees the least level, away from its corners and one another."""
+    d = cloud.shape[1]
+    inside = np.concatenate([cloud[box.contains(cloud)], box.at(relative_cloud(d))])
+    order = np.argsort(space.level(inside, k), kind="stable")
+    positions, kept = box.position(inside), []
+    taken = corners(d)
+    for i in order:
+        if np.abs(taken - positions[i]).max(axis=1).min() > 0.15:
+            kept.append(_descended(space, box, positions[i], k))
+            taken = np.concatenate([taken, positions[i][None], kept[-1][None]])
+        if len(kept) == n:
+            break
+    return box.at(np.array(kept).reshape(-1, d))
+
+
+def relative_cloud(d: int) -> Array:
+    """Relative positions that cover a box whatever its size: a grid, or Sobol points half of which lie on faces."""
+    if d <= 2:
+        line = np.linspace(0.0, 1.0, 41)
+        return np.stack([a.ravel() for a in np.meshgrid(*[line] * d, indexing="ij")], axis=1)
+    points = qmc.Sobol(d, scramble=False).random_base2(9)
+    faces = points.copy()
+    index = np.arange(len(faces))
+    faces[index, index % d] = (index // d) % 2
+    return np.concatenate([points, faces])
+
+
+def _descended(space: DesignSpace, box: Box, position: Array, k: int) -> Array:
+    """Compass search for a lower level, in relative positions of the box."""
+    return compass(lambda t: -space.level(box.at(t), k), position)
+
+
+def climbed(space: DesignSpace, point: Array, k: int) -> Array:
+    """Compass search for a higher level in the cube."""
+    return compass(lambda u: space.level(u, k), point)
+
+
+def compass(worth: Callable[[Array], Array], start: Array, step: float = 0.05, smallest: float = 1e-3) -> Array:
+    """Maximize `worth` over the unit cube from `start` by steps along the axes."""
+    best, value = start, float(worth(start[None])[0])
+    while step >= smallest:
+        tries = np.clip(best + step * np.concatenate([np.eye(best.size), -np.eye(best.size)]), 0.0, 1.0)
+        values = worth(tries)
+        i = int(np.argmax(values))
+        if values[i] > value:
+            best, value = tries[i], float(values[i])
+        else:
+            step *= 0.5
+    return best
+
+
+def _distances(points: Array, known: Array) -> Array:
+    """Largest coordinate distance (n,) of each point to the nearest known one."""
+    nearest = np.full(len(points), np.inf)
+    for other in known:
+        nearest = np.minimum(nearest, np.abs(points - other).max(axis=1))
+    return nearest

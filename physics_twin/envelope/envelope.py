@@ -1,0 +1,156 @@
+"""The Envelope: what `find_envelope` returns, and what a plant works by."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from physics_twin.envelope.certificate import Certificate
+from physics_twin.envelope.evaluation import FailedRun
+from physics_twin.envelope.set_point import SETTING_BOUND, Margin
+from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.signals import Setting
+from physics_twin.units import QuantityLike, format_si, to_si
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether settings lie inside an operating box."""
+
+    inside: bool
+    margins: Mapping[str, float]
+    """Setting -> distance to the nearest side of its range, SI; negative outside."""
+    reason: str
+
+    def __bool__(self) -> bool:
+        """Whether the settings are inside."""
+        return self.inside
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Settings that meet every limit with a stated probability.
+
+    The claim: at every point of `box`, all limits are met jointly with at least the required probability, stated with
+    `confidence`. What the probability covers is in `includes`; what weakens it is in `warnings`. Floats are SI;
+    `in_units()` gives the declared units, and printed and saved numbers carry theirs.
+    """
+
+    box: Mapping[str, tuple[float, float]]
+    """Setting -> (low, high); no entries when the envelope is empty."""
+    settings: tuple[Setting, ...]
+    set_point: Mapping[str, float]
+    """The recommended settings; no entries when the envelope is empty."""
+    required: float
+    """The probability that was asked for."""
+    probability: float
+    """Smallest share of held-out draws that met all limits, over the certified points; empty: best found anywhere."""
+    probability_lower: float
+    """Lower confidence bound of the above; 0 for an empty envelope."""
+    average: float
+    """Probability averaged over the box: information, never certified."""
+    confidence: float
+    binding: Mapping[str, tuple[str, str]]
+    """Setting -> what ends its low and its high side: a limit's name, or "setting bound"."""
+    margins: tuple[Margin, ...]
+    """At `margins_at`."""
+    margins_at: Mapping[str, float]
+    """The set point; of an empty envelope the settings that come closest."""
+    includes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    certificate: Certificate
+    region: xr.Dataset
+    """Probability over the settings (all limits, and each), for plots; from the surrogate and the search draws."""
+    failures: tuple[FailedRun, ...]
+    """Simulations that failed; each counted as a violation."""
+    empty: bool
+    message: str
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Names of the limits."""
+        return tuple(margin.limit for margin in self.margins)
+
+    def setting(self, name: str) -> Setting:
+        """The setting of this name; raises UnknownNameError."""
+        for setting in self.settings:
+            if setting.name == name:
+                return setting
+        raise unknown_name("setting", name, [s.name for s in self.settings])
+
+    def in_units(self) -> "dict[str, Any]":
+        """In the declared units: {"box": {name: (low, high, unit)}, "set_point": {name: (value, unit)}}."""
+        box, point = {}, {}
+        for setting in self.settings if self.box else ():
+            name, unit = setting.name, setting.unit
+            low, high = self.box[name]
+            box[name] = (unit.from_si(low), unit.from_si(high), unit.text)
+            point[name] = (unit.from_si(self.set_point[name]), unit.text)
+        return {"box": box, "set_point": point}
+
+    def check(self, settings: Mapping[str, QuantityLike]) -> Check:
+        """Whether `settings` (name -> quantity with its unit) lie inside the box, by how much, and why not.
+
+        Raises UnknownNameError for a setting the envelope does not know, EnvelopeError for one that is missing.
+        """
+        for name in settings:
+            self.setting(name)
+        missing = [s.name for s in self.settings if s.name not in settings]
+        if missing:
+            raise EnvelopeError(f'check: "{missing[0]}" is missing; an envelope is about all its settings at once')
+        if self.empty:
+            return Check(False, {}, f"there is no box: {self.message}")
+        margins, reasons = {}, []
+        for setting in self.settings:
+            name, (low, high) = setting.name, self.box[setting.name]
+            value = to_si(settings[name], setting.unit, name=name)
+            margins[name] = min(value - low, high - value)
+            if margins[name] < 0.0:
+                side, edge = (0, low) if value < low else (1, high)
+                end = self.binding[name][side]
+                why = "the range that was searched ends there" if end == SETTING_BOUND else f"ended by {end}"
+                reasons.append(
+                    f"{name} = {format_si(value, setting.unit)} is {'below' if side == 0 else 'above'} "
+                    f"{format_si(edge, setting.unit)} ({why})"
+                )
+        inside = not reasons
+        return Check(inside, margins, "inside the box" if inside else "; ".join(reasons))
+
+    def marked(self, reason: str) -> "Envelope":
+        """A copy with one more warning, for example that the model failed its hold-out."""
+        return replace(self, warnings=(*self.warnings, reason))
+
+    def plot(self, ax: Any = None) -> "Figure":
+        """Region, box, set point and binding limits; `ax` for one or two settings, a figure of its own for more."""
+        from physics_twin.envelope.plots import plot_envelope  # matplotlib takes a quarter of a second to import
+
+        return plot_envelope(self, ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a NetCDF file, whole or not at all; `Envelope.load` gives the same numbers back."""
+        from physics_twin.envelope.storage import save_envelope
+
+        save_envelope(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Envelope":
+        """Read what `save` wrote; raises FileFormatError for anything else."""
+        from physics_twin.envelope.storage import load_envelope
+
+        return load_envelope(path)
+
+    def __str__(self) -> str:
+        """The envelope as a table for people."""
+        from physics_twin.envelope.text import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from physics_twin.envelope.text import as_html
+
+        return as_html(self)

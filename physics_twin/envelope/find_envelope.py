@@ -1,0 +1,186 @@
+"""find_envelope(): from a posterior and a list of limits to a certified operating box.
+
+1. Every posterior draw becomes one possible next batch; the draws are split before anything is looked at.
+2. The search sees its own draws only: it learns the region from few simulations and finds the largest box whose
+   every point keeps the limits with the required probability and the slack that the certificate will need.
+3. Corners and the worst points that a directed search finds are simulated on the other draws. A box that fails is
+   replaced by a stricter one of the search's making, and the error left is smaller: confidence is spent over attempts.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.envelope.attempts import N_WORST, Simulator, make_attempts
+from physics_twin.envelope.certificate import attempt_error, draws_needed
+from physics_twin.envelope.design_space import search_cloud
+from physics_twin.envelope.envelope import Envelope
+from physics_twin.envelope.evaluation import Problem
+from physics_twin.envelope.limits import Limit, bind_limits
+from physics_twin.envelope.outcome import Inputs, outcome
+from physics_twin.envelope.uncertainty import next_batches
+from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.model import Model
+from physics_twin.posterior import Posterior
+from physics_twin.posterior.members import generator
+from physics_twin.priors import Prior
+from physics_twin.recipes import Recipe
+from physics_twin.signals import Setting
+from physics_twin.units import QuantityLike
+
+logger = logging.getLogger(__name__)
+
+POINTS_PER_SETTING = (40, 50, 50)
+"""Design points for each setting, for 1, 2 and more of them, where the caller does not say."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an envelope may cost; the defaults suit a model of a few thousand simulations per second.
+
+    search_share: part of the draws that the search sees; the rest certify. n_search, n_certification: most draws
+    used on either side. n_points: settings at which the search simulates its draws, at most. n_nodes: samples in
+    each phase, for limits that look at the whole course.
+    """
+
+    search_share: float = 0.4
+    n_search: int = 500
+    n_certification: int = 5000
+    n_points: int | None = None
+    n_nodes: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0.0 < self.search_share < 1.0:
+            raise EnvelopeError(f"search_share = {self.search_share:g}: a share is between 0 and 1")
+        for name, least in (("n_search", 1), ("n_certification", 1), ("n_points", 1), ("n_nodes", 4)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise EnvelopeError(f"{name} = {value}: at least {least}")
+
+
+def find_envelope(
+    model: Model,
+    posterior: Posterior,
+    *,
+    recipe: Recipe,
+    settings: Sequence[Setting],
+    limits: Sequence[Limit],
+    probability: float = 0.95,
+    confidence: float = 0.95,
+    rng: int | np.random.Generator,
+    batch_variation: Mapping[str, Prior | QuantityLike] | None = None,
+    tolerance: Mapping[str, QuantityLike] | None = None,
+    budget: Budget | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Envelope:
+    """The largest box of settings in which every limit is met, jointly, with a stated probability at every point.
+
+    model: the calibrated model. posterior: draws of its parameters; half or more of them are held back from the
+    search and certify what it found. recipe: leaves `settings` open. settings: what may vary, each within its bounds.
+    limits: what must hold, see `Limit`. probability: required of the next batch, at every point of the box.
+    confidence: of that statement. rng: seed or generator (copied); the same inputs give the same bytes.
+
+    batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"), or a prior from which
+    a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
+    not in the probability; `envelope.includes` says what is in.
+
+    executor: spreads simulations over its workers. progress: shows a line while a person waits.
+
+    An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
+    limits, a posterior of another model, too few draws; UnknownNameError and UnitError for wrong names and units.
+    """
+    budget = Budget() if budget is None else budget
+    for name, share in (("probability", probability), ("confidence", confidence)):
+        if not 0.0 < share < 1.0:
+            raise EnvelopeError(f"{name} = {share:g}: it must lie between 0 and 1, for example 0.95")
+    problem = Problem(
+        model, recipe, _checked_settings(settings, recipe), bind_limits(limits, model.outputs), budget.n_nodes
+    )
+    own = generator(rng)
+    seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
+    uncertainty = next_batches(model, posterior, recipe, settings, batch_variation or {}, tolerance or {}, own)
+    n = uncertainty.batches.n
+    # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
+    independence = min(1.0, float(getattr(posterior, "effective_draws", n)) / n)
+    rows = own.permutation(n)
+    n_search = min(max(1, round(budget.search_share * n)), budget.n_search)
+    search = uncertainty.batches.take(np.sort(rows[:n_search]))
+    held = uncertainty.batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
+    _refuse_too_few(held.n * independence, held.n / n, len(settings), probability, confidence)
+    cloud = search_cloud(len(settings), own)
+    n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
+    simulate = Simulator(problem, executor)
+    with _reporting(progress) as report:
+        trial = make_attempts(
+            simulate, search, held, independence, probability, confidence, cloud, n_points, own, report
+        )
+        report("set point and region")
+        inputs = Inputs(
+            posterior=posterior,
+            uncertainty=uncertainty,
+            search=search,
+            held=held,
+            independence=independence,
+            probability=probability,
+            confidence=confidence,
+            seed=seed,
+            recipe_hash=hashlib.sha256(str(recipe).encode()).hexdigest()[:16],
+        )
+        return outcome(inputs, simulate, trial, cloud)
+
+
+def _checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setting, ...]:
+    if not settings:
+        raise EnvelopeError("an envelope needs at least one setting: settings=[pt.Setting(...)]")
+    seen: set[str] = set()
+    for setting in settings:
+        if setting.name in seen:
+            raise EnvelopeError(f'the setting "{setting.name}" is given twice')
+        seen.add(setting.name)
+        if setting.name not in recipe.settings:
+            raise unknown_name("setting in the recipe", setting.name, recipe.settings)
+        if recipe.settings[setting.name] != setting:
+            raise EnvelopeError(
+                f'the setting "{setting.name}" differs from the one of that name in the recipe; declare it once and '
+                "use it in both"
+            )
+        low, high = setting.bounds
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise EnvelopeError(f'the setting "{setting.name}" needs two finite bounds, the lower below the upper')
+    return tuple(settings)
+
+
+def _refuse_too_few(n_effective: float, held_share: float, d: int, probability: float, confidence: float) -> None:
+    n_points = 2**d + N_WORST[min(d, 3) - 1]
+    needed = draws_needed(probability, attempt_error(confidence, 0, n_points))
+    if n_effective < needed:
+        raise EnvelopeError(
+            f"too few draws: {n_effective:.0f} independent ones are left to certify, and {needed} without a violation "
+            f"are needed to show {probability:g} with confidence {confidence:g} at {n_points} points of a box "
+            f"({draws_needed(probability, 1.0 - confidence)} at a single point). Give at least "
+            f"{int(np.ceil(needed / held_share))} draws; a useful box needs several times that"
+        )
+
+
+@contextmanager
+def _reporting(progress: bool) -> Iterator[Callable[[str], None]]:
+    """A function that tells how the search goes: to the log always, to the terminal if asked for."""
+    if not progress:
+        yield lambda text: logger.info("find_envelope: %s", text)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("operating envelope") as status:
+
+        def report(text: str) -> None:
+            logger.info("find_envelope: %s", text)
+            status.update(f"operating envelope: {text}")
+
+        yield report

@@ -1,0 +1,105 @@
+"""The recommended set point, and what ends each side of a box.
+
+The set point is the point of the box with the most joint margin: it maximizes the margin that all but the allowed
+share of the draws keep, the limits compared in units of their own spread. Where the plant hits its settings only
+within a tolerance, it stands at least two standard deviations inside the box as far as the box has the room.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.envelope.box import Box
+from physics_twin.envelope.design_space import DesignSpace, compass, relative_cloud, shares
+from physics_twin.envelope.limits import Requirement
+from physics_twin.units import Unit
+
+N_SD = 2.0
+"""Standard deviations of a setting's tolerance kept between set point and box side."""
+SETTING_BOUND = "setting bound"
+AT_BOUND = 1e-6
+"""Distance to a setting's bound, relative to its range, within which the bound ends the side."""
+OUTWARD = 0.01
+"""Step beyond a side, relative to the setting's range, at which the limit that ends it is looked for."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far one limit is from being broken at one point."""
+
+    limit: str
+    output: str
+    unit: Unit
+    """Margins are differences: show them with `unit.from_si(margin, difference=True)`."""
+    level: float
+    """The limit itself, SI."""
+    expected: float
+    """Median margin over the draws, SI."""
+    assured: float
+    """Margin kept with the required probability, SI; negative: what the limit is short by."""
+    probability: float
+    """Share of the draws that keep this limit; a failed simulation keeps none."""
+
+
+def best_point(space: DesignSpace, box: Box, k: int, tolerance: Array) -> Array:
+    """The set point (d,) in the unit cube; tolerance: (d,) standard deviations relative to the bounds."""
+    d = box.low.size
+    room = np.minimum(N_SD * tolerance, 0.5 * box.widths)
+    # Errors at a side that the setting's bound ends count like any other: the plant would run beyond its bound.
+    inner = Box(box.low + room, box.high - room)
+    cloud = relative_cloud(d)
+    levels = space.level(inner.at(cloud), k)
+    start = cloud[int(np.argmax(levels))]
+    best: Array = inner.at(compass(lambda t: space.level(inner.at(t), k), start)[None])[0]
+    return best
+
+
+def margins_at(margins: Array, requirements: Sequence[Requirement], probability: float) -> tuple[Margin, ...]:
+    """Margins of each requirement from simulated ones, (n_draws, n_requirements) SI with NaN for failures."""
+    met = shares(margins[None])[0, 1:]
+    found = []
+    for j, requirement in enumerate(requirements):
+        # A failed run has no margin; it is ranked below all others so that it uses up the allowed share first.
+        ranked = np.sort(np.where(np.isfinite(margins[:, j]), margins[:, j], -np.inf))
+        finite = ranked[np.isfinite(ranked)]
+        allowed = int(np.floor((1.0 - probability) * len(ranked)))
+        assured = float(ranked[allowed]) if len(finite) else -np.inf
+        found.append(
+            Margin(
+                requirement.name,
+                requirement.output,
+                requirement.unit,
+                requirement.level,
+                float(np.median(finite)) if len(finite) else -np.inf,
+                assured,
+                float(met[j]),
+            )
+        )
+    return tuple(found)
+
+
+def binding_sides(
+    space: DesignSpace, box: Box, requirements: Sequence[Requirement], k: int
+) -> tuple[tuple[str, str], ...]:
+    """For each setting, what ends the low and the high side: the name of a limit, or "setting bound"."""
+    d = box.low.size
+    cloud = relative_cloud(d)
+    found = []
+    for i in range(d):
+        names = []
+        for side, edge, sign in ((0.0, box.low[i], -1.0), (1.0, box.high[i], 1.0)):
+            if (side == 0.0 and edge <= AT_BOUND) or (side == 1.0 and edge >= 1.0 - AT_BOUND):
+                names.append(SETTING_BOUND)
+                continue
+            face = cloud.copy()
+            face[:, i] = side
+            points = box.at(face)
+            points[:, i] = np.clip(points[:, i] + sign * OUTWARD, 0.0, 1.0)
+            worst = points[[int(np.argmin(space.level(points, k)))]]
+            predicted = space.predicted(worst)[0]
+            broken = (predicted < 0.0).sum(axis=1) - 1e-3 * np.median(predicted, axis=1)
+            names.append(requirements[int(np.argmax(broken))].name)
+        found.append((names[0], names[1]))
+    return tuple(found)
