@@ -108,6 +108,22 @@ def _held_rows(v: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return keep
 
 
+_LEVELS = 50  # a column that steps through fewer values does not tell its resolution
+
+
+def _resolution(v: Array) -> float:
+    """The step in which a recorder rounded its values; 0 where the values do not tell."""
+    levels = np.unique(v)
+    steps = np.diff(levels)
+    steps = steps[steps > 1e-9 * float(np.ptp(v))] if levels.size > 1 else steps
+    if levels.size < _LEVELS or not steps.size:
+        return 0.0
+    step = float(steps.min())
+    multiples = steps / step
+    rounded = bool((np.abs(multiples - np.round(multiples)) < 1e-3).all())
+    return step if rounded and step <= float(np.ptp(v)) / _LEVELS else 0.0
+
+
 def _ramp_rows(t: Array, v: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Rows to keep so that every row lies within one resolution of the line through the kept ones.
 
@@ -115,9 +131,7 @@ def _ramp_rows(t: Array, v: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """
     keep = np.zeros(v.size, dtype=bool)
     keep[0] = True
-    steps = np.abs(np.diff(np.unique(v)))
-    steps = steps[steps > 1e-9 * max(float(np.ptp(v)), 1e-300)]
-    tolerance = float(steps.min()) if steps.size else 0.0
+    tolerance = _resolution(v)
     anchor, low, high = 0, -math.inf, math.inf
     for i in range(1, v.size):
         dt = t[i] - t[anchor]
@@ -521,6 +535,16 @@ class BoundPhase:
     direction: Direction
     at_most: Amount | None
     events: tuple[BoundEvent, ...]
+
+
+def length_of(phase: BoundPhase, values: Mapping[str, Any]) -> float:
+    """The longest a phase may take, s: its duration, or its at_most. Raises RecipeError for a negative time."""
+    limit = phase.at_most if phase.duration is None else phase.duration
+    assert limit is not None
+    length = limit.at(values)
+    if not length >= 0.0:
+        raise RecipeError(f'phase "{phase.name}" takes {length:g} s; a duration is not negative')
+    return length
 
 
 @dataclass(frozen=True)

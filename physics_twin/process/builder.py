@@ -292,7 +292,7 @@ class ProcessBuilder:
         parameters = ParameterSet(
             [*self._parameters.values(), *(self._initial_parameter(s) for s in x + d if s.initial_parameter)]
         )
-        blocks = state_blocks(*([_block(s) for s in group] for group in (x, z, d, w)))
+        blocks = state_blocks(_blocks(x), _blocks(z), _blocks(d), _blocks(w), tuple(self._events))
         return ProcessModel(
             name=self.name,
             version=self.version,
@@ -447,23 +447,26 @@ class ProcessBuilder:
         if n_equations != n_algebraic:
             raise ModelError(f"{n_algebraic} algebraic variables need as many equations; {n_equations} are given")
         expressions = [e.magnitude for e in self._every().values()] + [s.guard for s in self._switches()]
-        used = {v.name() for v in ca.symvar(_column(expressions))}
+        everything = _column(expressions)
         for name in [*self._parameters, *self._inputs]:
-            if name not in used:
+            if not ca.depends_on(everything, self._symbols[name]):
                 what = "parameter" if name in self._parameters else "input"
                 raise ModelError(f'{what} "{name}" appears in no equation, event, initial value or output')
 
     def _fingerprint(self, symbols: dict[str, ca.SX], switches: list[Switch]) -> str:
+        named = [("time", self._time)]
+        named += [(f"symbol:{n}", s) for n, s in symbols.items() if not n.startswith("initial.")]
+        # A mode is named by its own condition, whose modes are named before it (conditions nest, but never in a
+        # circle), so that the order in which conditions were written does not matter.
+        waiting = list(switches)
+        while waiting:
+            unnamed = ca.vertcat(*(s.mode for s in waiting))
+            ready = [s for s in waiting if not ca.depends_on(ca.SX(s.guard), unnamed)]
+            hashes = expression_hashes(named, [ca.SX(s.guard) for s in ready])
+            named += [(f"mode:{name}", s.mode) for name, s in zip(hashes, ready, strict=True)]
+            waiting = [s for s in waiting if not any(s is known for known in ready)]
         every = self._every()
-        guards = [s.guard for s in switches]
-        named = {"t": self._time, **{n: s for n, s in symbols.items() if not n.startswith("initial.")}}
-        # A mode is named by its own condition, so that the order in which conditions were written does not matter.
-        for k, switch in enumerate(switches):
-            known = {f"mode{j}": s.mode for j, s in enumerate(switches) if j != k}
-            own = expression_hashes({**named, **known, "own": switch.mode}, [guards[k]])[0]
-            named[f"mode:{own}:{sum(name.startswith(f'mode:{own}') for name in named)}"] = switch.mode
-        expressions = [ca.SX(e.magnitude) for e in every.values()]
-        hashes = expression_hashes(named, expressions)
+        hashes = expression_hashes(named, [ca.SX(e.magnitude) for e in every.values()])
         parts = dict(zip(every, hashes, strict=True))
         parts |= {f"unit:{s.name}": Unit.from_dimension(s.unit.dimension).text for s in self._states.values()}
         return model_hash({"name": self.name, **parts})
@@ -474,8 +477,8 @@ def _equation(s: _State) -> Expression:
     return s.equation
 
 
-def _block(s: _State) -> StateBlock:
-    return StateBlock(s.name, s.unit, 1, s.scale, s.lower, s.upper, s.kind)
+def _blocks(group: list[_State]) -> list[StateBlock]:
+    return [StateBlock(s.name, s.unit, 1, s.scale, s.lower, s.upper, s.kind) for s in group]
 
 
 def _column(rows: list[Any]) -> ca.SX:

@@ -9,15 +9,15 @@ import casadi as ca
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import SolveError
+from physics_twin.errors import SolveError, unknown_name
 from physics_twin.process.equations import Equations
-from physics_twin.process.sundials import Integrators, Sundials
+from physics_twin.process.sundials import LENGTH, Integrators, Sundials
 
 _ALGEBRAIC_TOLERANCE = (
     1e-12  # relative to the size of the variable; Newton converges quadratically, so this is one step more
 )
 _NEWTON_LIMIT = 50
-_SYMBOLIC_Z = 8  # up to here the algebraic rates are solved symbolically; beyond, crossings are found from values alone
+SYMBOLIC_Z = 8  # up to here the algebraic rates are solved symbolically; beyond, crossings are found from values alone
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,24 @@ class Compiled:
         watched = ca.vertcat(guard, extreme, y)
         # Rate of change along the flow, for the shape between nodes.
         along = _along(watched, t, x, u, f, slope)
-        if 0 < self.n_z <= _SYMBOLIC_Z:
+        if 0 < self.n_z <= SYMBOLIC_Z:
             along += ca.jtimes(watched, z, -ca.solve(ca.jacobian(g, z), _along(g, t, x, u, f, slope)))
         self.watched = ca.Function("watched", [*arguments, slope], [watched, along])
         jump = eq.jump(*arguments)
         self.jump = eq.jump
         self.jump_jacobians = [self._jacobian(f"jump_{k}", arguments, jump[:, k]) for k in range(len(eq.events))]
-        # The integrators' DAE: scaled states over tau in [0, 1], inputs a + b T tau.
+        # The integrators' DAE: scaled states, inputs a + b (t - begin).
         tau, begin, span = ca.SX.sym("tau"), ca.SX.sym("begin"), ca.SX.sym("span")
         a, b = ca.SX.sym("a", self.n_u), ca.SX.sym("b", self.n_u)
         xs, zs = ca.SX.sym("xs", self.n_x), ca.SX.sym("zs", self.n_z)
-        now = (begin + span * tau, xs * scale_x, zs * scale_z, a + b * span * tau, p, q)
+        elapsed = span * tau / LENGTH
+        now = (begin + elapsed, xs * scale_x, zs * scale_z, a + b * elapsed, p, q)
         dae = {
             "t": tau,
             "x": xs,
             "p": ca.vertcat(p, q, begin, span),
             "u": ca.vertcat(a, b),
-            "ode": span * eq.rate(*now) / scale_x,
+            "ode": span / LENGTH * eq.rate(*now) / scale_x,
         }
         if self.n_z:
             dae |= {"z": zs, "alg": eq.residual(*now)}
@@ -91,17 +92,22 @@ class Compiled:
         """A function of the equations with its derivatives."""
         t, x, z, u, p, q = arguments
         blocks = [value, *(ca.jacobian(value, v) for v in (x, z, u, p, t))]
-        blocks.append(ca.jacobian(value, q)[:, self.n_q - self.n_w :])
-        widths = (1, self.n_x, self.n_z, self.n_u, self.n_p, 1, self.n_w)
+        by_q = ca.jacobian(value, q)
+        blocks += [by_q[:, : self.n_d], by_q[:, self.n_q - self.n_w :]]
+        widths = (1, self.n_x, self.n_z, self.n_u, self.n_p, 1, self.n_d, self.n_w)
         # One dense matrix: each output of a CasADi function costs a conversion.
         return Differentiated(ca.Function(name, list(arguments), [ca.densify(ca.horzcat(*blocks))]), widths)
 
     def values_vector(self, values: Mapping[str, Any]) -> Array:
         """p in its order from a mapping of names."""
-        try:
-            return np.array([values[name] for name in self.equations.parameters], dtype=float)
-        except KeyError as error:
-            raise KeyError(f"the model's parameter {error.args[0]!r} is missing from the values") from None
+        for name in self.equations.parameters:
+            if name not in values:
+                raise unknown_name("parameter (the values must hold every one)", name, list(values))
+        p = np.array([values[name] for name in self.equations.parameters], dtype=float)
+        if not np.isfinite(p).all():
+            bad = self.equations.parameters[int(np.flatnonzero(~np.isfinite(p))[0])]
+            raise SolveError(f'the parameter "{bad}" is not a finite number', time=0.0)
+        return p
 
     def solve_algebraic(self, at: Point) -> Array:
         """Consistent z for given x, u, p, q by Newton's method from the guess in `at`; raises SolveError."""
@@ -142,12 +148,13 @@ class Compiled:
         forcing = d.x[self.n_x :] @ rate + d.u[self.n_x :] @ at.slope + d.t[self.n_x :]
         return rate, -np.linalg.solve(d.z[self.n_x :], forcing)
 
-    def algebraic_tangent(self, at: Point, s_x: Array, s_u: Array, s_p: Array) -> Array:
+    def algebraic_tangent(self, at: Point, s_x: Array, s_u: Array, s_p: Array, s_d: Array) -> Array:
         """dz/dw (n_z, n_wrt) by the implicit function theorem."""
         if not self.n_z:
             return np.empty((0, s_x.shape[1]))
         d, rows = self.flow_jacobian.at(at), slice(self.n_x, None)
-        return -np.linalg.solve(d.z[rows], d.x[rows] @ s_x + d.u[rows] @ s_u + d.p[rows] @ s_p)
+        forcing = d.x[rows] @ s_x + d.u[rows] @ s_u + d.p[rows] @ s_p + d.d[rows] @ s_d
+        return -np.linalg.solve(d.z[rows], forcing)
 
 
 def _along(value: Any, t: Any, x: Any, u: Any, rate: Any, slope: Any) -> Any:
@@ -170,6 +177,8 @@ class Derivatives(NamedTuple):
     u: Array
     p: Array
     t: Array
+    d: Array
+    """By the discrete values."""
     w: Array
     """By the running extremes."""
 
@@ -184,15 +193,15 @@ class Differentiated:
     def at(self, point: Point) -> Derivatives:
         """At one point: value and d/dt (n_f,), the others (n_f, n)."""
         m = self.function(*arguments_of(point)).full()
-        value, x, z, u, p, t, w = np.split(m, self.ends[:-1], axis=1)
-        return Derivatives(value[:, 0], x, z, u, p, t[:, 0], w)
+        value, x, z, u, p, t, d, w = np.split(m, self.ends[:-1], axis=1)
+        return Derivatives(value[:, 0], x, z, u, p, t[:, 0], d, w)
 
     def along(self, arguments: tuple[Any, ...], n: int) -> Derivatives:
         """At n nodes: value and d/dt (n_f, n), the others (n_f, n, n_by)."""
         m = self.function(*arguments).full()
         m = m.reshape(m.shape[0], n, self.width)
-        value, x, z, u, p, t, w = np.split(m, self.ends[:-1], axis=2)
-        return Derivatives(value[:, :, 0], x, z, u, p, t[:, :, 0], w)
+        value, x, z, u, p, t, d, w = np.split(m, self.ends[:-1], axis=2)
+        return Derivatives(value[:, :, 0], x, z, u, p, t[:, :, 0], d, w)
 
 
 @dataclass

@@ -17,13 +17,13 @@ from physics_twin.errors import ShapeError, SolveError
 from physics_twin.model import Failure, n_state
 from physics_twin.process.compiled import Point
 from physics_twin.process.inputs import PhaseInputs, lines_of
-from physics_twin.recipes import Action, BoundPhase, Recipe, Schedule, Steady
+from physics_twin.process.stage import significant
+from physics_twin.recipes import Action, BoundPhase, Recipe, Schedule, Steady, length_of
 
 if TYPE_CHECKING:
     from physics_twin.process.process_model import ProcessModel
 
 _GROUP = 64  # members per mapped call: large enough to hide Python, small enough that a failure repeats little
-_DIGITS = 12  # relative sample times that agree so far share one grid
 
 
 @dataclass
@@ -98,7 +98,7 @@ def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows:
     own = [members.own(int(k)) for k in rows]
     times = members.times[rows]
     n = rows.size
-    begins = np.cumsum([[0.0] * n, *([p.duration.at(v) for v in own] for p in schedule.phases if p.duration)], axis=0)
+    begins = np.cumsum([[0.0] * n, *([length_of(phase, v) for v in own] for phase in schedule.phases)], axis=0)
     at = [model._start(schedule, v, ()) for v in own]
     p = np.stack([march.stage.p for march, _ in at], axis=1)
     x, z = np.stack([a.x for _, a in at], axis=1), np.stack([a.z for _, a in at], axis=1)
@@ -129,9 +129,9 @@ def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows:
         span = stop - begin
         if (span <= 0.0).any():
             return None
-        samples = np.round((np.minimum(times[:, i:j], stop[:, None]) - begin[:, None]) / span[:, None], _DIGITS)
+        samples = significant((np.minimum(times[:, i:j], stop[:, None]) - begin[:, None]) / span[:, None])
         ends = zip(inputs, begin, stop, strict=True)
-        corners = [np.round((np.array(v.corners(b, s)) - b) / (s - b), _DIGITS) for v, b, s in ends]
+        corners = [significant((np.array(v.corners(b, s)) - b) / (s - b)) for v, b, s in ends]
         if (samples != samples[0]).any() or any(not np.array_equal(k, corners[0]) for k in corners):
             return None
         grid = tuple(sorted({1.0, *samples[0].tolist(), *corners[0].tolist()} - {0.0}))

@@ -4,7 +4,8 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.process.compiled import arguments_of
-from physics_twin.process.stage import GRID_DIGITS, Situation, Stage
+from physics_twin.process.stage import Situation, Stage, significant
+from physics_twin.recipes import BoundPhase
 
 
 def begin(stage: Stage, at: Situation) -> None:
@@ -12,47 +13,37 @@ def begin(stage: Stage, at: Situation) -> None:
     if not stage.c.n_w:
         return
     stage.settle(at)
-    here = stage.point(at)
-    at.w = stage.c.equations.extreme(*arguments_of(here)).full()[:, 0]
+    at.w = stage.c.equations.extreme(*arguments_of(stage.point(at))).full()[:, 0]
     if stage.n_wrt:
-        at.s_w = stage.derivatives(at, here, stage.c.extreme_jacobian)[0]
+        at.s_w = stage.derivatives(at, stage.c.extreme_jacobian, left=False)[0]
 
 
-def marks(stage: Stage, at: Situation, stop: float) -> set[float]:
+def marks(stage: Stage, at: Situation, stop: float, phase: BoundPhase) -> set[float]:
     """Relative times at which a running extreme may change: a dense grid and the peaks between its nodes."""
-    span = stop - at.t
-    nodes, x, z = stage.nodes(at, stop)
-    _, rate = (m.full() for m in stage.c.watched(nodes[None, :], x, z, *_split_inputs(stage, at, nodes)))
+    course = stage.course(at, stop, phase)
     rows = slice(stage.c.n_guards, stage.c.n_guards + stage.c.n_w)
-    signs = np.array(stage.c.equations.extreme_signs)[:, None]
-    slope = signs * rate[rows]
-    marks = set(np.round((nodes - at.t) / span, GRID_DIGITS).tolist())
-    for row in slope:
-        for k in np.flatnonzero((row[:-1] > 0.0) & (row[1:] <= 0.0)):
-            # The slope falls through zero between two nodes; an error of the moment is of second order in the peak.
-            part = row[k] / (row[k] - row[k + 1])
-            marks.add(round(float(nodes[k] + part * (nodes[k + 1] - nodes[k]) - at.t) / span, GRID_DIGITS))
-    return marks - {0.0}
+    slopes = np.array(stage.c.equations.extreme_signs)[:, None] * course.rate[rows]
+    times = [course.t[1:]]
+    for slope in slopes:
+        k = np.flatnonzero((slope[:-1] > 0.0) & (slope[1:] <= 0.0))
+        # The slope falls through zero between two nodes; an error of the moment is of second order in the peak.
+        part = slope[k] / (slope[k] - slope[k + 1])
+        times.append(course.t[k] + part * (course.t[k + 1] - course.t[k]))
+    return set(significant((np.concatenate(times) - at.t) / (stop - at.t)).tolist()) - {0.0}
 
 
 def at_jump(stage: Stage, at: Situation, moves: Array, *, left: bool) -> None:
     """A running extreme that is reached at the very moment of a jump moves with that moment."""
     if not stage.c.n_w:
         return
-    here = stage.point(at, left=left)
-    value = stage.c.equations.extreme(*arguments_of(here)).full()[:, 0]
+    value = stage.c.equations.extreme(*arguments_of(stage.point(at, left=left))).full()[:, 0]
     ahead = np.array(stage.c.equations.extreme_signs) * (value - at.w)
     # Before the jump the stretch has already counted its last node: equal means reached there.
     reached = ahead >= 0.0 if left else ahead > 0.0
     if stage.n_wrt and reached.any() and (moves.any() or not left):
-        tangent, rate = stage.derivatives(at, here, stage.c.extreme_jacobian)
+        tangent, rate = stage.derivatives(at, stage.c.extreme_jacobian, left=left)
         at.s_w[reached] = (tangent + np.outer(rate, moves))[reached]
     at.w = np.where(reached, value, at.w)
-
-
-def _split_inputs(stage: Stage, at: Situation, nodes: Array) -> tuple[Array, ...]:
-    u, slope = stage.inputs_on(nodes)
-    return u, *stage.wide(at, nodes.size), slope
 
 
 def follow(
@@ -63,26 +54,20 @@ def follow(
     The derivative of a peak is that of the quantity at the peak's moment; the moment's own movement adds nothing.
     """
     c, n = stage.c, nodes.size
-    u, _ = stage.inputs_on(nodes)
-    begin = stage.point(at)
-    t = np.concatenate([[at.t], nodes])
-    x, z, u = (np.column_stack(pair) for pair in ((begin.x, x), (begin.z, z), (begin.u, u)))
-    p, q = stage.wide(at, n + 1)
+    u, _ = stage.inputs.along(nodes)
+    p, q = stage.wide(at, n)
     if stage.n_wrt:
-        s_z0 = c.algebraic_tangent(begin, at.s_x, stage.inputs_tangent(at.t, left=False), stage.s_p)
-        s_x = np.concatenate([at.s_x[:, None], s_x], axis=1)
-        s_z = np.concatenate([s_z0[:, None], s_z], axis=1)
-        nothing = np.zeros((c.n_w, n + 1, stage.n_wrt))
-        value, tangent = stage.tangents(c.extreme_jacobian, t, (x, z, u, p, q), s_x, s_z, nothing)
+        nothing = np.zeros((c.n_w, n, stage.n_wrt))
+        value, tangent = stage.tangents(c.extreme_jacobian, nodes, (x, z, u, p, q), (s_x, s_z, nothing, at.s_d))
     else:
-        value = c.equations.extreme(t[None, :], x, z, u, p, q).full()
-        tangent = np.zeros((c.n_w, n + 1, 0))
+        value = c.equations.extreme(nodes[None, :], x, z, u, p, q).full()
+        tangent = np.zeros((c.n_w, n, 0))
     value = np.column_stack([at.w, value])
     tangent = np.concatenate([at.s_w[:, None], tangent], axis=1)
     signed = np.array(c.equations.extreme_signs)[:, None] * value
     best = np.maximum.accumulate(signed, axis=1)
     # Where each running extreme was reached: the last column at which it grew.
     grew = np.concatenate([np.ones((c.n_w, 1), dtype=bool), best[:, 1:] > best[:, :-1]], axis=1)
-    reached = np.maximum.accumulate(np.where(grew, np.arange(n + 2), 0), axis=1)
+    reached = np.maximum.accumulate(np.where(grew, np.arange(n + 1), 0), axis=1)
     rows = np.arange(c.n_w)[:, None]
-    return value[rows, reached][:, 2:], tangent[rows, reached][:, 2:]
+    return value[rows, reached][:, 1:], tangent[rows, reached][:, 1:]

@@ -39,10 +39,12 @@ class _Node:
         return self.factors or (self.key(),)
 
 
-def expression_hashes(symbols: Mapping[str, ca.SX], expressions: Sequence[ca.SX]) -> list[str]:
-    """One hash per scalar expression; `symbols` names every free symbol."""
-    names = list(symbols)
-    function = ca.Function("f", [symbols[n] for n in names], [ca.vertcat(*expressions)] if expressions else [ca.SX(0)])
+def expression_hashes(symbols: Sequence[tuple[str, ca.SX]], expressions: Sequence[ca.SX]) -> list[str]:
+    """One hash per scalar expression; `symbols` names every free symbol, two of one name being the same."""
+    names = [name for name, _ in symbols]
+    function = ca.Function(
+        "f", [symbol for _, symbol in symbols], [ca.vertcat(*expressions)] if expressions else [ca.SX(0)]
+    )
     work: dict[int, _Node] = {}
     results: dict[int, str] = {}
     for k in range(function.n_instructions()):

@@ -18,13 +18,12 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError, SolveError
 from physics_twin.process import crossings, extremes
-from physics_twin.process.compiled import Point, arguments_of
-from physics_twin.process.inputs import PhaseInputs, lines_of
-from physics_twin.process.stage import GRID_DIGITS, Samples, Situation, Stage
-from physics_twin.recipes import Action, Amount, BoundEvent, BoundPhase, Direction, Schedule
+from physics_twin.process.crossings import UNTIL
+from physics_twin.process.stage import Samples, Situation, Stage, significant
+from physics_twin.recipes import Action, Amount, BoundEvent, BoundPhase, Direction, Schedule, length_of
 
 _FEW_JUMPS = 16  # up to here a stretch for each held value is as quick as a chain
-_CHATTER = 1000  # crossings without an advance of the clock's last digits
+_CHATTER = 50  # crossings at one moment after which the run is given up
 
 
 class March:
@@ -35,24 +34,25 @@ class March:
         self.schedule = schedule
         self.pending: list[tuple[float, BoundEvent]] = []
         self.stalled = 0
+        self.moment: tuple[float, Array] | None = None
+        """The last moment at which something jumped, and how it moves."""
 
+    # -- the march --------------------------------------------------------------------------------------------------
     def march(self, at: Situation, times: Array) -> tuple[Samples, Situation]:
         """Record outputs at `times` (ascending, the first not before `at.t`); returns the situation at the last."""
-        c = self.stage.c
-        record = Samples(np.full((times.size, c.n_y), np.nan), np.zeros((times.size, c.n_y, self.stage.n_wrt)))
-        self._enter_inputs(at)
-        self.stage.settle(at)
-        times = self._within(times)
-        i = self._record(record, at, times, 0)
+        c, n_wrt = self.stage.c, self.stage.n_wrt
+        record = Samples(np.full((times.size, c.n_y), np.nan), np.zeros((times.size, c.n_y, n_wrt)))
         try:
+            self._resume(at)
+            self.stage.settle(at, left=True)
+            times = self._within(times)
+            i = int(np.searchsorted(times, at.t, side="right"))
+            self._record(record, at, slice(0, i))
             if i < times.size:
-                if at.phase < 0:
-                    self._begin(at, 0, record)
-                else:
-                    self._await_events(at)
-                self.stage.settle(at)
+                self._depart(at, record)
             while i < times.size:
                 i = self._stretch(record, at, times, i)
+            self._check(record, times)
         except SolveError as error:
             raise self._told(error, at) from None
         return record, at
@@ -61,21 +61,35 @@ class March:
         """Begin of each phase and end of the last, by running through the recipe; `limit` bounds the time, s."""
         record = Samples(np.empty((1, self.stage.c.n_y)), np.empty((1, self.stage.c.n_y, 0)))
         n = len(self.schedule.phases)
-        self._enter_inputs(at)
-        self.stage.settle(at)
         try:
-            self._begin(at, 0, record)
+            self._resume(at)
+            self._depart(at, record)
             while len(record.phase_times) <= n:
                 self._stretch(record, at, np.array([limit]), 0)
         except SolveError as error:
             raise self._told(error, at) from None
         return record.phase_times[: n + 1]
 
+    def _resume(self, at: Situation) -> None:
+        """Take up the inputs of the phase in which the run stands."""
+        while at.phase >= len(self.schedule.phases):
+            self._lengthen()
+        self.stage.enter(self.schedule.phases[max(at.phase, 0)], at.phase_start, at.d_start)
+
+    def _depart(self, at: Situation, record: Samples) -> None:
+        """What happens at the present moment before time moves on."""
+        none = np.zeros(self.stage.n_wrt)
+        if at.phase < 0:
+            self._jump(at, none, lambda moving: self._begin(at, 0, record, none, moving))
+            return
+        self._await_events(at)
+        self.stage.settle(at)
+
     def _within(self, times: Array) -> Array:
         """Samples that lie beyond the recipe's end by no more than rounding are moved onto it."""
         if self.schedule.hold_end or not self.schedule.timed:
             return times
-        end = sum(phase.duration.at(self.stage.values) for phase in self.schedule.phases if phase.duration is not None)
+        end = sum(length_of(phase, self.stage.values) for phase in self.schedule.phases)
         slack = 1e-9 * max(abs(end), 1e-3) if math.isfinite(end) else 0.0
         return np.where((times > end) & (times <= end + slack), end, times)
 
@@ -84,44 +98,39 @@ class March:
         phase = self.schedule.phases[at.phase]
         end, what = self._planned_end(at, phase)
         if end <= at.t:
-            self._stop(record, at, what, self._clock_movement(at, phase, what))
+            self._planned(record, at, phase, what)
             return i
         reach = min(end, float(times[-1]))
         guarded = phase.until_level is not None or self.stage.c.n_guards > 0
         crossing = crossings.first_crossing(self.stage, at, phase, reach) if guarded else None
         stop = reach if crossing is None else crossing[0]
-        if crossing is not None and crossing[0] <= at.t:
-            self._stall(at)
+        start = at.t
         i = self._integrate(record, at, stop, times, i)
         if i >= times.size:
             return i
         if crossing is not None:
-            self._stop(record, at, crossing[1], crossings.movement(self.stage, at, phase, crossing[1]))
+            self._stall(at, start)
+            self._crossed(record, at, phase, crossing[1])
         elif stop >= end:
-            self._stop(record, at, what, self._clock_movement(at, phase, what))
+            self._planned(record, at, phase, what)
         return i
 
-    def _watching(self, phase: BoundPhase) -> bool:
-        return phase.until_level is not None or self.stage.c.n_guards > 0 or self.stage.c.n_w > 0
-
-    def _stall(self, at: Situation) -> None:
-        self.stalled += 1
+    def _stall(self, at: Situation, start: float) -> None:
+        self.stalled = self.stalled + 1 if at.t - start <= 1e-12 * max(abs(at.t), 1e-3) else 0
         if self.stalled > _CHATTER:
             raise SolveError("a switch flips without end (chattering); give it a hysteresis or a smooth law", time=at.t)
 
-    def _planned_end(self, at: Situation, phase: BoundPhase) -> tuple[float, Any]:
-        """The next moment known in advance: ("phase", None), ("event", ...), ("corner", ...)."""
-        ends: list[tuple[float, Any]] = []
-        if phase.duration is not None:
-            ends.append((at.phase_start + phase.duration.at(self.stage.values), "phase"))
-        else:
-            assert phase.at_most is not None
-            ends.append((at.phase_start + phase.at_most.at(self.stage.values), "overdue"))
+    # -- ends of stretches ------------------------------------------------------------------------------------------
+    def _planned_end(self, at: Situation, phase: BoundPhase) -> tuple[float, str]:
+        """The next moment known in advance, and its kind: phase, overdue, event or corner."""
+        kind = "overdue" if phase.duration is None else "phase"
+        ends = [(at.phase_start + length_of(phase, self.stage.values), kind)]
         ends += [(at.phase_start + when, "event") for when, _ in self.pending[:1]]
         later = self.stage.inputs.jump_corners(at.t, ends[0][0])
+        watching = phase.until_level is not None or self.stage.c.n_guards > 0 or self.stage.c.n_w > 0
         # A jump of a held table restarts the integrator. Where there are many, the integrators are chained in one call,
         # unless something is watched or the jumps move with the beginning of their phase.
-        if later and (len(later) <= _FEW_JUMPS or at.d_start.any() or self._watching(phase)):
+        if later and (len(later) <= _FEW_JUMPS or at.d_start.any() or watching):
             ends.append((later[0], "corner"))
         order = {"event": 0, "corner": 1, "phase": 2, "overdue": 2}
         when, what = min(ends, key=lambda pair: (pair[0], order[pair[1]]))
@@ -129,81 +138,114 @@ class March:
         reached = math.isfinite(when) and when - at.t <= 1e-13 * max(abs(when), 1e-3)
         return (at.t if reached else when), what
 
-    def _clock_movement(self, at: Situation, phase: BoundPhase, what: Any) -> Array:
+    def _planned(self, record: Samples, at: Situation, phase: BoundPhase, what: str) -> None:
+        """Act at a moment known in advance."""
         moves = at.d_start.copy()
+        if what == "overdue":
+            raise SolveError(f'phase "{phase.name}" did not reach its level within its at_most time', time=at.t)
         if what == "phase":
             assert phase.duration is not None
             moves += phase.duration.slope(self.stage.wrt)
+            self._next_phase(record, at, moves)
         elif what == "event":
             moves += self.pending[0][1].when.slope(self.stage.wrt)
-        return moves
+            self._jump(at, moves, lambda moving: self._apply_due(at, moving))
+        else:
+            self._jump(at, moves, lambda moving: moving)
 
-    def _stop(self, record: Samples, at: Situation, what: Any, moves: Array) -> None:
-        """Act at the end of a stretch: `what` is a planned kind, "until" or the index of a guard."""
-        if what == "overdue":
-            name = self.schedule.phases[at.phase].name
-            raise SolveError(f'phase "{name}" did not reach its level within its at_most time', time=at.t)
-        before = self.stage.point(at, left=True)
-        moving = at.s_x + np.outer(self.stage.rate(before), moves) if moves.any() else at.s_x
-        extremes.at_jump(self.stage, at, moves, left=True)
-        if what in ("phase", "until"):
-            if at.phase + 1 >= len(self.schedule.phases):
-                self._finish(record, at)
-                return
-            self._begin(at, at.phase + 1, record, moves, moving)
-            return
-        flipped = -1
-        if what == "event":
-            moving = self._apply_due(at, moving)
-        elif what != "corner" and what < self.stage.c.equations.n_switches:
+    def _crossed(self, record: Samples, at: Situation, phase: BoundPhase, what: int) -> None:
+        """Act at a crossing: of the level on which the phase ends, of a switch, or of an event's condition."""
+        if what == UNTIL and self.moment is not None and self.moment[0] == at.t:
+            moves = self.moment[1]  # a jump has brought the output beyond its level: it moves with that jump
+        else:
+            moves = crossings.movement(self.stage, at, phase, what)
+        n = self.stage.c.equations.n_switches
+        if what == UNTIL:
+            self._next_phase(record, at, moves)
+        elif what < n:
             self.stage.modes[what] = 1.0 - self.stage.modes[what]
             self.stage.counters.n_events += 1
-            flipped = what
-        elif what != "corner":
-            moving = self._model_event(at, before, what - self.stage.c.equations.n_switches, moving, moves)
-        self.stage.settle(at, flipped)
-        self._restart(at, moving, moves)
+            self._jump(at, moves, lambda moving: moving, flipped=what, before=1.0 - self.stage.modes[what])
+        else:
+            _, touching, rate = self.stage.guards(at, left=True)
+            rising = touching & (rate > 0.0)
+            together = [k for k in range(at.armed.size) if k == what - n or (at.armed[k] and rising[n + k])]
+            self._jump(at, moves, lambda moving: self._act(at, together, moving, moves))
 
-    def _finish(self, record: Samples, at: Situation) -> None:
-        """The last phase has ended: hold its inputs, or say that the recipe is over."""
-        if not self.schedule.hold_end:
-            raise RecipeError(
-                f"the recipe ends at {at.t:g} s and was asked for later times; make it longer or say hold_end=True"
-            )
-        last = self.schedule.phases[-1]
-        held = tuple(piece.aim() for piece in last.inputs)
+    def _jump(self, at: Situation, moves: Array, act: Any, *, flipped: int = -1, before: float = 0.0) -> None:
+        """Whatever happens at one moment: `act` changes the situation and carries dx/dw along the moving moment."""
+        stage = self.stage
+        if flipped >= 0:
+            after, stage.modes[flipped] = stage.modes[flipped], before
+        rate = stage.rate(stage.point(at, left=True)) if moves.any() else np.zeros(stage.c.n_x)
+        extremes.at_jump(stage, at, moves, left=True)
+        if flipped >= 0:
+            stage.modes[flipped] = after
+        moving = act(at.s_x + np.outer(rate, moves))
+        stage.settle(at, flipped=flipped)
+        moving = self._triggered(at, moving, moves)
+        if stage.n_wrt:
+            at.s_x = moving - np.outer(stage.rate(stage.point(at)), moves) if moves.any() else moving
+        extremes.at_jump(stage, at, moves, left=False)
+        self.moment = (at.t, moves)
+
+    def _triggered(self, at: Situation, moving: Array, moves: Array) -> Array:
+        """Events whose condition a jump has made true act at once; those whose condition is false are armed again."""
+        if not at.armed.size:
+            return moving
+        for _ in range(_CHATTER):
+            holds, fails = self.stage.conditions(at)
+            at.armed[fails] = 1.0
+            due = np.flatnonzero((at.armed > 0.0) & holds)
+            if not due.size:
+                return moving
+            moving = self._act(at, due.tolist(), moving, moves)
+            self.stage.settle(at)
+        raise SolveError("events set each other off without end", time=at.t)
+
+    # -- phases -----------------------------------------------------------------------------------------------------
+    def _next_phase(self, record: Samples, at: Situation, moves: Array) -> None:
+        if at.phase + 1 >= len(self.schedule.phases):
+            if not self.schedule.hold_end:
+                raise RecipeError(
+                    f"the recipe ends at {at.t:g} s and was asked for later times; make it longer or say hold_end=True"
+                )
+            self._lengthen()
+        self._jump(at, moves, lambda moving: self._begin(at, at.phase + 1, record, moves, moving))
+
+    def _lengthen(self) -> None:
+        """One more phase, without end, that holds the last inputs."""
+        held = tuple(piece.aim() for piece in self.schedule.phases[-1].inputs)
         endless = BoundPhase("held", held, Amount(math.inf), -1, None, Direction.EITHER, None, ())
         self.schedule = Schedule((*self.schedule.phases, endless), self.schedule.initial, True, self.schedule.settings)
-        self._begin(at, at.phase + 1, record)
 
-    def _begin(
-        self, at: Situation, number: int, record: Samples, moves: Array | None = None, moving: Array | None = None
-    ) -> None:
-        """Enter a phase: its events act, its inputs hold."""
-        moves = np.zeros(self.stage.n_wrt) if moves is None else moves
-        moving = at.s_x.copy() if moving is None else moving
+    def _begin(self, at: Situation, number: int, record: Samples, moves: Array, moving: Array) -> Array:
+        """Enter a phase: its inputs hold, its first events act."""
+        phase = self.schedule.phases[number]
         at.phase, at.phase_start, at.d_start = number, at.t, moves
         record.phase_times.append(at.t)
-        self._enter_inputs(at)
-        self.pending = [(0.0, e) for e in self.schedule.phases[number].events if e.when.at(self.stage.values) <= 0.0]
+        self.stage.enter(phase, at.t, moves)
+        length = length_of(phase, self.stage.values)
+        for event in phase.events:
+            when = event.when.at(self.stage.values)
+            if when < 0.0 or (phase.duration is not None and when > length):
+                raise RecipeError(
+                    f'phase "{phase.name}": the {event.action.value} of {event.state} at {when:g} s lies outside the '
+                    f"phase, which takes {length:g} s"
+                )
+        self.pending = [(0.0, e) for e in phase.events if e.when.at(self.stage.values) == 0.0]
         moving = self._apply_due(at, moving)
         self._await_events(at, after_start=True)
-        self.stage.settle(at)
-        phase = self.schedule.phases[number]
         if phase.until_level is not None:
+            self.stage.settle(at)
             at.side = float(np.sign(crossings.margin(self.stage, at, phase)))
-        self._restart(at, moving, moves)
-
-    def _enter_inputs(self, at: Situation) -> None:
-        number = min(max(at.phase, 0), len(self.schedule.phases) - 1)
-        lines = lines_of(self.schedule.phases[number], self.stage.values, self.stage.wrt)
-        self.stage.inputs = PhaseInputs(lines, at.phase_start, at.d_start)
+        return moving
 
     def _await_events(self, at: Situation, after_start: bool = False) -> None:
         """The timed events of the phase that have not acted yet."""
         r = at.t - at.phase_start
-        due = [(e.when.at(self.stage.values), e) for e in self.schedule.phases[at.phase].events]
         slack = 1e-13 * max(abs(at.t), 1e-3)
+        due = [(e.when.at(self.stage.values), e) for e in self.schedule.phases[at.phase].events]
         self.pending = sorted(
             (pair for pair in due if pair[0] > 0.0 and (after_start or pair[0] >= r - slack)), key=lambda pair: pair[0]
         )
@@ -227,95 +269,108 @@ class March:
             self.stage.counters.n_events += 1
         return moving
 
-    def _model_event(self, at: Situation, before: Point, k: int, moving: Array, moves: Array) -> Array:
-        """An event of the equations sets states and discrete values."""
-        new = self.stage.c.jump(*arguments_of(before)).full()[:, k]
-        if self.stage.n_wrt:
-            d = self.stage.c.jump_jacobians[k].at(before)
-            n = self.stage.c.n_x
-            s_u = self.stage.inputs_tangent(at.t, left=True)
-            s_z = self.stage.c.algebraic_tangent(before, at.s_x, s_u, self.stage.s_p)
-            # Everything along the moving moment: x by `moving`, z and u by their flow times the movement as well.
-            _, z_rate = self.stage.c.flow(before)
-            moving = (
-                d.x[:n] @ moving
-                + d.z[:n] @ (s_z + np.outer(z_rate, moves))
-                + d.u[:n] @ (s_u + np.outer(before.slope, moves))
-                + d.p[:n] @ self.stage.s_p
-                + np.outer(d.t[:n], moves)
-            )
-        at.x, at.d = new[: self.stage.c.n_x].copy(), new[self.stage.c.n_x :].copy()
-        self.stage.counters.n_events += 1
-        name = self.stage.c.equations.events[k]
-        self.stage.counters.names[name] = self.stage.counters.names.get(name, 0) + 1
+    # -- events of the equations ------------------------------------------------------------------------------------
+    def _act(self, at: Situation, events: list[int], moving: Array, moves: Array) -> Array:
+        """Events of the equations act one after the other; each is disarmed until its condition has been false."""
+        for order, k in enumerate(events):
+            if order:
+                self.stage.settle(at)
+            moving = self._act_one(at, k, moving, moves)
+            at.armed[k] = 0.0
         return moving
 
-    def _restart(self, at: Situation, moving: Array, moves: Array) -> None:
-        """S+ at fixed time from the derivative along the moving moment."""
-        if self.stage.n_wrt:
-            at.s_x = moving - np.outer(self.stage.rate(self.stage.point(at)), moves) if moves.any() else moving
-        extremes.at_jump(self.stage, at, moves, left=False)
+    def _act_one(self, at: Situation, k: int, moving: Array, moves: Array) -> Array:
+        stage, c = self.stage, self.stage.c
+        here = stage.point(at, left=True)
+        d = c.jump_jacobians[k].at(here)
+        if stage.n_wrt:
+            # Everything along the moving moment: x by `moving`; z and u move with the moment as well.
+            s_u = stage.inputs.tangent(at.t, left=True) + np.outer(here.slope, moves)
+            s_z = self._moving_algebraic(here, moving, s_u, at.s_d, moves)
+            carried = d.x @ moving + d.z @ s_z + d.u @ s_u + d.p @ stage.s_p + d.d @ at.s_d + np.outer(d.t, moves)
+            moving, at.s_d = carried[: c.n_x], carried[c.n_x :]
+        at.x, at.d = d.value[: c.n_x].copy(), d.value[c.n_x :].copy()
+        stage.counters.n_events += 1
+        name = c.equations.events[k]
+        stage.counters.names[name] = stage.counters.names.get(name, 0) + 1
+        return moving
 
-    def _record(self, record: Samples, at: Situation, times: Array, i: int) -> int:
-        """Samples at the present moment, as left limits."""
-        while i < times.size and times[i] <= at.t:
-            here = self.stage.point(at, left=True)
-            record.outputs[i] = self.stage.c.output(*arguments_of(here)).full()[:, 0]
-            if self.stage.n_wrt:
-                tangent, rate = self.stage.derivatives(at, here, self.stage.c.output_jacobian)
-                if self.stage.time_column >= 0:
-                    tangent[:, self.stage.time_column] = rate
-                record.jacobian[i] += tangent
-            i += 1
-        return i
+    def _moving_algebraic(self, here: Any, s_x: Array, s_u: Array, s_d: Array, moves: Array) -> Array:
+        """dz/dw along the moving moment, by the implicit function theorem with time moving too."""
+        c = self.stage.c
+        if not c.n_z:
+            return np.empty((0, self.stage.n_wrt))
+        d, rows = c.flow_jacobian.at(here), slice(c.n_x, None)
+        forcing = d.x[rows] @ s_x + d.u[rows] @ s_u + d.p[rows] @ self.stage.s_p + d.d[rows] @ s_d
+        return -np.linalg.solve(d.z[rows], forcing + np.outer(d.t[rows], moves))
+
+    # -- integration ------------------------------------------------------------------------------------------------
+    def _integrate(self, record: Samples, at: Situation, stop: float, times: Array, i: int) -> int:
+        """Carry the situation to `stop`, recording the samples up to and including it."""
+        stage, c, span = self.stage, self.stage.c, stop - at.t
+        if span <= 0.0:
+            return i
+        last = int(np.searchsorted(times, stop, side="right"))
+        relative = significant((times[i:last] - at.t) / span)
+        corners = stage.inputs.corners(at.t, stop)
+        marks = {1.0, *relative.tolist(), *significant((np.array(corners) - at.t) / span).tolist()}
+        if c.n_w:
+            marks |= extremes.marks(stage, at, stop, self.schedule.phases[at.phase])
+        grid = tuple(sorted(marks - {0.0}))
+        x, z, s_x, s_z = self._carry(at, span, grid, corners)
+        stage.counters.n_stretches += 1
+        nodes = at.t + span * np.array(grid)
+        w, s_w = np.zeros((0, nodes.size)), np.zeros((0, nodes.size, stage.n_wrt))
+        if c.n_w:
+            w, s_w = extremes.follow(stage, at, nodes, x, z, s_x, s_z)
+        if last > i:
+            columns = np.minimum(np.searchsorted(np.array(grid), relative), len(grid) - 1)
+            here = [m[:, columns] for m in (x, z, w, s_x, s_z, s_w)]
+            record.outputs[i:last], record.jacobian[i:last] = stage.sample(at, times[i:last], *here)
+        at.t, at.x, at.z = stop, x[:, -1].copy(), z[:, -1].copy()
+        at.w, at.s_w, at.s_x = w[:, -1].copy(), s_w[:, -1].copy(), s_x[:, -1].copy()
+        if at.armed.size:
+            at.armed[stage.conditions(at, left=True)[1]] = 1.0
+        return last
 
     def _carry(
         self, at: Situation, span: float, grid: tuple[float, ...], corners: list[float]
     ) -> tuple[Array, Array, Array, Array]:
         """One integrator over a stretch; restarted at every node where inputs jump or it stumbles over a corner."""
-        if not self.stage.inputs.jump_corners(at.t, at.t + span):
+        stage = self.stage
+        if not stage.inputs.jump_corners(at.t, at.t + span):
             try:
-                result = self.stage.solve(at, span, grid, sensitive=True)
-                self.stage.counters.n_restarts += 1
+                result = stage.solve(at, span, grid, sensitive=True)
+                stage.counters.n_restarts += 1
                 return result
             except SolveError:
                 if not corners:
                     raise
-        self.stage.counters.n_restarts += len(grid)
-        return self.stage.solve(at, span, grid, sensitive=True, chained=True)
+        stage.counters.n_restarts += len(grid)
+        return stage.solve(at, span, grid, sensitive=True, chained=True)
 
-    def _integrate(self, record: Samples, at: Situation, stop: float, times: Array, i: int) -> int:
-        """Carry the situation to `stop`, recording the samples up to and including it."""
-        c, span = self.stage.c, stop - at.t
-        if span <= 0.0:
-            return i
-        last = int(np.searchsorted(times, stop, side="right"))
-        wanted = times[i:last]
-        relative = np.round((wanted - at.t) / span, GRID_DIGITS)
-        corners = self.stage.inputs.corners(at.t, stop)
-        marks = {1.0, *relative.tolist(), *(round((corner - at.t) / span, GRID_DIGITS) for corner in corners)}
-        grid = tuple(sorted(mark for mark in marks if mark > 0.0))
-        if c.n_w:
-            grid = tuple(sorted({*grid, *extremes.marks(self.stage, at, stop)}))
-        x, z, s_x, s_z = self._carry(at, span, grid, corners)
-        self.stage.counters.n_stretches += 1
-        nodes = at.t + span * np.array(grid)
-        w = np.zeros((0, nodes.size))
-        s_w = np.zeros((0, nodes.size, self.stage.n_wrt))
-        if c.n_w:
-            w, s_w = extremes.follow(self.stage, at, nodes, x, z, s_x, s_z)
-        if wanted.size:
-            columns = np.searchsorted(np.array(grid), relative)
-            columns = np.minimum(columns, len(grid) - 1)
-            here = [m[:, columns] for m in (x, z, w, s_x, s_z, s_w)]
-            self.stage.sample(record, i, wanted, at, *here)
-        if c.n_w:
-            at.w, at.s_w = w[:, -1].copy(), s_w[:, -1].copy()
-        at.t, at.x, at.z = stop, x[:, -1].copy(), z[:, -1].copy()
-        if self.stage.n_wrt:
-            at.s_x = s_x[:, -1, :].copy()
-        self.stalled = 0 if span > 1e-12 * max(abs(stop), 1e-3) else self.stalled + 1
-        return last
+    def _record(self, record: Samples, at: Situation, rows: slice) -> None:
+        """Samples at the present moment, as left limits."""
+        n = len(range(*rows.indices(record.outputs.shape[0])))
+        if not n:
+            return
+        stage = self.stage
+        s_z = np.zeros((stage.c.n_z, stage.n_wrt))
+        if stage.n_wrt and stage.c.n_z:
+            s_u = stage.inputs.tangent(at.t, left=True)
+            s_z = stage.c.algebraic_tangent(stage.point(at, left=True), at.s_x, s_u, stage.s_p, at.s_d)
+        here = [m[:, None] for m in (at.x, at.z, at.w, at.s_x, s_z, at.s_w)]
+        outputs, jacobian = stage.sample(at, np.array([at.t]), *here)
+        record.outputs[rows], record.jacobian[rows] = outputs, jacobian
+
+    # -- what is wrong ----------------------------------------------------------------------------------------------
+    def _check(self, record: Samples, times: Array) -> None:
+        """Outputs and derivatives are finite numbers, or the run has failed."""
+        for what, table in (("output", record.outputs), ("derivative of output", record.jacobian)):
+            if not np.isfinite(table).all():
+                k, j = np.argwhere(~np.isfinite(table))[0][:2]
+                name = self.stage.c.equations.outputs[j]
+                raise SolveError(f'the {what} "{name}" is not a finite number', time=float(times[k]))
 
     def _told(self, error: SolveError, at: Situation) -> SolveError:
         """The error with the state where the run stood."""

@@ -18,7 +18,7 @@ from physics_twin.process.equations import Equations
 from physics_twin.process.hybrid import March
 from physics_twin.process.stage import Situation, Stage
 from physics_twin.process.sundials import Sundials
-from physics_twin.recipes import Recipe, Schedule, Steady
+from physics_twin.recipes import Recipe, Schedule, Steady, length_of
 from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
@@ -118,11 +118,10 @@ class ProcessModel:
         """
         schedule = self._schedule(recipe)
         if schedule.timed:
-            lengths = [p.duration.at(values) for p in schedule.phases if p.duration is not None]
+            lengths = [length_of(phase, values) for phase in schedule.phases]
             return np.concatenate([[0.0], np.cumsum(lengths)])
         held = self._schedule(recipe.replace(hold_end=True))
-        ends = [p.at_most if p.duration is None else p.duration for p in held.phases]
-        bound = sum(end.at(values) for end in ends if end is not None)
+        bound = sum(length_of(phase, values) for phase in held.phases)
         run, at = self._start(held, values, ())
         record = run.outline(at, bound * (1.0 + 1e-6) + 1e-6)
         return np.array(record)
@@ -200,19 +199,21 @@ class ProcessModel:
                 k = eq.parameters.index(key)
                 p[k], s_p[k] = amount.at(values), amount.slope([w if w != "time" else "" for w in wrt])
         x0, z0, d0 = (m.full()[:, 0] for m in eq.initial(p))
-        s_x = np.zeros((c.n_x, len(wrt)))
-        if wrt and c.n_x:
-            s_x = self._initial_tangent(p).full() @ s_p
+        s_start = np.zeros((c.n_x + c.n_d, len(wrt)))
+        if wrt:
+            s_start = self._initial_tangent(p).full() @ s_p
         at = Situation(
             t=0.0,
             x=x0,
             z=z0,
             d=d0,
             w=np.zeros(c.n_w),
+            armed=np.zeros(len(eq.events)),
             phase=-1,
             phase_start=0.0,
             side=0.0,
-            s_x=s_x,
+            s_x=s_start[: c.n_x],
+            s_d=s_start[c.n_x :],
             s_w=np.zeros((c.n_w, len(wrt))),
             d_start=np.zeros(len(wrt)),
         )
@@ -224,36 +225,52 @@ class ProcessModel:
         if isinstance(schedule.initial, Steady):
             steady.settle(self, march.stage, at)
         extremes.begin(march.stage, at)
+        if eq.events:
+            # An event whose condition holds from the start waits until it has been false.
+            march.stage.settle(at)
+            at.armed[march.stage.conditions(at)[1]] = 1.0
         return march, at
 
     @functools.cached_property
     def _initial_tangent(self) -> Any:
         p = ca.SX.sym("p", len(self.equations.parameters))
-        return ca.Function("initial_tangent", [p], [ca.densify(ca.jacobian(self.equations.initial(p)[0], p))])
+        x0, _, d0 = self.equations.initial(p)
+        return ca.Function("initial_tangent", [p], [ca.densify(ca.jacobian(ca.vertcat(x0, d0), p))])
 
     def _resume(
         self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...], state: Array, t: float
     ) -> tuple[March, Situation]:
         c = self.compiled
         state = np.asarray(state, dtype=float)
-        sizes = [c.n_x, c.n_z, c.n_d, c.n_w, 3]
+        sizes = [c.n_x, c.n_z, c.n_d, c.n_w, len(self.equations.events), 3]
         if state.shape != (sum(sizes),):
             raise ShapeError(f"a state of {self.name} has shape ({sum(sizes)},), got {state.shape}")
-        x, z, d, w, r = np.split(state.copy(), np.cumsum(sizes)[:-1])
+        x, z, d, w, armed, r = np.split(state.copy(), np.cumsum(sizes)[:-1])
         eq = self.equations
         p = c.values_vector(values)
         s_p = np.array([[1.0 if name == k else 0.0 for k in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
-        zero = np.zeros(len(wrt))
+        m = len(wrt)
         at = Situation(
-            t, x, z, d, w, round(r[0]), float(r[1]), float(r[2]), np.zeros((c.n_x, len(wrt))),
-            np.zeros((c.n_w, len(wrt))), zero,
-        )  # fmt: skip
+            t=t,
+            x=x,
+            z=z,
+            d=d,
+            w=w,
+            armed=armed,
+            phase=round(r[0]),
+            phase_start=float(r[1]),
+            side=float(r[2]),
+            s_x=np.zeros((c.n_x, m)),
+            s_d=np.zeros((c.n_d, m)),
+            s_w=np.zeros((c.n_w, m)),
+            d_start=np.zeros(m),
+        )
         if at.phase >= len(schedule.phases) and not schedule.hold_end:
             raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
         return March(Stage(c, values, p, s_p, wrt), schedule), at
 
     def _pack(self, at: Situation) -> Array:
-        return np.concatenate([at.x, at.z, at.d, at.w, [float(at.phase), at.phase_start, at.side]])
+        return np.concatenate([at.x, at.z, at.d, at.w, at.armed, [float(at.phase), at.phase_start, at.side]])
 
 
 def state_blocks(
@@ -261,6 +278,7 @@ def state_blocks(
     algebraic: Sequence[StateBlock],
     discrete: Sequence[StateBlock],
     extremes: Sequence[StateBlock],
+    events: Sequence[str],
 ) -> tuple[StateBlock, ...]:
     """All blocks in the order of the state vector, with the recipe's at the end."""
     one, second = Unit("1"), Unit("s")
@@ -269,4 +287,5 @@ def state_blocks(
         StateBlock("recipe.phase_start", second, kind=StateKind.RECIPE),
         StateBlock("recipe.side", one, kind=StateKind.RECIPE),
     )
-    return (*differential, *algebraic, *discrete, *extremes, *recipe)
+    armed = [StateBlock(f"event.{name}", one, kind=StateKind.RECIPE) for name in events]
+    return (*differential, *algebraic, *discrete, *extremes, *armed, *recipe)

@@ -8,12 +8,16 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
-from physics_twin.process.compiled import Compiled, Counters, Differentiated, Point, arguments_of
+from physics_twin.process.compiled import SYMBOLIC_Z, Compiled, Counters, Differentiated, Point, arguments_of
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.recipes import BoundPhase
 
-_NODES = 64  # nodes of a watched stretch; between them the shape is a cubic, so two crossings in one interval are seen
-GRID_DIGITS = 13  # equal relative grids share an integrator; 1e-13 of a stretch is far below any tolerance
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+_NODES, _MOST_NODES = 128, 8192  # nodes of a watched stretch, refined fourfold until the cubic between them fits
+_FIT = 1e-3  # of a watched quantity's range: how well the cubic must foretell every second node
+_TOUCH = 1e-9  # of a guard's size: closer than this it is on its level
+_TURNS = 50  # changes of modes at one moment after which they contradict each other
 
 
 @dataclass
@@ -24,7 +28,11 @@ class Situation:
     x: Array
     z: Array
     d: Array
+    """Discrete values."""
     w: Array
+    """Running extremes."""
+    armed: Array
+    """(n_events,) 1 where an event's condition has been false since it last acted."""
     phase: int
     """-1 before the first phase has begun."""
     phase_start: float
@@ -32,6 +40,8 @@ class Situation:
     """Sign of output - level when a phase that ends on a level began."""
     s_x: Array
     """(n_x, n_wrt)"""
+    s_d: Array
+    """(n_discrete, n_wrt)"""
     s_w: Array
     """(n_w, n_wrt)"""
     d_start: Array
@@ -45,6 +55,25 @@ class Samples:
     outputs: Array
     jacobian: Array
     phase_times: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Watched quantities over a stretch: its beginning and nodes dense enough to see what happens between."""
+
+    t: Array
+    """(n,)"""
+    value: Array
+    """(n_rows, n): guards, then quantities with running extremes, then output - level where a phase ends on a level"""
+    rate: Array
+    """(n_rows, n)"""
+
+
+def significant(x: Array) -> Array:
+    """Relative times at 13 significant digits: equal grids compare equal, and an early sample stays where it is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 10.0 ** (12.0 - np.floor(np.log10(x)))
+        return np.where(x > 0.0, np.minimum(np.round(x * scale) / scale, 1.0), 0.0)
 
 
 class Stage:
@@ -68,61 +97,49 @@ class Stage:
         """Take the inputs of a phase that began at `start`."""
         self.inputs = PhaseInputs(lines_of(phase, self.values, self.wrt), start, d_start)
 
+    # -- at a point -------------------------------------------------------------------------------------------------
     def point(self, at: Situation, *, left: bool = False) -> Point:
         """Where the run stands; `left`: with the inputs' limits from before."""
         u, slope = self.inputs.at(at.t, left=left)
-        q = np.concatenate([at.d, self.modes, at.w])
-        return Point(at.t, at.x, at.z, u, slope, self.p, q)
-
-    def inputs_on(self, nodes: Array) -> tuple[Array, Array]:
-        """Inputs and their slopes at nodes, (n_u, n) each, left limits."""
-        return self.inputs.along(nodes)
-
-    def wide(self, at: Situation, n: int, w: Array | None = None) -> tuple[Array, Array]:
-        """p and q repeated for n nodes; `w` (n_w, n) where the running extremes differ."""
-        q = np.repeat(np.concatenate([at.d, self.modes, at.w])[:, None], n, axis=1)
-        if w is not None:
-            q[q.shape[0] - self.c.n_w :] = w
-        return np.repeat(self.p[:, None], n, axis=1), q
-
-    def watched(
-        self, at: Situation, t: Array, x: Array, z: Array, u: Array, slope: Array, phase: BoundPhase
-    ) -> tuple[Array, Array]:
-        """Guards and, last, output - level at nodes, with their rates: (n_watched, n)."""
-        value, rate = (m.full() for m in self.c.watched(t[None, :], x, z, u, *self.wide(at, t.size), slope))
-        rows = list(range(self.c.n_guards))
-        if phase.until_level is not None:
-            row = self.c.n_guards + self.c.n_w + phase.until_output
-            value[row] -= phase.until_level.at(self.values)
-            rows.append(row)
-        return value[rows], rate[rows]
-
-    def inputs_tangent(self, t: float, *, left: bool) -> Array:
-        """du/dw at fixed t, (n_u, n_wrt)."""
-        return self.inputs.tangent(t, left=left)
+        return Point(at.t, at.x, at.z, u, slope, self.p, np.concatenate([at.d, self.modes, at.w]))
 
     def rate(self, here: Point) -> Array:
         """dx/dt (n_x,)."""
         return np.asarray(self.c.rate(*arguments_of(here)).full()[:, 0], dtype=float)
 
-    def settle(self, at: Situation, flipped: int = -1) -> None:
-        """Modes from the signs of their guards and consistent algebraic values; they may depend on each other."""
+    def guards(self, at: Situation, *, left: bool = False) -> tuple[Array, Flags, Array]:
+        """Conditions of switches and events at the present point: value, whether it touches zero, rate."""
+        here = self.point(at, left=left)
+        d = self.c.guard_jacobian.at(here)
+        size = np.abs(d.x) @ self.c.scale_x + np.abs(d.z) @ self.c.scale_z + np.abs(d.t) + np.abs(d.value)
+        rate, z_rate = self.c.flow(here)
+        return (
+            d.value,
+            np.abs(d.value) <= _TOUCH * size,
+            np.asarray(d.x @ rate + d.z @ z_rate + d.u @ here.slope + d.t, dtype=float),
+        )
+
+    def conditions(self, at: Situation, *, left: bool = False) -> tuple[Flags, Flags]:
+        """Which events' conditions are clearly true, and which clearly false; on its level it is neither."""
+        value, touching, _ = self.guards(at, left=left)
+        n = self.c.equations.n_switches
+        return ((value > 0.0) & ~touching)[n:], ((value < 0.0) & ~touching)[n:]
+
+    def settle(self, at: Situation, *, left: bool = False, flipped: int = -1) -> None:
+        """Modes from the signs of their guards and consistent algebraic values; they may depend on each other.
+
+        left: as they were before the present moment. flipped: the mode that has just been changed by a crossing.
+        """
         n = self.c.equations.n_switches
         turned = np.zeros(n, dtype=bool)
-        for _ in range(2 * n + 2):
-            here = self.point(at)
-            at.z = self.c.solve_algebraic(here)
+        for _ in range(_TURNS):
+            at.z = self.c.solve_algebraic(self.point(at, left=left))
             if not n:
                 return
-            here = self.point(at)
-            guards = self.c.guard_jacobian.at(here)
-            value, by_x = guards.value[:n], guards.x[:n]
-            size = np.abs(by_x) @ self.c.scale_x + np.abs(value)
-            touching = np.abs(value) <= 1e-9 * size
+            value, touching, rate = (row[:n] for row in self.guards(at, left=left))
             new = np.where(value >= 0.0, 1.0, 0.0)
-            if touching.any():
-                rate = self.guard_rate(here)[:n]
-                new = np.where(touching & (rate != 0.0), np.where(rate > 0.0, 1.0, 0.0), new)
+            towards = (rate > 0.0) != left
+            new = np.where(touching & (rate != 0.0), np.where(towards, 1.0, 0.0), new)
             # On its level a mode turns once at most: where both sides push towards it, either will do, and the march
             # finds out whether it moves on.
             new = np.where(touching & turned, self.modes, new)
@@ -134,21 +151,17 @@ class Stage:
             self.modes = new
         raise SolveError("the switches of the model contradict each other", time=at.t)
 
-    def guard_rate(self, here: Point) -> Array:
-        """d/dt of switches and events along the flow."""
-        rate, z_rate = self.c.flow(here)
-        d = self.c.guard_jacobian.at(here)
-        return np.asarray(d.x @ rate + d.z @ z_rate + d.u @ here.slope + d.t, dtype=float)
-
-    def derivatives(self, at: Situation, here: Point, function: Differentiated) -> tuple[Array, Array]:
+    def derivatives(self, at: Situation, function: Differentiated, *, left: bool = True) -> tuple[Array, Array]:
         """d/dw at fixed time (n, n_wrt) and d/dt along the flow (n,) of a function of the equations."""
+        here = self.point(at, left=left)
         d = function.at(here)
-        s_u = self.inputs_tangent(here.t, left=True)
-        s_z = self.c.algebraic_tangent(here, at.s_x, s_u, self.s_p)
+        s_u = self.inputs.tangent(here.t, left=left)
+        s_z = self.c.algebraic_tangent(here, at.s_x, s_u, self.s_p, at.s_d)
         rate, z_rate = self.c.flow(here)
-        tangent = d.x @ at.s_x + d.z @ s_z + d.u @ s_u + d.p @ self.s_p + d.w @ at.s_w
+        tangent = d.x @ at.s_x + d.z @ s_z + d.u @ s_u + d.p @ self.s_p + d.d @ at.s_d + d.w @ at.s_w
         return tangent, d.x @ rate + d.z @ z_rate + d.u @ here.slope + d.t
 
+    # -- over a stretch ---------------------------------------------------------------------------------------------
     def solve(
         self, at: Situation, span: float, grid: tuple[float, ...], *, sensitive: bool, chained: bool = False
     ) -> tuple[Array, Array, Array, Array]:
@@ -156,14 +169,14 @@ class Stage:
         c, m = self.c, self.n_wrt if sensitive else 0
         nodes = at.t + span * np.array(grid)
         u = self.inputs.on_grid(at.t, nodes, m, chained=chained)
-        q = np.concatenate([at.d, self.modes, at.w])
-        head = np.concatenate([self.p, q, [at.t, span]])
+        head = np.concatenate([self.p, at.d, self.modes, at.w, [at.t, span]])
         if m:
             x0 = np.hstack([at.x[:, None], at.s_x]) / c.scale_x[:, None]
             z0 = np.hstack([at.z[:, None], np.zeros((c.n_z, m))]) / c.scale_z[:, None]
             p = np.zeros((head.size, 1 + m))
             p[:, 0] = head
             p[: self.p.size, 1:] = self.s_p
+            p[self.p.size : self.p.size + c.n_d, 1:] = at.s_d
         else:
             x0, z0, p = at.x / c.scale_x, at.z / c.scale_z, head
         try:
@@ -178,57 +191,94 @@ class Stage:
         z = z.reshape(c.n_z, len(grid), 1 + m) * c.scale_z[:, None, None]
         return x[:, :, 0], z[:, :, 0], x[:, :, 1:], z[:, :, 1:]
 
-    def nodes(self, at: Situation, stop: float) -> tuple[Array, Array, Array]:
-        """States on a dense grid up to `stop`: times (n,), x (n_x, n), z (n_z, n)."""
-        span = stop - at.t
-        fractions = set(np.round(np.linspace(0.0, 1.0, _NODES + 1)[1:], GRID_DIGITS).tolist())
-        # The first interval is refined: what is fast is fast at the start.
-        fractions |= {round(2.0**-k / _NODES, GRID_DIGITS) for k in range(1, 11)}
-        fractions |= {round((corner - at.t) / span, GRID_DIGITS) for corner in self.inputs.corners(at.t, stop)}
-        grid = tuple(sorted(f for f in fractions if f > 0.0))
-        x, z, _, _ = self.solve(at, span, grid, sensitive=False)
-        return at.t + span * np.array(grid), x, z
+    def wide(self, at: Situation, n: int, w: Array | None = None) -> tuple[Array, Array]:
+        """p and q repeated for n nodes; `w` (n_w, n) where the running extremes differ."""
+        q = np.repeat(np.concatenate([at.d, self.modes, at.w])[:, None], n, axis=1)
+        if w is not None:
+            q[q.shape[0] - self.c.n_w :] = w
+        return np.repeat(self.p[:, None], n, axis=1), q
+
+    def watched(self, at: Situation, t: Array, x: Array, z: Array, phase: BoundPhase) -> tuple[Array, Array]:
+        """Rows of a `Course` at nodes, left limits of the inputs: values and rates (n_rows, n)."""
+        u, slope = self.inputs.along(t)
+        value, rate = (m.full() for m in self.c.watched(t[None, :], x, z, u, *self.wide(at, t.size), slope))
+        n = self.c.n_guards + self.c.n_w
+        rows = list(range(n))
+        if phase.until_level is not None:
+            value[n + phase.until_output] -= phase.until_level.at(self.values)
+            rows.append(n + phase.until_output)
+        return value[rows], rate[rows]
+
+    def course(self, at: Situation, stop: float, phase: BoundPhase) -> Course:
+        """The watched quantities up to `stop`, on as many nodes as their shape asks for.
+
+        The nodes are uneven, so that no oscillation hides between them. What is narrower than a 128th of the stretch
+        and leaves no trace at any node is not seen: end a phase there, or give it as a table, whose rows are nodes.
+        """
+        span, n = stop - at.t, _NODES
+        corners = significant((np.array(self.inputs.corners(at.t, stop)) - at.t) / span)
+        here = self.point(at)
+        while True:
+            k = np.arange(1, n)
+            uneven = (k + 0.35 * np.sin(7.0 * k)) / n
+            # The first interval is refined: what is fast is fast at the start.
+            early = 2.0 ** -np.arange(1.0, 11.0) * uneven[0]
+            grid = np.unique(np.concatenate([significant(np.concatenate([early, uneven, [1.0]])), corners]))
+            x, z, _, _ = self.solve(at, span, tuple(grid.tolist()), sensitive=False)
+            t = np.concatenate([[at.t], at.t + span * grid])
+            first = self.watched(at, t[:1], here.x[:, None], here.z[:, None], phase)
+            rest = self.watched(at, t[1:], x, z, phase)
+            course = Course(t, np.hstack([first[0], rest[0]]), np.hstack([first[1], rest[1]]))
+            if n >= _MOST_NODES or self.c.n_z > SYMBOLIC_Z or _resolved(course):
+                return course
+            n *= 4
+
+    def tangents(
+        self, function: Differentiated, t: Array, at: tuple[Array, ...], s: tuple[Array, ...]
+    ) -> tuple[Array, Array]:
+        """A function of the equations at nodes (n_f, n) and its derivative (n_f, n, n_wrt).
+
+        at: x, z, u, p, q at the nodes. s: derivatives of x, z and the running extremes at the nodes, and of the
+        discrete values (n_discrete, n_wrt).
+        """
+        s_x, s_z, s_w, s_d = s
+        d = function.along((t[None, :], *at), t.size)
+        tangent = d.p @ self.s_p + d.d @ s_d
+        for by, along in ((d.x, s_x), (d.z, s_z), (d.u, self.inputs.tangents(t)), (d.w, s_w)):
+            if along.shape[0]:
+                tangent += np.einsum("fni,inw->fnw", by, along)
+        return d.value, tangent
 
     def sample(
-        self,
-        record: Samples,
-        i: int,
-        t: Array,
-        at: Situation,
-        x: Array,
-        z: Array,
-        w: Array,
-        s_x: Array,
-        s_z: Array,
-        s_w: Array,
-    ) -> None:
-        """Outputs and their derivatives at the samples of a stretch, all at once."""
-        n, (u, slope) = t.size, self.inputs_on(t)
-        p, q = self.wide(at, n, w)
-        rows = slice(i, i + n)
+        self, at: Situation, t: Array, x: Array, z: Array, w: Array, s_x: Array, s_z: Array, s_w: Array
+    ) -> tuple[Array, Array]:
+        """Outputs (n, n_y) and their derivatives (n, n_y, n_wrt) at the samples of a stretch."""
+        u, slope = self.inputs.along(t)
+        p, q = self.wide(at, t.size, w)
         if not self.n_wrt:
-            record.outputs[rows] = self.c.output(t[None, :], x, z, u, p, q).full().T
-            return
-        value, tangent = self.tangents(self.c.output_jacobian, t, (x, z, u, p, q), s_x, s_z, s_w)
-        record.outputs[rows] = value.T
+            return self.c.output(t[None, :], x, z, u, p, q).full().T, np.zeros((t.size, self.c.n_y, 0))
+        value, tangent = self.tangents(self.c.output_jacobian, t, (x, z, u, p, q), (s_x, s_z, s_w, at.s_d))
         if self.time_column >= 0:
-            rate = np.empty((self.c.n_y, n))
-            for k in range(n):
+            for k in range(t.size):
                 here = Point(float(t[k]), x[:, k], z[:, k], u[:, k], slope[:, k], self.p, q[:, k])
                 dx, dz = self.c.flow(here)
                 d = self.c.output_jacobian.at(here)
-                rate[:, k] = d.x @ dx + d.z @ dz + d.u @ slope[:, k] + d.t
-            tangent[:, :, self.time_column] = rate
-        record.jacobian[rows] = tangent.transpose(1, 0, 2)
+                tangent[:, k, self.time_column] = d.x @ dx + d.z @ dz + d.u @ slope[:, k] + d.t
+        return value.T, tangent.transpose(1, 0, 2)
 
-    def tangents(
-        self, function: Differentiated, t: Array, at: tuple[Array, ...], s_x: Array, s_z: Array, s_w: Array
-    ) -> tuple[Array, Array]:
-        """A function of the equations at nodes (n_f, n) and its derivative (n_f, n, n_wrt)."""
-        d = function.along((t[None, :], *at), t.size)
-        s_u = self.inputs.tangents(t)
-        tangent = d.p @ self.s_p
-        for by, s in ((d.x, s_x), (d.z, s_z), (d.u, s_u), (d.w, s_w)):
-            if s.shape[0]:
-                tangent += np.einsum("fni,inw->fnw", by, s)
-        return d.value, tangent
+
+def _resolved(course: Course) -> bool:
+    """Whether the cubic through every second node foretells the nodes between."""
+    last = course.t.size - (1 - course.t.size % 2)
+    a, m, b = slice(0, last - 2, 2), slice(1, last - 1, 2), slice(2, last, 2)
+    h = course.t[b] - course.t[a]
+    s = (course.t[m] - course.t[a]) / h
+    foretold = cubic(course.value[:, a], course.value[:, b], course.rate[:, a] * h, course.rate[:, b] * h, s)
+    with np.errstate(invalid="ignore"):
+        span = np.ptp(course.value, axis=1, keepdims=True)
+        return not bool((np.abs(foretold - course.value[:, m]) > _FIT * span).any())
+
+
+def cubic(a: Any, b: Any, da: Any, db: Any, s: Any) -> Any:
+    """Cubic Hermite on [0, 1] with end values a, b and end slopes da, db."""
+    return (1 + 2 * s) * (1 - s) ** 2 * a + s * (1 - s) ** 2 * da + s**2 * (3 - 2 * s) * b + s**2 * (s - 1) * db

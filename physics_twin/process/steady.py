@@ -37,15 +37,15 @@ def settle(model: "ProcessModel", stage: "Stage", at: "Situation") -> None:
         stage.settle(at)
         span *= 4.0
     if stage.n_wrt:
-        jacobian, by_u, by_p = _jacobians(stage, at, n)
-        forcing = by_u @ stage.inputs_tangent(at.t, left=False) + by_p @ stage.s_p
+        jacobian, by_u, by_p, by_d = _jacobians(stage, at, n)
+        forcing = by_u @ stage.inputs.tangent(at.t, left=False) + by_p @ stage.s_p + by_d @ at.s_d
         at.s_x[:n] = -np.linalg.solve(jacobian, forcing)[:n]
 
 
-def _jacobians(stage: "Stage", at: "Situation", n: int) -> tuple[Array, Array, Array]:
+def _jacobians(stage: "Stage", at: "Situation", n: int) -> tuple[Array, Array, Array, Array]:
     d = stage.c.flow_jacobian.at(stage.point(at))
     rows = np.r_[0:n, stage.c.n_x : stage.c.n_x + stage.c.n_z]
-    return np.hstack([d.x[rows][:, :n], d.z[rows]]), d.u[rows], d.p[rows]
+    return np.hstack([d.x[rows][:, :n], d.z[rows]]), d.u[rows], d.p[rows], d.d[rows]
 
 
 def _newton(stage: "Stage", at: "Situation", n: int) -> bool:
@@ -57,7 +57,7 @@ def _newton(stage: "Stage", at: "Situation", n: int) -> bool:
     moved = 0.0
     for _ in range(20):
         value = c.flow_jacobian.at(stage.point(at)).value[rows]
-        jacobian, _, _ = _jacobians(stage, at, n)
+        jacobian, _, _, _ = _jacobians(stage, at, n)
         try:
             step = np.linalg.solve(jacobian, -value)
         except np.linalg.LinAlgError:
@@ -79,7 +79,7 @@ def _newton(stage: "Stage", at: "Situation", n: int) -> bool:
 
 
 def _reduced_eigenvalues(stage: "Stage", at: "Situation", n: int) -> Array:
-    jacobian, _, _ = _jacobians(stage, at, n)
+    jacobian, _, _, _ = _jacobians(stage, at, n)
     f_x, f_z, g_x, g_z = jacobian[:n, :n], jacobian[:n, n:], jacobian[n:, :n], jacobian[n:, n:]
     reduced = f_x - f_z @ np.linalg.solve(g_z, g_x) if g_z.size else f_x
     return np.linalg.eigvals(reduced)  # type: ignore[return-value]

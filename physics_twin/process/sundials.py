@@ -1,7 +1,7 @@
 """CVODES and IDAS behind one small object.
 
 CasADi's SUNDIALS interface takes its output grid when it is built (about 1 ms for a small model), so integrators are
-kept by grid. Every stretch of a run is mapped to tau in [0, 1]: durations are parameters of the compiled integrator
+kept by grid. Every stretch of a run is mapped to tau in [0, LENGTH]: durations are parameters of the compiled integrator
 and equal relative grids share one. Inputs are straight lines a + b (t - t_start), piecewise on the grid; CasADi
 restarts the integrator exactly where a or b change and nowhere else.
 """
@@ -22,6 +22,13 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
+
+# One native call at a time in a process: CasADi's integrators crash when threads share one, and stderr, which is
+# captured around the call, belongs to the whole process.
+_native = threading.RLock()
+
+LENGTH = 2.0**30
+"""Length of a stretch in the integrator's own time: CasADi does not advance over intervals below 1e-9."""
 
 _KEPT = 256  # integrators kept per model: a 6-state one holds about 100 kB
 
@@ -50,11 +57,10 @@ class Integrators:
     dae: dict[str, ca.SX]
     settings: Sundials
     algebraic: bool
-    lock: threading.RLock = field(default_factory=threading.RLock)
     kept: "OrderedDict[tuple[Any, ...], ca.Function]" = field(default_factory=OrderedDict)
 
     def get(self, grid: tuple[float, ...], n_directions: int, n_members: int = 1) -> ca.Function:
-        """The integrator from tau = 0 over `grid`; compiled on first use."""
+        """The integrator over a relative grid in (0, 1]; compiled on first use."""
         key = (grid, n_directions, n_members)
         found = self.kept.get(key)
         if found is not None:
@@ -74,7 +80,8 @@ class Integrators:
             else:
                 # The exact second-order term in the Newton matrix of the sensitivities costs more than it saves.
                 options["second_order_correction"] = False
-            built = ca.integrator("stretch", "idas" if self.algebraic else "cvodes", self.dae, 0.0, grid, options)
+            solver = "idas" if self.algebraic else "cvodes"
+            built = ca.integrator("stretch", solver, self.dae, 0.0, [LENGTH * node for node in grid], options)
         self.kept[key] = built
         if len(self.kept) > _KEPT:
             self.kept.popitem(last=False)
@@ -85,9 +92,9 @@ class Integrators:
     ) -> tuple[Array, Array]:
         """End values of each grid interval: states and algebraic variables, columns ordered as CasADi does.
 
-        Raises SolveError with tau as its time.
+        Raises SolveError with the relative time at which it failed.
         """
-        with self.lock:
+        with _native:
             function = self.get(grid, n_directions, n_members)
             with _captured_stderr() as said:
                 try:
@@ -102,7 +109,7 @@ class Integrators:
         """The same with a restart at every node: single-interval integrators chained in one call."""
         n, m = nodes.size, 1 + n_directions
         key = ("chain", n, n_directions)
-        with self.lock:
+        with _native:
             if key not in self.kept:
                 self.kept[key] = self._chain(n, n_directions)
             left = np.concatenate([[begin], nodes[:-1]])
@@ -155,7 +162,7 @@ _REASONS = (
 def _explain(message: str, said: str) -> SolveError:
     text = f"{message}\n{said}"
     found = [re.search(r"(?:At|at|From|Internal)\s+t\s*=\s*([-+0-9.eE]+)", source) for source in (said, message)]
-    time = next((float(match.group(1).rstrip(".")) for match in found if match), 0.0)
+    time = next((float(match.group(1).rstrip(".")) for match in found if match), 0.0) / LENGTH
     upper = text.upper()
     for code, reason in _REASONS:
         if code in upper:
