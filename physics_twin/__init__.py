@@ -7,12 +7,141 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from physics_twin.datasets import Dataset as Dataset
+    from physics_twin.comparison import (
+        compare as compare,
+    )
+    from physics_twin.envelope import (
+        Budget as Budget,
+        Envelope as Envelope,
+        Limit as Limit,
+        at as at,
+        final as final,
+        find_envelope as find_envelope,
+        integral as integral,
+        mean as mean,
+        peak as peak,
+        time_above as time_above,
+    )
+    from physics_twin.errors import (
+        BoundsError as BoundsError,
+        CalibrationError as CalibrationError,
+        DataError as DataError,
+        EnvelopeError as EnvelopeError,
+        FileFormatError as FileFormatError,
+        ModelError as ModelError,
+        PhysicsTwinError as PhysicsTwinError,
+        RecipeError as RecipeError,
+        ShapeError as ShapeError,
+        SolveError as SolveError,
+        UnitError as UnitError,
+        UnknownNameError as UnknownNameError,
+    )
+    from physics_twin.estimation import (
+        GaussNewton as GaussNewton,
+        HoldOut as HoldOut,
+        calibrate as calibrate,
+        holdout as holdout,
+    )
+    from physics_twin.expressions import (
+        Expression as Expression,
+        cos as cos,
+        exp as exp,
+        interpolate as interpolate,
+        log as log,
+        log10 as log10,
+        maximum as maximum,
+        minimum as minimum,
+        power as power,
+        sin as sin,
+        sqrt as sqrt,
+        tan as tan,
+        tanh as tanh,
+        where as where,
+    )
+    from physics_twin.measurements import (
+        Channel as Channel,
+        Column as Column,
+        EstimatedNoise as EstimatedNoise,
+        Experiment as Experiment,
+        Flag as Flag,
+        Stamps as Stamps,
+        Uncertainty as Uncertainty,
+        UnknownBias as UnknownBias,
+        UnknownDelay as UnknownDelay,
+        find_dependent_channels as find_dependent_channels,
+    )
+    from physics_twin.model import (
+        Model as Model,
+        StateBlock as StateBlock,
+        StateKind as StateKind,
+    )
+    from physics_twin.parameters import (
+        Parameter as Parameter,
+        ParameterSet as ParameterSet,
+        PerExperiment as PerExperiment,
+        Values as Values,
+    )
+    from physics_twin.posterior import (
+        Identification as Identification,
+        Posterior as Posterior,
+        Prediction as Prediction,
+    )
+    from physics_twin.priors import (
+        HalfNormal as HalfNormal,
+        LogNormal as LogNormal,
+        Normal as Normal,
+        Truncated as Truncated,
+        Uniform as Uniform,
+    )
+    from physics_twin.process import (
+        PI as PI,
+        FunctionModel as FunctionModel,
+        ProcessBuilder as ProcessBuilder,
+        ProcessModel as ProcessModel,
+        Sundials as Sundials,
+        with_controller as with_controller,
+    )
+    from physics_twin.recipes import (
+        HOLD as HOLD,
+        RAMP as RAMP,
+        STEADY as STEADY,
+        Phase as Phase,
+        Recipe as Recipe,
+        Rule as Rule,
+        discharge as discharge,
+        dose as dose,
+        falls_to as falls_to,
+        ramp as ramp,
+        reaches as reaches,
+        rises_to as rises_to,
+        set_state as set_state,
+        table as table,
+    )
+    from physics_twin.report import (
+        write_report as write_report,
+    )
+    from physics_twin.signals import (
+        Setting as Setting,
+        Signal as Signal,
+    )
+    from physics_twin.simulation import (
+        Run as Run,
+        simulate as simulate,
+    )
+    from physics_twin.units import (
+        Unit as Unit,
+        normal_flow as normal_flow,
+    )
+    from physics_twin.verification import (
+        Case as Case,
+        Report as Report,
+        check_model as check_model,
+        run_cases as run_cases,
+    )
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "arrays": (),
     "errors": (
         "BoundsError",
         "CalibrationError",
@@ -76,12 +205,23 @@ _HOME = {
         "find_dependent_channels",
     ),
     "model": ("Model", "StateBlock", "StateKind"),
-    "posterior": ("Posterior", "Prediction"),
+    "posterior": ("Identification", "Posterior", "Prediction"),
     "simulation": ("Run", "simulate"),
     "comparison": ("compare",),
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
-    "estimation": ("GaussNewton", "calibrate"),
-    "envelope": ("Envelope", "Limit", "at", "final", "find_envelope", "integral", "mean", "peak", "time_above"),
+    "estimation": ("GaussNewton", "HoldOut", "calibrate", "holdout"),
+    "envelope": (
+        "Budget",
+        "Envelope",
+        "Limit",
+        "at",
+        "final",
+        "find_envelope",
+        "integral",
+        "mean",
+        "peak",
+        "time_above",
+    ),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
 }

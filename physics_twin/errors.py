@@ -10,9 +10,6 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 
-# A message that lists two hundred parameters is not read.
-_SHOWN_VALUES = 12
-
 _EXPERIMENT = re.compile(r"[\w.\-]+")
 
 
@@ -83,12 +80,8 @@ class SolveError(PhysicsTwinError, RuntimeError):
         self.time = float(time)
         self.values = dict(values or {})
         self.state = dict(state or {})
-        text = f"{reason} (at t = {self.time:.6g} s"
-        if self.values:
-            text += f"; values in SI: {_listed(self.values)}"
-        if self.state:
-            text += f"; state in SI: {_listed(self.state)}"
-        super().__init__(text + ")")
+        # Values and state stay attributes: in SI and by the dozen they would drown the reason.
+        super().__init__(f"{reason} (at t = {self.time:.6g} s)")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments: the message alone would lose time and values."""
@@ -99,17 +92,6 @@ def _solve_error(
     cls: type[SolveError], reason: str, time: float, values: Mapping[str, float], state: Mapping[str, float]
 ) -> SolveError:
     return cls(reason, time=time, values=values, state=state)
-
-
-def _listed(values: Mapping[str, float]) -> str:
-    shown = []
-    for name, value in list(values.items())[:_SHOWN_VALUES]:
-        try:
-            shown.append(f"{name} = {value:.6g}")
-        except (TypeError, ValueError):  # an array among them must not hide the failure it explains
-            shown.append(f"{name} = {value}")
-    more = len(values) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:

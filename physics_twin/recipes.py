@@ -409,6 +409,7 @@ class Recipe:
         lines = [f"recipe of {len(self.phases)} phase{'s' if len(self.phases) > 1 else ''}"]
         for phase in self.phases:
             ends = f"for {_text(phase.duration)}" if phase.until is None else _until_text(phase)
+            ends = "without end" if ends == "for inf s" else ends
             lines.append(f"  {phase.name}: {ends}")
             lines += [f"      {name} = {_text(value)}" for name, value in phase.inputs.items()]
             lines += [f"      at the start: {e.action.value} {e.state} {_text(e.amount)}" for e in phase.start]
@@ -531,6 +532,7 @@ class BoundPhase:
     """One for each model input."""
     duration: Amount | None
     until_output: int
+    until_signal: Signal | None
     until_level: Amount | None
     direction: Direction
     at_most: Amount | None
@@ -599,12 +601,13 @@ def _bind(
             assert pieces is not None  # the first phase gives every input
             bound.append(pieces)
             aims[i] = pieces.aim()
-        until_output, until_level = -1, None
+        until_output, until_level, until_signal = -1, None, None
         if phase.until is not None:
             if phase.until.output not in output_names:
                 raise unknown_name("output", phase.until.output, output_names)
             until_output = output_names.index(phase.until.output)
-            until_level = amount(phase.until.level, outputs[until_output].unit, f"{where}: until")
+            until_signal = outputs[until_output]
+            until_level = amount(phase.until.level, until_signal.unit, f"{where}: until")
         events: list[BoundEvent] = []
         rows: list[tuple[Level, tuple[StateEvent, ...]]] = [((0.0, "s"), phase.start), *phase.at]
         for when, group in rows:
@@ -624,6 +627,7 @@ def _bind(
                 inputs=tuple(bound),
                 duration=None if phase.duration is None else amount(phase.duration, second, f"{where}: duration"),
                 until_output=until_output,
+                until_signal=until_signal,
                 until_level=until_level,
                 direction=Direction.EITHER if phase.until is None else phase.until.direction,
                 at_most=None if phase.at_most is None else amount(phase.at_most, second, f"{where}: at_most"),

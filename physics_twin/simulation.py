@@ -38,7 +38,7 @@ class Run:
     statistics: Mapping[str, int]
 
     def __getitem__(self, output: str) -> xr.DataArray:
-        """One output, SI."""
+        """One output, SI; `run.in_units()["core_temperature"]` is in its declared unit."""
         if output not in self.dataset.data_vars:
             raise unknown_name("output", output, [str(name) for name in self.dataset.data_vars])
         return self.dataset[output]

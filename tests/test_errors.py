@@ -33,7 +33,7 @@ def test_errors_are_the_builtin_ones_a_programmer_would_catch(cls: type, builtin
 
 
 def test_a_solve_error_keeps_reason_time_values_and_state_across_processes() -> None:
-    """Its message names them, and pickling loses none."""
+    """The message is the reason and the time; pickling loses none of the rest."""
     error = SolveError("step size below 1e-12", time=61.5, values={"k1": 1e-6}, state={"pinene": 0.5})
     back = pickle.loads(pickle.dumps(error))
     assert (back.reason, back.time, back.values, back.state) == (
@@ -43,14 +43,7 @@ def test_a_solve_error_keeps_reason_time_values_and_state_across_processes() -> 
         {"pinene": 0.5},
     )
     assert str(back) == str(error)
-    for part in ("step size below 1e-12", "61.5 s", "k1 = 1e-06", "pinene = 0.5"):
-        assert part in str(error)
-
-
-def test_a_solve_error_with_two_hundred_values_stays_readable() -> None:
-    """The first are shown, the rest are counted; the attribute holds all."""
-    error = SolveError("diverged", time=0.0, values={f"p{i}": float(i) for i in range(200)})
-    assert "and 188 more" in str(error) and len(error.values) == 200
+    assert str(error) == "step size below 1e-12 (at t = 61.5 s)"
 
 
 def test_an_unknown_name_comes_with_the_nearest_right_one_and_prints_plainly() -> None:

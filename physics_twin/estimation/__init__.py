@@ -2,6 +2,7 @@
 
 from physics_twin.estimation.calibrate import calibrate
 from physics_twin.estimation.gauss_newton import GaussNewton
+from physics_twin.estimation.holdout import HoldOut, holdout
 from physics_twin.estimation.method import Method
 
-__all__ = ["GaussNewton", "Method", "calibrate"]
+__all__ = ["GaussNewton", "HoldOut", "Method", "calibrate", "holdout"]

@@ -392,7 +392,10 @@ class ProcessBuilder:
             return Expression(float(value), unit.dimension)
         e = value if isinstance(value, Expression) else constant(value)
         if e.dimension != unit.dimension:
-            raise UnitError(f"{what} is in {Unit.from_dimension(e.dimension)}, expected the dimension of {unit}")
+            given = Unit.from_dimension(e.dimension)
+            found = "has no unit" if given.is_one else f"is in {given}"
+            expected = "a pure number" if unit.is_one else f'the dimension of "{unit}"'
+            raise UnitError(f"{what} {found}; expected {expected}")
         return e
 
     def _unit_of(self, e: Expression) -> Unit:

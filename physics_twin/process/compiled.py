@@ -106,7 +106,8 @@ class Compiled:
         p = np.array([values[name] for name in self.equations.parameters], dtype=float)
         if not np.isfinite(p).all():
             bad = self.equations.parameters[int(np.flatnonzero(~np.isfinite(p))[0])]
-            raise SolveError(f'the parameter "{bad}" is not a finite number', time=0.0)
+            known = dict(zip(self.equations.parameters, p.tolist(), strict=True))
+            raise SolveError(f'the parameter "{bad}" is not a finite number', time=0.0, values=known)
         return p
 
     def solve_algebraic(self, at: Point) -> Array:

@@ -34,6 +34,8 @@ class March:
         self.schedule = schedule
         self.pending: list[tuple[float, BoundEvent]] = []
         self.stalled = 0
+        self.last = math.inf
+        """The last sample, s."""
         self.moment: tuple[float, Array] | None = None
         """The last moment at which something jumped, and how it moves."""
 
@@ -46,6 +48,7 @@ class March:
             self._resume(at)
             self.stage.settle(at, left=True)
             times = self._within(times)
+            self.last = float(times[-1])
             i = int(np.searchsorted(times, at.t, side="right"))
             self._record(record, at, slice(0, i))
             if i < times.size:
@@ -142,7 +145,7 @@ class March:
         """Act at a moment known in advance."""
         moves = at.d_start.copy()
         if what == "overdue":
-            raise SolveError(f'phase "{phase.name}" did not reach its level within its at_most time', time=at.t)
+            raise SolveError(self._overdue(at, phase), time=at.t)
         if what == "phase":
             assert phase.duration is not None
             moves += phase.duration.slope(self.stage.wrt)
@@ -152,6 +155,16 @@ class March:
             self._jump(at, moves, lambda moving: self._apply_due(at, moving))
         else:
             self._jump(at, moves, lambda moving: moving)
+
+    def _overdue(self, at: Situation, phase: BoundPhase) -> str:
+        assert phase.until_signal is not None and phase.until_level is not None
+        signal, level = phase.until_signal, phase.until_level.at(self.stage.values)
+        reached = crossings.margin(self.stage, at, phase) + level
+        waited = at.t - at.phase_start
+        return (
+            f'phase "{phase.name}" was given up after {waited:g} s (at_most): {signal.name} is '
+            f"{signal.format(reached)} and has not reached {signal.format(level)}"
+        )
 
     def _crossed(self, record: Samples, at: Situation, phase: BoundPhase, what: int) -> None:
         """Act at a crossing: of the level on which the phase ends, of a switch, or of an event's condition."""
@@ -206,7 +219,9 @@ class March:
     # -- phases -----------------------------------------------------------------------------------------------------
     def _next_phase(self, record: Samples, at: Situation, moves: Array) -> None:
         if at.phase + 1 >= len(self.schedule.phases):
-            if not self.schedule.hold_end:
+            # The end of a phase that ends on a level is known to rounding: a sample asked for there is at the end.
+            at_end = self.last - at.t <= 1e-9 * max(abs(at.t), 1e-3)
+            if not self.schedule.hold_end and not at_end:
                 raise RecipeError(
                     f"the recipe ends at {at.t:g} s and was asked for later times; make it longer or say hold_end=True"
                 )
@@ -216,7 +231,7 @@ class March:
     def _lengthen(self) -> None:
         """One more phase, without end, that holds the last inputs."""
         held = tuple(piece.aim() for piece in self.schedule.phases[-1].inputs)
-        endless = BoundPhase("held", held, Amount(math.inf), -1, None, Direction.EITHER, None, ())
+        endless = BoundPhase("held", held, Amount(math.inf), -1, None, None, Direction.EITHER, None, ())
         self.schedule = Schedule((*self.schedule.phases, endless), self.schedule.initial, True, self.schedule.settings)
 
     def _begin(self, at: Situation, number: int, record: Samples, moves: Array, moving: Array) -> Array:

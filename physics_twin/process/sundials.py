@@ -1,9 +1,10 @@
 """CVODES and IDAS behind one small object.
 
 CasADi's SUNDIALS interface takes its output grid when it is built (about 1 ms for a small model), so integrators are
-kept by grid. Every stretch of a run is mapped to tau in [0, LENGTH]: durations are parameters of the compiled integrator
-and equal relative grids share one. Inputs are straight lines a + b (t - t_start), piecewise on the grid; CasADi
-restarts the integrator exactly where a or b change and nowhere else.
+kept by grid. Every stretch of a run is mapped to tau in [0, LENGTH]: durations are parameters of the integrator, and
+equal relative grids share one. Inputs are straight lines a + b (t - begin), piecewise on the grid. CasADi stops at the
+corners but does not restart there: right for a ramp, wrong for a jump, so where inputs jump single-interval
+integrators are chained.
 """
 
 import contextlib

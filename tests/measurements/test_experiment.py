@@ -184,7 +184,6 @@ def test_what_is_missing_in_an_input_is_bridged_and_said(tmp_path: Path) -> None
         assert part in words
 
 
-@pytest.mark.xfail(reason="recipes.table takes the only step there is for the resolution", strict=False)
 def test_a_pulse_in_a_recorded_input_stays(tmp_path: Path) -> None:
     """0.1 s in an hour: a ramp through five rows is not a straight line through two."""
     rows = "0,20,0\n1,20,0\n1.1,20,5\n1.2,20,5\n1.3,20,0\n3600,20,0\n"
