@@ -71,7 +71,7 @@ def parameters(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "F
     for axis, (name, p) in zip(axes, posterior.parameters.items(), strict=True):
         x = _declared(p, posterior[name])
         axis.hist(x, bins="auto" if np.ptp(x) > 0 else 1, density=True, color=BLUE, alpha=0.55, label="posterior")
-        low, high = np.quantile(x, [0.025, 0.975])
+        low, high = (float(_declared(p, end)) for end in posterior.interval(name))
         axis.axvspan(low, high, color=BLUE, alpha=0.12, lw=0, label="95 %")
         axis.axvline(float(_declared(p, posterior.mode[name])), color=BLUE, lw=1.5, label="mode")
         if p.prior is not None:
@@ -180,10 +180,12 @@ def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = Non
     times: Array = predicted.times
     text, factor = clock(float(times.max()) if times.size else 0.0)
     t = times / factor
-    outside = np.zeros(times.size, dtype=bool)
-    for where in predicted.extrapolated.values():
-        outside |= where
+    names = {signal.name for signal in predicted.outputs}
     for axis, signal in zip(axes, predicted.outputs, strict=True):
+        outside = np.zeros(times.size, dtype=bool)
+        for name, where in predicted.extrapolated.items():
+            if name == signal.name or name not in names:
+                outside |= where
         true, seen = bands[signal.name].values, bands[f"{signal.name}_measured"].values
         if not np.array_equal(true, seen):
             axis.fill_between(t, seen[0], seen[4], color=GRAY, alpha=0.18, lw=0, label="95 % of measurements")

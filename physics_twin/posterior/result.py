@@ -16,7 +16,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, ShapeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
-from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Verdict
+from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
 from physics_twin.recipes import Recipe
 from physics_twin.units import QuantityLike, to_si_array
 
@@ -180,17 +180,29 @@ class Posterior:
         like = self.draws.isel(draw=[0] * len(found)).rename(draw="quantile")
         return like.copy(data=found).assign_coords(quantile=levels)
 
+    def interval(self, name: str, probability: float = 0.95) -> tuple[float, float]:
+        """Interval of one parameter, SI: equal tails, or one-sided from a bound that is active at the mode."""
+        draws = self[name]
+        verdict = self.verdicts.get(name)
+        if verdict is not None and verdict.identification is Identification.AT_BOUND:
+            mode = float(self.mode[name])
+            if mode <= draws.min():
+                return mode, float(np.quantile(draws, probability))
+            return float(np.quantile(draws, 1.0 - probability)), mode
+        low, high = np.quantile(draws, [0.5 - 0.5 * probability, 0.5 + 0.5 * probability])
+        return float(low), float(high)
+
     def in_units(self) -> xr.Dataset:
         """Draws, mode and the 95 % interval in the declared units, one variable per parameter with its unit."""
         found: dict[str, xr.Variable] = {}
         for j, (name, parameter) in enumerate(self.parameters.items()):
             unit, difference = parameter.unit, parameter.difference
             column = unit.from_si(np.asarray(self.draws.values[:, j]), difference=difference)
-            low, high = np.quantile(column, [0.025, 0.975])
+            low, high = (unit.from_si(end, difference) for end in self.interval(name))
             attrs = {
                 "units": (unit.difference() if difference else unit).text,
                 "mode": float(unit.from_si(float(self.mode[name]), difference=difference)),
-                "interval_95": [float(low), float(high)],
+                "interval_95": [low, high],
                 "description": parameter.description,
             }
             found[name] = xr.Variable(("draw",), column, attrs)

@@ -21,10 +21,9 @@ SHOWN_CORRELATIONS = 12
 def parameter_rows(posterior: "Posterior") -> Rows:
     """Header and a row per parameter: unit, prior, mode, interval, verdict."""
     rows = [["parameter", "unit", "before the data", "mode", "95 % interval", "widened", "verdict"]]
-    quantiles = np.quantile(posterior.draws.values, [0.025, 0.975], axis=0)
-    for j, (name, p) in enumerate(posterior.parameters.items()):
+    for name, p in posterior.parameters.items():
         unit = p.unit.difference() if p.difference else p.unit
-        low, high = (format_number(unit.from_si(float(q), p.difference), 4) for q in quantiles[:, j])
+        low, high = (format_number(unit.from_si(q, p.difference), 4) for q in posterior.interval(name))
         if p.prior is not None:
             before = p.prior.describe(p.unit, p.difference)
         elif np.isfinite(p.bounds).any() and not name.startswith("noise."):
@@ -41,10 +40,15 @@ def parameter_rows(posterior: "Posterior") -> Rows:
                 format_number(unit.from_si(float(posterior.mode[name]), p.difference), 5),
                 f"{low} .. {high}",
                 "" if factor == 1.0 else f"{factor:.2f}x",
-                "" if verdict is None else str(verdict),
+                "" if verdict is None else verdict.identification.value,
             ]
         )
     return _without_empty(rows)
+
+
+def verdict_sentences(posterior: "Posterior") -> list[str]:
+    """A sentence for each parameter that is not simply identified."""
+    return [f"{name} is {verdict}" for name, verdict in posterior.verdicts.items() if verdict.sentence]
 
 
 def channel_rows(posterior: "Posterior") -> Rows:
@@ -111,6 +115,8 @@ def as_text(posterior: "Posterior") -> str:
     parts = ["\n".join(headline(posterior))]
     for title, rows in sections(posterior):
         parts.append((title + "\n" if title else "") + aligned(rows))
+    if said := verdict_sentences(posterior):
+        parts.append("Verdicts\n" + "\n".join(f"- {v}" for v in said))
     if posterior.warnings:
         parts.append("Warnings\n" + "\n".join(f"- {w}" for w in posterior.warnings))
     return "\n\n".join(parts)
@@ -123,10 +129,10 @@ def as_html(posterior: "Posterior") -> str:
         if title:
             parts.append(f"<h4>{html.escape(title)}</h4>")
         parts.append(html_table(rows))
-    if posterior.warnings:
-        parts.append("<h4>Warnings</h4><ul>")
-        parts += [f"<li>{html.escape(w)}</li>" for w in posterior.warnings]
-        parts.append("</ul>")
+    for title, lines in (("Verdicts", verdict_sentences(posterior)), ("Warnings", posterior.warnings)):
+        if lines:
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+            parts.append(f"<h4>{title}</h4><ul>{items}</ul>")
     return "\n".join(parts)
 
 
