@@ -46,6 +46,14 @@ def test_steady_state_is_a_root_of_the_heat_balance():
             assert run[name].values[0] == pytest.approx(expected[k - 1], abs=1e-6)
 
 
+def test_sensors_lag_their_heaters_by_the_time_constant():
+    """tau (S(t) - S(0)) is the integral of heater minus sensor: 15 s behind on a slow rise."""
+    seconds = np.linspace(0.0, 300.0, 30_001)
+    run = pt.simulate(heated_block(), seconds, STEPS)
+    sensor, heater = run["temperature_1"].values, run["heater_1_temperature"].values
+    assert 15.0 * (sensor[-1] - sensor[0]) == pytest.approx(np.trapezoid(heater - sensor, seconds), rel=1e-5)
+
+
 def test_heaters_are_alike():
     """Exchanging heaters, gains and starts exchanges the temperatures."""
     swapped = pt.Recipe(

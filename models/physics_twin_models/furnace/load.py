@@ -47,7 +47,7 @@ def add_load(m: pt.ProcessBuilder, zone: Expression, load_mass: QuantityLike, n_
     """Declare the parameters, states and equations of a load in a zone of temperature `zone`."""
     mass = m.parameter("load_mass", load_mass, bounds=("1 kg", "1e5 kg"), description="of the whole charge")
     thickness = m.parameter(
-        "load_thickness", "150 mm", bounds=("1 mm", "1 m"), description="2 L, of the slabs, heated from both faces"
+        "load_thickness", "100 mm", bounds=("1 mm", "1 m"), description="2 L, of the slabs, heated from both faces"
     )
     density = m.parameter(
         "density", "7850 kg/m^3", bounds=("1000 kg/m^3", "20000 kg/m^3"), description="of the load", source=_STEEL
@@ -69,17 +69,22 @@ def add_load(m: pt.ProcessBuilder, zone: Expression, load_mass: QuantityLike, n_
         source="gas stirred by a fan, 10 to 50 W/m^2/K",
     )
     opening = m.parameter(
-        "opening_fraction", 0.01, bounds=(0.0, 0.3), description="f, of the load's view to the outside", source=_DESIGN
+        "opening_fraction", 0.002, bounds=(0.0, 0.3), description="f, of the load's view to the outside", source=_DESIGN
     )
     hearth = m.parameter(
         "hearth_conductance",
-        "3 W/K",
+        "1 W/K",
         bounds=("0 W/K", "1000 W/K"),
         description="from the load through its supports to the outside",
         source=_DESIGN,
     )
     ambient = m.parameter(
-        "ambient_temperature", "25 degC", bounds=("-20 degC", "60 degC"), description="of the shop around the furnace"
+        "ambient_temperature",
+        "25 degC",
+        bounds=("-20 degC", "60 degC"),
+        prior=pt.Normal("25 degC", "5 K"),
+        description="of the shop around the furnace",
+        source="a heated hall; temperatures of the load hardly tell it",
     )
     charged = m.parameter(
         "charge_temperature", "20 degC", bounds=("-20 degC", "1200 degC"), description="of the load at the start"

@@ -1,0 +1,88 @@
+"""Every model of the catalogue holds the contract of the library: one row a model."""
+
+import numpy as np
+import pytest
+
+import physics_twin as pt
+from physics_twin.verification import check_model
+from physics_twin_models import CATALOGUE
+
+HOT = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
+
+# model -> (recipe, times in s): input jumps, ramps, a dose, and a phase that ends on a level, where the model has inputs
+ROWS = {
+    "alpha_pinene": (pt.Recipe.constant(), np.linspace(0.0, 36420.0 * 60.0, 9)),
+    "electric_furnace": (
+        pt.Recipe(
+            [
+                pt.Phase("heat", zone_temperature_setpoint=pt.ramp("20 degC", "900 degC"), duration="90 min"),
+                pt.Phase("soak", zone_temperature_setpoint="900 degC", duration="2 h"),
+            ]
+        ),
+        np.linspace(0.0, 12_000.0, 9),
+    ),
+    "furnace": (
+        pt.Recipe(
+            [
+                pt.Phase("heat", gas_temperature=pt.ramp("20 degC", "920 degC"), duration="90 min"),
+                pt.Phase(
+                    "soak", gas_temperature="920 degC", until=pt.reaches("core_temperature", "800 degC"), at_most="6 h"
+                ),
+                pt.Phase("quench", gas_temperature="60 degC", duration="2 h"),
+            ]
+        ),
+        np.linspace(0.0, 12_000.0, 9),
+    ),
+    "gas_oil": (pt.Recipe.constant(), np.linspace(0.0, 3420.0, 9)),
+    "heated_block": (
+        pt.Recipe(
+            [
+                pt.Phase("first", heater_1="80 percent", heater_2="0 percent", duration="5 min"),
+                pt.Phase("both", heater_2="60 percent", duration="5 min"),
+            ]
+        ),
+        np.linspace(0.0, 590.0, 9),
+    ),
+    "heated_furnace": (
+        pt.Recipe(
+            [
+                pt.Phase("heat", heater_power="150 kW", duration="90 min"),
+                pt.Phase("soak", heater_power=pt.ramp("40 kW", "15 kW"), duration="2 h"),
+            ]
+        ),
+        np.linspace(0.0, 12_000.0, 9),
+    ),
+    "jacketed_reactor": (
+        pt.Recipe(
+            [
+                pt.Phase("cool", coolant_temperature="300 K", **HOT, duration="2 min"),
+                pt.Phase("warm", coolant_temperature=pt.ramp("300 K", "302 K"), duration="4 min"),
+            ]
+        ),
+        np.linspace(0.0, 350.0, 9),
+    ),
+    "methanol": (pt.Recipe.constant(), np.linspace(0.0, 4039.2, 9)),
+    "tank_cascade": (
+        pt.Recipe(
+            [
+                pt.Phase(
+                    "water", pump_flow="12 L/min", feed_tracer="0 g/L", feed_temperature="60 degC", duration="5 min"
+                ),
+                pt.Phase("tracer", start=[pt.dose("tracer_1", "2 g/L")], feed_tracer="1 g/L", duration="20 min"),
+            ]
+        ),
+        np.linspace(0.0, 1400.0, 9),
+    ),
+}
+
+
+def test_every_model_has_a_row():
+    """A model that enters the catalogue enters this suite."""
+    assert [factory.__name__ for factory in CATALOGUE] == sorted(ROWS)
+
+
+@pytest.mark.parametrize("factory", CATALOGUE, ids=lambda factory: factory.__name__)
+def test_model_holds_the_contract(factory):
+    """Same bits from same arguments, split runs agree, derivatives pass Taylor tests, the model travels."""
+    recipe, times = ROWS[factory.__name__]
+    check_model(factory(), recipe=recipe, times=times)
