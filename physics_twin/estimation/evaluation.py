@@ -9,10 +9,11 @@ measures noise; PERFORMANCE, pitfalls).
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
-from physics_twin.estimation.problem import ChannelData, Problem, Task
+from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
 from physics_twin.posterior.prediction import simulate_outputs
 from physics_twin.priors import Prior
@@ -94,26 +95,21 @@ def _values(task: Task, x: Array) -> dict[str, float]:
     return values
 
 
-def _times(task: Task, x: Array) -> tuple[Array, list[Array]]:
-    """Union of the moments at which the outputs are shown (sample time minus delay), and each channel's rows in it.
-
-    Before its first signal arrives a delayed sensor shows the initial state.
-    """
-    shown = [
-        np.maximum(c.times - (c.delay if c.delay_column < 0 else float(x[c.delay_column])), 0.0) for c in task.channels
-    ]
-    union, inverse = np.unique(np.concatenate(shown), return_inverse=True)
-    ends = np.cumsum([s.size for s in shown])
-    return union, np.split(inverse, ends[:-1])
+def _grid(task: Task, x: Array) -> TimeGrid:
+    if task.grid is not None:
+        return task.grid
+    return time_grid(
+        task.channels, [c.delay if c.delay_column < 0 else float(x[c.delay_column]) for c in task.channels]
+    )
 
 
 def _residuals(problem: Problem, task: Task, x: Array) -> Array:
-    times, rows = _times(task, x)
-    outputs = simulate_outputs(problem.model, task.recipe, times, _values(task, x))
-    return np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)])
+    grid = _grid(task, x)
+    outputs = simulate_outputs(problem.model, task.recipe, grid.times, _values(task, x))
+    return np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)])
 
 
-def _channel(c: ChannelData, outputs: Array, rows: Array, x: Array) -> Array:
+def _channel(c: ChannelData, outputs: Array, rows: NDArray[np.intp], x: Array) -> Array:
     bias = c.bias if c.bias_column < 0 else float(x[c.bias_column])
     return np.asarray(c.observed - bias - outputs[rows, c.output_index])
 
@@ -128,11 +124,13 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
         model = problem.model
         assert isinstance(model, Sensitivities)
         wrt = [name for _, name in task.exact] + (["time"] if delayed else [])
-        times, rows = _times(task, x)
-        values = _values(task, x)
-        outputs, slopes, _ = model.sensitivity(times, task.recipe, values, wrt)
+        grid = _grid(task, x)
+        rows, values = grid.rows, _values(task, x)
+        outputs, slopes, _ = model.sensitivity(grid.times, task.recipe, values, wrt)
         if not (np.isfinite(outputs).all() and np.isfinite(slopes).all()):
-            raise SolveError("the model returned a number that is not finite", time=float(times[-1]), values=values)
+            raise SolveError(
+                "the model returned a number that is not finite", time=float(grid.times[-1]), values=values
+            )
         residual = np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)])
         columns = [column for column, _ in task.exact]
         begin = 0

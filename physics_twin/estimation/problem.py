@@ -55,6 +55,24 @@ class ChannelData:
 
 
 @dataclass(frozen=True)
+class TimeGrid:
+    """Moments at which the outputs of an experiment are wanted."""
+
+    times: Array
+    """(n_times,) s, ascending, each once."""
+    rows: tuple[NDArray[np.intp], ...]
+    """For each channel the rows of its samples."""
+
+
+def time_grid(channels: Sequence[ChannelData], delays: Sequence[float]) -> TimeGrid:
+    """Union of sample times minus delays (s). Before its first signal arrives a sensor shows the initial state."""
+    shown = [np.maximum(c.times - delay, 0.0) for c, delay in zip(channels, delays, strict=True)]
+    union, inverse = np.unique(np.concatenate(shown), return_inverse=True)
+    ends = np.cumsum([s.size for s in shown])
+    return TimeGrid(union, tuple(np.split(inverse, ends[:-1])))
+
+
+@dataclass(frozen=True)
 class Task:
     """One experiment: a simulation per evaluation."""
 
@@ -67,6 +85,8 @@ class Task:
     """(column, name) with derivatives from the model."""
     differenced: tuple[tuple[int, str], ...]
     """(column, name) by finite differences."""
+    grid: "TimeGrid | None"
+    """When to ask the model, where no delay is unknown."""
 
     @property
     def rows(self) -> slice:
@@ -235,7 +255,9 @@ def _task(
             (exact if known else differenced).append((j, column.target))
         elif column.kind is Kind.DELAY and column.target in outputs and not isinstance(model, Sensitivities):
             differenced.append((j, column.target))
-    return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced))
+    fixed_grid = all(c.delay_column < 0 for c in channels)
+    grid = time_grid(channels, [c.delay for c in channels]) if fixed_grid else None
+    return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced), grid)
 
 
 def _fixed(
