@@ -263,8 +263,19 @@ class Stage:
                 here = Point(float(t[k]), x[:, k], z[:, k], u[:, k], slope[:, k], self.p, q[:, k])
                 dx, dz = self.c.flow(here)
                 d = self.c.output_jacobian.at(here)
-                tangent[:, k, self.time_column] = d.x @ dx + d.z @ dz + d.u @ slope[:, k] + d.t
+                own = d.x @ dx + d.z @ dz + d.u @ slope[:, k] + d.t
+                tangent[:, k, self.time_column] = own + d.w @ self._extreme_rates(here, dx, dz)
         return value.T, tangent.transpose(1, 0, 2)
+
+    def _extreme_rates(self, here: Point, dx: Array, dz: Array) -> Array:
+        """d/dt of the running extremes (n_w,): that of their quantity while it sets them, else 0."""
+        if not self.c.n_w:
+            return np.zeros(0)
+        d, signs = self.c.extreme_jacobian.at(here), np.array(self.c.equations.extreme_signs)
+        ahead = signs * (d.value - here.q[-self.c.n_w :])
+        rate = signs * (d.x @ dx + d.z @ dz + d.u @ here.slope + d.t)
+        # The extreme was recorded from this very value: equal up to rounding means reached here.
+        return signs * np.where((ahead >= -1e-12 * np.abs(d.value)) & (rate > 0.0), rate, 0.0)
 
 
 def _resolved(course: Course) -> bool:
@@ -272,9 +283,9 @@ def _resolved(course: Course) -> bool:
     last = course.t.size - (1 - course.t.size % 2)
     a, m, b = slice(0, last - 2, 2), slice(1, last - 1, 2), slice(2, last, 2)
     h = course.t[b] - course.t[a]
-    s = (course.t[m] - course.t[a]) / h
-    foretold = cubic(course.value[:, a], course.value[:, b], course.rate[:, a] * h, course.rate[:, b] * h, s)
     with np.errstate(invalid="ignore"):
+        s = (course.t[m] - course.t[a]) / h  # nodes may coincide in a stretch as short as the clock's last digits
+        foretold = cubic(course.value[:, a], course.value[:, b], course.rate[:, a] * h, course.rate[:, b] * h, s)
         span = np.ptp(course.value, axis=1, keepdims=True)
         return not bool((np.abs(foretold - course.value[:, m]) > _FIT * span).any())
 
