@@ -4,7 +4,7 @@
 `taylor_test` checks derivatives; `observed_order` measures how fast an error falls.
 """
 
-from physics_twin.verification.agreement import ABSOLUTE, RELATIVE, Measure, digits, mixed
+from physics_twin.verification.agreement import ABSOLUTE, AT_LEAST, AT_MOST, RELATIVE, Measure, digits, mixed
 from physics_twin.verification.case import Case, CaseFailure, Measured, NotAvailable, Outcome, Status
 from physics_twin.verification.contract import Clause, ContractReport, check_model
 from physics_twin.verification.convergence import ObservedOrder, observed_order
@@ -13,6 +13,8 @@ from physics_twin.verification.evidence import Report, run_cases
 
 __all__ = [
     "ABSOLUTE",
+    "AT_LEAST",
+    "AT_MOST",
     "RELATIVE",
     "Case",
     "CaseFailure",
