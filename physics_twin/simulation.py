@@ -202,8 +202,9 @@ def phase_times(model: Model, recipe: Recipe, values: SIValues) -> Array:
             raise RecipeError(
                 f'{model.name} cannot tell when phase "{phase.name}" ends on its level; give it a duration'
             )
-        duration = phase.duration
-        lengths.append(float(values[duration.name]) if isinstance(duration, Setting) else float(seconds(duration)))
+        length = values[phase.duration.name] if isinstance(phase.duration, Setting) else Recipe([phase]).duration
+        assert length is not None  # it ends by the clock
+        lengths.append(float(length))
     return np.concatenate([[0.0], np.cumsum(lengths)])
 
 
