@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 import physics_twin as pt
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Budget
-from physics_twin.estimation.holdout import HoldOut, holdout
+from physics_twin.estimation import HoldOut, holdout
 from physics_twin.measurements import Redundancy
 from physics_twin_models.alpha_pinene import alpha_pinene, experiment
 
@@ -111,7 +111,7 @@ def run(step: Step = lambda text: None) -> Demo:
         if not check.passed or any(limit.output in check.outside for limit in LIMITS):
             envelope = envelope.marked(f"hold-out ({name}): {check.sentence}")
     envelope = envelope.marked(
-        "the data hold batches of pure alpha-pinene only: that a diluted feed reacts at the same rates is the model's claim"
+        "the data hold batches of pure alpha-pinene only: that a diluted feed reacts alike is the model's claim"
     )
     done("envelope")
     return Demo(model, batch, comparison, full, dependent, reduced, checks, envelope, seconds)
