@@ -9,7 +9,7 @@ from physics_twin_models import CATALOGUE
 
 HOT = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
 
-# model -> (recipe, times in s): input jumps, ramps, a dose, and a phase that ends on a level, where the model has inputs
+# model -> (recipe, times in s): input jumps, ramps, a dose, a phase that ends on a level, where the model has inputs
 ROWS = {
     "alpha_pinene": (pt.Recipe.constant(), np.linspace(0.0, 36420.0 * 60.0, 9)),
     "electric_furnace": (

@@ -113,7 +113,8 @@ def add_load(m: pt.ProcessBuilder, zone: Expression, load_mass: QuantityLike, n_
         share = total * (weights[k] / (n_nodes - 1))
         leaving = 0 if k == 0 else flows[k - 1]
         m.rate(node, (arriving[k] - leaving) / share)
-    mean = sum((w * node for w, node in zip(weights, nodes, strict=True)), 0) / (n_nodes - 1)
+    weighted = [w * node for w, node in zip(weights, nodes, strict=True)]
+    mean = sum(weighted[1:], weighted[0]) / (n_nodes - 1)
     return Load(core, surface, mean, total, from_zone, lost, ambient)
 
 
