@@ -505,6 +505,12 @@ class Pieces:
         """Whether the value jumps at a corner: a held table of more than one value."""
         return self.times.size > 1 and not self.slopes.any() and bool((np.diff(self.starts) != 0.0).any())
 
+    @property
+    def open(self) -> bool:
+        """Whether a setting is part of it."""
+        amounts = self.ramp if self.ramp is not None else (self.level,)
+        return any(amount is not None and amount.setting is not None for amount in amounts)
+
     def aim(self) -> "Pieces":
         """What the input is held at in later phases that do not name it: a ramp's end, a table's last row."""
         if self.level is not None:

@@ -48,6 +48,8 @@ def with_controller(model: ProcessModel, input: str, output: str, controller: PI
         raise unknown_name("input", input, eq.inputs)
     if output not in eq.outputs:
         raise unknown_name("output", output, eq.outputs)
+    if input in eq.outputs:
+        raise ModelError(f'"{input}" is an output already; the loop adds one of this name: call the model\'s otherwise')
     drive = next(s for s in model.inputs if s.name == input)
     measured = next(s for s in model.outputs if s.name == output)
     loop = _Loop(model, drive, measured, controller)

@@ -8,17 +8,17 @@ which a member fails, members run one by one. Both ways integrate with the same 
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError, SolveError
 from physics_twin.model import Failure, n_state
-from physics_twin.process.compiled import Point
+from physics_twin.process.compiled import Compiled, Point
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.process.stage import significant
-from physics_twin.recipes import Action, BoundPhase, Recipe, Schedule, Steady, length_of
+from physics_twin.recipes import Action, Amount, BoundPhase, Recipe, Schedule, Steady, length_of
 
 if TYPE_CHECKING:
     from physics_twin.process.process_model import ProcessModel
@@ -34,6 +34,17 @@ class Members:
     """(n, n_times) s"""
     columns: Mapping[str, Array]
     states: Array | None
+
+    def rows(self, rows: Array) -> "Members":
+        """Some of the members."""
+        states = None if self.states is None else self.states[rows]
+        return Members(self.times[rows], {name: column[rows] for name, column in self.columns.items()}, states)
+
+    def amounts(self, amount: Amount) -> Array:
+        """(n,) an amount of the recipe for each member."""
+        if amount.setting is not None and amount.setting in self.columns:
+            return np.array(self.columns[amount.setting], dtype=float)
+        return np.full(self.times.shape[0], amount.at(self.columns))
 
     def own(self, k: int) -> dict[str, float]:
         """The values of one member."""
@@ -95,107 +106,136 @@ def _alike(model: "ProcessModel", schedule: Schedule, members: Members) -> bool:
 def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows: Array) -> tuple[Array, Array] | None:
     """Outputs and end states of a group, or None where they do not share grids; raises SolveError."""
     c, eq = model.compiled, model.equations
-    own = [members.own(int(k)) for k in rows]
-    times = members.times[rows]
-    n = rows.size
-    begins = np.cumsum([[0.0] * n, *([length_of(phase, v) for v in own] for phase in schedule.phases)], axis=0)
-    at = [model._start(schedule, v, ()) for v in own]
-    p = np.stack([march.stage.p for march, _ in at], axis=1)
-    x, z = np.stack([a.x for _, a in at], axis=1), np.stack([a.z for _, a in at], axis=1)
-    d = np.stack([a.d for _, a in at], axis=1)
-    outputs = np.full((n, times.shape[1], c.n_y), np.nan)
-    last = len(schedule.phases) - 1
+    group = members.rows(rows)
+    times, n, n_times = group.times, rows.size, group.times.shape[1]
+    p = _parameters(model, schedule, group)
+    if not np.isfinite(p).all():
+        return None
+    x, z, d = (m.full() if m.shape[1] == n else np.repeat(m.full(), n, axis=1) for m in eq.initial(p))
+    lengths = [_lengths(phase, group) for phase in schedule.phases]
+    begins = np.cumsum([np.zeros(n), *lengths], axis=0)
+    outputs = np.full((n, n_times, c.n_y), np.nan)
     i = 0
     for number, phase in enumerate(schedule.phases):
-        lines = [lines_of(phase, v, ()) for v in own]
         begin, end = begins[number], begins[number + 1]
-        inputs = [PhaseInputs(line, b, np.empty(0)) for line, b in zip(lines, begin, strict=True)]
+        flow = _Flow(c, phase, group, begin, p, d)
         if number == 0:
             # Samples at the very start are left limits: before the events of the first phase.
-            while i < times.shape[1] and (times[:, i] <= begin).all():
-                z = _consistent(c, begin, x, z, inputs, p, d)
-                outputs[:, i] = _observe(c, begin[:, None], x[:, :, None], z[:, :, None], inputs, p, d)[:, 0]
+            z = flow.consistent(begin, x, z)
+            while i < n_times and (times[:, i] <= begin).all():
+                outputs[:, i] = flow.observe(begin[:, None], x[:, :, None], z[:, :, None])[:, 0]
                 i += 1
-        x = _events(eq.differential, phase, own, x)
-        z = _consistent(c, begin, x, z, inputs, p, d)
+        x = _events(eq.differential, phase, group, x)
+        z = flow.consistent(begin, x, z)
         beyond = times > end[:, None] * (1.0 + 1e-12)
-        j = int(np.argmax(beyond.any(axis=0))) if beyond.any() else times.shape[1]
+        j = int(np.argmax(beyond.any(axis=0))) if beyond.any() else n_times
+        done = j >= n_times
+        # Members pass the same samples in each phase, or they run one by one; so does what lies beyond the end.
         if not beyond[:, j:].all() or (times[:, i:j] <= begin[:, None]).any():
             return None
-        done = j >= times.shape[1]
-        if not done and number == last:
-            return None  # beyond the end: the single run knows what to say
+        if not done and number == len(schedule.phases) - 1:
+            return None
         stop = np.minimum(times[:, -1], end) if done else end
-        span = stop - begin
-        if (span <= 0.0).any():
+        found = flow.carry(begin, stop, np.minimum(times[:, i:j], stop[:, None]), x, z)
+        if found is None:
             return None
-        samples = significant((np.minimum(times[:, i:j], stop[:, None]) - begin[:, None]) / span[:, None])
-        ends = zip(inputs, begin, stop, strict=True)
-        corners = [significant((np.array(v.corners(b, s)) - b) / (s - b)) for v, b, s in ends]
-        if (samples != samples[0]).any() or any(not np.array_equal(k, corners[0]) for k in corners):
-            return None
-        grid = tuple(sorted({1.0, *samples[0].tolist(), *corners[0].tolist()} - {0.0}))
-        xs, zs = _solve(c, grid, begin, span, x, z, inputs, p, d)
-        columns = np.searchsorted(np.array(grid), samples[0])
-        moments = begin[:, None] + span[:, None] * np.array(grid)[columns]
-        outputs[:, i:j] = _observe(c, moments, xs[:, :, columns], zs[:, :, columns], inputs, p, d)
+        outputs[:, i:j], x, z = found
         i = j
-        x, z = xs[:, :, -1], zs[:, :, -1]
         if done:
             recipe = np.stack([np.full(n, float(number)), begin, np.zeros(n)])
-            return outputs, np.concatenate([x, z, d, recipe]).T
+            return (outputs, np.concatenate([x, z, d, recipe]).T) if np.isfinite(outputs).all() else None
     return None
 
 
-def _events(names: tuple[str, ...], phase: BoundPhase, own: list[dict[str, float]], x: Array) -> Array:
+def _parameters(model: "ProcessModel", schedule: Schedule, group: Members) -> Array:
+    """p of all members (n_p, n), initial values bound by the recipe included."""
+    eq = model.equations
+    model.compiled.values_vector(group.own(0))  # says which name is missing
+    p = np.array([group.columns[name] for name in eq.parameters])
+    assert not isinstance(schedule.initial, Steady)
+    for name, amount in schedule.initial.items():
+        p[eq.parameters.index(f"initial.{name}")] = group.amounts(amount)
+    return p
+
+
+def _lengths(phase: BoundPhase, group: Members) -> Array:
+    """Durations of a phase (n,); raises RecipeError for a negative one."""
+    assert phase.duration is not None
+    lengths = group.amounts(phase.duration)
+    length_of(phase, group.own(int(np.argmin(lengths))))
+    return lengths
+
+
+def _events(names: tuple[str, ...], phase: BoundPhase, group: Members, x: Array) -> Array:
     """The states after the events at a phase's start."""
     x = x.copy()
     for event in phase.events:
-        k = names.index(event.state)
-        amount = np.array([event.amount.at(v) for v in own])
-        if event.action is Action.SET:
-            x[k] = amount
-        else:
-            x[k] += amount if event.action is Action.ADD else -amount
+        k, amount = names.index(event.state), group.amounts(event.amount)
+        x[k] = amount if event.action is Action.SET else x[k] + (amount if event.action is Action.ADD else -amount)
     return x
 
 
-def _observe(c: Any, t: Array, x: Array, z: Array, inputs: list[PhaseInputs], p: Array, d: Array) -> Array:
-    """Outputs (n, n_times, n_y) of all members at their times (n, n_times); x is (n_x, n, n_times)."""
-    n, m = t.shape
-    u = np.concatenate([v.along(row)[0] for v, row in zip(inputs, t, strict=True)], axis=1)
-    flat = (v.reshape(v.shape[0], n * m) for v in (x, z))
-    y = c.output(t.reshape(1, n * m), *flat, u, np.repeat(p, m, axis=1), np.repeat(d, m, axis=1)).full()
-    return np.asarray(y.reshape(c.n_y, n, m).transpose(1, 2, 0), dtype=float)
+class _Flow:
+    """The equations of all members in one phase."""
 
+    def __init__(self, c: Compiled, phase: BoundPhase, group: Members, begin: Array, p: Array, d: Array) -> None:
+        self.c, self.p, self.d = c, p, d
+        n = begin.size
+        none = np.empty(0)
+        self.inputs: list[tuple[slice, PhaseInputs]]
+        if any(pieces.open for pieces in phase.inputs):
+            own = (PhaseInputs(lines_of(phase, group.own(k), ()), begin[k : k + 1, None], none) for k in range(n))
+            self.inputs = [(slice(k, k + 1), inputs) for k, inputs in enumerate(own)]
+        else:
+            self.inputs = [(slice(0, n), PhaseInputs(lines_of(phase, {}, ()), begin[:, None], none))]
 
-def _consistent(c: Any, t: Array, x: Array, z: Array, inputs: list[PhaseInputs], p: Array, d: Array) -> Array:
-    """Algebraic variables of all members at the beginning of a stretch, by Newton's method on each."""
-    if not c.n_z:
-        return z
-    result = z.copy()
-    for k, v in enumerate(inputs):
-        u, slope = v.at(float(t[k]))
-        result[:, k] = c.solve_algebraic(Point(float(t[k]), x[:, k], z[:, k], u, slope, p[:, k], d[:, k]))
-    return result
+    def observe(self, t: Array, x: Array, z: Array) -> Array:
+        """Outputs (n, n_times, n_y) at times (n, n_times); x is (n_x, n, n_times)."""
+        n, m = t.shape
+        u = np.concatenate([inputs.along(t[k])[0] for k, inputs in self.inputs], axis=1).reshape(self.c.n_u, n * m)
+        flat = (v.reshape(v.shape[0], n * m) for v in (x, z))
+        p, d = np.repeat(self.p, m, axis=1), np.repeat(self.d, m, axis=1)
+        y = self.c.output(t.reshape(1, n * m), *flat, u, p, d).full()
+        return np.asarray(y.reshape(self.c.n_y, n, m).transpose(1, 2, 0), dtype=float)
 
+    def consistent(self, t: Array, x: Array, z: Array) -> Array:
+        """Algebraic variables of all members at the beginning of a stretch, by Newton's method on each."""
+        if not self.c.n_z:
+            return z
+        result = z.copy()
+        courses = [inputs.along(t[k, None], left=False) for k, inputs in self.inputs]
+        u, slope = (np.concatenate([course[i] for course in courses], axis=1)[:, :, 0] for i in (0, 1))
+        for k in range(t.size):
+            at = Point(float(t[k]), x[:, k], z[:, k], u[:, k], slope[:, k], self.p[:, k], self.d[:, k])
+            result[:, k] = self.c.solve_algebraic(at)
+        return result
 
-def _solve(
-    c: Any,
-    grid: tuple[float, ...],
-    begin: Array,
-    span: Array,
-    x: Array,
-    z: Array,
-    inputs: list[PhaseInputs],
-    p: Array,
-    d: Array,
-) -> tuple[Array, Array]:
-    """States of all members on a shared relative grid: (n_x, n, n_grid) and (n_z, n, n_grid)."""
-    n, m = span.size, len(grid)
-    nodes = begin[:, None] + span[:, None] * np.array(grid)
-    u = np.concatenate([v.on_grid(b, row, 0) for v, b, row in zip(inputs, begin, nodes, strict=True)], axis=1)
-    head = np.vstack([p, d, begin, span])
-    xs, zs = c.integrators.solve(grid, x / c.scale_x[:, None], z / c.scale_z[:, None], head, u, 0, n)
-    scaled_x = xs.reshape(c.n_x, n, m) * c.scale_x[:, None, None]
-    return scaled_x, zs.reshape(c.n_z, n, m) * c.scale_z[:, None, None]
+    def carry(self, begin: Array, stop: Array, times: Array, x: Array, z: Array) -> tuple[Array, Array, Array] | None:
+        """Outputs at the samples and the states at the end of a stretch; None where relative times differ."""
+        c, span = self.c, stop - begin
+        if (span <= 0.0).any():
+            return None
+        samples = significant((times - begin[:, None]) / span[:, None])
+        corners: list[float] = []
+        for k, inputs in self.inputs:
+            marks = [
+                significant((line.r[1:] - (begin[k, None] - inputs.start)) / span[k, None]) for line in inputs.lines
+            ]
+            inside = [m[(m > 0.0) & (m < 1.0)] for row in marks for m in row]
+            found = sorted({float(v) for m in inside for v in m})
+            if (k.start and found != corners) or any((m != m[0]).any() for m in marks):
+                return None
+            corners = found
+        if (samples != samples[:1]).any():
+            return None
+        grid = tuple(sorted({1.0, *samples[0].tolist(), *corners} - {0.0}))
+        n, m = span.size, len(grid)
+        nodes = begin[:, None] + span[:, None] * np.array(grid)
+        u = np.concatenate([inputs.on_grid(begin[k, None], nodes[k], 0) for k, inputs in self.inputs], axis=1)
+        head = np.vstack([self.p, self.d, begin, span])
+        xs, zs = c.integrators.solve(grid, x / c.scale_x[:, None], z / c.scale_z[:, None], head, u, 0, n)
+        xs = xs.reshape(c.n_x, n, m) * c.scale_x[:, None, None]
+        zs = zs.reshape(c.n_z, n, m) * c.scale_z[:, None, None]
+        columns = np.searchsorted(np.array(grid), samples[0])
+        outputs = self.observe(nodes[:, columns], xs[:, :, columns], zs[:, :, columns])
+        return outputs, xs[:, :, -1], zs[:, :, -1]

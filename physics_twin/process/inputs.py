@@ -69,7 +69,8 @@ class PhaseInputs:
     """All inputs of a phase that began at `start`; `d_start` is how its beginning moves, (n_wrt,)."""
 
     lines: tuple[Line, ...]
-    start: float
+    start: float | Array
+    """s; (n_members, 1) where members with the same lines begin at different times."""
     d_start: Array
 
     def at(self, t: float, *, left: bool = False) -> tuple[Array, Array]:
@@ -78,9 +79,9 @@ class PhaseInputs:
         return value[:, 0], slope[:, 0]
 
     def along(self, t: Array, *, left: bool = True) -> tuple[Array, Array]:
-        """Values and slopes (n_u, n) at times (n,)."""
+        """Values and slopes (n_u, n) at times (n,); or (n_u, n_members, n) at (n_members, n)."""
         r = t - self.start
-        value, slope = np.empty((len(self.lines), t.size)), np.empty((len(self.lines), t.size))
+        value, slope = np.empty((len(self.lines), *t.shape)), np.empty((len(self.lines), *t.shape))
         for i, line in enumerate(self.lines):
             j = line.pieces(r, left)
             slope[i] = line.b[j]
@@ -118,17 +119,17 @@ class PhaseInputs:
                 found.update(times[(times > t0) & (times < t1)].tolist())
         return sorted(found)
 
-    def on_grid(self, begin: float, nodes: Array, n_wrt: int, *, chained: bool = False) -> Array:
+    def on_grid(self, begin: float | Array, nodes: Array, n_wrt: int, *, chained: bool = False) -> Array:
         """Coefficients for the integrator, (2 n_u, n_nodes (1 + n_wrt)): u = a + b (t - begin) up to each node.
 
         Each node's block holds the values and then one column for each direction. chained: every interval counts its
-        time from its own beginning.
+        time from its own beginning. For members, begin is (n_members, 1), nodes (n_members, n_nodes), n_wrt 0.
         """
-        n_u, n = len(self.lines), nodes.size
-        blocks = np.zeros((2 * n_u, n, 1 + n_wrt))
+        n_u = len(self.lines)
+        blocks = np.zeros((2 * n_u, *nodes.shape, 1 + n_wrt))
         if not n_u:
-            return blocks.reshape(0, n * (1 + n_wrt))
-        left = np.concatenate([[begin], nodes[:-1]])
+            return blocks.reshape(0, nodes.size * (1 + n_wrt))
+        left = np.concatenate([np.broadcast_to(begin, (*nodes.shape[:-1], 1)), nodes[..., :-1]], axis=-1)
         # A piece is looked up in the middle of its interval, where rounding of a corner's time cannot matter.
         middle = 0.5 * (left + nodes) - self.start
         for i, line in enumerate(self.lines):
@@ -136,8 +137,8 @@ class PhaseInputs:
             r = (left if chained else begin) - self.start - line.r[j]
             a = line.a[j] + line.b[j] * r
             # One value per piece, so that equal pieces compare equal and the integrator does not restart.
-            blocks[i, :, 0], blocks[n_u + i, :, 0] = a, line.b[j]
+            blocks[i, ..., 0], blocks[n_u + i, ..., 0] = a, line.b[j]
             if n_wrt:
                 blocks[i, :, 1:] = line.da[j] + line.db[j] * r[:, None] - line.b[j][:, None] * self.d_start
                 blocks[n_u + i, :, 1:] = line.db[j]
-        return blocks.reshape(2 * n_u, n * (1 + n_wrt))
+        return blocks.reshape(2 * n_u, nodes.size * (1 + n_wrt))

@@ -7,6 +7,7 @@ corners but does not restart there: right for a ramp, wrong for a jump, so where
 integrators are chained.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -220,6 +221,7 @@ def _sink() -> Any:
             try:
                 os.fstat(2)
                 _sinks[pid] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the process
+                atexit.register(_sinks[pid].close)
             except OSError:
                 _sinks[pid] = None
         return _sinks[pid]
