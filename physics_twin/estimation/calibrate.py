@@ -17,6 +17,7 @@ from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
+from physics_twin.estimation.unknowns import Kind
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.measurements import Experiment, find_dependent_channels
 from physics_twin.model import Model
@@ -96,6 +97,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     if correlated:
         inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
     white = point.residual * w
+    estimated = {c.target for c in problem.columns if c.kind is Kind.MODEL}
     return Posterior(
         parameters=parameters,
         draws=draws_array(parameters, estimate.draws),
@@ -111,7 +113,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         warnings=tuple(warnings),
         inflation=inflation,
         residuals=diagnostics.residual_dataset(problem, point, w),
-        fixed=Values({k: v for k, v in problem.fixed.items() if k not in mode}),
+        fixed=Values({k: v for k, v in problem.fixed.items() if k not in estimated}),
         provenance=_provenance(problem, method, seed),
     )
 

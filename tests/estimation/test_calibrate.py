@@ -382,6 +382,8 @@ def test_channel_table_is_in_declared_units(line, experiment) -> None:
     design = np.stack([np.ones(59), TIMES[keep]], axis=1)
     residual = y[keep] - design @ np.linalg.lstsq(design, y[keep], rcond=None)[0]
     assert channel.sum_of_squares == pytest.approx(residual @ residual, rel=1e-8)
+    assert channel.rms == pytest.approx(np.sqrt(residual @ residual / 59), rel=1e-8)
+    assert channel.noise == pytest.approx(1.0)
     assert posterior.sum_of_squares == {"K": pytest.approx(residual @ residual, rel=1e-8)}
     assert posterior.misfit == pytest.approx(residual @ residual, rel=1e-8)
     data = posterior.residuals

@@ -75,6 +75,25 @@ def test_unknown_noise_gives_the_multivariate_t(line, experiment) -> None:
     np.testing.assert_allclose(posterior.standard_errors["b"], scale[1], rtol=1e-7)
 
 
+def test_few_samples_have_the_heavy_tails_of_t(line, experiment) -> None:
+    """Five samples, two unknowns: t with three degrees of freedom, which a Gaussian of any width is not."""
+    times = np.array([0.0, 2.0, 5.0, 7.0, 10.0])
+    y = 2.0 + 0.5 * times + 0.3 * np.random.default_rng(1).standard_normal(5)
+    run = experiment("run", times, y, noise=EstimatedNoise("1 K"))
+    posterior = calibrate(line(), run, unknown=["a", "b"], method=GaussNewton(n_draws=4000), rng=2)
+    design = np.stack([np.ones(5), times], axis=1)
+    mode = np.linalg.solve(design.T @ design, design.T @ y)
+    s2 = float(((y - design @ mode) ** 2).sum()) / 3
+    scale = np.sqrt(s2 * np.diag(np.linalg.inv(design.T @ design)))
+    assert posterior.inflation["b"] == 1.0
+    assert kolmogorov(posterior["b"], stats.t(3, mode[1], scale[1])) > 1e-3
+    assert kolmogorov(posterior["b"], stats.norm(mode[1], posterior["b"].std())) < 1e-6
+    # jointly: F-distributed Mahalanobis distances, so that both parameters share one noise level in each draw
+    away = posterior.draws.values[:, :2] - mode
+    distance = np.einsum("ij,jk,ik->i", away, design.T @ design, away) / (2.0 * s2)
+    assert kolmogorov(distance, stats.f(2, 3)) > 1e-3
+
+
 def test_noise_of_two_channels_is_a_fixed_point(closed_form) -> None:
     """Each group's variance is its sum of squares over n_g (n - p)/n, at the mode for just these variances."""
     from physics_twin.measurements import Channel, Experiment

@@ -207,6 +207,20 @@ def test_residuals_that_alternate_do_not_narrow() -> None:
     assert not examine([fitted(300, noise)[1]]).excess.any()
 
 
+def test_no_direction_is_ever_narrowed() -> None:
+    """Positive correlation makes an alternating curve better known; its classical covariance stays all the same."""
+    n = 300
+    t = np.arange(float(n))
+    design = np.stack([np.ones(n), np.where(t % 2 == 0, 1.0, -1.0)], axis=1)
+    noise = ar1(n, 0.9, np.random.default_rng(2))
+    root = np.diag(1.0 / np.sqrt(np.diag(design.T @ design)))
+    r = noise - design @ np.linalg.lstsq(design, noise, rcond=None)[0]
+    found = examine([Segment(t, r / r.std(), design @ root)])
+    assert found.significant
+    assert found.excess[0, 0] > 5.0, "the mean is much less certain"
+    assert np.linalg.eigvalsh(found.excess).min() > -1e-9
+
+
 def test_lags_do_not_cross_experiments() -> None:
     """Two experiments with opposite offsets: neighbors across the border tell nothing, those within do."""
     u = np.zeros((20, 1))

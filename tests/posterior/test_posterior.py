@@ -1,6 +1,7 @@
 """Posteriors as values: read, printed, saved, predicted with, plotted."""
 
 import json
+import pickle
 
 import matplotlib
 import numpy as np
@@ -121,10 +122,12 @@ def test_quantiles_and_correlation(fitted: Posterior) -> None:
         fitted["gian"]
 
 
-def test_a_posterior_cannot_be_changed(fitted: Posterior) -> None:
-    """Frozen."""
+def test_a_posterior_cannot_be_changed_and_travels(fitted: Posterior) -> None:
+    """Frozen; it pickles for worker processes."""
     with pytest.raises(AttributeError):
         fitted.misfit = 0.0  # type: ignore[misc]
+    other = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    assert str(other) == str(fitted)
 
 
 # Bringing one's own --------------------------------------------------------------------------------------------------
