@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from physics_twin.errors import UnitError
-from physics_twin.units import Unit, dimension_text, parse
+from physics_twin.units import Unit, parse
 
 Dimension = tuple[Fraction, ...]
 
@@ -143,7 +143,7 @@ class Expression:
         return result
 
     def __repr__(self) -> str:
-        return f"Expression({self.magnitude!s} [{dimension_text(self.dimension)}])"
+        return f"Expression({self.magnitude!s} [{_unit_text(self.dimension)}])"
 
 
 def constant(quantity: Any) -> Expression:
@@ -154,6 +154,12 @@ def constant(quantity: Any) -> Expression:
         return Expression(float(quantity), _ONE)
     number, unit = parse(quantity)
     return Expression(float(unit.to_si(number)), unit.dimension)
+
+
+def _unit_text(dimension: Dimension) -> str:
+    """The SI unit of a dimension, for messages."""
+    unit = Unit.from_dimension(dimension)
+    return "a pure number" if unit.is_one else str(unit)
 
 
 def _is_zero(other: Any) -> bool:
@@ -183,15 +189,15 @@ def _operand(other: Any, beside: Expression, sign: str, *, offset: bool) -> Expr
         return Expression(float(unit.to_si(number)), unit.dimension)
     if sign in "+-<=>" and beside.dimension != _ONE and not isinstance(other, bool):
         raise UnitError(
-            f"{other!r} has no unit beside an expression in {dimension_text(beside.dimension)}; "
-            f'write "{other} {dimension_text(beside.dimension)}"'
+            f"{other!r} has no unit beside an expression in {_unit_text(beside.dimension)}; "
+            f'write "{other} {_unit_text(beside.dimension)}"'
         )
     return constant(other)
 
 
 def _same(a: Expression, b: Expression, verb: str, link: str) -> None:
     if a.dimension != b.dimension:
-        raise UnitError(f"cannot {verb} {dimension_text(a.dimension)} {link} {dimension_text(b.dimension)}")
+        raise UnitError(f"cannot {verb} {_unit_text(a.dimension)} {link} {_unit_text(b.dimension)}")
 
 
 def _compare(a: Expression, b: Any) -> Condition:
@@ -235,9 +241,7 @@ def _dimensionless(name: str, x: Any, *, angle: bool = False) -> Expression:
     e = constant(x)
     if e.dimension != _ONE and not (angle and e.dimension == _ANGLE):
         wanted = "an angle or a pure number" if angle else "a pure number"
-        raise UnitError(
-            f"{name} of {dimension_text(e.dimension)}: its argument must be {wanted}; divide by a reference"
-        )
+        raise UnitError(f"{name} of {_unit_text(e.dimension)}: its argument must be {wanted}; divide by a reference")
     return e
 
 
@@ -333,12 +337,14 @@ def interpolate(x: Any, points: Any, values: Any) -> Expression:
     ys, y_dimension = _column(values)
     if xs.size != ys.size or xs.size < 2:
         raise UnitError(f"interpolate: {xs.size} points and {ys.size} values; give two columns of the same length >= 2")
+    if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
+        raise UnitError("interpolate: every row of the table must be a finite number")
     if (np.diff(xs) <= 0).any():
         raise UnitError("interpolate: the points must ascend")
     if e.dimension != x_dimension:
         raise UnitError(
-            f"interpolate: the argument is in {dimension_text(e.dimension)}, the table's points in "
-            f"{dimension_text(x_dimension)}"
+            f"interpolate: the argument is in {_unit_text(e.dimension)}, the table's points in "
+            f"{_unit_text(x_dimension)}"
         )
     inside = minimum(maximum(e, Expression(float(xs[0]), x_dimension)), Expression(float(xs[-1]), x_dimension))
     slopes = np.diff(ys) / np.diff(xs)

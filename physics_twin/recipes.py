@@ -131,7 +131,7 @@ def _ramp_rows(t: Array, v: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """
     keep = np.zeros(v.size, dtype=bool)
     keep[0] = True
-    tolerance = _resolution(v)
+    tolerance = 0.95 * _resolution(v)  # a corner that stands out by one whole step stays
     anchor, low, high = 0, -math.inf, math.inf
     for i in range(1, v.size):
         dt = t[i] - t[anchor]

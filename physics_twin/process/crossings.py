@@ -11,6 +11,8 @@ from physics_twin.process.compiled import arguments_of
 from physics_twin.process.stage import Course, Situation, Stage, cubic
 from physics_twin.recipes import BoundPhase
 
+_LOOK_AHEAD = 8.0  # times the distance of the last crossing
+
 UNTIL = -1
 """Stands for the level on which a phase ends, where guards are numbered."""
 
@@ -45,13 +47,20 @@ def first_crossing(stage: Stage, at: Situation, phase: BoundPhase, reach: float)
                 return at.t, UNTIL
         elif row.armed and touching[row.what] and row.sign * rate[row.what] > 0.0:
             return at.t, row.what
-    course = stage.course(at, reach, phase)
-    best: tuple[float, _Row] | None = None
-    for row in rows:
-        found = _first_rise(course, row)
-        if found is not None and (best is None or found < best[0]):
-            best = (found, row)
-    return None if best is None else (_located(stage, at, phase, *best), best[1].what)
+    # Where crossings follow one another closely, a look at the near future is enough.
+    window = stage.window
+    while True:
+        stop = min(reach, at.t + window)
+        course = stage.course(at, stop, phase)
+        risen = [(found, row) for row in rows if (found := _first_rise(course, row)) is not None]
+        if risen:
+            guess, row = min(risen, key=lambda pair: pair[0])
+            moment = _located(stage, at, phase, guess, row)
+            stage.window = _LOOK_AHEAD * (moment - at.t) or math.inf
+            return moment, row.what
+        if stop >= reach:
+            return None
+        window *= _LOOK_AHEAD
 
 
 def _rows(stage: Stage, at: Situation, phase: BoundPhase) -> list[_Row]:

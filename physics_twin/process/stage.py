@@ -1,5 +1,6 @@
 """The equations of one run at hand: evaluated at a point, along a stretch, and with their derivatives."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,6 +93,8 @@ class Stage:
         self.time_column = list(wrt).index("time") if "time" in wrt else -1
         self.modes = np.zeros(compiled.equations.n_switches)
         self.counters = Counters()
+        self.window = math.inf
+        """How far to look for the next crossing, s."""
 
     def enter(self, phase: BoundPhase, start: float, d_start: Array) -> None:
         """Take the inputs of a phase that began at `start`."""

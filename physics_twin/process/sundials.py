@@ -79,6 +79,8 @@ class Integrators:
             }
             if self.algebraic:
                 options["calc_ic"] = True
+                # Algebraic variables jump with the inputs: in the error test they would make the step collapse.
+                options["suppress_algebraic"] = True
             else:
                 # The exact second-order term in the Newton matrix of the sensitivities costs more than it saves.
                 options["second_order_correction"] = False
