@@ -110,7 +110,7 @@ def make_attempts(
             break
         box = found.box
         if before == k == 0:
-            box = box.toward(best_point(space, box, k, np.zeros(d)), STRICTER**number)
+            box = box.toward(best_point(space, box, k, room=0.0), STRICTER**number)
         space, confirmed, points = _confirmed(simulate, search, space, box, cloud, k)
         if confirmed is None:
             break
@@ -141,7 +141,7 @@ def _confirmed(
 ) -> tuple[DesignSpace, Box | None, Array]:
     """The box, pulled in until the model itself confirms corners and worst points on the search draws."""
     d = box.low.size
-    anchor = best_point(space, box, k, np.zeros(d))
+    anchor = best_point(space, box, k, room=0.0)
     for share in PULLS:
         tried = box.toward(anchor, share)
         if share > 0.9:  # a side that a setting's bound ends stays there unless nothing else helps

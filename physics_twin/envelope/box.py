@@ -26,9 +26,10 @@ N_LINE, N_GRID = 1001, 101
 N_SEEDS = 48
 MIN_WIDTH = 1e-6
 """Relative width below which a box is a point."""
+THIN = 0.035
 START_WIDTH = 0.02
 """Least width from which the polish starts: a box of one grid node has no volume to improve on."""
-SLSQP_TOLERANCE = 1e-10
+SLSQP_TOLERANCE = 1e-8
 ROUNDING = 1e-9
 """Levels this far below zero, relative to the largest, are the optimizer's rounding; the model has the last word."""
 
@@ -103,9 +104,10 @@ def largest_box(level: Level, cloud: Array, levels: Array, extra: Array) -> Box 
     if d == 1:
         starts = [_longest_run(cloud[:, 0], feasible)]
     elif d == 2:
-        # The deepest point as well: a region thinner than the grid shows no rectangle worth the name.
-        deepest = cloud[int(np.argmax(levels))]
-        starts = [_largest_rectangle(cloud, feasible), Box(deepest, deepest)]
+        starts = [_largest_rectangle(cloud, feasible)]
+        if starts[0].widths.min() < THIN:  # a region as thin as the grid: try its deepest point as well
+            deepest = cloud[int(np.argmax(levels))]
+            starts.append(Box(deepest, deepest))
     else:
         starts = _grown_boxes(cloud, levels)
     known = (np.concatenate([cloud, extra]), np.concatenate([levels, level(extra) if len(extra) else np.zeros(0)]))
@@ -267,7 +269,7 @@ def _maximized(level: Level, start: Box, positions: Array) -> Box:
         method="SLSQP",
         bounds=[(0.0, 1.0)] * d + [(np.log(MIN_WIDTH), 0.0)] * d,
         constraints=constraints,
-        options={"maxiter": 60, "ftol": SLSQP_TOLERANCE},
+        options={"maxiter": 40, "ftol": SLSQP_TOLERANCE},
     )
     if not np.isfinite(result.x).all():
         return start

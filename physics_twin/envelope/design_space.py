@@ -121,6 +121,15 @@ class DesignSpace:
         """(k+1)-th smallest joint margin (n,): >= 0 where at most k draws are predicted to violate a limit."""
         return self._in_pieces(points, lambda m: np.partition(m.min(axis=1), k, axis=1)[:, k])
 
+    def levels(self, points: Array, k: int) -> Array:
+        """As `level`, for all limits jointly and for each: (n, 1 + n_requirements)."""
+
+        def smallest(m: Array) -> Array:
+            both = np.concatenate([m.min(axis=1, keepdims=True), m], axis=1)
+            return np.asarray(np.partition(both, k, axis=2)[:, :, k])
+
+        return self._in_pieces(points, smallest)
+
     def joint_probability(self, points: Array) -> Array:
         """Predicted probability (n,) of all limits jointly."""
         return self._in_pieces(points, lambda m: (m.min(axis=1) >= 0.0).mean(axis=1))

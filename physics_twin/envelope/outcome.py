@@ -105,7 +105,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         includes=inputs.uncertainty.includes,
         warnings=(*inputs.uncertainty.notes, *warnings),
         certificate=certificate,
-        region=region_data(problem, space, point),
+        region=region_data(problem, space, point, inputs.probability),
         failures=tuple(simulate.failures),
         empty=box is None,
         message=message,

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.envelope import Envelope
-from physics_twin.envelope.region import ALL_LIMITS, pair_name
+from physics_twin.envelope.region import ALL_LIMITS, pair_names
 from physics_twin.envelope.set_point import SETTING_BOUND
 from physics_twin.errors import EnvelopeError
 from physics_twin.signals import Setting
@@ -98,16 +98,15 @@ def _curve(envelope: Envelope, ax: Axes) -> None:
 
 def _map(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> Any:
     """Probability of all limits over two settings, shaded; the edge of the region and that of each limit as lines."""
-    table = envelope.region[pair_name(a.name, b.name)].transpose("limit", b.name, a.name)
+    chance, margin = (envelope.region[name].transpose("limit", b.name, a.name) for name in pair_names(a.name, b.name))
     x, y = _shown(a, envelope.region[a.name].values), _shown(b, envelope.region[b.name].values)
-    joint = table.sel(limit=ALL_LIMITS).values
+    joint = chance.sel(limit=ALL_LIMITS).values
     filled = ax.contourf(x, y, np.clip(joint, 0.0, 1.0), levels=SHADES, cmap="Greys_r", vmin=-1.1, vmax=1.0)
-    if joint.min() < envelope.required < joint.max():
-        ax.contour(x, y, joint, levels=[envelope.required], colors=EDGE, linewidths=4.0)
-    for limit, style in zip(envelope.limits, itertools.cycle(STYLES)):
-        values = table.sel(limit=limit).values
-        if values.min() < envelope.required < values.max():
-            ax.contour(x, y, values, levels=[envelope.required], colors=INK, linewidths=1.2, linestyles=[style])
+    for limit, style in ((ALL_LIMITS, "-"), *zip(envelope.limits, itertools.cycle(STYLES))):
+        values = margin.sel(limit=limit).values
+        if values.min() < 0.0 < values.max():
+            color, width = (EDGE, 4.0) if limit == ALL_LIMITS else (INK, 1.2)
+            ax.contour(x, y, values, levels=[0.0], colors=color, linewidths=width, linestyles=[style])
     tried = envelope.region["tried"]
     names = [s.name for s in envelope.settings]
     if len(names) == 2:

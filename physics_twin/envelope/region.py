@@ -16,14 +16,16 @@ N_CURVE, N_MAP, N_SLICE = 401, 81, 41
 ALL_LIMITS = "all limits"
 
 
-def pair_name(a: str, b: str) -> str:
-    """Variable that holds the probability over two settings."""
-    return f"probability_{a}_{b}"
+def pair_names(a: str, b: str) -> tuple[str, str]:
+    """Variables that hold the probability and the assured margin over two settings."""
+    return f"probability_{a}_{b}", f"assured_{a}_{b}"
 
 
-def region_data(problem: Problem, space: DesignSpace, through: Array) -> xr.Dataset:
+def region_data(problem: Problem, space: DesignSpace, through: Array, probability: float) -> xr.Dataset:
     """Probability of all limits and of each: a curve, a map, or slices for each pair through the point `through` (d,).
 
+    `assured` is the margin kept with the required probability, in units of the margin's spread over the draws: its
+    zero line is the edge of the region, and a smooth one (a counted probability makes stairs where it is steep).
     Coordinates are settings in SI with their units. `tried` holds the simulated settings, `tried_probability` the
     share of search draws that met all limits there.
     """
@@ -37,16 +39,23 @@ def region_data(problem: Problem, space: DesignSpace, through: Array) -> xr.Data
         for s, low, high in zip(problem.settings, problem.low, problem.high, strict=True)
     }
     share = {"units": "1", "long_name": "probability that the limits are met"}
+    kept = {"units": "1", "long_name": "margin kept with the required probability, in units of its spread"}
+    k = int((1.0 - probability) * space.n_draws)
     variables: Mapping[str, Any]
     if d == 1:
-        variables = {"probability": (("limit", names[0]), space.probability(line[:, None]).T, share)}
+        variables = {
+            "probability": (("limit", names[0]), space.probability(line[:, None]).T, share),
+            "assured": (("limit", names[0]), space.levels(line[:, None], k).T, kept),
+        }
     else:
         variables = {}
         for i, j in itertools.combinations(range(d), 2):
             points = np.tile(through, (n * n, 1))
             points[:, i], points[:, j] = np.repeat(line, n), np.tile(line, n)
-            values = space.probability(points).T.reshape(len(limits), n, n)
-            variables[pair_name(names[i], names[j])] = (("limit", names[i], names[j]), values, share)
+            chance, margin = pair_names(names[i], names[j])
+            over = ("limit", names[i], names[j])
+            variables[chance] = (over, space.probability(points).T.reshape(len(limits), n, n), share)
+            variables[margin] = (over, space.levels(points, k).T.reshape(len(limits), n, n), kept)
     tried = {
         "tried": (("point", "setting"), problem.si(space.points), {"units": "SI, see the coordinate unit"}),
         "tried_probability": ("point", shares(space.margins)[:, 0], share),

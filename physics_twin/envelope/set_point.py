@@ -1,8 +1,9 @@
 """The recommended set point, and what ends each side of a box.
 
 The set point is the point of the box with the most joint margin: it maximizes the margin that all but the allowed
-share of the draws keep, the limits compared in units of their own spread. Where the plant hits its settings only
-within a tolerance, it stands at least two standard deviations inside the box as far as the box has the room.
+share of the draws keep, the limits compared in units of their own spread. It keeps its distance from the sides of the
+box, since an operator needs room on both of them: a fifth of the width, and two standard deviations of the tolerance
+with which the plant hits its settings, as far as the box has the room.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,8 @@ from physics_twin.envelope.design_space import DesignSpace, compass, relative_cl
 from physics_twin.envelope.limits import Requirement
 from physics_twin.units import Unit
 
-N_SD = 2.0
-"""Standard deviations of a setting's tolerance kept between set point and box side."""
+N_SD, ROOM = 2.0, 0.2
+"""Standard deviations of a setting's tolerance, and share of the box's width, kept between set point and side."""
 SETTING_BOUND = "setting bound"
 AT_BOUND = 1e-6
 """Distance to a setting's bound, relative to its range, within which the bound ends the side."""
@@ -43,12 +44,12 @@ class Margin:
     """Share of the draws that keep this limit; a failed simulation keeps none."""
 
 
-def best_point(space: DesignSpace, box: Box, k: int, tolerance: Array) -> Array:
+def best_point(space: DesignSpace, box: Box, k: int, tolerance: Array | float = 0.0, room: float = ROOM) -> Array:
     """The set point (d,) in the unit cube; tolerance: (d,) standard deviations relative to the bounds."""
     d = box.low.size
-    room = np.minimum(N_SD * tolerance, 0.5 * box.widths)
+    inset = np.minimum(np.maximum(N_SD * tolerance, room * box.widths), 0.5 * box.widths)
     # Errors at a side that the setting's bound ends count like any other: the plant would run beyond its bound.
-    inner = Box(box.low + room, box.high - room)
+    inner = Box(box.low + inset, box.high - inset)
     cloud = relative_cloud(d)
     levels = space.level(inner.at(cloud), k)
     start = cloud[int(np.argmax(levels))]
