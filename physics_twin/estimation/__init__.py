@@ -1,8 +1,8 @@
 """Calibration: parameters with honest uncertainty from models and measurements."""
 
-from physics_twin.estimation.calibrate import calibrate
+from physics_twin.estimation.calibration import calibrate
 from physics_twin.estimation.gauss_newton import GaussNewton
-from physics_twin.estimation.holdout import HoldOut, holdout
+from physics_twin.estimation.hold_out import HoldOut, holdout
 from physics_twin.estimation.method import Method
 
 __all__ = ["GaussNewton", "HoldOut", "Method", "calibrate", "holdout"]

@@ -11,6 +11,7 @@ Every operation checks units where it is written. `build` checks that the system
 `ProcessModel`; the builder can go on being used and built again.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from physics_twin.errors import ModelError, UnitError, unknown_name
+from physics_twin.errors import ModelError, UnitError, check_name, unknown_name
 from physics_twin.expressions import Condition, Expression, Switch, constant
 from physics_twin.model import StateBlock, StateKind
 from physics_twin.parameters import Parameter, ParameterSet
@@ -27,9 +28,11 @@ from physics_twin.process.equations import Equations
 from physics_twin.process.fingerprint import expression_hashes, model_hash
 from physics_twin.process.process_model import ProcessModel, state_blocks
 from physics_twin.process.sundials import Sundials
+from physics_twin.recipes import Phase
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, to_si
 
+_PHASE_WORDS = frozenset(inspect.signature(Phase).parameters) - {"inputs"}
 _ZERO = Expression(0.0, Unit("1").dimension)
 
 
@@ -58,8 +61,7 @@ class ProcessBuilder:
     """
 
     def __init__(self, name: str, *, version: str, description: str = "") -> None:
-        if not name.isidentifier():
-            raise ModelError(f'a model\'s name is an identifier such as "jacketed_reactor", not {name!r}')
+        check_name("model", name)
         self.name, self.version, self.description = name, version, description
         self._symbols: dict[str, ca.SX] = {}
         self._parameters: dict[str, Parameter] = {}
@@ -107,7 +109,9 @@ class ProcessBuilder:
         return constant(quantity)
 
     def input(self, name: str, unit: str, *, description: str = "") -> Expression:
-        """A quantity that a recipe gives over time."""
+        """A quantity that a recipe gives over time, as a keyword of its phases."""
+        if name in _PHASE_WORDS:
+            raise ModelError(f'an input cannot be called "{name}": pt.Phase has an argument of that name')
         symbol = self._new(name)
         self._inputs[name] = Signal(name, unit, description=description)
         return Expression(symbol, self._inputs[name].unit.dimension)
@@ -209,8 +213,7 @@ class ProcessBuilder:
 
         unit: how it is shown; by default that of the state of which it is a copy, or SI.
         """
-        if not name.isidentifier():
-            raise ModelError(f'an output\'s name is an identifier such as "core_temperature", not {name!r}')
+        check_name("output", name)
         if name in self._outputs:
             raise ModelError(f'two outputs are called "{name}"')
         e = constant(expression)
@@ -286,9 +289,7 @@ class ProcessBuilder:
                 ),
             )
         except RuntimeError as error:
-            raise ModelError(
-                f"the equations use a symbol of another builder or a running extreme where only outputs may: {error}"
-            ) from None
+            raise ModelError(f"the equations use a symbol of another builder: {error}") from None
         parameters = ParameterSet(
             [*self._parameters.values(), *(self._initial_parameter(s) for s in x + d if s.initial_parameter)]
         )
@@ -309,8 +310,7 @@ class ProcessBuilder:
 
     # -- inside -----------------------------------------------------------------------------------------------------
     def _new(self, name: str) -> ca.SX:
-        if not name.isidentifier():
-            raise ModelError(f'a name is an identifier such as "film_coefficient", not {name!r}')
+        check_name("quantity of a model", name)
         if name in self._symbols:
             raise ModelError(f'"{name}" is declared twice')
         self._symbols[name] = ca.SX.sym(name)
@@ -450,6 +450,11 @@ class ProcessBuilder:
         if n_equations != n_algebraic:
             raise ModelError(f"{n_algebraic} algebraic variables need as many equations; {n_equations} are given")
         expressions = [e.magnitude for e in self._every().values()] + [s.guard for s in self._switches()]
+        extremes = [s for s in self._states.values() if s.sign]
+        memory = [e.magnitude for name, e in self._every().items() if not name.startswith("output:")]
+        for s in extremes:
+            if ca.depends_on(_column(memory + [w.guard for w in self._switches()]), self._symbols[s.name]):
+                raise ModelError(f'the running extreme "{s.name}" is for outputs only: a rate may not depend on it')
         everything = _column(expressions)
         for name in [*self._parameters, *self._inputs]:
             if not ca.depends_on(everything, self._symbols[name]):

@@ -113,7 +113,7 @@ class HoldOut:
             plot_style.label_times(axes, scale)
             figure = plot_style.figure_of(axes)
             if ax is None:
-                plot_style.legend_below(figure, axes)
+                plot_style.one_legend(figure, axes)
         return figure
 
 
