@@ -164,7 +164,7 @@ class Comparison:
                 figure.suptitle(
                     f"{self.model.replace('_', ' ')}: before any fit", x=0.01, ha="left", weight="bold", size=10
                 )
-                plot_style.legend_below(figure, axes)
+                plot_style.one_legend(figure, axes)
         return figure
 
 

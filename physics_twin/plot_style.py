@@ -36,6 +36,10 @@ MUTED = "#767676"
 FIGURE_WIDTH = 7.2
 """Inches: the text width of an A4 page."""
 PANEL_HEIGHT = 1.9
+SPARE = "spare"
+"""Mark of a panel that shows nothing; the legend goes there."""
+
+SIGNS = {"**": "^", "^-1": "⁻¹", "^-2": "⁻²", "^2": "²", "^3": "³", "degC": "°C", "degF": "°F", "*": "·"}
 
 RC: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so pictures are the same everywhere
@@ -107,14 +111,27 @@ def time_scale(duration: float) -> TimeScale:
     return TimeScale(86400.0, "d")
 
 
-def label(name: str, unit: object) -> str:
-    """Return the label of an axis: "core temperature / degC"; a pure number stands alone.
+def unit_text(unit: object) -> str:
+    """Return a unit as people write it; empty for a pure number.
 
-    >>> label("core_temperature", "degC"), label("yield_ratio", "1")
-    ('core temperature / degC', 'yield ratio')
+    >>> unit_text("percent"), unit_text("degC"), unit_text("W/m^2/K"), unit_text("1")
+    ('%', '°C', 'W/m²/K', '')
     """
-    words, text = name.replace("_", " "), str(unit)
-    if text in ("1", "-", ""):
+    words = {"percent": "%", "delta_degC": "K", "1": "", "-": ""}
+    text = words.get(str(unit), str(unit))
+    for plain, sign in SIGNS.items():
+        text = text.replace(plain, sign)
+    return text
+
+
+def label(name: str, unit: object) -> str:
+    """Return the label of an axis: "core temperature / °C"; a pure number stands alone.
+
+    >>> label("core_temperature", "degC"), label("yield_ratio", "1"), label("film_coefficient", "W/m^2/K")
+    ('core temperature / °C', 'yield ratio', 'film coefficient / (W/m²/K)')
+    """
+    words, text = name.replace("_", " "), unit_text(unit)
+    if not text:
         return words
     return f"{words} / ({text})" if "/" in text else f"{words} / {text}"
 
@@ -138,7 +155,8 @@ def panels(n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float =
     figure.set_layout_engine("constrained", h_pad=0.06, hspace=0.04)
     found = list(grid.ravel())
     for spare in found[n:]:
-        spare.remove()
+        spare.set_axis_off()
+        spare.set_gid(SPARE)
     for lowest in found[max(n - columns, 0) : n]:
         lowest.tick_params(labelbottom=True)
     return found[:n]
@@ -196,13 +214,17 @@ def grayscale_safe(n: int) -> list[dict[str, Any]]:
     ]
 
 
-def legend_below(figure: "Figure", axes: "Sequence[Axes]") -> None:
-    """One legend for all panels, below them: each label once."""
+def one_legend(figure: "Figure", axes: "Sequence[Axes]") -> None:
+    """One legend for all panels, each label once: in a panel that shows nothing, else below them."""
     entries: dict[str, Any] = {}
     for one in axes:
         for handle, text in zip(*one.get_legend_handles_labels(), strict=True):
             entries.setdefault(text, handle)
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 5))
+    spare = [one for one in figure.axes if one.get_gid() == SPARE]
+    if spare:
+        spare[0].legend(list(entries.values()), list(entries), loc="center", fontsize=9)
+    else:
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 5))
 
 
 __all__ = [
@@ -223,8 +245,9 @@ __all__ = [
     "grayscale_safe",
     "label",
     "label_times",
-    "legend_below",
+    "one_legend",
     "panels",
     "style",
     "time_scale",
+    "unit_text",
 ]

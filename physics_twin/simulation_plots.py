@@ -33,7 +33,7 @@ def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axe
             for i, (name, look) in enumerate(zip(names, plot_style.grayscale_safe(len(names)), strict=True)):
                 marks = {"markevery": (i * every // len(names), every), "ms": 4} if len(names) > 1 else {"marker": ""}
                 one.plot(t, shown[name].values, **{**look, **marks}, label=name.replace("_", " "))
-            one.set_ylabel(plot_style.label(names[0] if len(names) == 1 else "", unit).removeprefix(" / "))
+            one.set_ylabel(plot_style.label(names[0], unit) if len(names) == 1 else plot_style.unit_text(unit))
             if len(names) > 1:
                 one.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
             one.margins(x=0.0)

@@ -130,7 +130,6 @@ def write(demo: Demo, out: Path, date: dt.date | None = None) -> Path:
         "before_fit": demo.comparison.plot,
         "fit": demo.full.plot_fit,
         "parameters": demo.full.plot_parameters,
-        "pairs": demo.full.plot_pairs,
         "residuals": demo.full.plot_residuals,
         "holdout": demo.checks["all channels"].plot,
         "envelope": demo.envelope.plot,

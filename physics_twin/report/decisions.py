@@ -1,0 +1,193 @@
+"""Chapters that a decision rests on: dependent channels, the hold-out, the operating envelope."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from physics_twin.envelope import Envelope
+from physics_twin.estimation import HoldOut
+from physics_twin.report import figures
+from physics_twin.report.content import Content
+from physics_twin.report.evidence import parameter_table, sums_of_squares
+from physics_twin.report.numerals import count, listed, numeral, percent, quantity, signs
+from physics_twin.report.page import (
+    Html,
+    Numbering,
+    Picture,
+    Section,
+    bullets,
+    flag,
+    joined,
+    note,
+    paragraph,
+    table,
+    tag,
+)
+
+
+def dependent(content: Content, number: Numbering) -> Section:
+    """Return what the library found about dependent channels, and the fits with and without them side by side."""
+    found = content.dependent
+    parts: list[Html] = []
+    if found is not None and found.dependencies:
+        words = (
+            "These channels are tied to one another by exact relations: some were computed from others, or the rows "
+            "were made to add up. A fit that counts every channel as a measurement of its own uses the same facts "
+            "twice, which shifts the parameters and makes their intervals too narrow."
+        )
+        if found.leave_out:
+            words += f" Left out: {listed(found.leave_out)}; the others then are independent."
+        parts.append(note(paragraph(words), bullets(signs(d.text) for d in found.dependencies)))
+        parts.append(_eigenvalues(found.eigenvalues))
+    elif found is not None:
+        parts.append(note(paragraph(str(found)), kind="good"))
+    if len(content.fits) > 1:
+        parts.append(tag("h3", "The fits side by side"))
+        caption = "Mode and 95 % interval of each parameter in each fit."
+        parts.append(number(Picture.of(figures.beside(content.fits), caption, "intervals of the parameters by fit")))
+        rows = []
+        for name, p in content.fits.items():
+            n = sum(c.n_samples for c in p.channels)
+            rows.append([name, str(n), sums_of_squares(p), "converged" if p.converged else "did not converge"])
+        parts.append(table(["fit", "samples", "sum of squares", ""], rows, numbers=(1, 2)))
+        for name, p in content.alternatives:
+            parts += [tag("h3", f"Parameters, {name}"), parameter_table(p)]
+    return Section("dependent", "Channels that are not independent", joined(parts))
+
+
+def _eigenvalues(eigenvalues: Mapping[tuple[str, ...], tuple[float, ...]]) -> Html:
+    lines = []
+    for group, values in eigenvalues.items():
+        shown = [numeral(v, 3) for v in values]
+        lines.append(joined([f"{listed(list(group))}: ", joined(shown, ", ")]))
+    if not lines:
+        return Html("")
+    return joined(
+        [
+            paragraph(
+                "Variances along the principal axes of the data, in units of what rounding alone explains; values of a "
+                "few mean that nothing but rounding is left in that direction (Box et al., Technometrics 1973):",
+                css="small",
+            ),
+            bullets(lines, css="small"),
+        ]
+    )
+
+
+def holdout(content: Content, number: Numbering) -> Section:
+    """Return the check on samples held back."""
+    parts: list[Html] = []
+    for name, check in content.holdouts:
+        if len(content.holdouts) > 1:
+            parts.append(tag("h3", name[:1].upper() + name[1:]))
+        parts += _check(check, number)
+    return Section("holdout", "Check on samples held back", joined(parts))
+
+
+def _check(check: HoldOut, number: Numbering) -> list[Html]:
+    kind = "bad" if not check.passed else "doubt" if check.outside else "good"
+    verdict = flag("check passed" if check.passed else "check failed", kind)
+    sentence = check.sentence[:1].upper() + check.sentence[1:]
+    parts = [note(paragraph(verdict), paragraph(f"{sentence}."), kind=kind)]
+    caption = (
+        "Fitted to the samples left of the dashed line; the band is what a sensor would show next. Crosses are "
+        "held-back samples outside the band."
+    )
+    parts.append(number(Picture.of(check.plot(), caption, "held-back samples over the predicted band")))
+    rows = []
+    for c in check.channels:
+        unit = c.channel.unit
+        far = float(c.z[int(np.argmax(np.abs(c.z)))])
+        mark = flag("inside", "good") if c.inside.all() else flag("outside", "bad")
+        rows.append([c.channel.output, c.experiment, f"{int(c.inside.sum())} of {c.times.size}", _signed(far), mark])
+        worst = int(np.argmax(np.abs(c.z)))
+        rows[-1][3:3] = [
+            quantity(float(c.observed[worst]), unit),
+            joined([quantity(float(c.low[worst]), unit), " to ", quantity(float(c.high[worst]), unit)]),
+        ]
+    head = ["quantity", "experiment", "inside", "farthest sample", "its 95 % band", "standard deviations off", ""]
+    return [*parts, table(head, rows, numbers=(2, 3, 4, 5))]
+
+
+def _signed(x: float) -> str:
+    return f"{x:+.1f}".replace("-", "−")
+
+
+def envelope(content: Content, number: Numbering) -> Section:
+    """Return the operating envelope: picture, box, set point, probability, what limits it and what weakens it."""
+    e = content.envelope
+    if e is None:
+        return Section("envelope", "Operating envelope", Html(""))
+    behind = content.behind_envelope
+    rests = "a posterior that is not in this report" if behind is None else f'the fit "{behind[0]}"'
+    parts: list[Html] = []
+    if e.warnings:
+        parts.append(note(paragraph(flag("read before use", "doubt")), bullets(map(signs, e.warnings))))
+    for name, check in content.holdouts:
+        told = any(check.sentence in warning for warning in e.warnings)
+        if not told and (len(content.holdouts) == 1 or (behind is not None and name == behind[0])):
+            kind = "bad" if not check.passed else "doubt" if check.outside else "good"
+            parts.append(note(paragraph(tag("b", "Check on samples held back: "), f"{check.sentence}."), kind=kind))
+    message = e.message[:1].upper() + e.message[1:]
+    parts += [paragraph(f"{signs(message)}."), paragraph(f"It rests on the draws of {rests}.")]
+    caption = "Probability that every limit is met, the operating box and the recommended set point."
+    parts.append(number(Picture.of(e.plot(), caption, "map of the probability over the settings, with the box")))
+    parts += [_box_table(e), _probability(e), _margins(e)]
+    parts += [tag("h3", "What the probability includes"), bullets(map(signs, e.includes))]
+    parts.append(paragraph("Whatever is not in this list is not in the probability.", css="small"))
+    if e.failures:
+        failed = f"{count(len(e.failures), 'simulation')} failed and counted as violations; the first: "
+        parts.append(note(paragraph(failed + e.failures[0].reason)))
+    return Section("envelope", "Operating envelope", joined(parts))
+
+
+def _box_table(e: Envelope) -> Html:
+    rows: list[list[object]] = []
+    for s in e.settings:
+        searched = joined([quantity(s.bounds[0], s.unit), " to ", quantity(s.bounds[1], s.unit)])
+        if e.empty:
+            rows.append([s.name, "none", "none", "none", "", "", searched])
+            continue
+        low, high = e.box[s.name]
+        ends = map(signs, e.binding[s.name])
+        rows.append(
+            [
+                s.name,
+                quantity(low, s.unit, 4),
+                quantity(high, s.unit, 4),
+                quantity(e.set_point[s.name], s.unit, 4),
+                *ends,
+                searched,
+            ]
+        )
+    head = ["setting", "from", "to", "set point", "lower side ended by", "upper side ended by", "searched"]
+    return table(head, rows, numbers=(1, 2, 3))
+
+
+def _probability(e: Envelope) -> Html:
+    c = e.certificate
+    if e.empty:
+        return paragraph(f"Best probability found anywhere: {percent(e.probability)}; required: {percent(e.required)}.")
+    return paragraph(
+        "Required at every point of the box: ",
+        tag("b", percent(e.required)),
+        ". Found at its worst point: ",
+        tag("b", percent(e.probability)),
+        f" of {c.n_certification} draws that the search never saw; with confidence {percent(e.confidence)} at least ",
+        tag("b", percent(e.probability_lower)),
+        f". On average over the box: {percent(e.average)} (information only).",
+    )
+
+
+def _margins(e: Envelope) -> Html:
+    rows = []
+    for m in e.margins:
+        shown = (quantity(x, m.unit, 3, difference=True) if np.isfinite(x) else "none" for x in (m.expected, m.assured))
+        rows.append([signs(m.limit), *shown, percent(m.probability)])
+    where = "closest settings" if e.empty else "set point"
+    at = signs(listed([f"{s.name} = {s.format(e.margins_at[s.name])}" for s in e.settings]))
+    head = ["limit", "expected margin", f"margin kept with probability {e.required:g}", "met in"]
+    return table(head, rows, numbers=(1, 2, 3), caption=f"Margins at the {where} ({at}); negative means broken")
+
+
+__all__ = ["dependent", "envelope", "holdout"]

@@ -1,0 +1,199 @@
+"""The pictures of the report that no other part of the library draws."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physics_twin import plot_style
+from physics_twin.arrays import Array
+from physics_twin.estimation.predicted import PredictedChannel, draw_channel
+from physics_twin.posterior import Posterior
+from physics_twin.report.numerals import own_unit
+from physics_twin.units import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_PAIRS = 8
+"""Parameters in a pair plot; more are not read."""
+MOST_POINTS = 600
+
+
+def fit(channels: Sequence[PredictedChannel]) -> "Figure":
+    """Draw data, curve and 95 % band of a measurement, one panel for each channel of an experiment."""
+    scale = plot_style.time_scale(max(float(c.nodes[-1]) for c in channels))
+    with plot_style.style():
+        axes = plot_style.panels(len(channels))
+        for one, c in zip(axes, channels, strict=True):
+            draw_channel(one, c, scale)
+        plot_style.label_times(axes, scale)
+        figure = plot_style.figure_of(axes)
+        plot_style.one_legend(figure, axes)
+    return figure
+
+
+def residuals(posterior: Posterior, experiment: str) -> "Figure":
+    """Draw measured minus model at the mode over time with twice the noise, one panel for each channel."""
+    own = [c for c in posterior.channels if c.experiment == experiment]
+    data = posterior.residuals
+    scale = plot_style.time_scale(float(np.nanmax(data["time"].values[data["experiment"].values == experiment])))
+    with plot_style.style():
+        axes = plot_style.panels(len(own), height=1.7)
+        for one, c in zip(axes, own, strict=True):
+            rows = (data["output"].values == c.output) & (data["experiment"].values == experiment) & data["used"].values
+            t, unit = scale(data["time"].values[rows]), Unit(c.unit)
+            r = np.asarray(unit.from_si(data["residual"].values[rows], True))
+            one.axhspan(-2.0 * c.noise, 2.0 * c.noise, color=plot_style.BAND, alpha=0.55, lw=0, label="± 2 × noise")
+            one.axhline(0.0, color=plot_style.MODEL, lw=1.0)
+            one.plot(t, r, color=plot_style.MUTED, lw=0.7)
+            plot_style.draw_samples(one, t, r, name="measured − model", outside=np.abs(r) > 2.0 * c.noise)
+            reach = 1.15 * max(2.0 * c.noise, float(np.abs(r).max()))
+            one.set_ylim(-reach, reach)
+            one.set_ylabel(plot_style.label(c.output, c.difference_unit))
+            one.margins(x=0.03)
+        plot_style.label_times(axes, scale)
+        figure = plot_style.figure_of(axes)
+        plot_style.one_legend(figure, axes)
+    return figure
+
+
+def correlation(posterior: Posterior) -> "Figure":
+    """Draw the correlation of the draws as a heat map with its numbers; dark is strong, and the sign is written."""
+    from matplotlib import pyplot as plt
+
+    names, matrix = list(posterior.names), np.asarray(posterior.correlation.values)
+    n = len(names)
+    side = min(plot_style.FIGURE_WIDTH - 0.9, 1.3 + 0.5 * n)
+    with plot_style.style():
+        figure, axes = plt.subplots(figsize=(side + 0.9, side), layout="constrained")
+        strength = np.ma.masked_array(np.abs(matrix), mask=np.triu(np.ones((n, n), dtype=bool)))
+        image = axes.imshow(strength[1:, :-1], cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal")
+        for i in range(1, n):
+            for j in range(i):
+                ink = "white" if abs(matrix[i, j]) > 0.6 else plot_style.MEASURED
+                text = f"{matrix[i, j]:+.2f}".replace("-", "−")
+                axes.text(j, i - 1, text, ha="center", va="center", color=ink, fontsize=8)
+        axes.set_xticks(range(n - 1), names[:-1], rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(n - 1), names[1:])
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        figure.colorbar(image, ax=axes, label="strength", shrink=0.8)
+    return figure
+
+
+def pairs(posterior: Posterior) -> "Figure":
+    """Draw each pair of parameters as a cloud of draws, histograms on the diagonal, the mode as a cross."""
+    from matplotlib import pyplot as plt
+
+    shown = [_Shown.of(posterior, name) for name in list(posterior.names)[:MOST_PAIRS]]
+    n, every = len(shown), max(1, posterior.n_draws // MOST_POINTS)
+    cloud: dict[str, Any] = {
+        "ls": "",
+        "marker": ".",
+        "ms": 1.6,
+        "color": plot_style.MODEL,
+        "alpha": 0.4,
+        "rasterized": True,
+    }
+    with plot_style.style():
+        size = (plot_style.FIGURE_WIDTH, max(2.4, plot_style.FIGURE_WIDTH * n / (n + 0.6)))
+        figure = plt.figure(figsize=size, layout="constrained")
+        grid = figure.add_gridspec(n, n)
+        bottom: list[Any] = []
+        for i, j in ((row, column) for row in reversed(range(n)) for column in range(row + 1)):
+            # Only the panels that show something: an empty one costs as much as a full one.
+            one = figure.add_subplot(grid[i, j], sharex=bottom[j] if i < n - 1 else None)
+            if i == n - 1:
+                bottom.append(one)
+            else:
+                one.tick_params(labelbottom=False)
+            x, y = shown[j], shown[i]
+            one.grid(visible=False)
+            one.tick_params(labelsize=6.5)
+            one.locator_params(axis="x", nbins=2)
+            if i == j:
+                one.hist(x.draws, bins=30, color=plot_style.BAND, ec=plot_style.MODEL, lw=0.3)
+                one.axvline(x.mode, color=plot_style.MEASURED, lw=1.0)
+                one.set_yticks([])
+                one.spines["left"].set_visible(False)
+            else:
+                one.plot(x.draws[::every], y.draws[::every], **cloud)
+                one.plot(x.mode, y.mode, "+", color=plot_style.MEASURED, ms=7, mew=1.3)
+                one.locator_params(axis="y", nbins=3)
+                one.tick_params(labelleft=j == 0)
+            if i == n - 1:
+                one.set_xlabel(x.label(" \n"), fontsize=7.5)
+            if j == 0 and i:
+                one.set_ylabel(y.label(" \n"), fontsize=7.5)
+        figure.align_labels()
+    return figure
+
+
+def beside(fits: Mapping[str, Posterior]) -> "Figure":
+    """Draw the 95 % intervals of several fits beside one another, one panel for each parameter that all have."""
+    from matplotlib import pyplot as plt
+
+    names = [n for n in next(iter(fits.values())).names if all(n in p.parameters for p in fits.values())]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    with plot_style.style():
+        figure = plt.figure(layout="constrained")
+        figure.set_size_inches(plot_style.FIGURE_WIDTH, 0.3 + rows * (0.7 + 0.24 * len(fits)))
+        axes: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharey=True).ravel())
+        for one, name in zip(axes, names, strict=False):
+            largest = max(float(np.abs(p[name]).max()) for p in fits.values())
+            for k, (look, posterior) in enumerate(
+                zip(plot_style.grayscale_safe(len(fits)), fits.values(), strict=True)
+            ):
+                shown = _Shown.of(posterior, name, largest)
+                low, high = np.quantile(shown.draws, (0.025, 0.975))
+                one.plot([low, high], [k, k], color=look["color"], lw=2.2, solid_capstyle="butt")
+                mark = {"marker": look["marker"], "color": look["color"], "mec": plot_style.MEASURED, "mew": 0.6}
+                one.plot(shown.mode, k, ms=6, **mark)
+                one.set_xlabel(shown.label())
+            one.set_yticks(range(len(fits)), list(fits))
+            one.set_ylim(len(fits) - 0.5, -0.5)
+            one.grid(visible=False, axis="y")
+            one.locator_params(axis="x", nbins=4)
+        for spare in axes[len(names) :]:
+            spare.set_visible(False)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Draws and mode of a parameter as an axis shows them: in the declared unit, a power of ten taken out."""
+
+    name: str
+    unit: str
+    exponent: int
+    draws: Array
+    mode: float
+
+    @classmethod
+    def of(cls, posterior: Posterior, name: str, largest: float | None = None) -> "_Shown":
+        """largest: SI, decides the power of ten; the largest draw when left out."""
+        p = posterior.parameters[name]
+        draws = np.asarray(p.unit.from_si(posterior[name], p.difference))
+        top = float(np.abs(draws).max()) if largest is None else abs(float(p.unit.from_si(largest, p.difference)))
+        exponent = 0 if top == 0.0 or 1e-2 <= top < 1e4 else math.floor(math.log10(top))
+        scale = 10.0**exponent
+        mode = float(p.unit.from_si(posterior.mode.scalar(name), p.difference))
+        return cls(name, own_unit(p).text, exponent, draws / scale, mode / scale)
+
+    def label(self, between: str = " ") -> str:
+        """Name, power of ten and unit."""
+        unit = plot_style.unit_text(self.unit)
+        power = f"$10^{{{self.exponent}}}$" if self.exponent else ""
+        words = f"{power} {unit}".strip()
+        if not words:
+            return self.name
+        return f"{self.name}{between}/ ({words})" if power or "/" in unit else f"{self.name}{between}/ {words}"
+
+
+__all__ = ["beside", "correlation", "fit", "pairs", "residuals"]
