@@ -18,7 +18,7 @@ setup:
 	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/setup_venv.py
 
 demo: setup
-	$(BIN)/physics-twin demo --out out/demo
+	$(BIN)/python -m physics_twin_models.demo --out out/demo
 
 test: setup
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from physics_twin_models.alpha_pinene import alpha_pinene, experiment
 SEED = 7
 RATES = ("k1", "k2", "k3", "k4", "k5")
 METHOD = pt.GaussNewton(starts=4, n_draws=2000)
+N_STEPS = 6
 N_FIRST = 5
 """Samples that the hold-out fits; the last three are predicted."""
 
@@ -168,10 +169,11 @@ def _progress(console: Console, n_steps: int) -> Iterator[Step]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=n_steps)
+        begun: list[str] = []
 
         def step(text: str) -> None:
-            bar.update(task, description=text)
-            bar.advance(task, 0 if bar.tasks[task].description == "" else 1)
+            bar.update(task, description=text, completed=len(begun))
+            begun.append(text)
 
         yield step
 
@@ -182,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for report, pictures and numbers")
     given = parser.parse_args(arguments)
     start = time.perf_counter()
-    with _progress(Console(stderr=True), 6) as step:
+    with _progress(Console(stderr=True), N_STEPS) as step:
         demo = run(step)
         step("report")
         # A report that is handed on carries its date; the numbers do not depend on it.
