@@ -1,0 +1,83 @@
+"""Every example runs, in this process, and one number of each is pinned."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import physics_twin as pt
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+TESTED = {"alpha_pinene", "furnace_recipe", "heated_block", "own_csv", "python_model", "reactor_startup"}
+
+
+def example(name: str) -> ModuleType:
+    """Import an example as a script is imported, without running its main part."""
+    key = f"physics_twin_example_{name}"
+    spec = importlib.util.spec_from_file_location(key, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    sys.modules[key] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[key])
+    return sys.modules[key]
+
+
+def test_every_example_is_tested() -> None:
+    """A script in examples/ without a test here would rot."""
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == TESTED
+
+
+@pytest.mark.slow
+def test_alpha_pinene(tmp_path: Path) -> None:
+    """The full fit is the published optimum of COPS; the box is pinned to what was certified, within 5 h."""
+    full, posterior, envelope = example("alpha_pinene").main(str(tmp_path / "envelope.png"))
+    assert full.sum_of_squares["percent"] == pytest.approx(19.87217, rel=1e-6)
+    assert posterior.verdicts["k3"].identification is pt.Identification.WEAK
+    low, high, unit = envelope.in_units()["box"]["batch_time"]
+    assert unit == "h" and abs(low - 184) < 5 and abs(high - 266) < 5
+    assert envelope.probability_lower >= 0.95
+    assert (tmp_path / "envelope.png").stat().st_size > 10_000
+
+
+def test_heated_block() -> None:
+    """The whole record is met to 0.63 K pooled (pinned), and its residuals widen the draws at least fivefold."""
+    block = example("heated_block")
+    try:
+        posterior, prediction = block.main()
+    except pt.DataError as reason:
+        pytest.skip(str(reason))
+    n = sum(channel.n_samples for channel in posterior.channels)
+    assert (posterior.sum_of_squares["K"] / n) ** 0.5 == pytest.approx(0.628, abs=0.002)
+    assert posterior.inflation["film_coefficient"] > 5.0
+    assert prediction.in_units()["temperature_1"].sel(quantile=0.5).values[-1] == pytest.approx(43.5, abs=0.3)
+
+
+def test_reactor_startup() -> None:
+    """The cold start rests at the lower steady state (324.4754 K, Seborg et al.); the ignited one swings."""
+    found = example("reactor_startup").main()
+    assert found["cold"] == pytest.approx(324.4754, abs=1e-3)
+    assert found["swing"] > 20.0
+
+
+def test_furnace_recipe() -> None:
+    """Thicker slabs soak longer; the hours of the thicker ones are pinned."""
+    hours = example("furnace_recipe").main()
+    assert hours["140 mm"] > hours["60 mm"] + 0.2
+    assert hours["140 mm"] == pytest.approx(5.78, abs=0.05)
+
+
+def test_own_csv(tmp_path: Path) -> None:
+    """The heat loss that made the log, 12 W/K, is inside the interval, and the mode is pinned."""
+    posterior = example("own_csv").main(tmp_path / "cooling.csv")
+    low, high = posterior.in_units()["heat_loss"].attrs["interval_95"]
+    assert low < 12.0 < high
+    assert posterior.mode["heat_loss"] == pytest.approx(12.016, abs=0.002)
+
+
+def test_python_model() -> None:
+    """The growth rate that made the batch, 0.45 1/h, is inside the interval, and the mode is pinned."""
+    posterior = example("python_model").main()
+    low, high = posterior.in_units()["max_growth"].attrs["interval_95"]
+    assert low < 0.45 < high
+    assert posterior.in_units()["max_growth"].attrs["mode"] == pytest.approx(0.4509, abs=0.0005)
