@@ -23,7 +23,7 @@ from scipy.interpolate import RBFInterpolator
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.box import Box, corners, grid_points, largest_box
+from physics_twin.envelope.box import N_GRID, Box, corners, grid_points, largest_box
 
 N_CLOUD = 2**12
 """Points at which more than two settings are searched."""
@@ -213,6 +213,8 @@ def explore(
     n_points: budget of design points in all. The box returned is that of the surrogate, which is exact at the design.
     """
     d = cloud.shape[1]
+    # The full grid is there for the exact rectangle; doubt is seen on every other line of it.
+    sparse = cloud.reshape(N_GRID, N_GRID, 2)[::2, ::2].reshape(-1, 2) if d == 2 else cloud
     before: Box | None = None
     stuck = 0
     while True:
@@ -221,14 +223,16 @@ def explore(
         moved = np.inf
         if box is not None and before is not None:
             moved = max(np.abs(box.low - before.low).max(), np.abs(box.high - before.high).max())
-        doubt = np.abs(space.joint_probability(cloud) - space.rival.joint_probability(cloud))
+        doubt = np.abs(space.joint_probability(sparse) - space.rival.joint_probability(sparse))
         doubted = float((doubt > DOUBT).mean())
         volume = "no box yet" if box is None else f"volume {np.exp(box.log_volume):.3g}"
         report(f"{len(space.points)} points, {volume}, {doubted:.1%} of the map in doubt")
         settled = moved <= by_dimension(d, SETTLED)
         if settled and doubted <= by_dimension(d, DOUBTED):
             return Found(space, box, True)
-        new = space.unseen(_next_points(space, box, cloud, levels, doubt, k))[: max(0, n_points - len(space.points))]
+        new = space.unseen(_next_points(space, box, cloud, levels, sparse, doubt, k))[
+            : max(0, n_points - len(space.points))
+        ]
         stuck = stuck + 1 if box is None else 0
         if len(new) == 0 or stuck > PATIENCE:
             return Found(space, box, box is None or settled)
@@ -236,7 +240,9 @@ def explore(
         before = box
 
 
-def _next_points(space: DesignSpace, box: Box | None, cloud: Array, levels: Array, doubt: Array, k: int) -> Array:
+def _next_points(
+    space: DesignSpace, box: Box | None, cloud: Array, levels: Array, sparse: Array, doubt: Array, k: int
+) -> Array:
     """Where the next simulations are worth most, best first."""
     d = cloud.shape[1]
     distance = _distances(cloud, space.points)
@@ -252,13 +258,14 @@ def _next_points(space: DesignSpace, box: Box | None, cloud: Array, levels: Arra
     inside = box.contains(cloud)
     if inside.any():  # the largest hole: what the surrogate has to be believed about
         chosen.append(cloud[inside][[int(np.argmax(distance[inside]))]])
-    chosen.append(_doubtful_points(doubt, cloud, distance, int(by_dimension(d, N_DOUBTFUL))))
+    chosen.append(_doubtful_points(doubt, sparse, space.points, int(by_dimension(d, N_DOUBTFUL))))
     return np.concatenate(chosen)
 
 
-def _doubtful_points(doubt: Array, cloud: Array, distance: Array, n: int) -> Array:
+def _doubtful_points(doubt: Array, cloud: Array, known: Array, n: int) -> Array:
     """Points of most doubt, apart from what is known and from one another."""
     chosen: list[Array] = []
+    distance = _distances(cloud, known)
     for _ in range(n):
         worth = doubt * np.minimum(distance, APART)
         chosen.append(cloud[int(np.argmax(worth))])

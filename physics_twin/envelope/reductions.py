@@ -182,7 +182,7 @@ class TimeAbove:
         left, right, h = above[:, :-1], above[:, 1:], np.diff(t, axis=1)
         span = np.abs(left) + np.abs(right)
         crossing = np.sign(left) * np.sign(right) < 0.0
-        whole = 0.5 * ((left > 0.0) + (right > 0.0))
+        whole = np.where((left > 0.0) | (right > 0.0), 1.0, 0.0)
         share = np.where(crossing, np.maximum(left, right) / np.where(span > 0.0, span, 1.0), whole)
         total: Array = (share * h).sum(axis=1)
         return total

@@ -86,7 +86,7 @@ def one_hour(settings: Sequence[Setting]) -> Recipe:
     return Recipe([Phase("run", duration="1 h")], initial={s.name: s for s in settings})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def analytic() -> Any:
     """The builders above, for tests (test folders are not packages)."""
 

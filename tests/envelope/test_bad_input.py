@@ -1,0 +1,149 @@
+"""What is asked for wrongly is refused at the line of the mistake, with what to do instead."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physics_twin.envelope import Budget, Limit, final, find_envelope
+from physics_twin.errors import EnvelopeError, PhysicsTwinError, UnitError, UnknownNameError
+from physics_twin.posterior import Posterior
+from physics_twin.recipes import Phase, Recipe, reaches
+from physics_twin.signals import Setting
+
+
+@pytest.fixture
+def case(analytic):
+    """A sound question; each test spoils one part of it."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + 0.1 * v["a"]}, ["a"])
+    settings = analytic.knobs(1)
+    return {
+        "model": model,
+        "posterior": analytic.gaussian_draws(model, 500, 1),
+        "recipe": analytic.one_hour(settings),
+        "settings": settings,
+        "limits": [Limit("y", upper=1.0, over=final)],
+        "rng": 1,
+    }
+
+
+def ask(case, **changes):
+    given = {**case, **changes}
+    return find_envelope(given.pop("model"), given.pop("posterior"), **given)
+
+
+def test_an_unknown_output_names_the_nearest(case):
+    with pytest.raises(UnknownNameError, match="output"):
+        ask(case, limits=[Limit("yy", upper=1.0)])
+
+
+def test_a_setting_that_the_recipe_does_not_contain(case):
+    with pytest.raises(UnknownNameError, match='did you mean "s0"'):
+        ask(case, settings=[Setting("s00", "1", bounds=(0, 1))])
+
+
+def test_a_setting_that_differs_from_the_one_in_the_recipe(case):
+    with pytest.raises(EnvelopeError, match="declare it once"):
+        ask(case, settings=[Setting("s0", "1", bounds=(0, 2))])
+
+
+def test_bounds_in_the_wrong_unit_are_refused_where_the_setting_is_made():
+    with pytest.raises(UnitError, match="min"):
+        Setting("hold_time", "min", bounds=("20 K", "120 K"))
+
+
+def test_a_setting_without_finite_bounds(case, analytic):
+    free = Setting("s0", "1")
+    with pytest.raises(EnvelopeError, match="two finite bounds"):
+        ask(case, settings=[free], recipe=analytic.one_hour([free]))
+
+
+def test_no_setting_and_one_given_twice(case):
+    with pytest.raises(EnvelopeError, match="at least one setting"):
+        ask(case, settings=[])
+    with pytest.raises(EnvelopeError, match="twice"):
+        ask(case, settings=[*case["settings"], *case["settings"]])
+
+
+def test_too_few_draws_say_how_many_are_needed(case, analytic):
+    with pytest.raises(EnvelopeError, match=r"too few draws.*Give at least 165"):
+        ask(case, posterior=analytic.gaussian_draws(case["model"], 100, 1))
+    enough = ask(case, posterior=analytic.gaussian_draws(case["model"], 165, 1), limits=[Limit("y", upper=9.0)])
+    assert enough.certificate.passed
+
+
+def test_the_posterior_of_another_model_by_name(case, analytic):
+    other = analytic.closed_form({"y": lambda t, v: v["q"]}, ["q"])
+    with pytest.raises(PhysicsTwinError, match="another model"):
+        ask(case, posterior=analytic.gaussian_draws(other, 500, 1))
+
+
+def test_the_posterior_of_another_model_by_fingerprint(case):
+    posterior = replace(case["posterior"], provenance={"fingerprint": "something-else"})
+    with pytest.raises(EnvelopeError, match="fingerprint"):
+        ask(case, posterior=posterior)
+
+
+def test_a_tolerance_or_variation_of_something_unknown(case):
+    with pytest.raises(UnknownNameError, match="setting"):
+        ask(case, tolerance={"s1": 0.1})
+    with pytest.raises(UnknownNameError, match="parameter"):
+        ask(case, batch_variation={"b": 0.1})
+    with pytest.raises(UnknownNameError, match="tolerance="):
+        ask(case, batch_variation={"s0": 0.1})
+
+
+def test_a_negative_spread(case):
+    with pytest.raises(EnvelopeError, match="standard deviation"):
+        ask(case, tolerance={"s0": -0.1})
+
+
+def test_a_tolerance_is_a_difference_with_its_unit(analytic):
+    """2 K on a setting in degC is 2 K and never 275 K; a bare number is refused."""
+    knob = Setting("temperature", "degC", bounds=(20, 40))
+    model = analytic.closed_form({"y": lambda t, v: v["temperature"] - 300.0 + 0.0 * v["a"]}, ["a"])
+    given = {
+        "recipe": analytic.one_hour([knob]),
+        "settings": [knob],
+        "limits": [Limit("y", upper=5.0, over=final)],
+        "rng": 1,
+    }
+    posterior = analytic.gaussian_draws(model, 2000, 1)
+    envelope = find_envelope(model, posterior, tolerance={"temperature": "2 K"}, **given)
+    assert envelope.box["temperature"][1] == pytest.approx(305.0 - 1.645 * 2.0, abs=2.0)
+    assert "tolerance of temperature: sd 2 K" in envelope.includes
+    with pytest.raises(UnitError, match="temperature"):
+        find_envelope(model, posterior, tolerance={"temperature": 2.0}, **given)
+
+
+@pytest.mark.parametrize("name", ["probability", "confidence"])
+def test_a_probability_is_between_0_and_1(case, name):
+    with pytest.raises(EnvelopeError, match=name):
+        ask(case, **{name: 95})
+
+
+def test_budgets_that_cannot_work():
+    with pytest.raises(EnvelopeError, match="search_share"):
+        Budget(search_share=1.0)
+    with pytest.raises(EnvelopeError, match="n_nodes"):
+        Budget(n_nodes=1)
+
+
+def test_a_recipe_without_an_end(case):
+    recipe = Recipe([Phase("run", duration="inf s")], initial={"s0": case["settings"][0]})
+    with pytest.raises(EnvelopeError, match="has no end"):
+        ask(case, recipe=recipe)
+
+
+def test_a_level_that_only_the_run_knows_needs_a_model_that_can_tell(case):
+    recipe = Recipe([Phase("run", until=reaches("y", 1.0), at_most="1 h")], initial={"s0": case["settings"][0]})
+    with pytest.raises(EnvelopeError, match="Phased"):
+        ask(case, recipe=recipe)
+
+
+def test_draws_that_are_all_of_sensors_say_nothing_about_the_model(case):
+    from physics_twin.parameters import Parameter
+
+    noise = Posterior.from_draws([Parameter("noise.y", 1.0, unit="1")], np.ones((500, 1)))
+    with pytest.raises(EnvelopeError, match="no parameter of the model"):
+        ask(case, posterior=noise)
