@@ -19,13 +19,14 @@ def power(exponent: int) -> Html:
 def numeral(x: float, digits: int = 3) -> Html:
     """Return a number with `digits` significant digits.
 
-    >>> numeral(0.000059258), numeral(-12.5)
-    ('5.93 × 10<sup>−5</sup>', '−12.5')
+    >>> numeral(0.000059258), numeral(1e-7), numeral(-12.5)
+    ('5.93 × 10<sup>−5</sup>', '1 × 10<sup>−7</sup>', '−12.5')
     """
     if x == 0.0 or not math.isfinite(x) or PLAIN[0] <= abs(x) < PLAIN[1]:
         return Html(_minus(format_number(x, digits)))
     exponent = math.floor(math.log10(abs(x)))
-    return joined([_minus(f"{x / 10.0**exponent:.{digits - 1}f}"), power(exponent)])
+    mantissa = f"{x / 10.0**exponent:.{digits - 1}f}".rstrip("0").rstrip(".")
+    return joined([_minus(mantissa), power(exponent)])
 
 
 def decimals_for(width: float, digits: int = 2) -> int:

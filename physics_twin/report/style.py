@@ -29,7 +29,6 @@ thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; font-wei
 td.number, th.number { text-align: right; white-space: nowrap; }
 table.facts th { font-weight: 600; color: var(--muted); white-space: nowrap; padding-right: 1.2rem; }
 table.facts td { overflow-wrap: anywhere; }
-table.side { table-layout: auto; }
 pre { background: var(--soft); padding: .6rem .9rem; font: .86em/1.45 "DejaVu Sans Mono", Consolas, Menlo, monospace; }
 figure { margin: 1.1rem 0 1.3rem; }
 figure img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
@@ -59,13 +58,15 @@ code { font: .86em/1.4 "DejaVu Sans Mono", Consolas, Menlo, monospace; overflow-
 footer { border-top: 1px solid var(--line); margin-top: 2.4rem; padding-top: .6rem; }
 details { margin: .6rem 0; }
 summary { cursor: pointer; color: var(--accent); }
-@media (max-width: 46rem) { main { padding: 1.2rem; margin: 0; } nav ol { columns: 1; } }
+@media screen and (max-width: 46rem) { main { padding: 1.2rem; margin: 0; } nav ol { columns: 1; } }
 @page { size: A4; margin: 17mm 16mm; }
 @media print {
   body { background: #fff; font-size: 10.3pt; }
   main { box-shadow: none; margin: 0; padding: 0; max-width: none; }
   h2, h3 { break-after: avoid; }
   figure, table, .note, .box { break-inside: avoid; }
+  table { font-size: 8.4pt; }
+  th, td { padding-right: .55rem; }
   a { color: inherit; text-decoration: none; }
   .scroll { overflow: visible; }
 }
