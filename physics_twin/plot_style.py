@@ -36,10 +36,22 @@ MUTED = "#767676"
 FIGURE_WIDTH = 7.2
 """Inches: the text width of an A4 page."""
 PANEL_HEIGHT = 1.9
+DENSE = 150
+"""Samples from which marks merge into a line."""
 SPARE = "spare"
 """Mark of a panel that shows nothing; the legend goes there."""
 
-SIGNS = {"**": "^", "^-1": "⁻¹", "^-2": "⁻²", "^2": "²", "^3": "³", "degC": "°C", "degF": "°F", "*": "·"}
+SIGNS = {
+    "percent": "%",
+    "**": "^",
+    "^-1": "⁻¹",
+    "^-2": "⁻²",
+    "^2": "²",
+    "^3": "³",
+    "degC": "°C",
+    "degF": "°F",
+    "*": "·",
+}
 
 RC: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so pictures are the same everywhere
@@ -117,7 +129,7 @@ def unit_text(unit: object) -> str:
     >>> unit_text("percent"), unit_text("degC"), unit_text("W/m^2/K"), unit_text("1")
     ('%', '°C', 'W/m²/K', '')
     """
-    words = {"percent": "%", "delta_degC": "K", "1": "", "-": ""}
+    words = {"delta_degC": "K", "1": "", "-": ""}
     text = words.get(str(unit), str(unit))
     for plain, sign in SIGNS.items():
         text = text.replace(plain, sign)
@@ -184,7 +196,7 @@ def draw_band(ax: "Axes", t: Array, low: Array, middle: Array | None, high: Arra
     for edge in (low, high):
         ax.plot(t, edge, color=MODEL, lw=0.5, alpha=0.8)
     if middle is not None:
-        ax.plot(t, middle, color=MODEL, label="model")
+        ax.plot(t, middle, color=MODEL, label="model", zorder=3)
 
 
 def draw_samples(
@@ -192,18 +204,16 @@ def draw_samples(
 ) -> None:
     """Draw samples (n,) as open circles; those `outside` (n,) a band are filled crosses."""
     missed = np.zeros(len(t), dtype=bool) if outside is None else np.asarray(outside, dtype=bool)
-    dot: dict[str, Any] = {
-        "marker": "o",
-        "ms": 1.5 if len(t) > 150 else 4.5,
-        "mfc": "white",
-        "mec": MEASURED,
-        "mew": 1.0,
-    }
-    cross: dict[str, Any] = {"marker": "X", "ms": 6, "mfc": ALARM, "mec": MEASURED, "mew": 0.7}
+    if len(t) > DENSE:  # a long log: small marks, below the curve that they would hide
+        dot: dict[str, Any] = {"marker": ".", "ms": 2.5, "color": MEASURED, "mew": 0.0, "zorder": 2.2}
+        cross: dict[str, Any] = {"marker": "x", "ms": 2.5, "color": ALARM, "mew": 0.7, "zorder": 2.3}
+    else:
+        dot = {"marker": "o", "ms": 4.5, "mfc": "white", "mec": MEASURED, "mew": 1.0, "zorder": 4}
+        cross = {"marker": "X", "ms": 6, "mfc": ALARM, "mec": MEASURED, "mew": 0.7, "zorder": 5}
     if (~missed).any():
-        ax.plot(t[~missed], y[~missed], ls="", label=name, zorder=4, **dot)
+        ax.plot(t[~missed], y[~missed], ls="", label=name, **dot)
     if missed.any():
-        ax.plot(t[missed], y[missed], ls="", label=f"{name}, outside the band", zorder=5, **cross)
+        ax.plot(t[missed], y[missed], ls="", label=f"{name}, outside the band", **cross)
 
 
 def grayscale_safe(n: int) -> list[dict[str, Any]]:

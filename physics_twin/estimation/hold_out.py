@@ -70,9 +70,9 @@ class HoldOut:
 
     @property
     def outside(self) -> tuple[str, ...]:
-        """Outputs with a sample outside the band, the worst first."""
+        """Outputs with more than one in twenty samples outside the band, the farthest first."""
         worst = sorted(self.channels, key=lambda c: -float(np.max(np.abs(c.z))))
-        return tuple(dict.fromkeys(c.channel.output for c in worst if not c.inside.all()))
+        return tuple(dict.fromkeys(c.channel.output for c in worst if c.strays))
 
     @property
     def passed(self) -> bool:
@@ -88,7 +88,7 @@ class HoldOut:
         )
         chance = "less than 1 %" if self.chance < 0.01 else f"{100.0 * self.chance:.0f} %"
         stray = f"a right model strays as far in {chance} of cases"
-        where = f", outside are samples of {', '.join(self.outside)}" if self.outside else ""
+        where = f", outside are too many samples of {', '.join(self.outside)}" if self.outside else ""
         if self.passed:
             return f"{start}{where}; {stray}: the check is passed"
         return f"{start}{where}; {stray}: the check fails, and the model is more certain of itself than it should be"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEVELS = (0.025, 0.5, 0.975)
+MAY_BE_OUTSIDE = 0.05
 LEAST_DRAWS = 100
 MOST_NUMBERS = 10_000_000
 """Draws times samples times outputs that a prediction keeps in memory: 80 MB."""
@@ -60,6 +61,11 @@ class PredictedChannel:
         return np.asarray((self.observed >= self.low) & (self.observed <= self.high))
 
     @property
+    def strays(self) -> bool:
+        """Whether more than one in twenty samples lies outside the 95 % band."""
+        return float((~self.inside).mean()) > MAY_BE_OUTSIDE
+
+    @property
     def z(self) -> Array:
         """(n,) measured minus median prediction, in standard deviations of the prediction of a measurement."""
         return (self.observed - self.middle) / self.sd
@@ -96,7 +102,8 @@ def predict_channels(
     """
     sensors = {c.output: _sensor(posterior, c, run.name) for c in run.channels if run[c.output].used.any()}
     shown = {o: np.maximum(run[o].times[run[o].used] - s.delay, 0.0) for o, s in sensors.items()}
-    nodes = plot_times(np.concatenate(list(shown.values())), run.duration if duration is None else duration)
+    seen = np.empty(0) if fitted is None else fitted.times
+    nodes = plot_times(np.concatenate([seen, *shown.values()]), run.duration if duration is None else duration)
     times = np.unique(np.concatenate([nodes, *shown.values()]))
     own = any(name.endswith(f"@{run.name}") for name in posterior.names)
     # One seed for all experiments, so that row i is the same draw of the parameters in each of them.
@@ -174,7 +181,12 @@ def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, 
     low, middle, high = (np.asarray(unit.from_si(row)) for row in c.band)
     plot_style.draw_band(one, scale(c.nodes), low, middle, high, name="95 % band of a measurement")
     if c.fitted.size:
-        style = {"marker": ".", "ls": "", "color": plot_style.MUTED, "ms": 7}
+        style = {
+            "marker": ".",
+            "ls": "",
+            "color": plot_style.MUTED,
+            "ms": 2.5 if c.fitted.size > plot_style.DENSE else 7,
+        }
         one.plot(scale(c.fitted_times), unit.from_si(c.fitted), label="fitted", **style)  # type: ignore[arg-type]
         one.axvline(float(scale(0.5 * (c.fitted_times[-1:] + c.times[:1]))[0]), color=plot_style.MUTED, lw=0.8, ls="--")
     observed = np.asarray(unit.from_si(c.observed))

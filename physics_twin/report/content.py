@@ -15,7 +15,7 @@ from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Recipe
 
-N_DRAWS = 1000
+N_DRAWS = 500
 BAND_SEED = 0
 """Seed of the sensor noise of the bands."""
 

@@ -98,7 +98,7 @@ def _check(check: HoldOut, number: Numbering) -> list[Html]:
     for c in check.channels:
         unit = c.channel.unit
         far = float(c.z[int(np.argmax(np.abs(c.z)))])
-        mark = flag("inside", "good") if c.inside.all() else flag("outside", "bad")
+        mark = flag("too many outside", "bad") if c.strays else flag("as claimed", "good")
         rows.append([c.channel.output, c.experiment, f"{int(c.inside.sum())} of {c.times.size}", _signed(far), mark])
         worst = int(np.argmax(np.abs(c.z)))
         rows[-1][3:3] = [

@@ -9,6 +9,7 @@ from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.measurements import Experiment, Flag
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Posterior, Verdict
+from physics_twin.recipes import Steady
 from physics_twin.report import figures
 from physics_twin.report.content import Content
 from physics_twin.report.numerals import (
@@ -21,6 +22,7 @@ from physics_twin.report.numerals import (
     quantity,
     ranged,
     signs,
+    squared,
     with_interval,
 )
 from physics_twin.report.page import (
@@ -152,7 +154,18 @@ def model(content: Content) -> Section:
         ("outputs", listed([f"{s.name} in {s.unit}" for s in m.outputs])),
     ]
     fitted = set() if content.posterior is None else set(content.posterior.names)
-    rows = [_parameter(p, fitted) for p in m.parameters.parameters]
+    steady = any(isinstance(run.recipe.initial, Steady) for run in content.experiments)
+    bound = {
+        f"initial.{n}"
+        for r in content.experiments
+        if not isinstance(r.recipe.initial, Steady)
+        for n in r.recipe.initial
+    }
+    rows = []
+    for p in m.parameters.parameters:
+        given = p.name in bound or (steady and p.name.startswith("initial."))
+        known = any(name == p.name or name.startswith(f"{p.name}@") for name in fitted)
+        rows.append(_parameter(p, "estimated" if known else "by experiment" if given else "held"))
     head = ["parameter", "declared value", "unit", "bounds", "in this fit", "what it is", "source"]
     parts = [facts(pairs), table(head, rows, numbers=(1,))]
     if m.validity:
@@ -164,12 +177,11 @@ def model(content: Content) -> Section:
     return Section("model", "Model", joined(parts))
 
 
-def _parameter(p: Parameter, fitted: set[str]) -> list[object]:
-    low, high = p.bounds
-    bounds = ranged(low, high, own_unit(p)) if np.isfinite([low, high]).all() else ""
-    known = any(name == p.name or name.startswith(f"{p.name}@") for name in fitted)
+def _parameter(p: Parameter, role: str) -> list[object]:
+    low, high = (float(p.unit.from_si(b, p.difference)) for b in p.bounds)
+    bounds = joined([numeral(low), " to ", numeral(high)]) if np.isfinite([low, high]).all() else ""
     value = numeral(float(p.unit.from_si(p.value, p.difference)))
-    return [p.name, value, pretty(own_unit(p)), bounds, "estimated" if known else "held", p.description, p.source]
+    return [p.name, value, pretty(own_unit(p)), bounds, role, p.description, p.source]
 
 
 def fit(content: Content, predicted: Mapping[str, Sequence[PredictedChannel]], number: Numbering) -> Section:
@@ -200,7 +212,7 @@ def fit(content: Content, predicted: Mapping[str, Sequence[PredictedChannel]], n
 def sums_of_squares(p: Posterior) -> Html:
     """Return the sum of squares of each unit, in that unit squared."""
     sums = [
-        joined([f"{total:.7g}", "" if unit == "1" else joined([" (", pretty(Unit(unit).difference()), ")²"])])
+        joined([f"{total:.7g}", "" if unit == "1" else joined([" ", squared(Unit(unit))])])
         for unit, total in p.sum_of_squares.items()
     ]
     return joined(sums, ", ")
@@ -265,7 +277,7 @@ def residuals(content: Content, number: Numbering) -> Section:
     else:
         parts.append(note(paragraph("No channel shows more than chance explains."), kind="good"))
     if widened:
-        words = listed([f"{name} by {f:.2f}" for name, f in widened.items()])
+        words = listed([f"{name} by {numeral(f)}" for name, f in widened.items()])
         parts.append(
             paragraph(f"Samples that err together tell less: the intervals of the parameters are widened, {words}.")
         )
@@ -315,7 +327,7 @@ def parameter_table(p: Posterior) -> Html:
                 mode,
                 error,
                 interval,
-                f"× {factor:.2f}" if factor >= VISIBLE else "",
+                f"× {numeral(factor)}" if factor >= VISIBLE else "",
                 _mark(p.verdicts.get(name)),
             ]
         )

@@ -1,6 +1,7 @@
 """The pictures of the report that no other part of the library draws."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MOST_PAIRS = 8
 """Parameters in a pair plot; more are not read."""
 MOST_POINTS = 600
+LINE = 14
+"""Letters below a small panel."""
 
 
 def fit(channels: Sequence[PredictedChannel]) -> "Figure":
@@ -191,9 +194,20 @@ class _Shown:
         unit = plot_style.unit_text(self.unit)
         power = f"$10^{{{self.exponent}}}$" if self.exponent else ""
         words = f"{power} {unit}".strip()
+        name = self.name if between == " " else _broken(self.name)
         if not words:
-            return self.name
-        return f"{self.name}{between}/ ({words})" if power or "/" in unit else f"{self.name}{between}/ {words}"
+            return name
+        return f"{name}{between}/ ({words})" if power or "/" in unit else f"{name}{between}/ {words}"
+
+
+def _broken(name: str) -> str:
+    """Return a long name in lines that fit below a small panel, broken at its underscores and dots."""
+    lines = [""]
+    for part in re.findall(r"[^_.]+[_.]?|[_.]", name):
+        if lines[-1] and len(lines[-1]) + len(part) > LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 __all__ = ["beside", "correlation", "fit", "pairs", "residuals"]

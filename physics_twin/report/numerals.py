@@ -82,6 +82,16 @@ def pretty(unit: Unit) -> Html:
     return safe(unit_text(unit) or "–")
 
 
+def squared(unit: Unit) -> Html:
+    """Return the square of a unit.
+
+    >>> squared(Unit("K")), squared(Unit("mol/L")), squared(Unit("percent"))
+    ('K²', '(mol/L)²', '(%)²')
+    """
+    text = unit_text(unit)
+    return safe(f"{text}²" if text.isalpha() else f"({text})²")
+
+
 def own_unit(parameter: Parameter) -> Unit:
     """Return the unit that a parameter is shown in."""
     return parameter.unit.difference() if parameter.difference else parameter.unit
@@ -144,6 +154,7 @@ __all__ = [
     "quantity",
     "ranged",
     "signs",
+    "squared",
     "with_interval",
     "with_unit",
 ]

@@ -63,8 +63,8 @@ def _how_well(content: Content, predicted: Sequence[PredictedChannel]) -> Html:
         return joined([head, "No data were fitted."])
     rms = []
     for text_of_unit, total in posterior.sum_of_squares.items():
-        n = sum(c.n_samples for c in posterior.channels if c.unit == text_of_unit)
-        rms.append(with_unit(numeral(math.sqrt(total / n)), Unit(text_of_unit).difference()))
+        n = sum(c.n_samples for c in posterior.channels if c.difference_unit.text == text_of_unit)
+        rms.append(with_unit(numeral(math.sqrt(total / n)), Unit(text_of_unit)))
     text: list[object] = [head, "Model and measurement differ typically (root mean square) by ", joined(rms, "; ")]
     text += ["; the sum of squares is ", sums_of_squares(posterior), "."]
     if predicted:
@@ -89,11 +89,11 @@ def _what_is_uncertain(content: Content) -> Html:
     if known:
         best, worst = min(known, key=lambda k: known[k]), max(known, key=lambda k: known[k])
         if best == worst:
-            text.append(f"{best} is known to ± {100 * known[best]:.2g} % (half of its 95 % interval).")
+            text.append(f"{best} is known to {_share(known[best])} (half of its 95 % interval).")
         else:
             text.append(
-                f"Best known is {best} (± {100 * known[best]:.2g} %, half of its 95 % interval), least {worst} "
-                f"(± {100 * known[worst]:.2g} %)."
+                f"Best known is {best} ({_share(known[best])}, half of its 95 % interval), least {worst} "
+                f"({_share(known[worst])})."
             )
     bad = [n for n, v in posterior.verdicts.items() if v.identification is not Identification.IDENTIFIED]
     if bad:
@@ -128,7 +128,7 @@ def _held_out(content: Content) -> Html:
         text += [
             f"Fitted to the first {count(check.n_fitted, 'sample')}{called}, the model puts {check.n_inside} of the "
             f"{check.n_samples} held back inside its 95 % band",
-            f"; outside lie samples of {listed(check.outside)}. " if check.outside else ". ",
+            f"; outside lie too many samples of {listed(check.outside)}. " if check.outside else ". ",
             mark,
             " ",
         ]
@@ -201,6 +201,10 @@ def _relative(posterior: Posterior, name: str) -> float:
     if mode == 0.0 or posterior.parameters[name].unit.offset != 0.0:
         return math.nan
     return float(0.5 * (high - low) / abs(mode))
+
+
+def _share(x: float) -> str:
+    return "worse than ± 100 %" if x > 1.0 else f"± {100.0 * x:.2g} %"
 
 
 __all__ = ["summary"]

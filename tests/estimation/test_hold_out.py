@@ -130,3 +130,27 @@ def test_plot_marks_fitted_and_held_back_samples() -> None:
     labels = {line.get_label() for line in figure.axes[0].lines}
     assert {"fitted", "held back, outside the band"} <= labels
     plt.close(figure)
+
+
+def test_the_curve_follows_a_dense_log_before_the_held_back_part_too() -> None:
+    """The picture's curve stands at the fitted times as well: no straight line across what was fitted."""
+    times = np.linspace(0.01, 10.0, 400)
+    channel = pt.Channel("x", unit="g/L", noise="0.2 g/L")
+    values = 10.0 * np.exp(-0.2 * times)
+    run = pt.Experiment.from_arrays("run", (times, "h"), {"x": values}, channels=[channel])
+    check = pt.holdout(MODEL, run, fit=fit, n_first=240)["x"]
+    exact = 10.0 * np.exp(-0.2 * check.nodes / 3600.0)
+    assert check.band[1] == pytest.approx(exact, abs=0.05)
+    assert np.diff(check.nodes).max() <= 2.1 * 3600.0 * (times[1] - times[0])
+
+
+def test_one_sample_in_twenty_may_lie_outside() -> None:
+    """A long log always has samples outside a 95 % band; only too many of them are named."""
+    times = np.linspace(0.01, 10.0, 400)
+    noise = 0.2 * np.random.default_rng(1).standard_normal(400)
+    channel = pt.Channel("x", unit="g/L", noise="0.2 g/L")
+    data = {"x": 10.0 * np.exp(-0.2 * times) + noise}
+    run = pt.Experiment.from_arrays("run", (times, "h"), data, channels=[channel])
+    check = pt.holdout(MODEL, run, fit=fit, n_first=200)
+    assert 0 < check.n_samples - check.n_inside <= 10
+    assert check.outside == () and check.passed
