@@ -47,6 +47,12 @@ default_role = "literal"  # `name` in a docstring is code
 # list of definitions, and the names of the library become links.
 
 _NAMES = {name for name in pt.__all__ if name[0].isalpha()}
+# Nobody calls the constructor of a result: its signature would only repeat its fields.
+_RESULTS = (
+    "Attempt", "Certificate", "ChannelEvidence", "Check", "Comparison", "Dataset", "Dependency", "Envelope",
+    "Experiment", "FailedSimulation", "HoldOut", "Margin", "Posterior", "Prediction", "ProcessModel", "Redundancy",
+    "Report", "Run", "Series", "Verdict",
+)  # fmt: skip
 
 
 def _arguments(thing: Any) -> list[str]:
@@ -90,7 +96,8 @@ def _linked(line: str, own: str) -> str:
         name = found[1]
         return f":py:obj:`{name} <physics_twin.{name}>`" if name in _NAMES and name != own else found[0]
 
-    return re.sub(r"(?<![`:\w])`(\w+)`(?!`)", link, line)
+    line = re.sub(r"(?<![`:\w])`(\w+)`(?!`)", link, line)
+    return re.sub(r"(?<![`.<\w])(\w+Error)(?![`>\w])", link, line)
 
 
 def _docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -106,7 +113,12 @@ def _docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: 
     lines[:] = [_linked(line, own) for line in found]
 
 
+def _signature(app: Any, what: str, name: str, *rest: Any) -> tuple[str, None] | None:
+    return ("", None) if what == "class" and name.rpartition(".")[2] in _RESULTS else None
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register what reads the docstrings."""
     app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
