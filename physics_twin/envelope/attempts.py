@@ -50,7 +50,7 @@ class Simulator:
         return found.margins
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """How the attempts went."""
 

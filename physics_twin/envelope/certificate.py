@@ -43,7 +43,7 @@ class Attempt:
     n_points: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certificate:
     """How the probability of an envelope was established; enough to repeat it."""
 

@@ -52,7 +52,7 @@ def by_dimension(d: int, table: tuple[float, float, float]) -> float:
     return table[min(d, 3) - 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DesignSpace:
     """Margins at a design of settings and their interpolation."""
 

@@ -32,7 +32,7 @@ class Check:
         return self.inside
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Envelope:
     """Settings that meet every limit with a stated probability.
 
@@ -149,6 +149,10 @@ class Envelope:
         from physics_twin.envelope.text import as_text
 
         return as_text(self)
+
+    def __repr__(self) -> str:
+        """The same table; the fields hold thousands of numbers."""
+        return str(self)
 
     def _repr_html_(self) -> str:
         from physics_twin.envelope.text import as_html

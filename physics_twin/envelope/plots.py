@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.region import ALL_LIMITS, pair_names
@@ -33,13 +34,18 @@ def plot_envelope(envelope: Envelope, ax: Axes | None = None) -> Figure:
 
     ax: where to draw; for one or two settings only. Raises EnvelopeError for an `ax` with more.
     """
+    if ax is not None and len(envelope.settings) > 2:
+        raise EnvelopeError(
+            f"an envelope over {len(envelope.settings)} settings needs a figure of its own; call plot() without ax"
+        )
+    with plot_style.style():
+        return _matrix(envelope) if len(envelope.settings) > 2 else _one_panel(envelope, ax)
+
+
+def _one_panel(envelope: Envelope, ax: Axes | None) -> Figure:
     d = len(envelope.settings)
-    if d > 2:
-        if ax is not None:
-            raise EnvelopeError(f"an envelope over {d} settings needs a figure of its own; call plot() without ax")
-        return _matrix(envelope)
     if ax is None:
-        _, ax = plt.subplots(figsize=(7.5, 5.2 if d == 1 else 6.2), layout="constrained")
+        _, ax = plt.subplots(figsize=(plot_style.FIGURE_WIDTH, 5.0 if d == 1 else 6.2), layout="constrained")
     if d == 1:
         _curve(envelope, ax)
     else:
@@ -48,8 +54,8 @@ def plot_envelope(envelope: Envelope, ax: Axes | None = None) -> Figure:
         _box(envelope, ax, first, second)
         _side_tags(envelope, ax, first, second)
         ax.figure.colorbar(filled, ax=ax, label="probability that every limit is met", ticks=SHADES)
-        ax.legend(handles=_legend(envelope), loc="upper center", bbox_to_anchor=(0.5, -0.13), fontsize=8, frameon=False)
-    ax.set_title(_title(envelope), fontsize=10.5, loc="left")
+        ax.legend(handles=_legend(envelope), loc="upper center", bbox_to_anchor=(0.5, -0.11))
+    ax.set_title(_title(envelope))
     figure = ax.get_figure(root=True)
     assert figure is not None  # an Axes is always in one
     return figure
@@ -62,11 +68,6 @@ def _title(envelope: Envelope) -> str:
         f"Operating box: every limit is met with probability {envelope.required:g} or more\n"
         f"at every point (worst point at least {envelope.probability_lower:.3f}, confidence {envelope.confidence:g})"
     )
-
-
-def _label(setting: Setting) -> str:
-    unit = "" if setting.unit.text == "1" else f" ({setting.unit})"
-    return f"{setting.name.replace('_', ' ')}{unit}"
 
 
 def _shown(setting: Setting, values: Any) -> Array:
@@ -92,8 +93,13 @@ def _curve(envelope: Envelope, ax: Axes) -> None:
             ax.text(edge, 0.03, f" {_wrapped(end)} ", rotation=90, ha=inside, va="bottom", fontsize=8, color=BOX_COLOR)
         share = float(np.interp(point, x, table.sel(limit=ALL_LIMITS).values))
         ax.plot([point], [share], "o", ms=9, mfc="white", mec=POINT_COLOR, mew=2.0, label="set point")
-    ax.set(xlabel=_label(setting), ylabel="probability that the limits are met", xlim=(x[0], x[-1]), ylim=(0.0, 1.03))
-    ax.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, -0.32), ncols=2, frameon=False)
+    ax.set(
+        xlabel=plot_style.label(setting.name, setting.unit),
+        ylabel="probability that the limits are met",
+        xlim=(x[0], x[-1]),
+        ylim=(0.0, 1.03),
+    )
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
 
 
 def _map(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> Any:
@@ -112,7 +118,13 @@ def _map(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> Any:
     if len(names) == 2:
         points = tried.values
         ax.plot(_shown(a, points[:, 0]), _shown(b, points[:, 1]), ".", ms=2.5, color="0.45", zorder=2)
-    ax.set(xlabel=_label(a), ylabel=_label(b), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.grid(visible=False)
+    ax.set(
+        xlabel=plot_style.label(a.name, a.unit),
+        ylabel=plot_style.label(b.name, b.unit),
+        xlim=(x[0], x[-1]),
+        ylim=(y[0], y[-1]),
+    )
     return filled
 
 
@@ -203,8 +215,8 @@ def _matrix(envelope: Envelope) -> Figure:
     if filled is not None:
         figure.colorbar(filled, ax=axes, label="probability that every limit is met", ticks=SHADES, shrink=0.7)
     where = "set point" if not envelope.empty else "closest settings"
-    figure.suptitle(f"{_title(envelope)}\n(slices through the {where})", fontsize=10.5)
-    figure.legend(handles=_legend(envelope), loc="upper right", fontsize=8, frameon=False, bbox_to_anchor=(0.98, 0.9))
+    figure.suptitle(f"{_title(envelope)}\n(slices through the {where})", fontsize=10, fontweight="bold")
+    figure.legend(handles=_legend(envelope), loc="upper right", bbox_to_anchor=(0.98, 0.9))
     return figure
 
 
