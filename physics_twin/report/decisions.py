@@ -9,7 +9,7 @@ from physics_twin.estimation import HoldOut
 from physics_twin.report import figures
 from physics_twin.report.content import Content
 from physics_twin.report.evidence import parameter_table, sums_of_squares
-from physics_twin.report.numerals import count, listed, numeral, percent, quantity, signs
+from physics_twin.report.numerals import count, inward, listed, numeral, percent, quantity, signs
 from physics_twin.report.page import (
     Html,
     Numbering,
@@ -153,8 +153,7 @@ def _box_table(e: Envelope) -> Html:
         rows.append(
             [
                 s.name,
-                quantity(low, s.unit, 4),
-                quantity(high, s.unit, 4),
+                *inward(low, high, s.unit),
                 quantity(e.set_point[s.name], s.unit, 4),
                 *ends,
                 searched,

@@ -72,6 +72,22 @@ def ranged(low: float, high: float, unit: Unit) -> Html:
     return with_unit(Html(_minus(" to ".join(e.rstrip("0").rstrip(".") if "." in e else e for e in ends))), unit)
 
 
+def inward(low: float, high: float, unit: Unit) -> tuple[Html, Html]:
+    """Return the ends of an operating range of SI numbers with its unit, rounded into the range and never out of it.
+
+    >>> inward(0.8896, 0.99994, Unit("percent"))
+    ('89 %', '99.9 %')
+    """
+    a, b = (float(unit.from_si(float(x))) for x in (low, high))
+    scale = 10.0 ** decimals_for(b - a, 3)
+    # A bound that is a round number but for the rounding of its conversion stays that number.
+    ends = math.ceil(a * scale - 1e-6) / scale, math.floor(b * scale + 1e-6) / scale
+    if not (ends[0] < ends[1] and PLAIN[0] <= max(map(abs, ends)) < PLAIN[1]):
+        ends = a, b
+    low_text, high_text = (with_unit(Html(_minus(f"{x:.10g}")), unit) for x in ends)
+    return low_text, high_text
+
+
 def with_unit(number: object, unit: Unit) -> Html:
     """Return a number with its unit; a pure number stands alone."""
     return joined([number] if unit.text == "1" else [number, " ", pretty(unit)])
@@ -145,6 +161,7 @@ def _minus(text: str) -> str:
 __all__ = [
     "count",
     "decimals_for",
+    "inward",
     "listed",
     "numeral",
     "own_unit",

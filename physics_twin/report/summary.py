@@ -9,7 +9,7 @@ from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.report.content import Content
 from physics_twin.report.evidence import sums_of_squares
-from physics_twin.report.numerals import count, listed, numeral, percent, quantity, ranged, signs, with_unit
+from physics_twin.report.numerals import count, inward, listed, numeral, percent, quantity, signs, with_unit
 from physics_twin.report.page import Html, Section, flag, joined, note, paragraph, tag
 from physics_twin.units import Unit
 
@@ -143,7 +143,8 @@ def _operate(content: Content) -> Html:
     if envelope.empty:
         return joined([head, f"There is no operating box: {envelope.message}. ", flag("no box", "bad")])
     ranges = [
-        joined([f"{s.name.replace('_', ' ')} from ", ranged(*envelope.box[s.name], s.unit)]) for s in envelope.settings
+        joined([f"{s.name.replace('_', ' ')} from ", joined(inward(*envelope.box[s.name], s.unit), " to ")])
+        for s in envelope.settings
     ]
     ends = dict.fromkeys(end for sides in envelope.binding.values() for end in sides)
     limits = [end for end in ends if end in envelope.limits]
@@ -176,7 +177,7 @@ def _box(content: Content) -> Html:
             tag(
                 "tr",
                 tag("td", s.name.replace("_", " ")),
-                tag("td", tag("span", ranged(*envelope.box[s.name], s.unit), css="range")),
+                tag("td", tag("span", joined(inward(*envelope.box[s.name], s.unit), " to "), css="range")),
                 tag("td", "set point ", quantity(envelope.set_point[s.name], s.unit)),
             )
         )
