@@ -4,12 +4,14 @@ With coolant of 300 K the reactor has three steady states, and a cold start stay
 there is only one, and it is unstable: once ignited, the reactor never comes to rest.
 """
 
+from typing import Any
+
 import numpy as np
 
 import physics_twin as pt
 from physics_twin_models.jacketed_reactor import jacketed_reactor
 
-FEED = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
+FEED: dict[str, Any] = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
 
 
 def startup(coolant: str, warm: str | None = None) -> pt.Run:
