@@ -11,6 +11,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError, unknown_name
 from physics_twin.process.equations import Equations
+from physics_twin.process.native import Native
 from physics_twin.process.sundials import LENGTH, Integrators, Sundials
 
 _ALGEBRAIC_TOLERANCE = (
@@ -56,8 +57,14 @@ class Compiled:
         arguments = (t, x, z, u, p, q)
         f, g = eq.rate(*arguments), eq.residual(*arguments)
         y, guard, extreme = eq.output(*arguments), eq.guard(*arguments), eq.extreme(*arguments)
-        self.rate, self.output = eq.rate, eq.output
-        self.residual_jacobian = ca.Function("residual_jacobian", list(arguments), [g, ca.jacobian(g, z)])
+        self.rate, self.output, self.extreme = Native(eq.rate), Native(eq.output), Native(eq.extreme)
+        self.residual_jacobian = Native(
+            ca.Function("residual_jacobian", list(arguments), [g, ca.densify(ca.jacobian(g, z))])
+        )
+        self.initial = Native(eq.initial)
+        x0, _, d0 = eq.initial(p)
+        tangent = ca.densify(ca.jacobian(ca.vertcat(x0, d0), p))
+        self.initial_tangent = Native(ca.Function("initial_tangent", [p], [tangent]))
         self.output_jacobian = self._jacobian("output_jacobian", arguments, y)
         self.flow_jacobian = self._jacobian("flow_jacobian", arguments, ca.vertcat(f, g))
         self.guard_jacobian = self._jacobian("guard_jacobian", arguments, guard)
@@ -67,9 +74,8 @@ class Compiled:
         along = _along(watched, t, x, u, f, slope)
         if 0 < self.n_z <= SYMBOLIC_Z:
             along += ca.jtimes(watched, z, -ca.solve(ca.jacobian(g, z), _along(g, t, x, u, f, slope)))
-        self.watched = ca.Function("watched", [*arguments, slope], [watched, along])
+        self.watched = Native(ca.Function("watched", [*arguments, slope], [ca.densify(watched), ca.densify(along)]))
         jump = eq.jump(*arguments)
-        self.jump = eq.jump
         self.jump_jacobians = [self._jacobian(f"jump_{k}", arguments, jump[:, k]) for k in range(len(eq.events))]
         # The integrators' DAE: scaled states, inputs a + b (t - begin).
         tau, begin, span = ca.SX.sym("tau"), ca.SX.sym("begin"), ca.SX.sym("span")
@@ -81,12 +87,13 @@ class Compiled:
             "t": tau,
             "x": xs,
             "p": ca.vertcat(p, q, begin, span),
-            "u": ca.vertcat(a, b),
             "ode": span / LENGTH * eq.rate(*now) / scale_x,
         }
         if self.n_z:
             dae |= {"z": zs, "alg": eq.residual(*now)}
-        self.integrators = Integrators(dae, settings, algebraic=self.n_z > 0)
+        self.clocked = bool(ca.depends_on(ca.vertcat(f, g, watched), t))
+        """Whether the equations depend on time itself."""
+        self.integrators = Integrators(dae, ca.vertcat(a, b), settings, self.n_z > 0, self.clocked)
 
     def _jacobian(self, name: str, arguments: tuple[Any, ...], value: Any) -> "Differentiated":
         """A function of the equations with its derivatives."""
@@ -116,7 +123,7 @@ class Compiled:
             return at.z
         z = at.z.copy()
         for _ in range(_NEWTON_LIMIT):
-            g, jacobian = (m.full() for m in self.residual_jacobian(at.t, at.x, z, at.u, at.p, at.q))
+            g, jacobian = self.residual_jacobian.at(at.t, at.x, z, at.u, at.p, at.q)
             try:
                 step = np.linalg.solve(jacobian, g[:, 0])
             except np.linalg.LinAlgError:
@@ -127,7 +134,7 @@ class Compiled:
             size = float(np.linalg.norm(g))
             while fraction > 1e-4:
                 trial = z - fraction * step
-                new = self.residual_jacobian(at.t, at.x, trial, at.u, at.p, at.q)[0].full()
+                new = self.residual_jacobian.at(at.t, at.x, trial, at.u, at.p, at.q)[0]
                 if np.isfinite(new).all() and (float(np.linalg.norm(new)) <= size or fraction <= 2e-4):
                     break
                 fraction *= 0.5
@@ -143,7 +150,7 @@ class Compiled:
     def flow(self, at: Point) -> tuple[Array, Array]:
         """dx/dt and dz/dt along the solution at a consistent point."""
         if not self.n_z:
-            return np.asarray(self.rate(*arguments_of(at)).full()[:, 0], dtype=float), np.empty(0)
+            return self.rate.at(*arguments_of(at))[0][:, 0], np.empty(0)
         d = self.flow_jacobian.at(at)
         rate = d.value[: self.n_x]
         forcing = d.x[self.n_x :] @ rate + d.u[self.n_x :] @ at.slope + d.t[self.n_x :]
@@ -188,18 +195,18 @@ class Differentiated:
     """A function of (t, x, z, u, p, q) compiled together with its derivatives."""
 
     def __init__(self, function: ca.Function, widths: tuple[int, ...]) -> None:
-        self.function, self.ends = function, np.cumsum(widths)
+        self.function, self.ends = Native(function), np.cumsum(widths)
         self.width = int(self.ends[-1])
 
     def at(self, point: Point) -> Derivatives:
         """At one point: value and d/dt (n_f,), the others (n_f, n)."""
-        m = self.function(*arguments_of(point)).full()
+        (m,) = self.function.at(*arguments_of(point))
         value, x, z, u, p, t, d, w = np.split(m, self.ends[:-1], axis=1)
         return Derivatives(value[:, 0], x, z, u, p, t[:, 0], d, w)
 
     def along(self, arguments: tuple[Any, ...], n: int) -> Derivatives:
         """At n nodes: value and d/dt (n_f, n), the others (n_f, n, n_by)."""
-        m = self.function(*arguments).full()
+        (m,) = self.function.along(n, *arguments)
         m = m.reshape(m.shape[0], n, self.width)
         value, x, z, u, p, t, d, w = np.split(m, self.ends[:-1], axis=2)
         return Derivatives(value[:, :, 0], x, z, u, p, t[:, :, 0], d, w)

@@ -8,7 +8,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError, SolveError
 from physics_twin.process.compiled import arguments_of
-from physics_twin.process.stage import Course, Situation, Stage, cubic
+from physics_twin.process.stage import Course, Situation, Stage, cubic, significant
 from physics_twin.recipes import BoundPhase
 
 _LOOK_AHEAD = 8.0  # times the distance of the last crossing
@@ -31,8 +31,8 @@ class _Row:
 def margin(stage: Stage, at: Situation, phase: BoundPhase) -> float:
     """Output minus level of a phase that ends on a level."""
     assert phase.until_level is not None
-    y = stage.c.output(*arguments_of(stage.point(at))).full()[phase.until_output, 0]
-    return float(y) - phase.until_level.at(stage.values)
+    (y,) = stage.c.output.at(*arguments_of(stage.point(at)))
+    return float(y[phase.until_output, 0]) - phase.until_level.at(stage.values)
 
 
 def first_crossing(stage: Stage, at: Situation, phase: BoundPhase, reach: float) -> tuple[float, int] | None:
@@ -79,8 +79,9 @@ def _located(stage: Stage, at: Situation, phase: BoundPhase, guess: float, row: 
     moment = max(guess, at.t + 4e-16 * max(abs(at.t), 1.0))
     for _ in range(60):
         span = moment - at.t
-        x, z, _, _ = stage.solve(at, span, (1.0,), sensitive=False)
-        value, rate = stage.watched(at, np.array([moment]), x, z, phase)
+        corners = significant((np.array(stage.inputs.corners(at.t, moment)) - at.t) / span)
+        x, z, _, _ = stage.solve(at, span, tuple(sorted({*corners.tolist(), 1.0})), sensitive=False)
+        value, rate = stage.watched(at, np.array([moment]), x[:, -1:], z[:, -1:], phase)
         g, flow = row.sign * float(value[row.row, 0]), row.sign * float(rate[row.row, 0])
         low, high = (moment, high) if g < 0.0 else (low, moment)
         new = moment - g / flow if flow > 0.0 else math.nan
@@ -113,8 +114,10 @@ def _first_rise(course: Course, row: _Row) -> float | None:
     t, value, rate = course.t, row.sign * course.value[row.row], row.sign * course.rate[row.row]
     start = 0
     if value[0] >= 0.0 or not row.armed:
-        # It begins on its level, or has acted already: it counts once it has been below.
         below = np.flatnonzero(value[1:] < 0.0)
+        if row.armed and value[1:].any() and value[1 + int(np.flatnonzero(value[1:])[0])] > 0.0:
+            return float(t[0])  # on its level and beyond at once, as a ball that has come to rest
+        # On its level, or it has acted already: it counts once it has been below.
         if not below.size:
             return None
         start = int(below[0]) + 1

@@ -111,7 +111,7 @@ def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows:
     p = _parameters(model, schedule, group)
     if not np.isfinite(p).all():
         return None
-    x, z, d = (m.full() if m.shape[1] == n else np.repeat(m.full(), n, axis=1) for m in eq.initial(p))
+    x, z, d = c.initial.along(n, p)
     lengths = [_lengths(phase, group) for phase in schedule.phases]
     begins = np.cumsum([np.zeros(n), *lengths], axis=0)
     outputs = np.full((n, n_times, c.n_y), np.nan)
@@ -195,7 +195,7 @@ class _Flow:
         u = np.concatenate([inputs.along(t[k])[0] for k, inputs in self.inputs], axis=1).reshape(self.c.n_u, n * m)
         flat = (v.reshape(v.shape[0], n * m) for v in (x, z))
         p, d = np.repeat(self.p, m, axis=1), np.repeat(self.d, m, axis=1)
-        y = self.c.output(t.reshape(1, n * m), *flat, u, p, d).full()
+        (y,) = self.c.output.along(n * m, t.reshape(1, n * m), *flat, u, p, d)
         return np.asarray(y.reshape(self.c.n_y, n, m).transpose(1, 2, 0), dtype=float)
 
     def consistent(self, t: Array, x: Array, z: Array) -> Array:
@@ -232,6 +232,8 @@ class _Flow:
         n, m = span.size, len(grid)
         nodes = begin[:, None] + span[:, None] * np.array(grid)
         u = np.concatenate([inputs.on_grid(begin[k, None], nodes[k], 0) for k, inputs in self.inputs], axis=1)
+        if not corners:
+            u = u.reshape(-1, n, m)[:, :, 0]
         head = np.vstack([self.p, self.d, begin, span])
         xs, zs = c.integrators.solve(grid, x / c.scale_x[:, None], z / c.scale_z[:, None], head, u, 0, n)
         xs = xs.reshape(c.n_x, n, m) * c.scale_x[:, None, None]

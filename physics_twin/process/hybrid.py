@@ -23,6 +23,7 @@ from physics_twin.process.stage import Samples, Situation, Stage, significant
 from physics_twin.recipes import Action, Amount, BoundEvent, BoundPhase, Direction, Schedule, length_of
 
 _FEW_JUMPS = 16  # up to here a stretch for each held value is as quick as a chain
+_ACCUMULATED, _SHORTER = 1e-6, 10  # of the first gap between crossings, after so many that grew ever shorter
 _CHATTER = 50  # crossings at one moment after which the run is given up
 
 
@@ -32,8 +33,12 @@ class March:
     def __init__(self, stage: Stage, schedule: Schedule) -> None:
         self.stage = stage
         self.schedule = schedule
+        self.observing = True
+        """Whether the outputs matter; otherwise one that is not finite is no failure."""
         self.pending: list[tuple[float, BoundEvent]] = []
         self.stalled = 0
+        self.gaps = (math.inf, math.inf, 0)
+        """First and last of a run of ever shorter times between crossings, s, and how many."""
         self.last = math.inf
         """The last sample, s."""
         self.moment: tuple[float, Array] | None = None
@@ -55,7 +60,8 @@ class March:
                 self._depart(at, record)
             while i < times.size:
                 i = self._stretch(record, at, times, i)
-            self._check(record, times)
+            if self.observing:
+                self._check(record, times)
         except SolveError as error:
             raise self._told(error, at) from None
         return record, at
@@ -119,9 +125,17 @@ class March:
         return i
 
     def _stall(self, at: Situation, start: float) -> None:
-        self.stalled = self.stalled + 1 if at.t - start <= 1e-12 * max(abs(at.t), 1e-3) else 0
+        gap = at.t - start
+        self.stalled = self.stalled + 1 if gap <= 1e-12 * max(abs(at.t), 1e-3) else 0
         if self.stalled > _CHATTER:
             raise SolveError("a switch flips without end (chattering); give it a hysteresis or a smooth law", time=at.t)
+        if self.stalled:
+            return
+        # Crossings that follow one another ever faster, as the bounces of a ball, add up to a moment they never pass.
+        first, last, count = self.gaps
+        self.gaps = (first, gap, count + 1) if gap < last < math.inf else (gap, gap, 1)
+        if gap < _ACCUMULATED * self.gaps[0] and count >= _SHORTER:
+            raise SolveError("events follow one another ever faster and come to no end; give them a rest", time=at.t)
 
     # -- ends of stretches ------------------------------------------------------------------------------------------
     def _planned_end(self, at: Situation, phase: BoundPhase) -> tuple[float, str]:
@@ -138,8 +152,9 @@ class March:
         order = {"event": 0, "corner": 1, "phase": 2, "overdue": 2}
         when, what = min(ends, key=lambda pair: (pair[0], order[pair[1]]))
         # A moment reached up to rounding has been reached.
-        reached = math.isfinite(when) and when - at.t <= 1e-13 * max(abs(when), 1e-3)
-        return (at.t if reached else when), what
+        if math.isfinite(when) and when - at.t <= 1e-13 * max(abs(when), 1e-3):
+            at.t = max(at.t, when)
+        return when, what
 
     def _planned(self, record: Samples, at: Situation, phase: BoundPhase, what: str) -> None:
         """Act at a moment known in advance."""
@@ -207,10 +222,11 @@ class March:
         if not at.armed.size:
             return moving
         for _ in range(_CHATTER):
-            holds, fails = self.stage.conditions(at)
+            holds, fails, leaves = self.stage.conditions(at)
             at.armed[fails] = 1.0
             due = np.flatnonzero((at.armed > 0.0) & holds)
             if not due.size:
+                at.armed[leaves] = 1.0  # a ball that bounces: true at the moment, false from now on
                 return moving
             moving = self._act(at, due.tolist(), moving, moves)
             self.stage.settle(at)
@@ -258,12 +274,10 @@ class March:
 
     def _await_events(self, at: Situation, after_start: bool = False) -> None:
         """The timed events of the phase that have not acted yet."""
-        r = at.t - at.phase_start
-        slack = 1e-13 * max(abs(at.t), 1e-3)
         due = [(e.when.at(self.stage.values), e) for e in self.schedule.phases[at.phase].events]
-        self.pending = sorted(
-            (pair for pair in due if pair[0] > 0.0 and (after_start or pair[0] >= r - slack)), key=lambda pair: pair[0]
-        )
+        # The same sum as the moment at which the march stops: an event acts once, however a run is split.
+        later = (pair for pair in due if pair[0] > 0.0 and (after_start or at.phase_start + pair[0] >= at.t))
+        self.pending = sorted(later, key=lambda pair: pair[0])
 
     def _apply_due(self, at: Situation, moving: Array) -> Array:
         """All events of the next moment act; returns the derivative of the new state along the moving moment."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,9 +28,16 @@ class Line:
     jumps: bool
     """Whether the value jumps at a corner (a held table)."""
 
-    def pieces(self, r: Array, left: bool) -> Any:
-        """The piece in force from each r on, or with `left` the one before it."""
-        return np.maximum(np.searchsorted(self.r, r, side="left" if left else "right") - 1, 0)
+    def pieces(self, t: Array, start: "float | Array", left: bool) -> Any:
+        """The piece in force from each t on, or with `left` the one before it.
+
+        Corners are compared as the same sums start + r that the march stops at, so that a moment is never on the
+        wrong side of its own corner. Members that begin at different times have no jumps.
+        """
+        side: Literal["left", "right"] = "left" if left else "right"
+        if isinstance(start, np.ndarray):
+            return np.maximum(np.searchsorted(self.r, t - start, side=side) - 1, 0)
+        return np.maximum(np.searchsorted(start + self.r, t, side=side) - 1, 0)
 
 
 def lines_of(phase: BoundPhase, values: Mapping[str, Any], wrt: Sequence[str]) -> tuple[Line, ...]:
@@ -83,7 +90,7 @@ class PhaseInputs:
         r = t - self.start
         value, slope = np.empty((len(self.lines), *t.shape)), np.empty((len(self.lines), *t.shape))
         for i, line in enumerate(self.lines):
-            j = line.pieces(r, left)
+            j = line.pieces(t, self.start, left)
             slope[i] = line.b[j]
             value[i] = line.a[j] + slope[i] * (r - line.r[j])
         return value, slope
@@ -97,7 +104,7 @@ class PhaseInputs:
         r = t - self.start
         result = np.empty((len(self.lines), t.size, self.d_start.size))
         for i, line in enumerate(self.lines):
-            j = line.pieces(r, left)
+            j = line.pieces(t, self.start, left)
             result[i] = line.da[j] + line.db[j] * (r - line.r[j])[:, None] - line.b[j][:, None] * self.d_start
         return result
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import casadi as ca
 import numpy as np
 
 from physics_twin.arrays import Array
@@ -73,7 +72,7 @@ class ProcessModel:
         """State at t1 (n_state,) from the state at t0; raises SolveError."""
         if t1 < t0:
             raise RecipeError(f"advance goes forward in time: t0 = {t0:g} s, t1 = {t1:g} s")
-        _, at, _ = self._march(np.array([t0, t1]), recipe, values, (), state)
+        _, at, _ = self._march(np.array([t0, t1]), recipe, values, (), state, observing=False)
         return self._pack(at)
 
     def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
@@ -169,7 +168,14 @@ class ProcessModel:
         return schedule
 
     def _march(
-        self, times: Array, recipe: Recipe, values: SIValues, wrt: tuple[str, ...], state: Array | None
+        self,
+        times: Array,
+        recipe: Recipe,
+        values: SIValues,
+        wrt: tuple[str, ...],
+        state: Array | None,
+        *,
+        observing: bool = True,
     ) -> tuple[Any, Situation, Counters]:
         times = np.asarray(times, dtype=float)
         if times.ndim != 1 or times.size == 0:
@@ -184,6 +190,7 @@ class ProcessModel:
                 run, at = self._start(schedule, values, wrt)
             else:
                 run, at = self._resume(schedule, values, wrt, state, float(times[0]))
+            run.observing = observing
             record, at = run.march(at, times)
         return record, at, run.stage.counters
 
@@ -198,10 +205,10 @@ class ProcessModel:
                     raise RecipeError(f'the initial value of "{name}" follows from an equation of the model')
                 k = eq.parameters.index(key)
                 p[k], s_p[k] = amount.at(values), amount.slope([w if w != "time" else "" for w in wrt])
-        x0, z0, d0 = (m.full()[:, 0] for m in eq.initial(p))
+        x0, z0, d0 = (m[:, 0] for m in c.initial.at(p))
         s_start = np.zeros((c.n_x + c.n_d, len(wrt)))
         if wrt:
-            s_start = self._initial_tangent(p).full() @ s_p
+            s_start = c.initial_tangent.at(p)[0] @ s_p
         at = Situation(
             t=0.0,
             x=x0,
@@ -230,12 +237,6 @@ class ProcessModel:
             march.stage.settle(at)
             at.armed[march.stage.conditions(at)[1]] = 1.0
         return march, at
-
-    @functools.cached_property
-    def _initial_tangent(self) -> Any:
-        p = ca.SX.sym("p", len(self.equations.parameters))
-        x0, _, d0 = self.equations.initial(p)
-        return ca.Function("initial_tangent", [p], [ca.densify(ca.jacobian(ca.vertcat(x0, d0), p))])
 
     def _resume(
         self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...], state: Array, t: float

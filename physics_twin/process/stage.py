@@ -11,12 +11,13 @@ from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.process.compiled import SYMBOLIC_Z, Compiled, Counters, Differentiated, Point, arguments_of
 from physics_twin.process.inputs import PhaseInputs, lines_of
+from physics_twin.process.sundials import CLOCK
 from physics_twin.recipes import BoundPhase
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 _NODES, _MOST_NODES = 128, 8192  # nodes of a watched stretch, refined fourfold until the cubic between them fits
-_FIT = 1e-3  # of a watched quantity's range: how well the cubic must foretell every second node
+_FIT = 1e-4  # of a watched quantity's range: how well the cubic must foretell every second node
 _TOUCH = 1e-9  # of a guard's size: closer than this it is on its level
 _TURNS = 50  # changes of modes at one moment after which they contradict each other
 
@@ -108,7 +109,7 @@ class Stage:
 
     def rate(self, here: Point) -> Array:
         """dx/dt (n_x,)."""
-        return np.asarray(self.c.rate(*arguments_of(here)).full()[:, 0], dtype=float)
+        return self.c.rate.at(*arguments_of(here))[0][:, 0]
 
     def guards(self, at: Situation, *, left: bool = False) -> tuple[Array, Flags, Array]:
         """Conditions of switches and events at the present point: value, whether it touches zero, rate."""
@@ -122,11 +123,11 @@ class Stage:
             np.asarray(d.x @ rate + d.z @ z_rate + d.u @ here.slope + d.t, dtype=float),
         )
 
-    def conditions(self, at: Situation, *, left: bool = False) -> tuple[Flags, Flags]:
-        """Which events' conditions are clearly true, and which clearly false; on its level it is neither."""
-        value, touching, _ = self.guards(at, left=left)
+    def conditions(self, at: Situation, *, left: bool = False) -> tuple[Flags, Flags, Flags]:
+        """Which events' conditions hold, which are clearly false, and which are on their level and becoming false."""
+        value, touching, rate = self.guards(at, left=left)
         n = self.c.equations.n_switches
-        return ((value > 0.0) & ~touching)[n:], ((value < 0.0) & ~touching)[n:]
+        return (value >= 0.0)[n:], ((value < 0.0) & ~touching)[n:], (touching & (rate < 0.0))[n:]
 
     def settle(self, at: Situation, *, left: bool = False, flipped: int = -1) -> None:
         """Modes from the signs of their guards and consistent algebraic values; they may depend on each other.
@@ -175,7 +176,9 @@ class Stage:
         head = np.concatenate([self.p, at.d, self.modes, at.w, [at.t, span]])
         if m:
             x0 = np.hstack([at.x[:, None], at.s_x]) / c.scale_x[:, None]
-            z0 = np.hstack([at.z[:, None], np.zeros((c.n_z, m))]) / c.scale_z[:, None]
+            s_u = self.inputs.tangent(at.t, left=False)
+            s_z = c.algebraic_tangent(self.point(at), at.s_x, s_u, self.s_p, at.s_d)
+            z0 = np.hstack([at.z[:, None], s_z]) / c.scale_z[:, None]
             p = np.zeros((head.size, 1 + m))
             p[:, 0] = head
             p[: self.p.size, 1:] = self.s_p
@@ -186,7 +189,8 @@ class Stage:
             if chained:
                 x, z = c.integrators.solve_chained(at.t, nodes, x0, z0, p, u, m)
             else:
-                x, z = c.integrators.solve(grid, x0, z0, p, u, m)
+                one_piece = not self.inputs.corners(at.t, float(nodes[-1]))
+                x, z = c.integrators.solve(grid, x0, z0, p, u[:, : 1 + m] if one_piece else u, m)
         except SolveError as error:
             raise SolveError(error.reason, time=at.t + span * min(max(error.time, 0.0), 1.0)) from None
         self.counters.n_integrations += 1
@@ -204,7 +208,7 @@ class Stage:
     def watched(self, at: Situation, t: Array, x: Array, z: Array, phase: BoundPhase) -> tuple[Array, Array]:
         """Rows of a `Course` at nodes, left limits of the inputs: values and rates (n_rows, n)."""
         u, slope = self.inputs.along(t)
-        value, rate = (m.full() for m in self.c.watched(t[None, :], x, z, u, *self.wide(at, t.size), slope))
+        value, rate = self.c.watched.along(t.size, t[None, :], x, z, u, *self.wide(at, t.size), slope)
         n = self.c.n_guards + self.c.n_w
         rows = list(range(n))
         if phase.until_level is not None:
@@ -215,10 +219,10 @@ class Stage:
     def course(self, at: Situation, stop: float, phase: BoundPhase) -> Course:
         """The watched quantities up to `stop`, on as many nodes as their shape asks for.
 
-        The nodes are uneven, so that no oscillation hides between them. What is narrower than a 128th of the stretch
-        and leaves no trace at any node is not seen: end a phase there, or give it as a table, whose rows are nodes.
+        The nodes are uneven, so that no oscillation hides between them. A function of time that is narrower than a
+        2048th of the stretch and leaves no trace at any node is not seen: give it as a table, whose rows are nodes.
         """
-        span, n = stop - at.t, _NODES
+        span, n = stop - at.t, CLOCK if self.c.clocked else _NODES
         corners = significant((np.array(self.inputs.corners(at.t, stop)) - at.t) / span)
         here = self.point(at)
         while True:
@@ -259,7 +263,8 @@ class Stage:
         u, slope = self.inputs.along(t)
         p, q = self.wide(at, t.size, w)
         if not self.n_wrt:
-            return self.c.output(t[None, :], x, z, u, p, q).full().T, np.zeros((t.size, self.c.n_y, 0))
+            (value,) = self.c.output.along(t.size, t[None, :], x, z, u, p, q)
+            return value.T, np.zeros((t.size, self.c.n_y, 0))
         value, tangent = self.tangents(self.c.output_jacobian, t, (x, z, u, p, q), (s_x, s_z, s_w, at.s_d))
         if self.time_column >= 0:
             for k in range(t.size):

@@ -9,6 +9,7 @@ integrators are chained.
 
 import atexit
 import contextlib
+import io
 import os
 import re
 import sys
@@ -24,13 +25,13 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
-
-# One native call at a time in a process: CasADi's integrators crash when threads share one, and stderr, which is
-# captured around the call, belongs to the whole process.
-_native = threading.RLock()
+from physics_twin.process.native import NATIVE, Buffered
 
 LENGTH = 2.0**30
 """Length of a stretch in the integrator's own time: CasADi does not advance over intervals below 1e-9."""
+
+CLOCK = 2048
+"""Least number of steps of a stretch of equations that depend on time itself: what is still cannot foresee a pulse."""
 
 _KEPT = 256  # integrators kept per model: a 6-state one holds about 100 kB
 
@@ -40,16 +41,18 @@ class Sundials:
     """Variable-order BDF integration: CVODES for ODE systems, IDAS for DAE systems of index 1.
 
     rtol: relative tolerance of each state. atol: absolute tolerance in units of the state's scale.
-    max_steps: steps between two restarts after which a run is given up.
+    max_steps: steps between two outputs after which a run is given up.
     """
 
     rtol: float = 1e-8
     atol: float = 1e-10
-    max_steps: int = 50_000
+    max_steps: int = 10_000
 
     def __post_init__(self) -> None:
         if not (0.0 < self.rtol < 1.0 and 0.0 < self.atol < 1.0):
             raise ValueError(f"Sundials: rtol={self.rtol:g} and atol={self.atol:g} must lie between 0 and 1")
+        if self.max_steps < 1:
+            raise ValueError(f"Sundials: max_steps={self.max_steps} must be at least 1")
 
 
 @dataclass
@@ -57,19 +60,26 @@ class Integrators:
     """The compiled integrators of one DAE, by relative grid and number of sensitivity directions."""
 
     dae: dict[str, ca.SX]
+    lines: ca.SX
+    """Coefficients a, b of the inputs' straight lines."""
     settings: Sundials
     algebraic: bool
-    kept: "OrderedDict[tuple[Any, ...], ca.Function]" = field(default_factory=OrderedDict)
+    clocked: bool
+    """Whether the equations depend on time itself; then no step is longer than a CLOCK-th of a stretch."""
+    kept: "OrderedDict[tuple[Any, ...], Buffered]" = field(default_factory=OrderedDict)
 
-    def get(self, grid: tuple[float, ...], n_directions: int, n_members: int = 1) -> ca.Function:
-        """The integrator over a relative grid in (0, 1]; compiled on first use."""
-        key = (grid, n_directions, n_members)
+    def get(self, grid: tuple[float, ...], n_directions: int, n_members: int, corners: bool) -> Buffered:
+        """The integrator over a relative grid in (0, 1]; compiled on first use.
+
+        Without corners the inputs' lines are parameters: comparing them at every node is quadratic in the nodes.
+        """
+        key = (grid, n_directions, n_members, corners)
         found = self.kept.get(key)
         if found is not None:
             self.kept.move_to_end(key)
             return found
         if n_members > 1:
-            built = self.get(grid, n_directions).map(n_members)
+            built = self.get(grid, n_directions, 1, corners).function.map(n_members)
         else:
             options: dict[str, Any] = {
                 "reltol": self.settings.rtol,
@@ -77,6 +87,8 @@ class Integrators:
                 "max_num_steps": self.settings.max_steps,
                 "nfwd": n_directions,
             }
+            if self.clocked:
+                options["max_step_size"] = LENGTH / CLOCK
             if self.algebraic:
                 options["calc_ic"] = True
                 # Algebraic variables jump with the inputs: in the error test they would make the step collapse.
@@ -85,27 +97,36 @@ class Integrators:
                 # The exact second-order term in the Newton matrix of the sensitivities costs more than it saves.
                 options["second_order_correction"] = False
             solver = "idas" if self.algebraic else "cvodes"
-            built = ca.integrator("stretch", solver, self.dae, 0.0, [LENGTH * node for node in grid], options)
-        self.kept[key] = built
+            inputs = {"u": self.lines} if corners else {"p": ca.vertcat(self.dae["p"], self.lines)}
+            built = ca.integrator("stretch", solver, self.dae | inputs, 0.0, [LENGTH * k for k in grid], options)
+        return self._keep(key, built)
+
+    def _keep(self, key: tuple[Any, ...], function: ca.Function) -> Buffered:
+        self.kept[key] = Buffered(function)
         if len(self.kept) > _KEPT:
             self.kept.popitem(last=False)
-        return built
+        return self.kept[key]
 
     def solve(
         self, grid: tuple[float, ...], x0: Array, z0: Array, p: Array, u: Array, n_directions: int, n_members: int = 1
     ) -> tuple[Array, Array]:
         """End values of each grid interval: states and algebraic variables, columns ordered as CasADi does.
 
+        p: (n_p, (1 + n_directions) n_members). u: the same of the lines where one piece serves the whole stretch,
+        else (2 n_u, n_grid (1 + n_directions) n_members).
         Raises SolveError with the relative time at which it failed.
         """
-        with _native:
-            function = self.get(grid, n_directions, n_members)
+        with NATIVE:
+            p = p.reshape(p.shape[0], -1)
+            corners = u.shape[1] != p.shape[1]
+            function = self.get(grid, n_directions, n_members, corners)
+            lines = (p, u) if corners else (np.vstack([p, u]),)
             with _captured_stderr() as said:
                 try:
-                    result = function(x0=x0, z0=z0, p=p, u=u)
+                    x, z = function(x0, z0, *lines)[:2]
                 except RuntimeError as error:
                     raise _explain(str(error), said()) from None
-        return _finite(result["xf"].full(), result["zf"].full(), grid, n_directions, n_members)
+        return _finite(x, z, grid, n_directions, n_members)
 
     def solve_chained(
         self, begin: float, nodes: Array, x0: Array, z0: Array, p: Array, u: Array, n_directions: int
@@ -113,26 +134,25 @@ class Integrators:
         """The same with a restart at every node: single-interval integrators chained in one call."""
         n, m = nodes.size, 1 + n_directions
         key = ("chain", n, n_directions)
-        with _native:
-            if key not in self.kept:
-                self.kept[key] = self._chain(n, n_directions)
+        with NATIVE:
+            function = self.kept.get(key) or self._keep(key, self._chain(n, n_directions))
             left = np.concatenate([[begin], nodes[:-1]])
             parameters = np.tile(p.reshape(-1, m), (1, n))
             parameters[-2, ::m], parameters[-1, ::m] = left, nodes - left
             with _captured_stderr() as said:
                 try:
-                    x, z = self.kept[key](x0.reshape(-1, m), z0.reshape(-1, m), parameters, u)
+                    x, z = function(x0.reshape(-1, m), z0.reshape(-1, m), np.vstack([parameters, u]))
                 except RuntimeError as error:
                     failed = _explain(str(error), said())
                     raise SolveError(failed.reason, time=0.0) from None
         relative = tuple(((nodes - begin) / (nodes[-1] - begin)).tolist())
-        return _finite(x.full(), z.full(), relative, n_directions, 1)
+        return _finite(x, z, relative, n_directions, 1)
 
     def _chain(self, n: int, n_directions: int) -> ca.Function:
-        one = self.get((1.0,), n_directions)
-        x, z, p, u = (ca.MX.sym(name, one.size_in(name)) for name in ("x0", "z0", "p", "u"))
-        end = one(x0=x, z0=z, p=p, u=u)
-        link = ca.Function("link", [x, z, p, u], [end["xf"], end["zf"]], ["x", "z", "p", "u"], ["xf", "zf"])
+        one = self.get((1.0,), n_directions, 1, False).function
+        x, z, p = (ca.MX.sym(name, one.size_in(name)) for name in ("x0", "z0", "p"))
+        end = one(x0=x, z0=z, p=p)
+        link = ca.Function("link", [x, z, p], [end["xf"], end["zf"]], ["x", "z", "p"], ["xf", "zf"])
         return link.mapaccum("chain", n, 2)
 
 
@@ -147,10 +167,10 @@ def _finite(x: Array, z: Array, grid: tuple[float, ...], n_directions: int, n_me
 
 
 _REASONS = (
+    ("T + H = T", "the step became too small: the solution grows without bound or the equations jump"),
     ("TOO_MUCH_WORK", "the integrator gave up after its maximum number of steps: the model is too fast or blows up"),
     ("ERR_FAIL", "the step became too small: the solution grows without bound or the equations jump"),
     ("ERR_FAILURE", "the step became too small: the solution grows without bound or the equations jump"),
-    ("T + H = T", "the step became too small: the solution grows without bound or the equations jump"),
     ("CONV_FAIL", "Newton's method failed at the smallest step: check for log or power of a negative number"),
     ("RHSFUNC_FAIL", "the equations gave a number that is not finite"),
     ("RES_FAIL", "the equations gave a number that is not finite"),
@@ -177,36 +197,42 @@ def _explain(message: str, said: str) -> SolveError:
 
 @contextlib.contextmanager
 def _captured_stderr() -> Iterator[Any]:
-    """Collects what native code writes to file descriptor 2; written on if nothing failed.
+    """Collects what native code writes to file descriptor 2 and to sys.stderr; passed on if nothing failed.
 
-    SUNDIALS prints each failing step, thousands of lines. The descriptor belongs to the process, so what other threads
-    write meanwhile is held back and passed on at the end.
+    SUNDIALS prints each failing step, thousands of lines; CasADi sends some of them through sys.stderr, which a
+    notebook or a test runner has replaced. Both belong to the process, so what other threads write meanwhile is held
+    back and passed on at the end.
     """
-    sink = _sink()
-    if sink is None:
-        yield lambda: ""
-        return
-    saved = os.dup(2)
+    sink, stream, text = _sink(), sys.stderr, io.StringIO()
+    saved = None if sink is None else os.dup(2)
     failed = False
 
     def said() -> str:
         nonlocal failed
         failed = True
+        if sink is None:
+            return text.getvalue()
         sink.seek(0)
-        return str(sink.read(20_000).decode(errors="replace"))
+        return text.getvalue()[:20_000] + str(sink.read(20_000).decode(errors="replace"))
 
-    os.dup2(sink.fileno(), 2)
+    if sink is not None:
+        os.dup2(sink.fileno(), 2)
+    sys.stderr = text
     try:
         yield said
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        if os.fstat(sink.fileno()).st_size:
-            if not failed:
+        sys.stderr = stream
+        if saved is not None and sink is not None:
+            os.dup2(saved, 2)
+            os.close(saved)
+            if os.fstat(sink.fileno()).st_size:
+                if not failed:
+                    sink.seek(0)
+                    os.write(2, sink.read())
                 sink.seek(0)
-                os.write(2, sink.read())
-            sink.seek(0)
-            sink.truncate()
+                sink.truncate()
+        if not failed and text.tell() and stream is not None:
+            stream.write(text.getvalue())
 
 
 _sinks: dict[int, Any] = {}
@@ -214,9 +240,7 @@ _sink_lock = threading.Lock()
 
 
 def _sink() -> Any:
-    """One unnamed temporary file per process, or None where stderr has no descriptor."""
-    if sys.stderr is None:
-        return None
+    """One unnamed temporary file per process, or None where there is no descriptor 2."""
     pid = os.getpid()
     with _sink_lock:
         if pid not in _sinks:
