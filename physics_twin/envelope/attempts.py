@@ -18,6 +18,7 @@ from physics_twin.envelope.certificate import (
 )
 from physics_twin.envelope.design_space import DesignSpace, explore, start_design, violations, worst_points
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
+from physics_twin.envelope.scouts import N_DRAWS, send_scouts
 from physics_twin.envelope.set_point import AT_BOUND, best_point
 from physics_twin.envelope.uncertainty import Batches
 
@@ -91,6 +92,8 @@ def make_attempts(
     n_certified = 2**d + N_WORST[min(d, 3) - 1]
     first = start_design(d, rng)
     space = DesignSpace(first, simulate(search, first))
+    few = search.take(np.arange(min(N_DRAWS, search.n)))
+    scouts = send_scouts(lambda u: simulate(few, u), d, rng)
     attempts: list[Attempt] = []
     k, error, settled = search.n, 0.0, True
     points, margins = np.zeros((0, d)), np.zeros((0, held.n, len(problem.requirements)))
@@ -104,7 +107,15 @@ def make_attempts(
         before, k = k, min(int(wanted / independence), max(k - 1, 0))
         report(f"attempt {number + 1}: at most {k} of {search.n} search draws may violate a limit")
         budget = n_points if number == 0 else len(space.points) + n_points // 3
-        found = explore(lambda u: simulate(search, u), space, cloud, k, budget, report)
+        found = explore(
+            lambda u: simulate(search, u),
+            space,
+            cloud,
+            k,
+            budget,
+            lambda s: scouts.points[scouts.surprises(s)],
+            report,
+        )
         space, settled = found.space, found.settled
         if found.box is None:
             break

@@ -30,6 +30,8 @@ THIN = 0.035
 START_WIDTH = 0.02
 """Least width from which the polish starts: a box of one grid node has no volume to improve on."""
 SLSQP_TOLERANCE = 1e-8
+PUSH, N_SIDE = 0.011, 101
+"""Farthest that a side is pushed out (the grid rectangle stops less than a cell before the edge), and points on it."""
 ROUNDING = 1e-9
 """Levels this far below zero, relative to the largest, are the optimizer's rounding; the model has the last word."""
 
@@ -215,9 +217,35 @@ def _polished(level: Level, start: Box, points: Array, levels: Array) -> Box | N
             break
         worst = points[inside][np.argsort(levels[inside], kind="stable")[:3]]
         positions = np.concatenate([positions, np.clip(box.position(worst), 0.0, 1.0)])
-    # The polish may have stopped short of feasible, or the start may have corners that the points do not show.
-    found = [_pulled_in(level, candidate, positions, points, levels) for candidate in (box, start)]
-    return max((b for b in found if b is not None), key=lambda b: b.log_volume, default=None)
+    # The polish may have stopped short of feasible (an island that its check positions do not see); the start then
+    # stands, pushed out to the edge side by side. Its own corners may lie where the points do not show the region.
+    polished = _pulled_in(level, box, positions, points, levels)
+    plain = _pulled_in(level, start, positions, points, levels)
+    if plain is not None and (polished is None or polished.log_volume < plain.log_volume + ROUNDING):
+        plain = _pushed_out(level, plain, points[levels < 0.0])
+    return max((b for b in (polished, plain) if b is not None), key=lambda b: b.log_volume, default=None)
+
+
+def _pushed_out(level: Level, box: Box, bad: Array) -> Box:
+    """The box with each side moved out in turn, by at most PUSH, as far as the side itself stays feasible."""
+    d = box.low.size
+    line = np.linspace(0.0, 1.0, N_SIDE) if d <= 2 else np.array([0.0, 0.5, 1.0])
+    across = np.array(list(itertools.product(line, repeat=d - 1))).reshape(line.size ** (d - 1), d - 1)
+    for axis, up in itertools.product(range(d), (False, True)):
+        side = np.insert(across, axis, float(up), axis=1)
+        good, too_far = 0.0, 2.0 * PUSH
+        for _ in range(20):
+            middle = 0.5 * (good + too_far)
+            larger = _side_moved(box, axis, up, middle)
+            met = bool((level(larger.at(side)) >= 0.0).all()) and not larger.contains(bad).any()
+            good, too_far = (middle, too_far) if met else (good, middle)
+        box = _side_moved(box, axis, up, good)
+    return box
+
+
+def _side_moved(box: Box, axis: int, up: bool, by: float) -> Box:
+    step = by * (np.arange(box.low.size) == axis)
+    return Box(box.low, np.minimum(box.high + step, 1.0)) if up else Box(np.maximum(box.low - step, 0.0), box.high)
 
 
 def _maximized(level: Level, start: Box, positions: Array) -> Box:

@@ -36,6 +36,8 @@ DOUBT, DOUBTED = 0.05, (0.002, 0.01, 0.03)
 shares of the cloud, for 1, 2 and more settings. (The edge is steep: a maximum over the cloud would be one point.)"""
 N_DOUBTFUL = (2, 3, 3)
 """New points in each round where the kernels differ most."""
+N_WRONG = 3
+"""New points in each round where scouts contradict the surrogate."""
 APART = 0.1
 """Distance beyond which a new point counts as far enough from the known ones."""
 PATIENCE = 6
@@ -206,11 +208,13 @@ def explore(
     cloud: Array,
     k: int,
     n_points: int,
+    points_in_doubt: Callable[[DesignSpace], Array],
     report: Callable[[str], None] = lambda text: None,
 ) -> Found:
     """Refine `space` until the largest box with at most `k` violations at every point no longer moves.
 
-    n_points: budget of design points in all. The box returned is that of the surrogate, which is exact at the design.
+    n_points: budget of design points in all. points_in_doubt: points (n, d) at which the surrogate is known to be
+    wrong. The box returned is that of the surrogate, which is exact at the design.
     """
     d = cloud.shape[1]
     # The full grid is there for the exact rectangle; doubt is seen on every other line of it.
@@ -227,12 +231,16 @@ def explore(
         doubted = float((doubt > DOUBT).mean())
         volume = "no box yet" if box is None else f"volume {np.exp(box.log_volume):.3g}"
         report(f"{len(space.points)} points, {volume}, {doubted:.1%} of the map in doubt")
-        settled = moved <= by_dimension(d, SETTLED)
+        wrong = space.unseen(points_in_doubt(space))
+        trusted = box is None or not box.contains(wrong).any()
+        settled = trusted and moved <= by_dimension(d, SETTLED)
         if settled and doubted <= by_dimension(d, DOUBTED):
             return Found(space, box, True)
-        new = space.unseen(_next_points(space, box, cloud, levels, sparse, doubt, k))[
-            : max(0, n_points - len(space.points))
-        ]
+        if box is not None and len(wrong):  # contradictions inside the box first, then the nearest outside
+            outside = np.maximum(np.maximum(box.low - wrong, wrong - box.high), 0.0).max(axis=1)
+            wrong = wrong[np.argsort(outside, kind="stable")[:N_WRONG]]
+        wanted = np.concatenate([wrong[:N_WRONG], _next_points(space, box, cloud, levels, sparse, doubt, k)])
+        new = space.unseen(wanted)[: max(0, n_points - len(space.points))]
         stuck = stuck + 1 if box is None else 0
         if len(new) == 0 or stuck > PATIENCE:
             return Found(space, box, box is None or settled)

@@ -10,8 +10,10 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
@@ -36,7 +38,7 @@ class Batches:
     """Setting -> (n,) SI, added to the setting."""
     n: int
 
-    def take(self, rows: Array) -> "Batches":
+    def take(self, rows: NDArray[np.integer[Any]]) -> "Batches":
         """The batches of these rows."""
         return Batches(
             {name: values[rows] for name, values in self.values.items()},

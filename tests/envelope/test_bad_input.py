@@ -99,7 +99,7 @@ def test_a_negative_spread(case):
 
 
 def test_a_tolerance_is_a_difference_with_its_unit(analytic):
-    """2 K on a setting in degC is 2 K and never 275 K; a bare number is refused."""
+    """2 degC of tolerance on a setting in degC is 2 K and never 275 K; a bare number is refused."""
     knob = Setting("temperature", "degC", bounds=(20, 40))
     model = analytic.closed_form({"y": lambda t, v: v["temperature"] - 300.0 + 0.0 * v["a"]}, ["a"])
     given = {
@@ -109,7 +109,7 @@ def test_a_tolerance_is_a_difference_with_its_unit(analytic):
         "rng": 1,
     }
     posterior = analytic.gaussian_draws(model, 2000, 1)
-    envelope = find_envelope(model, posterior, tolerance={"temperature": "2 K"}, **given)
+    envelope = find_envelope(model, posterior, tolerance={"temperature": "2 degC"}, **given)
     assert envelope.box["temperature"][1] == pytest.approx(305.0 - 1.645 * 2.0, abs=2.0)
     assert "tolerance of temperature: sd 2 K" in envelope.includes
     with pytest.raises(UnitError, match="temperature"):

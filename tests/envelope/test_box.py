@@ -46,6 +46,18 @@ def test_a_hole_inside_is_not_enclosed():
     assert np.exp(box.log_volume) == pytest.approx(0.3, abs=2e-3)  # the full height beside the disc: 0.3 x 1
 
 
+def test_an_island_between_the_check_positions_is_met_exactly():
+    """A forbidden disc at the upper edge, between the first check positions: the box ends at the disc, not at the grid
+    line before it, and not above it."""
+
+    def level(u):
+        return (u[:, 0] - 0.37) ** 2 + (u[:, 1] - 0.9337) ** 2 - 0.0025
+
+    box = found(level, 2)
+    assert box.high[1] == pytest.approx(0.8837, abs=1e-3)
+    assert box.widths == pytest.approx([1.0, 0.8837], abs=1e-3)
+
+
 def test_the_region_everywhere_gives_the_whole_cube_and_nowhere_gives_none():
     whole = found(lambda u: np.ones(len(u)), 2)
     assert (whole.low == 0.0).all()

@@ -117,6 +117,22 @@ def test_the_worst_point_inside_the_box_counts_not_only_its_corners(analytic):
     assert norm.cdf((0.5 - np.exp(-(((x - 0.45) / 0.05) ** 2))) / 0.05).min() >= P
 
 
+def test_a_ridge_between_the_design_points_is_found_by_the_scouts(analytic):
+    """A wall a thirtieth of the range wide falls between all points of the first design: seen from there, every limit
+    is met everywhere, and the interpolation has no doubt."""
+
+    def wall(t, v):
+        return np.exp(-(((v["s0"] - 0.37) / 0.012) ** 2)) + 0.05 * v["a"]
+
+    model = analytic.closed_form({"y": wall}, ["a"])
+    posterior = analytic.gaussian_draws(model, 1500, seed=2)
+    envelope = ask(analytic, model, posterior, analytic.knobs(2), [Limit("y", upper=0.5)])
+    low, high = envelope.box["s0"]
+    x = np.linspace(low, high, 2001)
+    assert norm.cdf((0.5 - np.exp(-(((x - 0.37) / 0.012) ** 2))) / 0.05).min() >= P
+    assert high - low > 0.5
+
+
 def test_two_limits_are_met_jointly(analytic):
     """Independent limits, each met with 0.96, are met jointly with 0.92 only: the box knows."""
     model = analytic.closed_form(
