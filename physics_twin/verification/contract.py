@@ -7,8 +7,8 @@ Nine clauses, each a function below that raises ModelError with the clause's nam
     trajectory      one run agrees with steps and observations, and goes on from any of its states
     derivatives     declared sensitivities pass Taylor tests of order 2, for parameters, settings and time
     ensemble        the members of an ensemble are single runs
-    failure         absurd values raise SolveError with reason, time and values; nothing that is not finite is returned
     after failure   a run that failed leaves no trace
+    failure         absurd values raise SolveError with reason, time and values; nothing that is not finite is returned
     travel          the model gives the same bits in a spawned process
 """
 
@@ -272,7 +272,8 @@ def _derivatives(trial: _Trial) -> str:
         raise _broken("derivatives", trial, f'asking for the unknown name "{refused}" does not raise')
     # The first sample is where the run begins; there is nothing before it to take a difference with.
     inside = trial.times[trial.times > 0.0]
-    tested = taylor_test(model, inside, trial.recipe, trial.values, trial.wrt, accuracy=trial.accuracy)
+    # Runs side by side differ by less than a run and a chain of restarts, and a wrong column of 1e-4 is to be seen.
+    tested = taylor_test(model, inside, trial.recipe, trial.values, trial.wrt, accuracy=0.1 * trial.accuracy)
     if not tested.passed:
         listed = "; ".join(str(row) for row in tested.failures[:6])
         raise _broken("derivatives", trial, f"{len(tested.failures)} of {len(tested.rows)} Taylor tests fail: {listed}")
@@ -322,13 +323,29 @@ def _after_failure(trial: _Trial) -> str:
     before = _everything(trial, trial.values)
     for name in _provoked(trial):
         for value in (math.nan, _ABSURD[0] * (float(trial.values[name]) or 1.0)):
-            try:
-                _everything(trial, {**trial.values, name: value})
-            except (SolveError, RecipeError, BoundsError):
+            if _fails(trial, {**trial.values, name: value}):
                 after = _everything(trial, trial.values)
                 _compare_bits(trial, "after failure", before, after, f"after the failure with {name} = {value:g}")
                 return f"identical after the failure with {name} = {value:g}"
     return "no run could be made to fail"
+
+
+def _fails(trial: _Trial, values: SIValues) -> bool:
+    """Whether a run with these values fails; each way of asking is tried."""
+    model, times, recipe = trial.model, trial.times, trial.recipe
+    ways: list[Callable[[], object]] = [lambda: trajectory(model, times, recipe, values)]
+    if isinstance(model, Sensitivities):
+        ways.append(lambda: model.sensitivity(times, recipe, values, trial.wrt))
+    if isinstance(model, Ensembles):
+        columns = {name: np.array([float(value)] * 2) for name, value in values.items()}
+        ways.append(lambda: model.trajectories(times, recipe, columns))
+    failed = False
+    for way in ways:
+        try:
+            way()
+        except (SolveError, RecipeError, BoundsError):
+            failed = True
+    return failed
 
 
 def _travel(trial: _Trial) -> str:
@@ -355,8 +372,8 @@ _CLAUSES: dict[str, Callable[[_Trial], str]] = {
     "trajectory": _trajectory,
     "derivatives": _derivatives,
     "ensemble": _ensemble,
-    "failure": _failure,
     "after failure": _after_failure,
+    "failure": _failure,
     "travel": _travel,
 }
 

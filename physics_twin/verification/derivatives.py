@@ -4,9 +4,10 @@ For a direction of one name, with y the outputs and J the declared column, the r
 
     e(h) = y(p + h) - y(p) - h J
 
-falls with h^2 if J is right and with h if it is wrong; both signs of h are taken (the larger counts). Unlike a
-comparison with differences this has no step size to be lucky with: the order is the result (Farrell, Ham, Funke and
-Rognes, SIAM J. Sci. Comput. 35, 2013, C369, section 6).
+falls with h^2 if J is right and with h if it is wrong (Farrell, Ham, Funke and Rognes, SIAM J. Sci. Comput. 35, 2013,
+C369, section 6). Unlike a comparison with differences this has no step size to be lucky with: the order is the result.
+Both signs of h are taken. Their odd part, (e(h) - e(-h)) / 2, has no curvature in it and falls with h^3 if J is right:
+it shows an error of J that the curvature hides.
 
 An adaptive integrator answers p and p + h with different steps, so that y carries noise of about its tolerance, and J
 an error of the same relative size. A remainder counts where it stands clear of both.
@@ -25,7 +26,7 @@ from physics_twin.recipes import Recipe
 from physics_twin.simulation import trajectory
 
 _LARGEST = 2.0**-5  # relative step: terms of third order are then a few percent of those of second order
-_STEPS = 10
+_STEPS = 7
 _ORDER = 1.8  # a wrong column gives 1, a right one 2 or more; noise moves a slope by less than 0.2
 _TINY = np.array([1e-9, -1e-9, 3e-9, -3e-9])  # relative steps at which a remainder is nothing but noise
 _CLEAR = 20.0  # a remainder counts from this many times the noise on; then noise bends a slope by 0.1
@@ -35,8 +36,9 @@ _CLEAR = 20.0  # a remainder counts from this many times the noise on; then nois
 class TaylorRow:
     """One name and one output.
 
-    order: the slope of the last remainders that stand clear of the noise; inf where none does (then the column is right
-    to within noise / step). error: the relative error of the column by extrapolated central differences.
+    order: the slope of the last remainders that stand clear of the noise, or of their odd parts where that is below
+    two; inf where none stands clear (then the column is right to within noise / step). error: the relative distance of
+    the column from the central difference with the smallest step, 0 where that is noise.
     """
 
     name: str
@@ -161,13 +163,19 @@ def _rows(
     noise = np.nan_to_num(_remainder(outputs, column, tiny))
     both = [(h, up, down) for h, (up, down) in zip(steps, pairs, strict=True) if up is not None and down is not None]
     differences = [(up - down) / (2.0 * h) for h, up, down in both]
+    odd_parts = np.full(remainders.shape, np.nan)
+    for j, (h, (up, down)) in enumerate(zip(steps, pairs, strict=True)):
+        if up is not None and down is not None:
+            odd_parts[j] = np.max(np.abs(0.5 * (up - down) - h * column), axis=0)
     rows = []
     for i, signal in enumerate(model.outputs):
         slope = float(np.max(np.abs(column[:, i]), initial=0.0))
         level = max(float(noise[i]), accuracy * float(np.max(np.abs(outputs[:, i]))))
         floor = np.asarray(_CLEAR * (level + accuracy * steps * slope), dtype=float)
         order = _order(steps, remainders[:, i], floor)
-        errors = [_distance(d[:, i], column[:, i]) for d in differences]
+        odd = _order(steps, odd_parts[:, i], floor) if both else math.inf
+        order = min(order, odd) if odd < _ORDER else order
+        clear = [_distance(d[:, i], column[:, i], level / h) for (h, _, _), d in zip(both, differences, strict=True)]
         rows.append(
             TaylorRow(
                 name=name,
@@ -176,16 +184,18 @@ def _rows(
                 remainders=tuple(remainders[:, i].tolist()),
                 floor=tuple(floor.tolist()),
                 order=order,
-                error=min(errors, default=0.0),
+                error=clear[-1] if clear else 0.0,
                 passed=order >= _ORDER and bool(np.isfinite(column[:, i]).all()),
             )
         )
     return rows
 
 
-def _distance(a: Array, b: Array) -> float:
-    """Largest difference of two columns relative to their size."""
+def _distance(a: Array, b: Array, noise: float) -> float:
+    """Largest difference of two columns relative to their size, or to the noise where that is larger."""
     size = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))))
+    if size <= _CLEAR * noise:
+        return 0.0
     return float(np.max(np.abs(a - b))) / size if size > 0.0 else 0.0
 
 
