@@ -16,10 +16,11 @@ from physics_twin.envelope.certificate import (
     search_violations,
     violations_allowed,
 )
-from physics_twin.envelope.design_space import DesignSpace, explore, start_design, violations, worst_points
+from physics_twin.envelope.design_space import explore, start_design, worst_points
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
 from physics_twin.envelope.scouts import N_DRAWS, send_scouts
 from physics_twin.envelope.set_point import AT_BOUND, best_point
+from physics_twin.envelope.surrogate import DesignSpace, violations
 from physics_twin.envelope.uncertainty import Batches
 
 CHANCES = (0.95, 0.985, 0.995, 0.999)

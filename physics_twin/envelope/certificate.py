@@ -36,7 +36,7 @@ class Attempt:
     """Name -> (low, high), SI."""
     error: float
     """Error spent at each point of this attempt."""
-    allowed: float
+    allowed: int
     """Violations allowed at a point, of the effective draws."""
     violations: int
     """Most violations found at a point, of all certification draws."""

@@ -1,34 +1,23 @@
-"""The region in which the limits are met, learned from few simulations.
+"""The search for the largest box: where to simulate next.
 
-For each draw and each limit the margin is a smooth function of the settings, even where the probability is steep. So
-the margins are simulated at a design of settings and interpolated draw by draw (quintic radial basis functions with a
-polynomial tail: exact at the design, any number of settings, one linear system for all draws), and the probability is
-counted afterwards. New design points go where the answer is decided: the corners of the best box so far, its worst
-point, its largest hole, and where a second interpolation (cubic) disagrees with the first (query by committee; the
-disagreement is also the error estimate that ends the search). The surrogate only steers; the model itself certifies.
-
-The region {s: P(all limits | s) >= target} is described by a signed level instead of a probability: the (k+1)-th
-smallest joint margin over the draws, k the violations allowed. It is continuous where a counted probability jumps, and
-at or above zero exactly where at most k draws violate a limit.
+New design points go where the answer is decided: the corners of the best box so far, its worst point, its largest
+hole, where scouts contradict the surrogate, and where a second interpolation (cubic) disagrees with the first (query
+by committee; the disagreement is also the error estimate that ends the search). The surrogate only steers; the model
+itself confirms and certifies.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.box import N_GRID, Box, corners, grid_points, largest_box
+from physics_twin.envelope.surrogate import DesignSpace, by_dimension, distances
 
 N_CLOUD = 2**12
 """Points at which more than two settings are searched."""
-MIN_DISTANCE = (1e-4, 3e-3, 1e-2)
-"""Design points closer than this, for 1, 2 and more settings, tell nothing new and spoil the linear system."""
 SETTLED = (1e-6, 1e-3, 5e-3)
 """Movement of a box's sides, relative to the bounds, at which its search ends."""
 DOUBT, DOUBTED = 0.05, (0.002, 0.01, 0.03)
@@ -42,130 +31,9 @@ APART = 0.1
 """Distance beyond which a new point counts as far enough from the known ones."""
 PATIENCE = 6
 """Rounds in which no feasible point turns up, before the region is called empty."""
-VALUES_AT_ONCE = 2_000_000
 
-Counts = NDArray[np.int64]
 Evaluate = Callable[[Array], Array]
 """(n, d) points of the unit cube -> margins (n, n_draws, n_requirements) SI, NaN where a simulation failed."""
-
-
-def by_dimension(d: int, table: tuple[float, float, float]) -> float:
-    """Entry for 1, 2, and more settings."""
-    return table[min(d, 3) - 1]
-
-
-@dataclass(frozen=True, eq=False)
-class DesignSpace:
-    """Margins at a design of settings and their interpolation."""
-
-    points: Array
-    """(n_points, d) of the unit cube."""
-    margins: Array
-    """(n_points, n_draws, n_requirements) SI, NaN where a simulation failed."""
-    kernel: Literal["quintic", "cubic"] = "quintic"
-
-    def with_(self, points: Array, margins: Array) -> "DesignSpace":
-        """A copy that has seen more."""
-        both = np.concatenate([self.margins, margins])
-        return DesignSpace(np.concatenate([self.points, points]), both, self.kernel)
-
-    @property
-    def n_draws(self) -> int:
-        """Number of draws."""
-        return int(self.margins.shape[1])
-
-    @cached_property
-    def scale(self) -> Array:
-        """(n_requirements,) SI: the size of one margin unit, so that joint margins compare limits fairly.
-
-        The spread over the draws; where the draws agree (a limit without uncertainty), the spread over the design.
-        """
-        with np.errstate(invalid="ignore"):
-            finite = np.where(np.isfinite(self.margins), self.margins, np.nan)
-            masked = np.ma.masked_invalid(finite)
-            spread = np.ma.median(masked.std(axis=1), axis=0).filled(0.0)
-            overall = masked.reshape(-1, finite.shape[2]).std(axis=0).filled(0.0)
-        chosen = np.where(spread > 1e-6 * overall, spread, overall)
-        return np.where(chosen > 0.0, chosen, 1.0)
-
-    @cached_property
-    def _scaled(self) -> Array:
-        """Margins in units of `scale`; a failed run gets a typical margin on the wrong side."""
-        scaled = self.margins / self.scale
-        typical = np.ma.median(np.ma.abs(np.ma.masked_invalid(scaled)), axis=(0, 1)).filled(1.0)
-        return np.where(np.isfinite(scaled), scaled, -np.maximum(typical, 1.0))
-
-    @cached_property
-    def _interpolant(self) -> "RBFInterpolator[np.float64, tuple[Any, ...]]":
-        n, d = self.points.shape
-        quadratic = (d + 1) * (d + 2) // 2
-        by_limit = self._scaled.transpose(0, 2, 1).reshape(n, -1)
-        degree = 2 if n >= 2 * quadratic or self.kernel == "quintic" else 1
-        kind: Any = self.kernel  # the stubs want each kernel in an overload of its own
-        return RBFInterpolator(self.points, by_limit, kernel=kind, degree=degree)
-
-    @property
-    def rival(self) -> "DesignSpace":
-        """The same data seen through the other kernel: where both disagree, neither is to be believed."""
-        return replace(self, kernel="cubic" if self.kernel == "quintic" else "quintic")
-
-    def predicted(self, points: Array) -> Array:
-        """Interpolated margins (n, n_requirements, n_draws) in units of `scale`: draws last, for speed."""
-        _, n_draws, n_requirements = self.margins.shape
-        values: Array = self._interpolant(points).reshape(len(points), n_requirements, n_draws)
-        return values
-
-    def _in_pieces(self, points: Array, function: Callable[[Array], Array]) -> Array:
-        step = max(1, VALUES_AT_ONCE // max(1, self.margins[0].size))
-        return np.concatenate([function(self.predicted(points[i : i + step])) for i in range(0, len(points), step)])
-
-    def level(self, points: Array, k: int) -> Array:
-        """(k+1)-th smallest joint margin (n,): >= 0 where at most k draws are predicted to violate a limit."""
-        return self._in_pieces(points, lambda m: np.partition(m.min(axis=1), k, axis=1)[:, k])
-
-    def levels(self, points: Array, k: int) -> Array:
-        """As `level`, for all limits jointly and for each: (n, 1 + n_requirements)."""
-
-        def smallest(m: Array) -> Array:
-            both = np.concatenate([m.min(axis=1, keepdims=True), m], axis=1)
-            return np.asarray(np.partition(both, k, axis=2)[:, :, k])
-
-        return self._in_pieces(points, smallest)
-
-    def joint_probability(self, points: Array) -> Array:
-        """Predicted probability (n,) of all limits jointly."""
-        return self._in_pieces(points, lambda m: (m.min(axis=1) >= 0.0).mean(axis=1))
-
-    def probability(self, points: Array) -> Array:
-        """Predicted probability (n, 1 + n_requirements): all limits jointly, then each."""
-        return self._in_pieces(points, lambda m: shares(m.transpose(0, 2, 1)))
-
-    @property
-    def seen_violations(self) -> Counts:
-        """(n_points,) draws that violate a limit or fail, by simulation."""
-        return violations(self.margins)
-
-    def unseen(self, points: Array) -> Array:
-        """Those of `points` (m, d) that are not yet in the design nor close to one another."""
-        least = by_dimension(self.points.shape[1], MIN_DISTANCE)
-        known, new = self.points, []
-        for point in points:
-            if np.abs(known - point).max(axis=1).min() >= least:
-                new.append(point)
-                known = np.concatenate([known, point[None]])
-        return np.array(new).reshape(-1, points.shape[1])
-
-
-def shares(margins: Array) -> Array:
-    """Share of draws (n, 1 + n_requirements) that meet all limits, and each; margins (n, n_draws, n_requirements)."""
-    met = margins >= 0.0  # NaN, a failed run, is not met
-    return np.concatenate([met.all(axis=2).mean(axis=1)[:, None], met.mean(axis=1)], axis=1)
-
-
-def violations(margins: Array) -> Counts:
-    """Number of draws (n,) that violate a limit or failed."""
-    count: Counts = (~(margins >= 0.0).all(axis=2)).sum(axis=1)
-    return count
 
 
 def start_design(d: int, rng: np.random.Generator) -> Array:
@@ -253,7 +121,7 @@ def _next_points(
 ) -> Array:
     """Where the next simulations are worth most, best first."""
     d = cloud.shape[1]
-    distance = _distances(cloud, space.points)
+    distance = distances(cloud, space.points)
     if box is None:  # look for any feasible point: the best predicted ones, and those far from all that is known
         best = cloud[np.argsort(-levels, kind="stable")[:1]]
         spread = np.std(levels) or 1.0
@@ -273,7 +141,7 @@ def _next_points(
 def _doubtful_points(doubt: Array, cloud: Array, known: Array, n: int) -> Array:
     """Points of most doubt, apart from what is known and from one another."""
     chosen: list[Array] = []
-    distance = _distances(cloud, known)
+    distance = distances(cloud, known)
     for _ in range(n):
         worth = doubt * np.minimum(distance, APART)
         chosen.append(cloud[int(np.argmax(worth))])
@@ -331,11 +199,3 @@ def compass(worth: Callable[[Array], Array], start: Array, step: float = 0.05, s
         else:
             step *= 0.5
     return best
-
-
-def _distances(points: Array, known: Array) -> Array:
-    """Largest coordinate distance (n,) of each point to the nearest known one."""
-    nearest = np.full(len(points), np.inf)
-    for other in known:
-        nearest = np.minimum(nearest, np.abs(points - other).max(axis=1))
-    return nearest

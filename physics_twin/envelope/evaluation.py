@@ -236,6 +236,10 @@ def _nodes(ends: Array, n_nodes: int, at: Sequence[float], recipe: Recipe) -> tu
 
 def _run(model: Model, recipe: Recipe, values: Mapping[str, Array], times: Array) -> tuple[Array, tuple[Failure, ...]]:
     """Outputs (n_members, n_times, n_outputs), NaN for members that failed."""
+    if any(phase.duration is None for phase in recipe.phases):
+        # The end of a run that ends on a level is known to the integrator's tolerance only: a second run with other
+        # sample times may end a moment earlier than the first one said.
+        recipe = recipe.replace(hold_end=True)
     if isinstance(model, Ensembles):
         shared = bool((times == times[0]).all())  # one time grid for all is cheaper for most models
         outputs, _, failures = model.trajectories(times[0] if shared else times, recipe, values)

@@ -9,10 +9,11 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.envelope.attempts import Simulator, Trial
 from physics_twin.envelope.certificate import Certificate, lower_bound
-from physics_twin.envelope.design_space import climbed, relative_cloud, shares, violations
+from physics_twin.envelope.design_space import climbed, relative_cloud
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.region import region_data
 from physics_twin.envelope.set_point import SETTING_BOUND, Margin, best_point, binding_sides, margins_at
+from physics_twin.envelope.surrogate import shares, violations
 from physics_twin.envelope.uncertainty import Batches, Uncertainty
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.posterior import Posterior
@@ -161,17 +162,20 @@ def _why_empty(inputs: Inputs, trial: Trial, map_: Array, margins: Sequence[Marg
     """map_: predicted probability (n, 1 + n_requirements) over the settings."""
     p = inputs.probability
     if best >= p:
-        n = inputs.search.n + inputs.held.n
-        text = (
-            f"no box can be certified: {where} meets all limits in {best:.3f} of {n} draws, which is too close to the "
-            f"required {p:g} for that many draws to show it with confidence {inputs.confidence:g}"
-        )
         if trial.attempts:
-            worst = trial.attempts[-1]
-            text += (
-                f" ({len(trial.attempts)} boxes tried, the last broke limits in {worst.violations} of {inputs.held.n})"
+            last = trial.attempts[-1]
+            tried = "the box" if len(trial.attempts) == 1 else f"the last of {len(trial.attempts)} boxes"
+            why = (
+                f"{tried} that was tried broke limits in {last.violations} of {inputs.held.n} held-out draws at its "
+                f"worst point, where {last.allowed} were allowed"
             )
-        return text + "; give more draws, or relax a limit"
+        else:
+            why = "the search finds no box with the slack that a certificate from so many draws needs"
+        n = inputs.search.n + inputs.held.n
+        return (
+            f"no box can be certified at {p:g} with confidence {inputs.confidence:g}, although {where} meets all "
+            f"limits in {best:.3f} of {n} draws: {why}; give more draws, or relax a limit"
+        )
     worst_margin = min(margins, key=lambda m: (m.probability, m.assured))
     j = [m.limit for m in margins].index(worst_margin.limit)
     alone = float(map_[:, 1 + j].max())

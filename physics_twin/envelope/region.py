@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.design_space import DesignSpace, shares
 from physics_twin.envelope.evaluation import Problem
+from physics_twin.envelope.surrogate import DesignSpace, shares
 
 N_CURVE, N_MAP, N_SLICE = 401, 81, 41
 """Nodes of a curve (one setting), of a map (two) and of each slice (more)."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.design_space import DesignSpace
+from physics_twin.envelope.surrogate import DesignSpace
 
 N_DRAWS = 4
 LOG2_POINTS = (6, 8, 9)

@@ -13,8 +13,9 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.box import Box
-from physics_twin.envelope.design_space import DesignSpace, compass, relative_cloud, shares
+from physics_twin.envelope.design_space import compass, relative_cloud
 from physics_twin.envelope.limits import Requirement
+from physics_twin.envelope.surrogate import DesignSpace, shares
 from physics_twin.units import Unit
 
 N_SD, ROOM = 2.0, 0.2

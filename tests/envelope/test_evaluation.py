@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from physics_twin.envelope.design_space import shares, violations
 from physics_twin.envelope.evaluation import AFTER_JUMP, simulate_members
+from physics_twin.envelope.surrogate import shares, violations
 from physics_twin.recipes import Phase, Recipe, reaches
 from physics_twin.signals import Setting
 
