@@ -134,6 +134,6 @@ class Outcome:
             return text + self.message
         return (
             text
-            + f"error {self.error:.2e}, tolerance {self.case.tolerance:.0e}"
+            + f"error {self.error:.2e}, tolerance {self.case.tolerance:.3g}"
             + (f" ({self.message})" if self.message else "")
         )

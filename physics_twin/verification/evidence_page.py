@@ -35,7 +35,7 @@ def page(
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Verification and validation</title><style>{_STYLE}</style></head>
 <body>
-<h1>Verification and validation: {_status(verdict)}</h1>
+<h1>Verification and validation: {_verdict(verdict)}</h1>
 <p>{escape(summary)} <span class="quiet">started {escape(started)}</span></p>
 <table><tr><th>case</th><th>claim</th><th>error</th><th>tolerance</th><th>s</th><th>outcome</th></tr>
 {rows}
@@ -47,6 +47,11 @@ def page(
 """
 
 
+def _verdict(status: Status) -> str:
+    """Of the whole: where some cases were not run and none failed it is incomplete."""
+    return '<span class="s notrun">incomplete</span>' if status is Status.NOT_RUN else _status(status)
+
+
 def _status(status: Status) -> str:
     return f'<span class="s {status.value.replace(" ", "")}">{status.value}</span>'
 
@@ -55,7 +60,7 @@ def _row(o: Outcome) -> str:
     error = f"{o.error:.2e}" if o.measured else ""
     return (
         f'<tr><td><a href="#{escape(o.case.name)}">{escape(o.case.name)}</a></td><td>{escape(o.case.claim)}</td>'
-        f'<td class="n">{error}</td><td class="n">{o.case.tolerance:.0e}</td><td class="n">{o.seconds:.2f}</td>'
+        f'<td class="n">{error}</td><td class="n">{o.case.tolerance:.3g}</td><td class="n">{o.seconds:.2f}</td>'
         f"<td>{_status(o.status)}</td></tr>"
     )
 
