@@ -388,7 +388,7 @@ def test_a_state_that_is_given_is_held_fixed():
 
 
 @pytest.mark.parametrize("rtol", [1e-6, 1e-8])
-@pytest.mark.parametrize("name", ["until_level_then_dose"])
+@pytest.mark.parametrize("name", ["until_level_then_dose", "ramp_over_setting", "ramped_table_after_moving_start"])
 def test_at_default_tolerances_derivatives_are_as_exact_as_outputs(rtol, name):
     """The jacobian of a run at rtol agrees with that of a tight run to two hundred times rtol.
 
