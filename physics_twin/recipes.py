@@ -8,6 +8,7 @@ Sides: a phase owns its start and not its end, t_start <= t < t_end; events at a
 """
 
 import enum
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -485,7 +486,7 @@ class Amount:
         return np.array([1.0 if name == self.setting else 0.0 for name in wrt])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pieces:
     """One input over a phase: straight lines between corners, or a ramp whose corners are settings."""
 
@@ -529,7 +530,7 @@ class BoundEvent:
     when: Amount
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BoundPhase:
     """A phase in SI."""
 
@@ -543,6 +544,11 @@ class BoundPhase:
     direction: Direction
     at_most: Amount | None
     events: tuple[BoundEvent, ...]
+
+    @functools.cached_property
+    def fixed_inputs(self) -> bool:
+        """Whether no setting is part of the inputs."""
+        return not any(pieces.open for pieces in self.inputs)
 
 
 def length_of(phase: BoundPhase, values: Mapping[str, Any]) -> float:
@@ -563,6 +569,8 @@ class Schedule:
     initial: Mapping[str, Amount] | Steady
     hold_end: bool
     settings: tuple[str, ...]
+    sizes: Mapping[str, float]
+    """Setting -> width of its bounds, SI."""
 
     @property
     def timed(self) -> bool:
@@ -650,7 +658,12 @@ def _bind(
                 raise unknown_name("state", name, list(states))
             bound_initial[name] = amount(level, states[name][0], f"initial.{name}")
         initial = bound_initial
-    return Schedule(tuple(phases), initial, recipe.hold_end, tuple(recipe.settings))
+    return Schedule(tuple(phases), initial, recipe.hold_end, tuple(recipe.settings), _widths(recipe))
+
+
+def _widths(recipe: Recipe) -> dict[str, float]:
+    widths = {name: setting.bounds[1] - setting.bounds[0] for name, setting in recipe.settings.items()}
+    return {name: width for name, width in widths.items() if 0.0 < width < math.inf}
 
 
 _NONE = np.empty(0)

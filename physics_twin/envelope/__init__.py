@@ -3,9 +3,9 @@
 from physics_twin.envelope.certificate import Attempt, Certificate
 from physics_twin.envelope.envelope import Check, Envelope
 from physics_twin.envelope.evaluation import FailedRun
-from physics_twin.envelope.find_envelope import Budget, find_envelope
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.reductions import Reduction, at, final, integral, mean, path, peak, time_above
+from physics_twin.envelope.search import Budget, find_envelope
 from physics_twin.envelope.set_point import Margin
 
 __all__ = [

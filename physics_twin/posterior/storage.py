@@ -48,8 +48,13 @@ def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
         "provenance": dict(posterior.provenance),
     }
     root = xr.Dataset(
-        {"draws": posterior.draws, "covariance": posterior.covariance},
-        attrs={"format": FORMAT, "version": VERSION, "content": json.dumps(content, ensure_ascii=False)},
+        {
+            "draws": posterior.draws,
+            "covariance": posterior.covariance,
+            # A variable, not an attribute: HDF5 holds attributes of up to 64 KB, and a thousand failures need more.
+            "content": ((), json.dumps(content, ensure_ascii=False)),
+        },
+        attrs={"format": FORMAT, "version": VERSION},
     )
     tree = xr.DataTree.from_dict({"/": root, "/residuals": posterior.residuals})
     with atomic_write(path) as temporary:
@@ -74,7 +79,7 @@ def load(path: "str | os.PathLike[str]") -> Posterior:
             f"{name} has format version {attrs.get('version')}, this library reads {VERSION}; use the one that wrote it"
         )
     try:
-        content = json.loads(attrs["content"])
+        content = json.loads(str(tree["content"].item()))
         parameters = ParameterSet([_parameter(record) for record in content["parameters"]])
         return Posterior(
             parameters=parameters,

@@ -43,6 +43,7 @@ class Compiled:
         self.scale_x = scale_x
         self.scale_z = scale_z
         self.lock = threading.RLock()
+        self.positions = {name: k for k, name in enumerate(equations.parameters)}
         eq = equations
         self.n_x, self.n_z = len(eq.differential), len(eq.algebraic)
         self.n_u, self.n_p = len(eq.inputs), len(eq.parameters)
@@ -87,7 +88,7 @@ class Compiled:
             "t": tau,
             "x": xs,
             "p": ca.vertcat(p, q, begin, span),
-            "ode": span / LENGTH * eq.rate(*now) / scale_x,
+            "ode": eq.rate(*now) * (span / LENGTH / scale_x),
         }
         if self.n_z:
             dae |= {"z": zs, "alg": eq.residual(*now)}
@@ -105,12 +106,22 @@ class Compiled:
         # One dense matrix: each output of a CasADi function costs a conversion.
         return Differentiated(ca.Function(name, list(arguments), [ca.densify(ca.horzcat(*blocks))]), widths)
 
+    def chosen(self, wrt: tuple[str, ...]) -> Array:
+        """dp/dw (n_p, n_wrt): ones where a parameter is one of the names."""
+        names = self.equations.parameters
+        chosen = np.zeros((len(names), len(wrt)))
+        for j, name in enumerate(wrt):
+            if name in self.positions:
+                chosen[self.positions[name], j] = 1.0
+        return chosen
+
     def values_vector(self, values: Mapping[str, Any]) -> Array:
         """p in its order from a mapping of names."""
-        for name in self.equations.parameters:
-            if name not in values:
-                raise unknown_name("parameter (the values must hold every one)", name, list(values))
-        p = np.array([values[name] for name in self.equations.parameters], dtype=float)
+        try:
+            p = np.array([values[name] for name in self.equations.parameters], dtype=float)
+        except KeyError:
+            missing = next(name for name in self.equations.parameters if name not in values)
+            raise unknown_name("parameter (the values must hold every one)", missing, list(values)) from None
         if not np.isfinite(p).all():
             bad = self.equations.parameters[int(np.flatnonzero(~np.isfinite(p))[0])]
             known = dict(zip(self.equations.parameters, p.tolist(), strict=True))

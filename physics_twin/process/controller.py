@@ -73,6 +73,12 @@ class _Loop:
         gain_unit = span / measured.unit.difference()
         to_si(law.gain, gain_unit, name=f"{name}_gain")
         to_si(law.integral_time, Unit("s"), name=f"{name}_integral_time")
+        if not self.low <= self.start <= self.high:
+            raise ModelError(f"{name} starts at {drive.format(self.start)}, outside its limits")
+        if to_si(law.integral_time, Unit("s"), name=f"{name}_integral_time") <= 0.0:
+            raise ModelError(f"the integral time of {name} must be above zero")
+        if self.rate is not None and not (self.rate > 0.0 and self.response > 0.0):
+            raise ModelError(f"the rate and the response of {name} must be above zero")
         self.parameters = (
             Parameter(f"{name}_gain", law.gain, description=f"gain of the controller of {name}"),
             Parameter(f"{name}_integral_time", law.integral_time, description=f"integral time of the loop of {name}"),

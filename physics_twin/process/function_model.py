@@ -82,6 +82,13 @@ class FunctionModel:
         for word, given in outputs.items():
             if not isinstance(given, tuple) and word not in states:
                 raise ModelError(f'output "{word}" is no state; give (unit, function)')
+        for word, given in outputs.items():
+            if not isinstance(given, tuple):
+                to_si((1.0, given), Unit(states[word][0]).difference(), name=f'output "{word}"')
+        names = [*states, *(inputs or {}), *(parameter.name for parameter in parameters)]
+        twice = {word for word in names if names.count(word) > 1}
+        if twice:
+            raise ModelError(f'"{sorted(twice)[0]}" is declared twice')
         initial = [Parameter(f"initial.{word}", start, unit=unit) for word, (unit, start) in states.items()]
         shown = {word: given[0] if isinstance(given, tuple) else given for word, given in outputs.items()}
         for key, value in dict(
@@ -150,8 +157,14 @@ class FunctionModel:
         if times.ndim != 1 or times.size == 0 or not np.isfinite(times).all() or (np.diff(times) < 0.0).any():
             raise ShapeError("times must be a list of finite seconds that ascend")
         schedule = self._schedule(recipe)
+        for name in self.parameters:
+            if not np.isfinite(values[name]):
+                known = {k: float(v) for k, v in values.items() if np.ndim(v) == 0}
+                raise SolveError(f'the parameter "{name}" is not a finite number', time=float(times[0]), values=known)
         run = _Run(self, schedule, values)
         if state is None:
+            if times[0] < 0.0:
+                raise ShapeError(f"the run starts at 0 s; {times[0]:g} s lies before it")
             state = self.initial_state(0.0, recipe, values)
             start = 0.0
         else:
@@ -241,9 +254,12 @@ class _Run:
             u = value + slope * (s - middle)
             got = self.model.rate(s, state, dict(zip(self.input_names, u.tolist(), strict=True)), self.values)
             try:
-                return np.array([got[name] for name in self.names], dtype=float) / self.scale
+                rates = np.array([got[name] for name in self.names], dtype=float) / self.scale
             except KeyError as error:
                 raise self._missing(error.args[0], got) from None
+            if not np.isfinite(rates).all():  # LSODA would go on for ever
+                raise SolveError("a rate is not a finite number", time=s, values=self._scalars(), state=state)
+            return rates
 
         failed = None
         try:

@@ -11,6 +11,7 @@ before and after, J the derivative of the event's new state, and t' = dt*/dw the
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -143,11 +144,14 @@ class March:
         kind = "overdue" if phase.duration is None else "phase"
         ends = [(at.phase_start + length_of(phase, self.stage.values), kind)]
         ends += [(at.phase_start + when, "event") for when, _ in self.pending[:1]]
-        later = self.stage.inputs.jump_corners(at.t, ends[0][0])
+        inputs = self.stage.inputs
+        # Where a corner moves, the derivative of the input jumps, although a ramp itself does not.
+        moving = self.stage.n_wrt > 0 and (bool(at.d_start.any()) or inputs.moving)
+        later = (inputs.corners if moving else inputs.jump_corners)(at.t, ends[0][0])
         watching = phase.until_level is not None or self.stage.c.n_guards > 0 or self.stage.c.n_w > 0
         # A jump of a held table restarts the integrator. Where there are many, the integrators are chained in one call,
         # unless something is watched or the jumps move with the beginning of their phase.
-        if later and (len(later) <= _FEW_JUMPS or at.d_start.any() or watching):
+        if later and (len(later) <= _FEW_JUMPS or moving or watching):
             ends.append((later[0], "corner"))
         order = {"event": 0, "corner": 1, "phase": 2, "overdue": 2}
         when, what = min(ends, key=lambda pair: (pair[0], order[pair[1]]))
@@ -248,7 +252,7 @@ class March:
         """One more phase, without end, that holds the last inputs."""
         held = tuple(piece.aim() for piece in self.schedule.phases[-1].inputs)
         endless = BoundPhase("held", held, Amount(math.inf), -1, None, None, Direction.EITHER, None, ())
-        self.schedule = Schedule((*self.schedule.phases, endless), self.schedule.initial, True, self.schedule.settings)
+        self.schedule = replace(self.schedule, phases=(*self.schedule.phases, endless), hold_end=True)
 
     def _begin(self, at: Situation, number: int, record: Samples, moves: Array, moving: Array) -> Array:
         """Enter a phase: its inputs hold, its first events act."""

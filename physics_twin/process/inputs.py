@@ -1,5 +1,6 @@
 """The inputs of one phase as straight lines in time, with their derivatives."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,7 +43,15 @@ class Line:
 
 def lines_of(phase: BoundPhase, values: Mapping[str, Any], wrt: Sequence[str]) -> tuple[Line, ...]:
     """The inputs of a phase; raises RecipeError for a ramp of no length."""
+    if phase.fixed_inputs:
+        return _fixed_lines(phase, len(wrt))
     return tuple(_line(pieces, phase.name, values, wrt) for pieces in phase.inputs)
+
+
+@functools.lru_cache(maxsize=1024)
+def _fixed_lines(phase: BoundPhase, n_wrt: int) -> tuple[Line, ...]:
+    """Inputs without settings are the same in every run."""
+    return tuple(_line(pieces, phase.name, {}, ("",) * n_wrt) for pieces in phase.inputs)
 
 
 def _line(pieces: Pieces, phase: str, values: Mapping[str, Any], wrt: Sequence[str]) -> Line:
@@ -80,14 +89,34 @@ class PhaseInputs:
     """s; (n_members, 1) where members with the same lines begin at different times."""
     d_start: Array
 
+    @functools.cached_property
+    def straight(self) -> tuple[Array, Array, Array, Array] | None:
+        """a, b (n_u,) and da, db (n_u, n_wrt) where every input is one line for the whole phase."""
+        if not self.lines or any(line.r.size > 1 for line in self.lines):
+            return None
+        a, b = (np.array([getattr(line, k)[0] for line in self.lines]) for k in ("a", "b"))
+        da, db = (np.array([getattr(line, k)[0] for line in self.lines]) for k in ("da", "db"))
+        return a, b, da, db
+
+    @property
+    def moving(self) -> bool:
+        """Whether a corner of an input depends on a name of `wrt`."""
+        return any(line.r.size > 1 and (line.da.any() or line.db.any()) for line in self.lines)
+
     def at(self, t: float, *, left: bool = False) -> tuple[Array, Array]:
         """Values and slopes (n_u,) at t; `left`: the limit from before."""
+        if self.straight is not None and not isinstance(self.start, np.ndarray):
+            a, b, _, _ = self.straight
+            return a + b * (t - self.start), b
         value, slope = self.along(np.array([t]), left=left)
         return value[:, 0], slope[:, 0]
 
     def along(self, t: Array, *, left: bool = True) -> tuple[Array, Array]:
         """Values and slopes (n_u, n) at times (n,); or (n_u, n_members, n) at (n_members, n)."""
         r = t - self.start
+        if self.straight is not None:
+            a, b = (v.reshape(-1, *(1,) * t.ndim) for v in self.straight[:2])
+            return a + b * r, np.broadcast_to(b, (b.shape[0], *t.shape))
         value, slope = np.empty((len(self.lines), *t.shape)), np.empty((len(self.lines), *t.shape))
         for i, line in enumerate(self.lines):
             j = line.pieces(t, self.start, left)
@@ -102,6 +131,10 @@ class PhaseInputs:
     def tangents(self, t: Array, *, left: bool = True) -> Array:
         """du/dw at fixed times (n,): (n_u, n, n_wrt)."""
         r = t - self.start
+        if self.straight is not None:
+            _, b, da, db = self.straight
+            moving = da[:, None] + db[:, None] * r[:, None]
+            return moving - (b[:, None] * self.d_start)[:, None] if self.d_start.any() else moving
         result = np.empty((len(self.lines), t.size, self.d_start.size))
         for i, line in enumerate(self.lines):
             j = line.pieces(t, self.start, left)
@@ -110,6 +143,8 @@ class PhaseInputs:
 
     def corners(self, t0: float, t1: float) -> list[float]:
         """Times strictly inside (t0, t1) at which an input changes its line."""
+        if self.straight is not None:
+            return []
         found: set[float] = set()
         for line in self.lines:
             if line.r.size > 1:
@@ -119,6 +154,8 @@ class PhaseInputs:
 
     def jump_corners(self, t0: float, t1: float) -> list[float]:
         """Times strictly inside (t0, t1) at which a held table jumps."""
+        if self.straight is not None:
+            return []
         found: set[float] = set()
         for line in self.lines:
             if line.jumps:
@@ -133,6 +170,14 @@ class PhaseInputs:
         time from its own beginning. For members, begin is (n_members, 1), nodes (n_members, n_nodes), n_wrt 0.
         """
         n_u = len(self.lines)
+        if self.straight is not None and not isinstance(begin, np.ndarray) and not chained:
+            # One piece: the coefficients of the first interval serve all.
+            a, b, da, db = self.straight
+            r = begin - self.start
+            first = (
+                np.column_stack([a + b * r, da + db * r - b[:, None] * self.d_start]) if n_wrt else (a + b * r)[:, None]
+            )
+            return np.vstack([first, np.column_stack([b, db]) if n_wrt else b[:, None]])
         blocks = np.zeros((2 * n_u, *nodes.shape, 1 + n_wrt))
         if not n_u:
             return blocks.reshape(0, nodes.size * (1 + n_wrt))

@@ -144,6 +144,13 @@ class ProcessModel:
         return Compiled(eq, self.integrator, scale_x, scale_z)
 
     @functools.cached_property
+    def _sizes(self) -> dict[str, float]:
+        """Typical changes, SI, of what its own value does not tell: initial values and points on a scale."""
+        sizes = {f"initial.{block.name}": block.scale for block in self.state}
+        offset = {name: 10.0 * p.unit.factor for name, p in self.parameters.items() if p.unit.offset != 0.0}
+        return offset | {name: size for name, size in sizes.items() if name in self.parameters}
+
+    @functools.cached_property
     def _schedules(self) -> dict[int, tuple[Recipe, Schedule]]:
         return {}
 
@@ -197,7 +204,7 @@ class ProcessModel:
     def _start(self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...]) -> tuple[March, Situation]:
         eq, c = self.equations, self.compiled
         p = c.values_vector(values)
-        s_p = np.array([[1.0 if name == w else 0.0 for w in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
+        s_p = c.chosen(wrt)
         if not isinstance(schedule.initial, Steady):
             for name, amount in schedule.initial.items():
                 key = f"initial.{name}"
@@ -224,7 +231,7 @@ class ProcessModel:
             s_w=np.zeros((c.n_w, len(wrt))),
             d_start=np.zeros(len(wrt)),
         )
-        march = March(Stage(c, values, p, s_p, wrt), schedule)
+        march = March(Stage(c, values, p, s_p, wrt, {**self._sizes, **schedule.sizes}), schedule)
         march.stage.enter(schedule.phases[0], 0.0, at.d_start)
         if not np.isfinite(x0).all():
             bad = eq.differential[int(np.flatnonzero(~np.isfinite(x0))[0])]
@@ -247,9 +254,8 @@ class ProcessModel:
         if state.shape != (sum(sizes),):
             raise ShapeError(f"a state of {self.name} has shape ({sum(sizes)},), got {state.shape}")
         x, z, d, w, armed, r = np.split(state.copy(), np.cumsum(sizes)[:-1])
-        eq = self.equations
         p = c.values_vector(values)
-        s_p = np.array([[1.0 if name == k else 0.0 for k in wrt] for name in eq.parameters]).reshape(p.size, len(wrt))
+        s_p = c.chosen(wrt)
         m = len(wrt)
         at = Situation(
             t=t,
@@ -268,7 +274,7 @@ class ProcessModel:
         )
         if at.phase >= len(schedule.phases) and not schedule.hold_end:
             raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
-        return March(Stage(c, values, p, s_p, wrt), schedule), at
+        return March(Stage(c, values, p, s_p, wrt, {**self._sizes, **schedule.sizes}), schedule), at
 
     def _pack(self, at: Situation) -> Array:
         return np.concatenate([at.x, at.z, at.d, at.w, at.armed, [float(at.phase), at.phase_start, at.side]])

@@ -31,7 +31,10 @@ def settle(model: "ProcessModel", stage: "Stage", at: "Situation") -> None:
         if span > _LONGEST:
             raise SolveError('no steady state was found; give initial values instead of initial="steady"', time=0.0)
         kept = at.x[n:].copy()
-        x, z, _, _ = stage.solve(at, span, (1.0,), sensitive=False)
+        try:
+            x, z, _, _ = stage.solve(at, span, (1.0,), sensitive=False)
+        except SolveError as error:
+            raise SolveError(f"no steady state was found: {error.reason}", time=0.0) from None
         at.x, at.z = x[:, -1].copy(), z[:, -1].copy()
         at.x[n:] = kept
         stage.settle(at)

@@ -46,7 +46,7 @@ class Sundials:
 
     rtol: float = 1e-8
     atol: float = 1e-10
-    max_steps: int = 10_000
+    max_steps: int = 20_000
 
     def __post_init__(self) -> None:
         if not (0.0 < self.rtol < 1.0 and 0.0 < self.atol < 1.0):

@@ -1,5 +1,6 @@
 """Posteriors as values: read, printed, saved, predicted with, plotted."""
 
+import dataclasses
 import json
 import pickle
 
@@ -24,7 +25,7 @@ from physics_twin.estimation import calibrate
 from physics_twin.measurements import Channel, EstimatedNoise, Experiment
 from physics_twin.model import StateBlock
 from physics_twin.parameters import Parameter, ParameterSet, PerExperiment
-from physics_twin.posterior import Posterior
+from physics_twin.posterior import FailedSimulation, Posterior
 from physics_twin.priors import HalfNormal, LogNormal, Normal, Truncated, Uniform
 from physics_twin.recipes import Phase, Recipe, ramp
 from physics_twin.signals import Setting, Signal
@@ -221,6 +222,14 @@ def test_all_priors_survive_a_file(tmp_path) -> None:
     assert [p.prior for p in loaded.parameters.parameters] == [p.prior for p in posterior.parameters.parameters]
 
 
+def test_a_thousand_failures_are_saved(fitted: Posterior, tmp_path) -> None:
+    """The record outgrows the 64 KB of an HDF5 attribute and comes back whole."""
+    failed = FailedSimulation(values={"k": 1.0}, reason="the step became too small " * 4, time=3.0, experiment="run")
+    many = dataclasses.replace(fitted, failures=(failed,) * 1000)
+    many.save(tmp_path / "many.nc")
+    assert Posterior.load(tmp_path / "many.nc").failures == many.failures
+
+
 def test_files_that_are_no_posterior_are_refused(fitted: Posterior, tmp_path) -> None:
     """Garbage, another NetCDF file, another version, a damaged record: FileFormatError, and nothing is executed."""
     garbage = tmp_path / "garbage.nc"
@@ -237,7 +246,10 @@ def test_files_that_are_no_posterior_are_refused(fitted: Posterior, tmp_path) ->
     ):
         with xr.open_datatree(tmp_path / "p.nc", engine="h5netcdf") as tree:
             changed = tree.load()
-        changed.attrs.update(change)
+        if "content" in change:
+            changed.dataset = changed.to_dataset(inherit=False).assign(content=((), change["content"]))
+        else:
+            changed.attrs.update(change)
         changed.to_netcdf(tmp_path / "changed.nc", engine="h5netcdf")
         with pytest.raises(FileFormatError, match=words):
             Posterior.load(tmp_path / "changed.nc")
