@@ -19,6 +19,8 @@ from physics_twin.units import QuantityLike, Unit, to_si
 _NONE = np.empty(0)
 
 
+_MOST_CALLS = 100_000  # of the rate function between two restarts
+
 Rate = Callable[[float, Mapping[str, float], Mapping[str, float], SIValues], Mapping[str, float]]
 Observer = Callable[[float, Mapping[str, float], Mapping[str, float], SIValues], float]
 
@@ -249,7 +251,14 @@ class _Run:
         middle = 0.5 * (t + stop)
         value, slope = inputs.at(middle)
 
+        calls = 0
+
         def rate(s: float, scaled: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > _MOST_CALLS or not np.isfinite(scaled).all():
+                reason = "the solution grows without bound, or is too fast for its tolerance"
+                raise SolveError(reason, time=s, values=self._scalars())
             state = dict(zip(self.names, (scaled * self.scale).tolist(), strict=True))
             u = value + slope * (s - middle)
             got = self.model.rate(s, state, dict(zip(self.input_names, u.tolist(), strict=True)), self.values)

@@ -1,4 +1,4 @@
-"""Published optima of three kinetic problems (COPS; BENCHMARKS.md E1), data typed in from their sources.
+"""Published optima of three kinetic problems (COPS), data typed in from their sources.
 
 Targets: sum of squares within 1e-6 relative, parameters to four digits, standard errors within 2 %. The data tables
 start with the initial condition, which is known and no measurement, so it is not among the samples.

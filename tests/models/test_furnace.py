@@ -105,7 +105,7 @@ def slab(n_nodes, fourier, biot=1.0):
 
 def test_slab_with_convection_follows_the_exact_series_at_order_two():
     """Bi = 1 (Heisler): the error at Fo = 0.2 and 1 falls with the square of the distance of the nodes."""
-    exact = {0.2: (0.9506417785, 0.6433907845), 1.0: (0.5338594014, 0.3481768517)}  # BENCHMARKS A4
+    exact = {0.2: (0.9506417785, 0.6433907845), 1.0: (0.5338594014, 0.3481768517)}  # Heisler, Bi = 1
     for fourier, expected in exact.items():
         errors = [np.abs(slab(n, fourier) - expected).max() for n in (9, 17, 33)]
         orders = np.log2(np.array(errors[:-1]) / errors[1:])

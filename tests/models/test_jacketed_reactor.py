@@ -11,7 +11,7 @@ import physics_twin as pt
 from physics_twin_models.jacketed_reactor import jacketed_reactor
 
 FEED = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
-STEADY_STATES = [  # BENCHMARKS D1, computed independently: coolant K -> (temperature K, concentration mol/L)
+STEADY_STATES = [  # computed independently: coolant K -> (temperature K, concentration mol/L)
     (290.0, [(312.65620889, 0.9519412326)]),
     (300.0, [(324.47544343, 0.8772529461), (350.00552869, 0.4999182860), (369.70491342, 0.2087613796)]),
     (302.0, [(328.70192983, 0.8347854771), (343.52047297, 0.6157674095), (373.64701170, 0.1704971670)]),

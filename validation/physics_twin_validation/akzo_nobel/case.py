@@ -48,7 +48,7 @@ CASES = (
     Case(
         name="akzo_nobel",
         claim="The Chemical Akzo Nobel DAE at 180 s agrees with the reference to 7 digits in every component.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
+        requirement="7 digits at rtol 1e-10",
         source=TEST_SET + ", problem CHEMAKZO",
         quantity="y1 to y5 and the algebraic y6 at 180 s",
         expected=reference("akzo_nobel"),

@@ -57,12 +57,12 @@ CASES = (
     Case(
         name="heated_block_record",
         claim="Five parameters fit 599 s of both sensors to 0.70 degC pooled.",
-        requirement="issue 2, It must show: tclab",
+        requirement="tclab",
         source=_SOURCE,
         quantity="root of the mean squared residual of both sensors, degC",
         expected=(0.70,),
         tolerance=0.0,
-        acceptance="upper limit demanded by the issue: what a fit with fixed ambient temperature attains; the sensors' "
+        acceptance="upper limit required of this release: what a fit with fixed ambient temperature attains; the sensors' "
         "noise is 0.2 degC, the rest is the model",
         compute=_pooled,
         measure=AT_MOST,
@@ -70,7 +70,7 @@ CASES = (
     Case(
         name="heated_block_halves",
         claim="Fits of the two halves of the record agree within their widened intervals.",
-        requirement="issue 2, It must show: tclab",
+        requirement="tclab",
         source=_SOURCE,
         quantity="distance of the means in combined standard deviations of the draws: " + ", ".join(_UNKNOWN),
         expected=(2.0,) * len(_UNKNOWN),

@@ -10,7 +10,7 @@ from physics_twin_models.jacketed_reactor import jacketed_reactor
 from physics_twin_validation.reference import reference
 
 _FEED = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
-_SOURCE = "model of Henson and Seborg, Nonlinear Process Control (1997), ch. 1; states recomputed, BENCHMARKS D1"
+_SOURCE = "model of Henson and Seborg, Nonlinear Process Control (1997), ch. 1; states recomputed"
 _COOLANT = (300.0, 300.0, 300.0, 302.0, 302.0, 302.0, 290.0, 305.0, 310.0)
 # Where each state is sought, K and mol/L: read off the book's figures, no more than two digits.
 _GUESSES = (
@@ -81,7 +81,7 @@ CASES = (
     Case(
         name="jacketed_reactor_steady_states",
         claim="The reactor has the nine steady states that were computed independently, the unstable ones included.",
-        requirement="issue 2, Also in this slice: jacketed_reactor, BENCHMARKS D1",
+        requirement="published steady states of the exothermic stirred tank",
         source=_SOURCE,
         quantity="temperature (K) and concentration (mol/L) for coolant at 300, 302, 290, 305 and 310 K",
         expected=reference("jacketed_reactor", "state"),
@@ -93,7 +93,7 @@ CASES = (
     Case(
         name="jacketed_reactor_steady_start",
         claim='A recipe with initial="steady" starts in the stable steady state and stays there for an hour.',
-        requirement="issue 2, 5: initial=steady",
+        requirement="a run may start from the steady state of its inputs",
         source=_SOURCE,
         quantity="temperature (K) at 0 and 1 h for coolant at 290, 300, 302 and 310 K",
         expected=reference("jacketed_reactor", "settled"),
@@ -104,7 +104,7 @@ CASES = (
     Case(
         name="jacketed_reactor_eigenvalues",
         claim="A disturbance of the upper state at 300 K coolant grows and turns as its eigenvalues say.",
-        requirement="issue 2, Also in this slice: jacketed_reactor, the limit cycle",
+        requirement="limit cycle of the exothermic stirred tank",
         source=_SOURCE,
         quantity="real and imaginary part of the eigenvalue, 1/min",
         expected=reference("jacketed_reactor", "eigenvalue"),

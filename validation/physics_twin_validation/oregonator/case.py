@@ -28,7 +28,7 @@ CASES = (
     Case(
         name="oregonator",
         claim="The Oregonator at 360 s agrees with the reference to 7 digits in every component.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
+        requirement="7 digits at rtol 1e-10",
         source=TEST_SET + ", problem OREGO",
         quantity="scaled concentrations at 360 s",
         expected=reference("oregonator"),

@@ -36,8 +36,8 @@ CASES = (
     Case(
         name="robertson_40",
         claim="Robertson's kinetics at 40 s agree with the reference to 7 digits in every component.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
-        source="BENCHMARKS C1b, recomputed with scipy Radau; problem of " + TEST_SET,
+        requirement="7 digits at rtol 1e-10",
+        source="recomputed with SciPy's Radau; problem of " + TEST_SET,
         quantity="fractions a, b, c at 40 s",
         expected=reference("robertson", "40 s"),
         tolerance=1e-7,
@@ -47,7 +47,7 @@ CASES = (
     Case(
         name="robertson_1e11",
         claim="Robertson's kinetics at 1e11 s agree with the reference to 7 digits in every component.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
+        requirement="7 digits at rtol 1e-10",
         source=TEST_SET + ", problem ROBER",
         quantity="fractions a, b, c at 1e11 s",
         expected=reference("robertson", "1e11 s"),

@@ -114,7 +114,7 @@ CASES = tuple(
     Case(
         name=f"sensitivities_{run}",
         claim=f"Derivatives with respect to every parameter, initial value, setting and time are exact across {said}.",
-        requirement="issue 2, It must show: sensitivities, Taylor tests of order 2",
+        requirement="sensitivities, Taylor tests of order 2",
         source="Taylor's theorem; Hiskens and Pai, IEEE Trans. Circuits Syst. I 47, 204 (2000) for the jumps",
         quantity="lowest order of the Taylor remainders over all names and outputs",
         expected=(2.0,),

@@ -68,7 +68,7 @@ CASES = (
     Case(
         name="transistor_amplifier",
         claim="The transistor amplifier DAE at 0.2 s agrees with the reference to 7 digits in every node.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
+        requirement="7 digits at rtol 1e-10",
         source=TEST_SET + ", problem TRANSAMP",
         quantity="node voltages y1 to y8 at 0.2 s, V",
         expected=reference("transistor_amplifier"),

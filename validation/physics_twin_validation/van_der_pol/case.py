@@ -29,7 +29,7 @@ CASES = (
     Case(
         name="van_der_pol_1000",
         claim="Van der Pol's oscillator with mu = 1000 at 2000 s agrees with the reference to 7 digits.",
-        requirement="issue 2, It must show: 7 digits at rtol 1e-10",
+        requirement="7 digits at rtol 1e-10",
         source=TEST_SET + ", problem VDPOL (unscaled form)",
         quantity="x and dx/dt at 2000 s",
         expected=reference("van_der_pol"),
