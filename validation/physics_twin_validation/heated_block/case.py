@@ -62,7 +62,7 @@ CASES = (
         quantity="root of the mean squared residual of both sensors, degC",
         expected=(0.70,),
         tolerance=0.0,
-        acceptance="upper limit required of this release: what a fit with fixed ambient temperature attains; the sensors' "
+        acceptance="upper limit: what a fit with fixed ambient temperature attains; the sensors' "
         "noise is 0.2 degC, the rest is the model",
         compute=_pooled,
         measure=AT_MOST,

@@ -94,7 +94,7 @@ def _case_of_sum(name: str) -> Case:
         quantity="sum of squares of the fit, in the square of the data's unit",
         expected=reference("kinetics_estimates", f"{name} sum of squares"),
         tolerance=1e-6,
-        acceptance="1e-6 relative, required of this release; the objective is flat there, so this is easier than 1e-3 of "
+        acceptance="1e-6 relative; the objective is flat there, so this is easier than 1e-3 of "
         "the parameters and still excludes every other local optimum",
         compute=functools.partial(_sum_of_squares, name),
     )
@@ -123,7 +123,7 @@ def _case_of_errors(name: str) -> Case:
         quantity="standard errors in the declared units: " + ", ".join(PROBLEMS[name].unknown),
         expected=reference("kinetics_estimates", f"{name} standard error"),
         tolerance=0.02,
-        acceptance="2 %, required of this release; the published errors carry three digits",
+        acceptance="2 %; the published errors carry three digits",
         compute=functools.partial(_standard_errors, name),
     )
 
