@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.recipes import Pieces
+from physics_twin.schedules import Pieces, bind
 from tests.process.plants import integral, run, sampled, tank
 
 SECONDS_OF_AN_HOUR = np.arange(0.0, 3601.0)
@@ -226,7 +226,7 @@ def test_table_of_a_day_with_rows_a_second_binds_quickly():
     t = np.arange(86_401.0)
     v = np.round(20.0 + np.sin(t / 3000.0), 1)
     recipe = pt.Recipe.from_table(t, {"inflow": (v, "kg/s")})
-    assert isinstance(recipe.bind(tank().inputs, tank().outputs, {}).phases[0].inputs[0], Pieces)
+    assert isinstance(bind(recipe, tank().inputs, tank().outputs, {}).phases[0].inputs[0], Pieces)
 
 
 # -- phases ---------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from physics_twin.measurements import Experiment
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import Parameter, ParameterSet, PerExperiment, Values
 from physics_twin.recipes import Recipe
+from physics_twin.schedules import bind
 from physics_twin.units import QuantityLike, Unit, to_si
 
 
@@ -165,7 +166,7 @@ def set_up(
     states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
     for experiment in runs:
         try:
-            experiment.recipe.bind(model.inputs, model.outputs, states)
+            bind(experiment.recipe, model.inputs, model.outputs, states)
         except (KeyError, ValueError) as error:
             raise type(error)(f'experiment "{experiment.name}": {error}') from None
         if experiment.n_used == 0:

@@ -4,13 +4,14 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.model import Model, Phased, SIValues
-from physics_twin.recipes import Pieces, Recipe
+from physics_twin.recipes import Recipe
+from physics_twin.schedules import Pieces, bind
 
 
 def input_values(model: Model, recipe: Recipe, values: SIValues, times: Array) -> Array:
     """Inputs at `times` s, (n_times, n_inputs) SI; NaN where the recipe alone cannot say (or it has ended)."""
     states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
-    schedule = recipe.bind(model.inputs, model.outputs, states)
+    schedule = bind(recipe, model.inputs, model.outputs, states)
     if schedule.timed:
         lengths = [0.0 if phase.duration is None else phase.duration.at(values) for phase in schedule.phases]
         edges = np.concatenate([[0.0], np.cumsum(lengths)])

@@ -9,7 +9,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError, SolveError
 from physics_twin.process.compiled import arguments_of
 from physics_twin.process.stage import Course, Situation, Stage, cubic, significant
-from physics_twin.recipes import BoundPhase
+from physics_twin.schedules import BoundPhase
 
 _LOOK_AHEAD = 8.0  # times the distance of the last crossing
 

@@ -18,7 +18,8 @@ from physics_twin.model import Failure, n_state
 from physics_twin.process.compiled import Compiled, Point
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.process.stage import significant
-from physics_twin.recipes import Action, Amount, BoundPhase, Recipe, Schedule, Steady, length_of
+from physics_twin.recipes import Action, Recipe, Steady
+from physics_twin.schedules import Amount, BoundPhase, Schedule, length_of
 
 if TYPE_CHECKING:
     from physics_twin.process.process_model import ProcessModel

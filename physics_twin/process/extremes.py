@@ -5,7 +5,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.process.compiled import arguments_of
 from physics_twin.process.stage import Situation, Stage, significant
-from physics_twin.recipes import BoundPhase
+from physics_twin.schedules import BoundPhase
 
 
 def begin(stage: Stage, at: Situation) -> None:

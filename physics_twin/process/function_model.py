@@ -12,7 +12,8 @@ from physics_twin.model import SIValues, StateBlock, StateKind
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.process.fingerprint import model_hash
 from physics_twin.process.inputs import PhaseInputs, lines_of
-from physics_twin.recipes import Action, Recipe, Schedule, Steady
+from physics_twin.recipes import Action, Recipe, Steady
+from physics_twin.schedules import Schedule, bind
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, to_si
 
@@ -149,7 +150,7 @@ class FunctionModel:
     # -- inside -----------------------------------------------------------------------------------------------------
     def _schedule(self, recipe: Recipe) -> Schedule:
         units = {block.name: (block.unit, block.lower, block.upper) for block in self._states}
-        schedule = recipe.bind(self.inputs, self.outputs, units)
+        schedule = bind(recipe, self.inputs, self.outputs, units)
         if not schedule.timed:
             raise RecipeError("the phases of a FunctionModel's recipe end by the clock; use ProcessBuilder for levels")
         return schedule

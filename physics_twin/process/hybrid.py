@@ -21,7 +21,8 @@ from physics_twin.errors import RecipeError, SolveError
 from physics_twin.process import crossings, extremes
 from physics_twin.process.crossings import UNTIL
 from physics_twin.process.stage import Samples, Situation, Stage, significant
-from physics_twin.recipes import Action, Amount, BoundEvent, BoundPhase, Direction, Schedule, length_of
+from physics_twin.recipes import Action, Direction
+from physics_twin.schedules import Amount, BoundEvent, BoundPhase, Schedule, length_of
 
 _FEW_JUMPS = 16  # up to here a stretch for each held value is as quick as a chain
 _ACCUMULATED, _SHORTER = 1e-6, 10  # of the first gap between crossings, after so many that grew ever shorter

@@ -9,7 +9,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError
-from physics_twin.recipes import BoundPhase, Pieces
+from physics_twin.schedules import BoundPhase, Pieces
 
 
 @dataclass(frozen=True)

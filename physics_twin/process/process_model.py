@@ -17,7 +17,8 @@ from physics_twin.process.equations import Equations
 from physics_twin.process.hybrid import March
 from physics_twin.process.stage import Situation, Stage
 from physics_twin.process.sundials import Sundials
-from physics_twin.recipes import Recipe, Schedule, Steady, length_of
+from physics_twin.recipes import Recipe, Steady
+from physics_twin.schedules import Schedule, bind, length_of
 from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
@@ -163,7 +164,7 @@ class ProcessModel:
         states: dict[str, tuple[Unit, float, float]] = {
             b.name: (b.unit, b.lower, b.upper) for b in self.state if b.name in eq.differential
         }
-        schedule = recipe.bind(self.inputs, self.outputs, states)
+        schedule = bind(recipe, self.inputs, self.outputs, states)
         clash = set(schedule.settings) & set(self.parameters.names)
         if clash:
             raise ModelError(

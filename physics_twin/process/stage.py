@@ -12,7 +12,7 @@ from physics_twin.errors import SolveError
 from physics_twin.process.compiled import SYMBOLIC_Z, Compiled, Counters, Differentiated, Point, arguments_of
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.process.sundials import CLOCK
-from physics_twin.recipes import BoundPhase
+from physics_twin.schedules import BoundPhase
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 

@@ -1,0 +1,267 @@
+"""A recipe bound to a model: the same phases in SI, inputs and outputs by position, open settings by name."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import RecipeError, unknown_name
+from physics_twin.recipes import (
+    RAMP,
+    Action,
+    Direction,
+    Input,
+    Level,
+    Phase,
+    Ramp,
+    Recipe,
+    StateEvent,
+    Steady,
+    Table,
+)
+from physics_twin.signals import Setting, Signal
+from physics_twin.units import Unit, to_si, to_si_array, unit as as_unit
+
+_SECOND = "s"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number in SI, or the name of the setting that holds it."""
+
+    value: float
+    setting: str | None = None
+
+    def at(self, values: Mapping[str, Any]) -> float:
+        """The number, with settings taken from `values`."""
+        if self.setting is None:
+            return self.value
+        try:
+            return float(values[self.setting])
+        except KeyError:
+            raise RecipeError(
+                f'the recipe leaves the setting "{self.setting}" open; give it in values, for example '
+                f'values={{"{self.setting}": "..."}}'
+            ) from None
+
+    def slope(self, wrt: Sequence[str]) -> Array:
+        """Derivative with respect to the names in `wrt`: (n_wrt,), ones and zeros."""
+        return np.array([1.0 if name == self.setting else 0.0 for name in wrt])
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """One input over a phase: straight lines between corners, or a ramp whose corners are settings."""
+
+    times: Array
+    """(n,) s since the phase began; a piece starts at each of them."""
+    starts: Array
+    """(n,) value at the piece's beginning, SI."""
+    slopes: Array
+    """(n,) SI per s."""
+    ramp: "tuple[Amount, Amount, Amount] | None"
+    """start, end, length of a ramp; then `times` and the rest are empty."""
+    level: Amount | None
+    """A held value that may be a setting; then the rest is empty."""
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the value jumps at a corner: a held table of more than one value."""
+        return self.times.size > 1 and not self.slopes.any() and bool((np.diff(self.starts) != 0.0).any())
+
+    @property
+    def open(self) -> bool:
+        """Whether a setting is part of it."""
+        amounts = self.ramp if self.ramp is not None else (self.level,)
+        return any(amount is not None and amount.setting is not None for amount in amounts)
+
+    def aim(self) -> "Pieces":
+        """What the input is held at in later phases that do not name it: a ramp's end, a table's last row."""
+        if self.level is not None:
+            return self
+        last = self.ramp[1] if self.ramp is not None else Amount(float(self.starts[-1]))
+        return Pieces(_NONE, _NONE, _NONE, None, last)
+
+
+@dataclass(frozen=True)
+class BoundEvent:
+    """An event in SI: state index, what it does, how much, when (s since the phase began)."""
+
+    action: Action
+    state: str
+    amount: Amount
+    when: Amount
+
+
+@dataclass(frozen=True, eq=False)
+class BoundPhase:
+    """A phase in SI."""
+
+    name: str
+    inputs: tuple[Pieces, ...]
+    """One for each model input."""
+    duration: Amount | None
+    until_output: int
+    until_signal: Signal | None
+    until_level: Amount | None
+    direction: Direction
+    at_most: Amount | None
+    events: tuple[BoundEvent, ...]
+
+    @functools.cached_property
+    def fixed_inputs(self) -> bool:
+        """Whether no setting is part of the inputs."""
+        return not any(pieces.open for pieces in self.inputs)
+
+
+def length_of(phase: BoundPhase, values: Mapping[str, Any]) -> float:
+    """The longest a phase may take, s: its duration, or its at_most. Raises RecipeError for a negative time."""
+    limit = phase.at_most if phase.duration is None else phase.duration
+    assert limit is not None
+    length = limit.at(values)
+    if not length >= 0.0:
+        raise RecipeError(f'phase "{phase.name}" takes {length:g} s; a duration is not negative')
+    return length
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A recipe bound to a model: the same phases, in SI, inputs by position."""
+
+    phases: tuple[BoundPhase, ...]
+    initial: Mapping[str, Amount] | Steady
+    hold_end: bool
+    settings: tuple[str, ...]
+    sizes: Mapping[str, float]
+    """Setting -> width of its bounds, SI."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether every phase ends by the clock."""
+        return all(phase.duration is not None for phase in self.phases)
+
+
+def bind(
+    recipe: Recipe,
+    inputs: Sequence[Signal],
+    outputs: Sequence[Signal],
+    states: Mapping[str, tuple[Unit, float, float]],
+) -> Schedule:
+    """The recipe in SI for a model with these inputs, outputs and states (name -> unit, lower, upper).
+
+    Raises UnknownNameError for a name the model does not have, UnitError for a unit that does not fit, and
+    RecipeError for an input that the first phase does not give.
+    """
+    input_names = [s.name for s in inputs]
+    output_names = [s.name for s in outputs]
+    second = as_unit(_SECOND)
+    phases: list[BoundPhase] = []
+    aims: list[Pieces | None] = [None] * len(inputs)
+    for number, phase in enumerate(recipe.phases):
+        where = f'phase "{phase.name}"'
+        for name in phase.inputs:
+            if name not in input_names:
+                raise unknown_name("input", name, input_names)
+        if number == 0:
+            missing = [name for name in input_names if name not in phase.inputs]
+            if missing:
+                raise RecipeError(f'{where} is the first and must give every input; "{missing[0]}" is missing')
+
+        def amount(level: Level, u: Unit, what: str) -> Amount:
+            if isinstance(level, Setting):
+                if level.unit.dimension != u.dimension:
+                    to_si((1.0, level.unit.text), u, name=f'setting "{level.name}" as {what}')
+                return Amount(math.nan, level.name)
+            if isinstance(level, str) and level.split()[:1] == ["inf"]:
+                return Amount(math.inf)
+            return Amount(to_si(level, u, name=what))
+
+        bound: list[Pieces] = []
+        for i, signal in enumerate(inputs):
+            given = phase.inputs.get(signal.name)
+            pieces = aims[i] if given is None else _pieces(given, signal, phase, f"{where}: {signal.name}", amount)
+            assert pieces is not None  # the first phase gives every input
+            bound.append(pieces)
+            aims[i] = pieces.aim()
+        until_output, until_level, until_signal = -1, None, None
+        if phase.until is not None:
+            if phase.until.output not in output_names:
+                raise unknown_name("output", phase.until.output, output_names)
+            until_output = output_names.index(phase.until.output)
+            until_signal = outputs[until_output]
+            until_level = amount(phase.until.level, until_signal.unit, f"{where}: until")
+        events: list[BoundEvent] = []
+        rows: list[tuple[Level, tuple[StateEvent, ...]]] = [((0.0, "s"), phase.start), *phase.at]
+        for when, group in rows:
+            for event in group:
+                if event.state not in states:
+                    raise unknown_name("state", event.state, list(states))
+                u = states[event.state][0]
+                if event.action is not Action.SET:
+                    u = u.difference()
+                what = f"{where}: {event.action.value} {event.state}"
+                events.append(
+                    BoundEvent(event.action, event.state, amount(event.amount, u, what), amount(when, second, what))
+                )
+        phases.append(
+            BoundPhase(
+                name=phase.name,
+                inputs=tuple(bound),
+                duration=None if phase.duration is None else amount(phase.duration, second, f"{where}: duration"),
+                until_output=until_output,
+                until_signal=until_signal,
+                until_level=until_level,
+                direction=Direction.EITHER if phase.until is None else phase.until.direction,
+                at_most=None if phase.at_most is None else amount(phase.at_most, second, f"{where}: at_most"),
+                events=tuple(events),
+            )
+        )
+    initial: Mapping[str, Amount] | Steady
+    if isinstance(recipe.initial, Steady):
+        initial = recipe.initial
+    else:
+        bound_initial: dict[str, Amount] = {}
+        for name, level in recipe.initial.items():
+            if name not in states:
+                raise unknown_name("state", name, list(states))
+            bound_initial[name] = amount(level, states[name][0], f"initial.{name}")
+        initial = bound_initial
+    return Schedule(tuple(phases), initial, recipe.hold_end, tuple(recipe.settings), _widths(recipe))
+
+
+def _widths(recipe: Recipe) -> dict[str, float]:
+    widths = {name: setting.bounds[1] - setting.bounds[0] for name, setting in recipe.settings.items()}
+    return {name: width for name, width in widths.items() if 0.0 < width < math.inf}
+
+
+_NONE = np.empty(0)
+
+
+def _pieces(given: Input, signal: Signal, phase: Phase, what: str, amount: Any) -> Pieces:
+    if isinstance(given, Table):
+        if given.unit.dimension != signal.unit.dimension:
+            to_si_array(([1.0], given.unit.text), signal.unit, name=what)
+        t, v = np.array(given.times), np.array(given.values)
+        slopes = np.zeros(t.size)
+        if given.rule is RAMP and t.size > 1:
+            slopes[:-1] = np.diff(v) / np.diff(t)
+        return Pieces(t, v, slopes, None, None)
+    if isinstance(given, Ramp):
+        over = given.over
+        if over is None:
+            if phase.duration is None:
+                raise RecipeError(
+                    f"{what}: this phase ends on a level, so its ramp must say how long: ramp(a, b, over=)"
+                )
+            over = phase.duration
+        corners = (
+            amount(given.start, signal.unit, what),
+            amount(given.end, signal.unit, what),
+            amount(over, as_unit(_SECOND), f"{what}: over"),
+        )
+        return Pieces(_NONE, _NONE, _NONE, corners, None)
+    return Pieces(_NONE, _NONE, _NONE, None, amount(given, signal.unit, what))
