@@ -168,7 +168,12 @@ def minimize(
             if accepted and new is not None:
                 break
             if within_noise and reduction > -noise:
-                # The misfit cannot tell the two points apart: this is as close as the integrator allows.
+                # The misfit cannot tell the two points apart: this is as close as the integrator allows. The gradient
+                # still can: of the two, the one that is nearer by its own Jacobian.
+                if new is not None:
+                    h, g = _normal_equations(new)
+                    there = max(_reduction(h, g, box_minimum(h, g, low - new.x, high - new.x)), 0.0)
+                    at, decrement = (new, there) if there < decrement else (at, decrement)
                 return Minimum(at, decrement, iteration, True, "converged to within the noise of the integrator")
             radius, cautious = 0.25 * min(float(np.linalg.norm(p)), radius), True
             if radius < SMALLEST_RADIUS:
