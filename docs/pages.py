@@ -36,6 +36,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
 _VOLATILE = {
     r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b": "...",  # hashes
     r"after \d+ iterations": "after ... iterations",
+    r"\d+ simulations": "... simulations",
     r"\d+ stretch.*integrations?": "...",
 }
 
