@@ -17,7 +17,6 @@ from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
-from physics_twin.estimation.unknowns import Kind
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.measurements import Experiment, find_dependent_channels
 from physics_twin.model import Model
@@ -48,9 +47,10 @@ def calibrate(
     unknown: what to estimate: names of model parameters (also `initial.<state>`) and of open settings; a `Parameter`
         to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment. Noise,
         bias and delay are unknown where a channel says so.
-    method: `GaussNewton(...)`. values: other numbers for what is not unknown, with units. rng: a seed, or a generator
-        (of which a copy is used). executor: runs the starts in parallel (`concurrent.futures`); the result does not
-        depend on it. progress: show a bar.
+    method: `GaussNewton(...)`. values: other numbers for what is not unknown, with units; a setting given here holds in
+        all experiments, one that is not has the value of each recipe. rng: a seed, or a generator (of which a copy is
+        used). executor: runs the starts in parallel (`concurrent.futures`); the result does not depend on it.
+        progress: show a bar.
 
     A pure function: nothing it is given is changed, and the same inputs give the same bytes.
 
@@ -97,7 +97,6 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     if correlated:
         inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
     white = point.residual * w
-    estimated = {c.target for c in problem.columns if c.kind is Kind.MODEL}
     return Posterior(
         parameters=parameters,
         draws=draws_array(parameters, estimate.draws),
@@ -113,7 +112,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         warnings=tuple(warnings),
         inflation=inflation,
         residuals=diagnostics.residual_dataset(problem, point, w),
-        fixed=Values({k: v for k, v in problem.fixed.items() if k not in estimated}),
+        fixed=problem.held.reported,
         provenance=_provenance(problem, method, seed),
     )
 
@@ -142,6 +141,7 @@ def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
         "experiments": json.dumps({e.name: e.sha256 for e in problem.experiments}),
         "sources": json.dumps({e.name: [e.provenance.source, e.provenance.sha256] for e in problem.experiments}),
         "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
+        "held_settings": " ".join(problem.held.given),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     return {**found, **_versions()}

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import CalibrationError, DataError, RecipeError, unknown_name
+from physics_twin.errors import DataError
+from physics_twin.estimation.held import Held, hold
 from physics_twin.estimation.unknowns import (
     Kind,
     NoiseGroup,
@@ -26,7 +27,7 @@ from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import Parameter, ParameterSet, PerExperiment, Values
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import bind
-from physics_twin.units import QuantityLike, Unit, to_si
+from physics_twin.units import QuantityLike, Unit
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Task:
     name: str
     recipe: Recipe
     fixed: Mapping[str, float]
-    """Model parameters and settings, SI; unknowns hold their declared value."""
+    """Model parameters and settings of its own recipe, SI; unknowns hold their declared value."""
     channels: tuple[ChannelData, ...]
     exact: tuple[tuple[int, str], ...]
     """(column, name) with derivatives from the model."""
@@ -109,7 +110,7 @@ class Problem:
     """(n_data,) number of the noise group of each row, -1 where the noise is given."""
     noise: Array
     """(n_data,) SI: given, or the starting value."""
-    fixed: Values
+    held: Held
     exact_time: bool
     """Whether the model gives dy/dt."""
 
@@ -174,7 +175,7 @@ def set_up(
                 f'experiment "{experiment.name}" has no usable sample: every one is missing, bad or left out; '
                 "print it to see why, or leave it out"
             )
-    fixed = _fixed(model, runs, unknowns, values)
+    held = hold(model, runs, unknowns, values)
     tasks: list[Task] = []
     groups: list[NDArray[np.intp]] = []
     noise: list[Array] = []
@@ -212,7 +213,7 @@ def set_up(
             channels.append(data)
             groups.append(np.full(used.size, group, dtype=np.intp))
             noise.append(np.full(used.size, channel.noise))
-        tasks.append(_task(model, experiment, unknowns, fixed, tuple(channels)))
+        tasks.append(_task(model, experiment, unknowns, held.of[experiment.name], tuple(channels)))
     return Problem(
         model=model,
         experiments=runs,
@@ -222,7 +223,7 @@ def set_up(
         n_data=start,
         groups=np.concatenate(groups),
         noise=np.concatenate(noise),
-        fixed=fixed,
+        held=held,
         exact_time=isinstance(model, Sensitivities),
     )
 
@@ -237,10 +238,13 @@ def _column(unknowns: Unknowns, kind: Kind, output: str, experiment: str, declar
 
 
 def _task(
-    model: Model, experiment: Experiment, unknowns: Unknowns, fixed: Values, channels: tuple[ChannelData, ...]
+    model: Model,
+    experiment: Experiment,
+    unknowns: Unknowns,
+    own: Mapping[str, float],
+    channels: tuple[ChannelData, ...],
 ) -> Task:
     settings = experiment.recipe.settings
-    own = {name: fixed.scalar(name) for name in (*model.parameters, *settings)}
     exact: list[tuple[int, str]] = []
     differenced: list[tuple[int, str]] = []
     outputs = {c.output for c in channels}
@@ -259,39 +263,3 @@ def _task(
     fixed_grid = all(c.delay_column < 0 for c in channels)
     grid = time_grid(channels, [c.delay for c in channels]) if fixed_grid else None
     return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced), grid)
-
-
-def _fixed(
-    model: Model,
-    experiments: Sequence[Experiment],
-    unknowns: Unknowns,
-    values: Mapping[str, QuantityLike] | Values | None,
-) -> Values:
-    """Model parameters and settings in SI: declared, overridden by `values`; unknowns at their declared value."""
-    given = dict(values or {})
-    settings = {name: s for e in experiments for name, s in e.recipe.settings.items()}
-    shared = {c.target for c in unknowns.columns if c.kind is Kind.MODEL and c.experiment is None}
-    for name in given:
-        if name in shared:
-            raise CalibrationError(f'"{name}" is given in values and named as unknown; it can be one of the two')
-        if name not in model.parameters and name not in settings:
-            raise unknown_name("parameter or setting", name, [*model.parameters, *settings])
-    of_model = {k: v for k, v in given.items() if k in model.parameters}
-    numbers = model.parameters.values(Values(of_model) if isinstance(values, Values) else of_model)  # type: ignore[arg-type]
-    extra: dict[str, float] = {}
-    unknown_targets = {c.target: c.parameter.value for c in unknowns.columns if c.kind is Kind.MODEL}
-    for name, setting in settings.items():
-        if name in given:
-            quantity = given[name]
-            extra[name] = float(quantity) if isinstance(values, Values) else to_si(quantity, setting.unit, name=name)  # type: ignore[arg-type]
-            setting.check(extra[name])
-        elif name in unknown_targets:
-            extra[name] = unknown_targets[name]
-        elif setting.value is not None:
-            extra[name] = setting.value
-        else:
-            raise RecipeError(
-                f'the recipes leave the setting "{name}" open; give it in values={{"{name}": "..."}} '
-                "or name it as unknown"
-            )
-    return numbers.merge(extra)

@@ -107,7 +107,7 @@ def resolve(
             label = name if owner is None else f"{name}@{owner}"
             if label in columns:
                 raise CalibrationError(f'"{label}" is named twice among the unknowns')
-            bound = [e.name for e in experiments if (owner in (None, e.name)) and _binds(e, kind, target)]
+            bound = [e.name for e in experiments if (owner in (None, e.name)) and binds(e, kind, target)]
             if bound:
                 raise CalibrationError(
                     f'"{name}" is bound by experiment "{bound[0]}" (its initial state is given), so it cannot be '
@@ -213,7 +213,7 @@ def _uses(experiment: Experiment, kind: Kind, target: str, model: Model) -> bool
     return any(kind.value in channel.parameters and channel.output == target for channel in experiment.channels)
 
 
-def _binds(experiment: Experiment, kind: Kind, target: str) -> bool:
+def binds(experiment: Experiment, kind: Kind, target: str) -> bool:
     """Whether the experiment itself gives the value (an initial state)."""
     if kind is not Kind.MODEL or not target.startswith("initial."):
         return False

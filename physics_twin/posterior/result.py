@@ -46,7 +46,8 @@ class Posterior:
     failures: simulations that failed during the fit.
     inflation: name -> factor by which correlated residuals widen the standard deviation; exactly 1 where they do not.
     residuals: Dataset over `sample`: experiment, output, time, observed, predicted, residual, whitened, used, flag.
-    fixed: values of what was not unknown, SI.
+    fixed: values of what was not unknown, SI; a setting that differed between experiments is `name@experiment`, initial
+        values that every experiment binds are left out.
     provenance: model, fingerprint, experiment hashes, method, seed, versions; no clock, so the same inputs give the
         same bytes.
     """
