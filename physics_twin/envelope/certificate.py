@@ -71,9 +71,9 @@ class Certificate:
     """Name and version."""
     fingerprint: str
     posterior: str
-    """Hash of the draws."""
+    """Hash of the draws and of what the fit held fixed, see `draws_hash`."""
     recipe: str
-    """Hash of the recipe's text."""
+    """Hash of all that the recipe holds: phases, tables row by row, settings with their bounds, initial values."""
     library: str
     """Version of physics_twin."""
 

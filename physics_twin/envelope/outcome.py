@@ -22,7 +22,6 @@ from physics_twin.units import format_si
 
 ROOM = 1e-4
 """Relative width below which a range is no range for an operator."""
-MANY_FAILURES = 0.01
 
 
 @dataclass(frozen=True)

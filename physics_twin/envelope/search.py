@@ -8,6 +8,7 @@
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -25,7 +26,9 @@ from physics_twin.envelope.limits import Limit, bind_limits
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.uncertainty import next_batches
 from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.measurements.records import recipe_record
 from physics_twin.model import Model
+from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import generator
 from physics_twin.priors import Prior
@@ -76,6 +79,7 @@ def find_envelope(
     rng: int | np.random.Generator,
     batch_variation: Mapping[str, Prior | QuantityLike] | None = None,
     tolerance: Mapping[str, QuantityLike] | None = None,
+    values: Mapping[str, QuantityLike] | Values | None = None,
     budget: Budget | None = None,
     executor: Executor | None = None,
     progress: bool = False,
@@ -89,7 +93,9 @@ def find_envelope(
 
     batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"), or a prior from which
     a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
-    not in the probability; `envelope.includes` says what is in.
+    not in the probability; `envelope.includes` says what is in. values: parameters and open settings of the recipe that
+    are the same in every batch, with their units; they come before the draws, the values that the fit held, and the
+    defaults.
 
     executor: spreads simulations over its workers. progress: shows a line while a person waits.
 
@@ -105,7 +111,7 @@ def find_envelope(
     )
     own = generator(rng)
     seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
-    uncertainty = next_batches(model, posterior, recipe, settings, batch_variation or {}, tolerance or {}, own)
+    uncertainty = next_batches(model, posterior, recipe, settings, batch_variation or {}, tolerance or {}, own, values)
     n = uncertainty.batches.n
     # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
     independence = min(1.0, float(getattr(posterior, "effective_draws", n)) / n)
@@ -131,9 +137,20 @@ def find_envelope(
             probability=probability,
             confidence=confidence,
             seed=seed,
-            recipe_hash=hashlib.sha256(str(recipe).encode()).hexdigest()[:16],
+            recipe_hash=_recipe_hash(recipe),
         )
         return outcome(inputs, simulate, trial, cloud)
+
+
+def _recipe_hash(recipe: Recipe) -> str:
+    """Hash of everything that the recipe holds."""
+    record, tables = recipe_record(recipe)
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True, default=float).encode())
+    for table in tables:
+        for column in (table.times, table.values):
+            numbers = np.asarray(column, dtype=float)
+            digest.update(f"\n{numbers.size}:".encode() + numbers.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setting, ...]:

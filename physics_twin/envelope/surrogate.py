@@ -144,11 +144,6 @@ class DesignSpace:
         """Predicted probability (n, 1 + n_requirements): all limits jointly, then each."""
         return self._in_pieces(points, lambda m: shares(m.transpose(0, 2, 1)))
 
-    @property
-    def seen_violations(self) -> Counts:
-        """(n_points,) draws that violate a limit or fail, by simulation."""
-        return violations(self.margins)
-
     def unseen(self, points: Array) -> Array:
         """Those of `points` (m, d) that are not yet in the design nor close to one another."""
         least = by_dimension(self.points.shape[1], MIN_DISTANCE)

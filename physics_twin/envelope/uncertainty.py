@@ -19,12 +19,13 @@ from scipy.special import ndtr, ndtri
 from physics_twin.arrays import Array
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
-from physics_twin.parameters import Parameter
+from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import member_values
 from physics_twin.priors import Prior
-from physics_twin.recipes import Recipe
+from physics_twin.recipes import STEADY, Recipe
 from physics_twin.signals import Setting
+from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike, format_si, to_si
 
 
@@ -68,12 +69,14 @@ def next_batches(
     batch_variation: Mapping[str, Prior | QuantityLike],
     tolerance: Mapping[str, QuantityLike],
     rng: np.random.Generator,
+    held: Mapping[str, QuantityLike] | Values | None = None,
 ) -> Uncertainty:
     """One possible next batch for each draw of the posterior.
 
     batch_variation: model parameter -> a standard deviation (a difference: the batch's value is normal about the
     draw, within the parameter's bounds) or a prior (the batch's value is drawn from it, whatever was fitted).
     tolerance: setting -> standard deviation of what the plant runs about what was set.
+    held: parameter or setting of the recipe -> the one value of all batches, before draws and what the fit held.
 
     Raises EnvelopeError for a posterior of another model, UnknownNameError and UnitError for a wrong name or unit.
     """
@@ -84,15 +87,21 @@ def next_batches(
             f"{model.fingerprint[:12]}: equations or constants differ; calibrate this model, "
             "or use the one that was fitted"
         )
-    chosen: dict[str, QuantityLike] = {s.name: (s.unit.from_si(s.bounds[0]), s.unit.text) for s in settings}
+    chosen: dict[str, QuantityLike] = {s.name: (s.bounds[0], s.unit.si_text) for s in settings}
+    kept, same, doubts = _held(model, posterior, recipe, chosen, held, batch_variation)
     rows = np.arange(posterior.n_draws)
-    members, notes = member_values(posterior, model, recipe, rows, rng, experiment=None, values=chosen)
+    members, notes = member_values(posterior, model, recipe, rows, rng, experiment=None, values={**chosen, **kept})
     values = {name: column for name, column in members.items() if name not in chosen}
-    used = [name for name in posterior.names if name in values]
-    batchwise = sorted({name.partition("@")[0] for name in posterior.names if "@" in name} & set(values))
-    if not used and not batchwise:
+    drawn = [name for name in posterior.names if name.partition("@")[0] in values]
+    if not drawn:
         raise EnvelopeError(f'the posterior holds no parameter of the model "{model.name}"')
-    includes = ["parameters: " + ", ".join(used)] if used else []
+    bound = bound_initials(recipe)
+    unused = sorted({name.partition("@")[0] for name in drawn} & bound)
+    doubts += [f"{name}: the recipe's value is used, not the fitted one" for name in unused]
+    drawn = [name for name in drawn if name.partition("@")[0] not in {*bound, *kept}]
+    used = [name for name in drawn if "@" not in name]
+    batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
+    includes = ["parameters: " + (", ".join(used) or "none")] if used or not batchwise else []
     for name in batchwise:
         if name not in batch_variation:
             includes.append(f"batch-to-batch variation: {name} as in one of the fitted experiments, drawn at random")
@@ -101,6 +110,11 @@ def next_batches(
             hint = "; the scatter of a setting is its tolerance=" if name in chosen else ""
             error = unknown_name("parameter", name, model.parameters)
             raise type(error)(f"batch_variation: {error}{hint}")
+        if name in bound:
+            raise EnvelopeError(
+                f'batch_variation: "{name}" is bound by the recipe, so its scatter would have no effect; make it a '
+                "setting of the recipe and give that a tolerance=, or leave it out of the recipe's initial="
+            )
         values[name], words = _varied(model.parameters[name], given, values[name], rng)
         includes.append(f"batch-to-batch variation: {name} {words}")
     errors: dict[str, Array] = {}
@@ -115,10 +129,73 @@ def next_batches(
         includes.append(f"tolerance of {name}: sd {format_si(spreads[name], unit, difference=True)}")
     if len(includes) == 1:
         includes[0] += " (parameters only: no batch-to-batch variation, no tolerance of the settings)"
-    table = np.ascontiguousarray(posterior.draws.values)
-    digest = hashlib.sha256("\n".join(posterior.names).encode() + table.tobytes()).hexdigest()
-    assumed = tuple(note for note in notes if not batchwise)
-    return Uncertainty(Batches(values, errors, len(rows)), tuple(includes), assumed, spreads, digest[:16])
+    includes += same
+    assumed = (*doubts, *(note for note in notes if not batchwise and not unused))
+    return Uncertainty(Batches(values, errors, len(rows)), tuple(includes), assumed, spreads, draws_hash(posterior))
+
+
+def draws_hash(posterior: Posterior) -> str:
+    """Hash of what an envelope takes from a posterior: its draws, and what the fit held fixed."""
+    digest = hashlib.sha256("\n".join(posterior.names).encode())
+    digest.update(np.ascontiguousarray(posterior.draws.values, dtype=float).tobytes())
+    for name in sorted(posterior.fixed):
+        digest.update(f"\n{name}=".encode() + np.asarray(posterior.fixed[name], dtype=float).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def bound_initials(recipe: Recipe) -> set[str]:
+    """Initial values that the recipe gives: whatever the draws say about them has no effect."""
+    return set() if recipe.initial is STEADY else {f"initial.{state}" for state in recipe.initial}
+
+
+def _held(
+    model: Model,
+    posterior: Posterior,
+    recipe: Recipe,
+    chosen: Mapping[str, QuantityLike],
+    held: Mapping[str, QuantityLike] | Values | None,
+    batch_variation: Mapping[str, Prior | QuantityLike],
+) -> tuple[dict[str, QuantityLike], list[str], list[str]]:
+    """What is the same in all batches: name -> value with its SI unit, the same in words, and doubts about it.
+
+    A value that the caller gives comes before the draws; one that the fit held comes before the setting's own.
+    """
+    given = dict(held or {})
+    for name in given:
+        if name in chosen:
+            raise EnvelopeError(f'values: "{name}" is one of the settings that are searched; it cannot be held as well')
+        if name in batch_variation:
+            raise EnvelopeError(f'"{name}" is given in values and in batch_variation; it can be one of the two')
+    units = {name: (p.unit, p.difference) for name, p in model.parameters.items()}
+    units |= {name: (s.unit, False) for name, s in recipe.settings.items()}
+    if isinstance(held, Values):  # of the library, hence SI
+        given = {n: (x, units[n][0].si_text) if n in units else x for n, x in given.items()}  # type: ignore[misc]
+    estimated = {name.partition("@")[0] for name in posterior.names}
+    doubts: list[str] = []
+    fixed: dict[str, QuantityLike] = {}
+    for name, setting in recipe.settings.items():
+        if name in chosen or name in given or name in estimated or name not in posterior.fixed:
+            continue
+        number = posterior.fixed.scalar(name)
+        fixed[name] = (number, setting.unit.si_text)
+        if setting.value is not None and setting.value != number:
+            theirs, own = setting.format(number), setting.format(setting.value)
+            doubts.append(
+                f"{name}: the fit's {theirs} is used, not the recipe's {own}; "
+                f'say values={{"{name}": ...}} for another'
+            )
+    kept: dict[str, QuantityLike] = {**fixed, **given}  # type: ignore[dict-item]
+    open_still = {n for n, s in recipe.settings.items() if s.value is None} - {*chosen, *kept}
+    # A setting that was fitted has its draws; any of them stands for it here.
+    first = {name.partition("@")[0]: float(posterior.draws.values[0, j]) for j, name in enumerate(posterior.names)}
+    stand_in = {n: (first[n], recipe.settings[n].unit.si_text) for n in open_still & estimated}
+    full = complete_values(model, recipe, {**stand_in, **chosen, **kept})
+    words = []
+    for name in kept:
+        unit, difference = units[name]
+        whose = "" if name in given else ", as the fit held it"
+        words.append(f"held: {name} = {format_si(full.scalar(name), unit, difference=difference)}{whose}")
+    return kept, words, doubts
 
 
 def _spread(quantity: QuantityLike, declared: Parameter | Setting, name: str) -> float:

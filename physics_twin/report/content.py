@@ -1,6 +1,5 @@
 """What a report is made of, as it was handed over."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.uncertainty import draws_hash
 from physics_twin.estimation import HoldOut
 from physics_twin.estimation.predicted import PredictedChannel, affordable, predict_channels
 from physics_twin.measurements import Experiment, Redundancy
@@ -65,12 +65,6 @@ class Content:
             n = affordable(self.model, runs, N_DRAWS)
             found[run.name] = predict_channels(self.model, self.posterior, run, rng=rng, n_draws=n)[0]
         return found
-
-
-def draws_hash(posterior: Posterior) -> str:
-    """Return the hash of a posterior's draws as the certificate of an envelope has it."""
-    table = np.ascontiguousarray(posterior.draws.values)
-    return hashlib.sha256("\n".join(posterior.names).encode() + table.tobytes()).hexdigest()[:16]
 
 
 __all__ = ["Content", "draws_hash"]
