@@ -141,7 +141,6 @@ def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
         "experiments": json.dumps({e.name: e.sha256 for e in problem.experiments}),
         "sources": json.dumps({e.name: [e.provenance.source, e.provenance.sha256] for e in problem.experiments}),
         "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
-        "held_settings": " ".join(problem.held.given),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     return {**found, **_versions()}

@@ -23,9 +23,8 @@ class Held:
     of: Mapping[str, Mapping[str, float]]
     """Experiment -> name -> SI: model parameters and the recipe's settings; unknowns hold their declared value."""
     reported: Values
-    """What was held, unknowns left out; a setting on which the recipes differ is `name@experiment`."""
-    given: tuple[str, ...]
-    """Settings that `values` holds, whatever the recipes say."""
+    """What was held, unknowns left out: a setting that `values` holds in all experiments under its own name, one with
+    the value of a recipe as `name@experiment`."""
 
 
 def hold(
@@ -66,11 +65,11 @@ def hold(
     for name in settings:
         if name not in targets:
             found = {run: own[name] for run, own in of.items() if name in own}
-            if len(set(found.values())) == 1:
+            if name in given:
                 reported[name] = next(iter(found.values()))
             else:
                 reported.update({f"{name}@{run}": number for run, number in found.items()})
-    return Held(of, Values(reported), tuple(sorted(name for name in given if name in settings)))
+    return Held(of, Values(reported))
 
 
 def _check_acts(

@@ -9,7 +9,7 @@ and its sum of squared z-scores is compared with that of the data (a posterior p
 Statistica Sinica 6 (1996) 733, on data that the fit has not seen).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.estimation.predicted import PredictedChannel, affordable, draw_channel, predict_channels
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
+from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
+from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,18 +123,20 @@ def holdout(
     model: Model,
     experiments: Experiment | Sequence[Experiment],
     *,
-    fit: Callable[[Sequence[Experiment]], Posterior],
+    fit: Callable[..., Posterior],
     n_first: int | None = None,
     held: Experiment | Sequence[Experiment] = (),
     n_draws: int = 1000,
     rng: int | np.random.Generator = 0,
+    values: Mapping[str, QuantityLike] | Values | None = None,
 ) -> HoldOut:
     """Fit a part of the data and check the prediction of the rest.
 
     experiments: what is fitted. fit: how, for example `lambda runs: pt.calibrate(model, runs, unknown=[...], rng=7)`.
     n_first: of each experiment only the first `n_first` sample times are fitted, the rest is held back. held: whole
     experiments held back; one of the two is needed. n_draws: draws of the posterior that predict, at most all of them.
-    rng: for the sensor noise of the prediction, seed or generator.
+    rng: for the sensor noise of the prediction, seed or generator. values: what the fit shall hold; `fit` is then
+    called as `fit(runs, values=values)`. What a fit holds, by these or by its own, holds in the prediction too.
 
     Raises DataError when nothing is held back or nothing is left to fit.
     """
@@ -148,7 +152,7 @@ def holdout(
             raise DataError(f'experiment "{too_short[0]}" has no sample after its first {n_first}: fit fewer')
         train = [run.first(n_first) for run in runs]
         rest = [run.last(run.times.size - n_first) for run in runs] + rest
-    posterior = fit(train)
+    posterior = fit(train) if values is None else fit(train, values=values)
     own = np.random.default_rng(rng) if isinstance(rng, int) else rng
     channels: list[PredictedChannel] = []
     replicas: list[Array] = []

@@ -46,7 +46,7 @@ class Posterior:
     failures: simulations that failed during the fit.
     inflation: name -> factor by which correlated residuals widen the standard deviation; exactly 1 where they do not.
     residuals: Dataset over `sample`: experiment, output, time, observed, predicted, residual, whitened, used, flag.
-    fixed: values of what was not unknown, SI; a setting that differed between experiments is `name@experiment`, initial
+    fixed: values of what was not unknown, SI; a setting that the fit left to the recipes is `name@experiment`, initial
         values that every experiment binds are left out.
     provenance: model, fingerprint, experiment hashes, method, seed, versions; no clock, so the same inputs give the
         same bytes.
@@ -239,7 +239,8 @@ class Posterior:
 
         n_draws: how many of the draws (all, at most 400, by default). experiment: whose per-experiment values to
         use; without it a new batch is a random one of them, and the prediction says so. values: overrides, and the
-        recipe's open settings. What lies outside the ranges of the data is marked; failures are counted.
+        recipe's open settings; a setting that `calibrate(values=)` held keeps that value otherwise. What lies outside
+        the ranges of the data is marked; failures are counted.
         """
         from physics_twin.posterior.prediction import predict
 

@@ -62,10 +62,12 @@ def test_settings_of_one_name_keep_the_value_of_each_recipe(order: int) -> None:
     assert posterior.coverage["flow"] == (0.5, 2.0)
 
 
-def test_a_setting_on_which_recipes_agree_is_one_number() -> None:
-    """So it is when there is one recipe, or `values` say it for all."""
-    assert fit([measured(n, recipe("2 kg/s"), "2 kg/s") for n in "ab"]).fixed["flow"] == 2.0
-    assert fit(two_runs(), values={"flow": "1 kg/s"}).fixed["flow"] == 1.0
+def test_a_setting_that_the_fit_holds_is_one_number() -> None:
+    """What the recipes say is each recipe's, what `values` say is the fit's."""
+    fixed = fit([measured(n, recipe("2 kg/s"), "2 kg/s") for n in "ab"]).fixed
+    assert "flow" not in fixed and fixed["flow@a"] == fixed["flow@b"] == 2.0
+    fixed = fit(two_runs(), values={"flow": "1 kg/s"}).fixed
+    assert fixed["flow"] == 1.0 and "flow@run0" not in fixed
 
 
 def test_a_value_for_a_setting_acts_in_every_run() -> None:
@@ -104,3 +106,43 @@ def test_an_initial_value_that_every_run_binds_is_refused_and_not_reported() -> 
     posterior = fit(open_too, values={"initial.x": "3 kg"})
     assert posterior.fixed["initial.x"] == 3.0
     assert posterior.mode.scalar("k") == pytest.approx(0.3, rel=0.01)
+
+
+# What is held in the fit is held in the prediction --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own", ["0.1 kg/s", None])
+def test_a_right_model_passes_the_hold_out_with_a_setting_that_the_fit_holds(own: str | None) -> None:
+    """Held by the fit itself or through holdout(values=); the recipe's own value is not the plant's."""
+    run = measured("run", recipe(own), "2 kg/s")
+    held = {"flow": "2 kg/s"}
+    check = pt.holdout(MODEL, run, fit=lambda runs: fit(runs, values=held), n_first=20)
+    assert check.passed and check.coverage > 0.8
+    assert pt.holdout(MODEL, run, fit=fit, n_first=20, values=held).chance == check.chance
+
+
+def test_a_held_out_run_keeps_the_setting_of_its_own_recipe() -> None:
+    """Runs with other values of a setting of the same name check a fit that holds none."""
+    first, other = two_runs()
+    assert pt.holdout(MODEL, first, fit=fit, held=other).passed
+
+
+def test_a_prediction_uses_what_the_fit_held_and_says_where_the_recipe_differs() -> None:
+    """The fit's value, then the recipe's; `values` come before both."""
+    used = recipe("0.1 kg/s")
+    posterior = fit(measured("run", used, "2 kg/s"), values={"flow": "2 kg/s"})
+    end = pt.simulate(MODEL, [20.0], used, {"k": "0.3 1/s", "flow": "2 kg/s"})["x"].values[0]
+    prediction = posterior.predict(MODEL, used, [20.0])
+    assert float(prediction.draws.mean()) == pytest.approx(end, rel=0.01)
+    assert any("flow: 2 kg/s, as the fit held it, not 0.1 kg/s" in note for note in prediction.notes)
+    chosen = posterior.predict(MODEL, used, [20.0], values={"flow": "0.1 kg/s"})
+    assert float(chosen.draws.mean()) < 0.5 * end
+    assert not any("as the fit held it" in note for note in chosen.notes)
+
+
+def test_a_new_recipe_keeps_its_own_setting_where_the_fit_holds_none() -> None:
+    """A value of the fitted recipe is no decision of the fit."""
+    posterior = fit(two_runs()[0])
+    draws = posterior.predict(MODEL, recipe("2 kg/s"), [20.0]).draws
+    end = pt.simulate(MODEL, [20.0], recipe("2 kg/s"), {"k": "0.3 1/s"})["x"].values[0]
+    assert float(draws.mean()) == pytest.approx(end, rel=0.02)
