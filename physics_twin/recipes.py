@@ -71,15 +71,17 @@ class Table:
     values: tuple[float, ...]
     unit: Unit
     rule: Rule
+    hold_after: bool = False
 
     def __repr__(self) -> str:
         return f"<table of {len(self.times)} rows, {self.unit}, {self.rule.value}>"
 
 
-def table(times: Any, values: Any, unit: "str | Unit", rule: Rule = RAMP) -> Table:
+def table(times: Any, values: Any, unit: "str | Unit", rule: Rule = RAMP, *, hold_after: bool = False) -> Table:
     """Input given by rows.
 
     times: (n,) seconds since the phase began, or (array, unit); strictly increasing, the first at 0.
+    hold_after: keep the last row until the phase ends; without it, a phase that outlasts its table raises.
     values: (n,) in `unit`. Rows that lie on a straight line within the resolution of the values are merged.
 
     Raises RecipeError when lengths differ, times do not increase, or a value is not finite.
@@ -99,7 +101,7 @@ def table(times: Any, values: Any, unit: "str | Unit", rule: Rule = RAMP) -> Tab
         raise RecipeError(f"table: time does not increase at row {bad} ({t[bad - 1]:g} s, then {t[bad]:g} s)")
     keep = _held_rows(v) if rule is HOLD else _ramp_rows(t, v)
     keep[-1] = True  # the end of the table is the end of what is known
-    return Table(tuple(t[keep].tolist()), tuple(v[keep].tolist()), u, rule)
+    return Table(tuple(t[keep].tolist()), tuple(v[keep].tolist()), u, rule, hold_after)
 
 
 def _held_rows(v: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -446,9 +448,7 @@ _SECOND = "s"
 
 
 def _time(level: QuantityLike, where: str) -> float:
-    if isinstance(level, str) and level.split()[:1] == ["inf"]:
-        return math.inf
-    return to_si(level, as_unit(_SECOND), name=f'phase "{where}": a time')
+    return to_si(level, as_unit(_SECOND), name=f'phase "{where}": a time', allow_infinite=True)
 
 
 __all__ = [

@@ -67,6 +67,8 @@ class Pieces:
     """start, end, length of a ramp; then `times` and the rest are empty."""
     level: Amount | None
     """A held value that may be a setting; then the rest is empty."""
+    known_until: float = math.inf
+    """s since the phase began: the end of a table that is not held."""
 
     @property
     def jumps(self) -> bool:
@@ -128,6 +130,20 @@ def length_of(phase: BoundPhase, values: Mapping[str, Any]) -> float:
     return length
 
 
+def known_until(phase: BoundPhase, length: float) -> float:
+    """How far the inputs of a phase are known, s since it began; inf where they outlast it (to rounding)."""
+    end = min((pieces.known_until for pieces in phase.inputs), default=math.inf)
+    return math.inf if end >= length * (1.0 - 1e-12) else end
+
+
+def table_ended(phase: BoundPhase, end: float) -> RecipeError:
+    """What to say when a run goes on behind the last row of a table."""
+    return RecipeError(
+        f'phase "{phase.name}": the table of an input ends after {end:g} s and the phase goes on; make it longer, or '
+        f"say hold_after=True"
+    )
+
+
 @dataclass(frozen=True)
 class Schedule:
     """A recipe bound to a model: the same phases, in SI, inputs by position."""
@@ -171,14 +187,12 @@ def bind(
             if missing:
                 raise RecipeError(f'{where} is the first and must give every input; "{missing[0]}" is missing')
 
-        def amount(level: Level, u: Unit, what: str) -> Amount:
+        def amount(level: Level, u: Unit, what: str, infinite: bool = False) -> Amount:
             if isinstance(level, Setting):
                 if level.unit.dimension != u.dimension:
                     to_si((1.0, level.unit.text), u, name=f'setting "{level.name}" as {what}')
                 return Amount(math.nan, level.name)
-            if isinstance(level, str) and level.split()[:1] == ["inf"]:
-                return Amount(math.inf)
-            return Amount(to_si(level, u, name=what))
+            return Amount(to_si(level, u, name=what, allow_infinite=infinite))
 
         bound: list[Pieces] = []
         for i, signal in enumerate(inputs):
@@ -211,7 +225,7 @@ def bind(
             BoundPhase(
                 name=phase.name,
                 inputs=tuple(bound),
-                duration=None if phase.duration is None else amount(phase.duration, second, f"{where}: duration"),
+                duration=None if phase.duration is None else amount(phase.duration, second, f"{where}: duration", True),
                 until_output=until_output,
                 until_signal=until_signal,
                 until_level=until_level,
@@ -249,7 +263,7 @@ def _pieces(given: Input, signal: Signal, phase: Phase, what: str, amount: Any) 
         slopes = np.zeros(t.size)
         if given.rule is RAMP and t.size > 1:
             slopes[:-1] = np.diff(v) / np.diff(t)
-        return Pieces(t, v, slopes, None, None)
+        return Pieces(t, v, slopes, None, None, math.inf if given.hold_after else float(t[-1]))
     if isinstance(given, Ramp):
         over = given.over
         if over is None:

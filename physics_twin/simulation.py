@@ -1,6 +1,5 @@
 """`simulate`: one run of any model; `compare`: a model that has not been fitted over measured data."""
 
-import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, RecipeError, ShapeError, unknown_name
 from physics_twin.files import atomic_write
 from physics_twin.model import Counted, Model, Phased, SIValues, Trajectories
-from physics_twin.parameters import Values
+from physics_twin.parameters import Parameter, Values
 from physics_twin.recipes import STEADY, Recipe
 from physics_twin.signals import Setting, Signal
 from physics_twin.units import QuantityLike, seconds
@@ -126,6 +125,8 @@ def simulate(
     Raises SolveError with reason, time and state when the run fails; UnknownNameError, UnitError, RecipeError.
     """
     recipe = _recipe_of(model, recipe)
+    if state is not None and times is None:
+        raise ShapeError("a state belongs to a time: give times, the first of which is the state's own")
     full = complete_values(model, recipe, values)
     t = _times_of(model, recipe, full, times)
     statistics: Mapping[str, int] = {}
@@ -133,7 +134,7 @@ def simulate(
         outputs, end, statistics = model.counted_trajectory(t, recipe, full)
     else:
         outputs, end = trajectory(model, t, recipe, full, state)
-    return Run(run_dataset(model, t, outputs, full), end, statistics)
+    return Run(run_dataset(model, recipe, t, outputs, full), end, statistics)
 
 
 def trajectory(
@@ -152,6 +153,9 @@ def trajectory(
     return np.array(rows).reshape(len(times), len(model.outputs)), at
 
 
+_SENSORS = ("noise.", "bias.", "delay.")
+
+
 def complete_values(
     model: Model, recipe: Recipe, values: "Mapping[str, QuantityLike] | Values | None" = None
 ) -> Values:
@@ -161,6 +165,9 @@ def complete_values(
     value.
     """
     given: dict[str, Any] = dict(values or {})
+    if isinstance(values, Values):
+        # A fit also knows its sensors (noise, bias, delay of a channel), which no simulation has.
+        given = {name: value for name, value in given.items() if not name.startswith(_SENSORS)}
     settings: dict[str, float] = {}
     for name, setting in recipe.settings.items():
         if name in given:
@@ -173,6 +180,9 @@ def complete_values(
                 f'the recipe leaves "{name}" open: give it in values, e.g. {{"{name}": "... {setting.unit}"}}'
             )
     for name in given:
+        if "@" in name:
+            shared = name.partition("@")[0]
+            raise RecipeError(f'"{name}" is the value of one experiment; choose one as values={{"{shared}": ...}}')
         if name not in model.parameters:
             raise unknown_name("parameter or setting", name, [*model.parameters.names, *recipe.settings])
     bound = [] if recipe.initial is STEADY else [f"initial.{name}" for name in recipe.initial]
@@ -181,15 +191,6 @@ def complete_values(
             raise RecipeError(f'"{name}" is bound by the recipe; change it there, or leave it out of the values')
     chosen = Values(given) if isinstance(values, Values) else given
     return model.parameters.values(chosen).merge(settings)
-
-
-def node_times(model: Model, recipe: Recipe, values: SIValues, n_per_phase: int = 64) -> Array:
-    """Times (n_phases * n_per_phase + 1,) that resolve every phase, denser at its start, for limits on a path."""
-    ends = phase_times(model, recipe, values)
-    # Half of the nodes follow a geometric grading: what is fast is fast after a phase begins.
-    even = np.linspace(0.0, 1.0, n_per_phase + 1)[1:]
-    graded = even**2
-    return np.concatenate([[ends[0]], *(a + (b - a) * graded for a, b in itertools.pairwise(ends))])
 
 
 def phase_times(model: Model, recipe: Recipe, values: SIValues) -> Array:
@@ -208,7 +209,7 @@ def phase_times(model: Model, recipe: Recipe, values: SIValues) -> Array:
     return np.concatenate([[0.0], np.cumsum(lengths)])
 
 
-def run_dataset(model: Model, times: Array, outputs: Array, values: Mapping[str, Any]) -> xr.Dataset:
+def run_dataset(model: Model, recipe: Recipe, times: Array, outputs: Array, values: Mapping[str, Any]) -> xr.Dataset:
     """Outputs as a labelled dataset, units on every variable."""
     variables = {
         signal.name: (
@@ -222,7 +223,11 @@ def run_dataset(model: Model, times: Array, outputs: Array, values: Mapping[str,
         )
         for k, signal in enumerate(model.outputs)
     }
-    used = {f"value.{name}": float(value) for name, value in sorted(values.items()) if np.ndim(value) == 0}
+    declared: dict[str, Parameter | Setting] = {**dict(model.parameters.items()), **recipe.settings}
+    used: dict[str, Any] = {}
+    for name, value in sorted(values.items()):
+        if np.ndim(value) == 0:
+            used |= {f"value.{name}": float(value), f"value.{name}.units": declared[name].unit.si_text}
     attrs = {"model": model.name, "version": model.version, "fingerprint": model.fingerprint, **used}
     return xr.Dataset(variables, {"time": ("time", times, {"units": "s", "long_name": "time"})}, attrs)
 

@@ -447,7 +447,11 @@ class Experiment:
         if initial is not None:
             if isinstance(initial, str) and initial != "steady":
                 raise DataError(f'initial="{initial}": give "steady" or a mapping of state -> quantity')
-            recipe = recipe.replace(initial=STEADY if isinstance(initial, str) else initial)
+            if isinstance(initial, str | Steady):
+                recipe = recipe.replace(initial=STEADY)
+            else:  # what the recipe binds beside these stays bound
+                bound = {} if isinstance(recipe.initial, Steady) else recipe.initial
+                recipe = recipe.replace(initial={**bound, **initial})
         reasons: list[tuple[float, float, str, tuple[str, ...]]] = [
             (-np.inf, float(np.nextafter(0.0, -1.0)), "before time zero", ())
         ]

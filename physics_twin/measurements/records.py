@@ -86,7 +86,8 @@ def recipe_record(recipe: Recipe) -> tuple[dict[str, Any], list[Table]]:
     def entry(item: Any) -> Any:
         if isinstance(item, Table):
             tables.append(item)
-            return {"table": len(tables) - 1, "unit": item.unit.text, "rule": item.rule.value}
+            held = {"hold_after": True} if item.hold_after else {}
+            return {"table": len(tables) - 1, "unit": item.unit.text, "rule": item.rule.value, **held}
         if isinstance(item, Ramp):
             over = None if item.over is None else _level(item.over)
             return {"ramp": [_level(item.start), _level(item.end), over]}
@@ -141,7 +142,8 @@ def recipe_from_record(record: Record, tables: Sequence[tuple[np.ndarray[Any, An
             if not 0 <= position < len(tables):
                 raise FileFormatError(f"the recipe refers to table {position} of {len(tables)}")
             t, v = (np.asarray(column, dtype=np.float64) for column in tables[position])
-            return Table(tuple(t.tolist()), tuple(v.tolist()), as_unit(str(item["unit"])), Rule(item["rule"]))
+            held = bool(item.get("hold_after", False))
+            return Table(tuple(t.tolist()), tuple(v.tolist()), as_unit(str(item["unit"])), Rule(item["rule"]), held)
         if isinstance(item, Mapping) and "ramp" in item:
             start, end, over = item["ramp"]
             return Ramp(_level_from(start), _level_from(end), None if over is None else _level_from(over))

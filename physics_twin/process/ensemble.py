@@ -19,7 +19,7 @@ from physics_twin.process.compiled import Compiled, Point
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.process.stage import significant
 from physics_twin.recipes import Action, Recipe, Steady
-from physics_twin.schedules import Amount, BoundPhase, Schedule, length_of
+from physics_twin.schedules import Amount, BoundPhase, Schedule, known_until, length_of
 
 if TYPE_CHECKING:
     from physics_twin.process.process_model import ProcessModel
@@ -114,6 +114,8 @@ def _together(model: "ProcessModel", schedule: Schedule, members: Members, rows:
         return None
     x, z, d = c.initial.along(n, p)
     lengths = [_lengths(phase, group) for phase in schedule.phases]
+    if any(np.isfinite(known_until(p, float(row.max()))) for p, row in zip(schedule.phases, lengths, strict=True)):
+        return None  # a table ends too early: the single run says when
     begins = np.cumsum([np.zeros(n), *lengths], axis=0)
     outputs = np.full((n, n_times, c.n_y), np.nan)
     i = 0

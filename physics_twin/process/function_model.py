@@ -13,7 +13,7 @@ from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.process.fingerprint import model_hash
 from physics_twin.process.inputs import PhaseInputs, lines_of
 from physics_twin.recipes import Action, Recipe, Steady
-from physics_twin.schedules import Schedule, bind
+from physics_twin.schedules import Schedule, bind, known_until, table_ended
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, to_si
 
@@ -208,6 +208,8 @@ class _Run:
                     end = max(end, float(times[-1]))
             inputs = self._inputs(number, begin)
             phase = self.schedule.phases[number]
+            if t - begin >= (known := known_until(phase, end - begin)):
+                raise table_ended(phase, known)
             moments = [begin + e.when.at(self.values) for e in phase.events]
             if end <= t:
                 number, begin, done = number + 1, t, -np.inf
@@ -218,7 +220,15 @@ class _Run:
                     amount = event.amount.at(self.values)
                     x[k] = {Action.SET: amount, Action.ADD: x[k] + amount, Action.REMOVE: x[k] - amount}[event.action]
             done = t
-            stop = min([end, float(times[-1]), *(m for m in moments if m > t), *inputs.corners(t, float(times[-1]))])
+            stop = min(
+                [
+                    end,
+                    begin + known,
+                    float(times[-1]),
+                    *(m for m in moments if m > t),
+                    *inputs.corners(t, float(times[-1])),
+                ]
+            )
             last = int(np.searchsorted(times, stop, side="right"))
             x = self._integrate(x, t, stop, times[i:last], inputs)
             t, i = stop, last

@@ -22,7 +22,7 @@ from physics_twin.process import crossings, extremes
 from physics_twin.process.crossings import UNTIL
 from physics_twin.process.stage import Samples, Situation, Stage, significant
 from physics_twin.recipes import Action, Direction
-from physics_twin.schedules import Amount, BoundEvent, BoundPhase, Schedule, length_of
+from physics_twin.schedules import Amount, BoundEvent, BoundPhase, Schedule, known_until, length_of, table_ended
 
 _FEW_JUMPS = 16  # up to here a stretch for each held value is as quick as a chain
 _ACCUMULATED, _SHORTER = 1e-6, 10  # of the first gap between crossings, after so many that grew ever shorter
@@ -143,7 +143,8 @@ class March:
     def _planned_end(self, at: Situation, phase: BoundPhase) -> tuple[float, str]:
         """The next moment known in advance, and its kind: phase, overdue, event or corner."""
         kind = "overdue" if phase.duration is None else "phase"
-        ends = [(at.phase_start + length_of(phase, self.stage.values), kind)]
+        length = length_of(phase, self.stage.values)
+        ends = [(at.phase_start + length, kind), (at.phase_start + known_until(phase, length), "unknown")]
         ends += [(at.phase_start + when, "event") for when, _ in self.pending[:1]]
         inputs = self.stage.inputs
         # Where a corner moves, the derivative of the input jumps, although a ramp itself does not.
@@ -154,7 +155,7 @@ class March:
         # unless something is watched or the jumps move with the beginning of their phase.
         if later and (len(later) <= _FEW_JUMPS or moving or watching):
             ends.append((later[0], "corner"))
-        order = {"event": 0, "corner": 1, "phase": 2, "overdue": 2}
+        order = {"event": 0, "corner": 1, "phase": 2, "overdue": 2, "unknown": 3}
         when, what = min(ends, key=lambda pair: (pair[0], order[pair[1]]))
         # A moment reached up to rounding has been reached.
         if math.isfinite(when) and when - at.t <= 1e-13 * max(abs(when), 1e-3):
@@ -164,6 +165,8 @@ class March:
     def _planned(self, record: Samples, at: Situation, phase: BoundPhase, what: str) -> None:
         """Act at a moment known in advance."""
         moves = at.d_start.copy()
+        if what == "unknown":
+            raise table_ended(phase, at.t - at.phase_start)
         if what == "overdue":
             raise SolveError(self._overdue(at, phase), time=at.t)
         if what == "phase":

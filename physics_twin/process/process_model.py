@@ -273,6 +273,10 @@ class ProcessModel:
             s_w=np.zeros((c.n_w, m)),
             d_start=np.zeros(m),
         )
+        if t < at.phase_start - 1e-9 * max(abs(at.phase_start), 1e-3):
+            raise ShapeError(
+                f"the state is of {at.phase_start:g} s or later (its phase began then); times begin at {t:g} s"
+            )
         if at.phase >= len(schedule.phases) and not schedule.hold_end:
             raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
         return March(Stage(c, values, p, s_p, wrt, {**self._sizes, **schedule.sizes}), schedule), at

@@ -19,7 +19,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 _NODES, _MOST_NODES = 128, 8192  # nodes of a watched stretch, refined fourfold until the cubic between them fits
 _FIT = 1e-4  # of a watched quantity's range: how well the cubic must foretell every second node
 # Derivatives are integrated as changes of the state for this part of each name's own size. The absolute tolerance then
-# holds for them as for the states, twenty times wider: on K1 a quarter fewer steps, derivatives exact to 12 rtol.
+# holds for them as for the states, twenty times wider: a quarter fewer steps, derivatives exact to 12 rtol.
 _SEED = 0.05
 _TOUCH = 1e-9  # of a guard's size: closer than this it is on its level
 _TURNS = 50  # changes of modes at one moment after which they contradict each other

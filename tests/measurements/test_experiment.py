@@ -53,7 +53,7 @@ def test_a_clean_log_is_good_in_si(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_dirt_gets_its_flag_and_its_words(tmp_path: Path) -> None:
-    """The row of DESIGN's table: NaN, text, a repeated time, time going back, below absolute zero."""
+    """The row of the table of failures: NaN, text, a repeated time, time going back, below absolute zero."""
     run = log(tmp_path, "t,a\n0,20\n1,\n2,Bad Input\n2,21\n1.5,22\n3,-9999\n4,23\n")
     series = run["core"]
     assert series.flags.tolist() == [1, 9, 4, 3, 4, 4, 1]

@@ -40,8 +40,8 @@ FIRST = pt.Setting("first", "K", bounds=(250, 400), value="290 K")
 TARGET = pt.Setting("target", "mol", bounds=(0.1, 2), value="1.2 mol")
 OVER = pt.Setting("over", "h", bounds=(0.1, 5), value="0.8 h")
 CHARGE = pt.Setting("charge", "mol", bounds=(0.1, 9), value="2.5 mol")
-STEPS = pt.table(([0.0, 0.4, 0.9, 1.7], "h"), [300.0, 330.0, 290.0, 310.0], "K", pt.HOLD)
-LINES = pt.table(([0.0, 0.4, 0.9, 1.7], "h"), [300.0, 330.0, 290.0, 310.0], "K", pt.RAMP)
+STEPS = pt.table(([0.0, 0.4, 0.9, 1.7], "h"), [300.0, 330.0, 290.0, 310.0], "K", pt.HOLD, hold_after=True)
+LINES = pt.table(([0.0, 0.4, 0.9, 1.7], "h"), [300.0, 330.0, 290.0, 310.0], "K", pt.RAMP, hold_after=True)
 
 RECIPES = {
     "held": pt.Recipe([pt.Phase("p", jacket="300 K", duration="5 h")]),
@@ -218,7 +218,7 @@ def test_a_switch_on_a_held_table_whose_start_moves():
     x = m.state("x", "1", initial=2.0)
     m.rate(x, pt.where(u >= 0.5, k, -k * x))
     m.output("x", x)
-    pulses = pt.table(([0.0, 0.5, 1.1, 2.0], "h"), [0.0, 1.0, 0.0, 0.0], "1", pt.HOLD)
+    pulses = pt.table(([0.0, 0.5, 1.1, 2.0], "h"), [0.0, 1.0, 0.0, 0.0], "1", pt.HOLD, hold_after=True)
     recipe = pt.Recipe([pt.Phase("p", u=0.0, duration=HOLD), pt.Phase("q", u=pulses, duration="4 h")])
     check(m.build(integrator=TIGHT), recipe, [0.7, 1.8, 4.0])
 

@@ -89,7 +89,7 @@ def _case_of_sum(name: str) -> Case:
     return Case(
         name=f"{name}_sum_of_squares",
         claim=f"The fit of {name} reaches the published least sum of squares.",
-        requirement="sums of squares of E1",
+        requirement="sums of squares to 1e-6",
         source=_SOURCE,
         quantity="sum of squares of the fit, in the square of the data's unit",
         expected=reference("kinetics_estimates", f"{name} sum of squares"),
