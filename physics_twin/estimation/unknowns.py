@@ -113,6 +113,8 @@ def resolve(
                     f'"{name}" is bound by experiment "{bound[0]}" (its initial state is given), so it cannot be '
                     "unknown; leave it out of initial= there, or out of unknown="
                 )
+            if owner is not None and name in settings and name not in model.parameters:
+                declared = _from_setting(next(e.recipe.settings[name] for e in experiments if e.name == owner))
             columns[label] = Unknown(renamed(declared, label), kind, target, owner)
     for name, parameter in sensors.items():
         if not name.startswith("noise.") and name not in own_bias_delay:

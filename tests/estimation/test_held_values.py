@@ -81,8 +81,10 @@ def test_a_value_for_a_setting_acts_in_every_run() -> None:
 
 def test_a_setting_per_experiment_is_found_in_each() -> None:
     """Unknown settings of one name are separate where they are said to be."""
-    runs = [measured("a", recipe("1 kg/s"), "0.5 kg/s"), measured("b", recipe("3 kg/s"), "2 kg/s", seed=1)]
+    low, high = recipe("0.6 kg/s", bounds=(0, 1)), recipe("3 kg/s", bounds=(1, 10))
+    runs = [measured("a", low, "0.5 kg/s"), measured("b", high, "2 kg/s", seed=1)]
     posterior = fit(runs, unknown=["k", pt.PerExperiment("flow")])
+    assert [posterior.parameters[f"flow@{run}"].bounds for run in "ab"] == [(0.0, 1.0), (1.0, 10.0)]
     assert posterior.mode.scalar("flow@a") == pytest.approx(0.5, rel=0.03)
     assert posterior.mode.scalar("flow@b") == pytest.approx(2.0, rel=0.03)
     assert not [name for name in posterior.fixed if name.startswith("flow")]
