@@ -21,9 +21,9 @@ from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.members import member_values
+from physics_twin.posterior.members import bound_initials, member_values
 from physics_twin.priors import Prior
-from physics_twin.recipes import STEADY, Recipe
+from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike, format_si, to_si
@@ -95,7 +95,7 @@ def next_batches(
     drawn = [name for name in posterior.names if name.partition("@")[0] in values]
     if not drawn:
         raise EnvelopeError(f'the posterior holds no parameter of the model "{model.name}"')
-    bound = bound_initials(recipe)
+    bound = bound_initials(recipe, model)
     unused = sorted({name.partition("@")[0] for name in drawn} & bound)
     doubts += [f"{name}: the recipe's value is used, not the fitted one" for name in unused]
     drawn = [name for name in drawn if name.partition("@")[0] not in {*bound, *kept}]
@@ -141,11 +141,6 @@ def draws_hash(posterior: Posterior) -> str:
     for name in sorted(posterior.fixed):
         digest.update(f"\n{name}=".encode() + np.asarray(posterior.fixed[name], dtype=float).tobytes())
     return digest.hexdigest()[:16]
-
-
-def bound_initials(recipe: Recipe) -> set[str]:
-    """Initial values that the recipe gives: whatever the draws say about them has no effect."""
-    return set() if recipe.initial is STEADY else {f"initial.{state}" for state in recipe.initial}
 
 
 def _held(

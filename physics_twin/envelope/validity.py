@@ -10,9 +10,10 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.evaluation import Problem, simulate_members
-from physics_twin.envelope.uncertainty import Batches, bound_initials
+from physics_twin.envelope.uncertainty import Batches
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.posterior.inputs import input_values
+from physics_twin.posterior.members import bound_initials
 from physics_twin.units import Unit, format_si, unit as as_unit
 
 N_NODES = 16
@@ -26,7 +27,7 @@ Course = tuple[str, Unit, float, float]
 def trust_warnings(problem: Problem, posterior: Posterior, batches: Batches, points: Array) -> tuple[str, ...]:
     """Warnings for `points` (n, n_settings) SI: extrapolation, priors that were not moved, doubts of the fit."""
     found = list(_range_warnings(problem, posterior, batches, points))
-    used = set(batches.values) - bound_initials(problem.recipe)
+    used = set(batches.values) - bound_initials(problem.recipe, problem.model)
     for name, verdict in posterior.verdicts.items():
         if name in used and verdict.identification is Identification.NOT:
             found.append(f"{name} rests on its prior: the data do not determine it")
@@ -72,7 +73,7 @@ def _courses(problem: Problem, batches: Batches, points: Array) -> Iterator[Cour
         yield setting.name, setting.unit, float(points[:, j].min()), float(points[:, j].max())
     median = {name: np.median(v, axis=0) for name, v in batches.values.items()}
     for name, value in median.items():
-        if name in model.parameters and np.ndim(value) == 0 and name not in bound_initials(recipe):
+        if name in model.parameters and np.ndim(value) == 0 and name not in bound_initials(recipe, model):
             yield name, model.parameters[name].unit, float(value), float(value)
     values = {name: np.repeat(np.asarray(v)[None], len(points), axis=0) for name, v in median.items()}
     values |= {s.name: points[:, j] for j, s in enumerate(problem.settings)}
