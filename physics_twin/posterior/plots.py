@@ -7,6 +7,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.parameters import Parameter
+from physics_twin.plot_style import MEASURED, MODEL
 from physics_twin.units import Unit
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GRAY = "#1f5fa8", "#c8561b", "#8a8a8a"
 """Two colors that stay apart in grayscale and for the color-blind."""
 _CLOCKS = ((3.0 * 86400.0, "d", 86400.0), (7200.0, "h", 3600.0), (300.0, "min", 60.0), (0.0, "s", 1.0))
+
+
+FEW = 40  # samples up to which a line between them would be taken for the model
 
 
 def panels(n: int, ax: "Axes | Sequence[Axes] | None", width: float = 4.2, height: float = 2.9) -> "tuple[Figure, Any]":
@@ -138,17 +142,22 @@ def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
         text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
         unit = Unit(next(c.unit for c in posterior.channels if c.output == output))
         for k, (name, d) in enumerate(runs):
-            color = f"C{k}" if len(runs) > 1 else BLUE
+            color = f"C{k}" if len(runs) > 1 else MEASURED
+            suffix = f" ({name})" if len(runs) > 1 else ""
             t, used = d["time"].values / factor, d["used"].values
             y = np.asarray(unit.from_si(d["observed"].values))
-            axis.plot(t[used], y[used], "o", ms=3.5, color=color, alpha=0.8, label=name)
-            axis.plot(t[~used], y[~used], "o", ms=3.5, mfc="none", color=GRAY)
-            model = np.asarray(unit.from_si(d["predicted"].values))
-            axis.plot(t[used], model[used], "-", lw=1.3, color=color if len(runs) > 1 else ORANGE)
+            axis.plot(t[used], y[used], "o", ms=4, mfc="white", mec=color, label=f"measured{suffix}")
+            if (~used).any():
+                axis.plot(t[~used], y[~used], "x", ms=4, color=GRAY, label="not used")
+            model = np.asarray(unit.from_si(d["predicted"].values))[used]
+            if used.sum() > FEW:
+                axis.plot(t[used], model, "-", lw=1.3, color=color if len(runs) > 1 else MODEL, label=f"model{suffix}")
+            else:  # a line through few samples would claim what lies between them
+                axis.plot(t[used], model, "_", ms=9, mew=1.8, color=MODEL, label=f"model{suffix}")
+                axis.vlines(t[used], y[used], model, color=GRAY, lw=0.8)
         axis.set_xlabel(f"time [{text}]")
         axis.set_ylabel(label(output, unit))
-    if len(next(iter(groups.values()))) > 1:
-        axes[0].legend(fontsize=7, frameon=False)
+    axes[0].legend(fontsize=7, frameon=False)
     return figure
 
 
@@ -164,12 +173,14 @@ def residuals(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Fi
             used = d["used"].values
             y = np.asarray(unit.from_si(d["residual"].values[used], True))
             color = f"C{k}" if len(runs) > 1 else BLUE
-            axis.plot(d["time"].values[used] / factor, y, ".-", ms=4, lw=0.6, color=color, label=name)
+            line = {"ls": "-", "lw": 0.6} if used.sum() > FEW else {"ls": ""}
+            axis.plot(d["time"].values[used] / factor, y, marker="o", ms=3.5, color=color, label=name, **line)
         axis.axhline(0.0, color="black", lw=0.8)
         band = 2.0 * max(c.noise for c in own)
         axis.axhspan(-band, band, color=GRAY, alpha=0.15, lw=0, label="2 noise")
         axis.set_xlabel(f"time [{text}]")
         axis.set_ylabel(f"residual of {label(output, unit)}")
+    axes[0].legend(fontsize=7, frameon=False)
     return figure
 
 
