@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,17 +187,10 @@ def bind(
             if missing:
                 raise RecipeError(f'{where} is the first and must give every input; "{missing[0]}" is missing')
 
-        def amount(level: Level, u: Unit, what: str, infinite: bool = False) -> Amount:
-            if isinstance(level, Setting):
-                if level.unit.dimension != u.dimension:
-                    to_si((1.0, level.unit.text), u, name=f'setting "{level.name}" as {what}')
-                return Amount(math.nan, level.name)
-            return Amount(to_si(level, u, name=what, allow_infinite=infinite))
-
         bound: list[Pieces] = []
         for i, signal in enumerate(inputs):
             given = phase.inputs.get(signal.name)
-            pieces = aims[i] if given is None else _pieces(given, signal, phase, f"{where}: {signal.name}", amount)
+            pieces = aims[i] if given is None else _pieces(given, signal, phase, f"{where}: {signal.name}")
             assert pieces is not None  # the first phase gives every input
             bound.append(pieces)
             aims[i] = pieces.aim()
@@ -207,44 +200,59 @@ def bind(
                 raise unknown_name("output", phase.until.output, output_names)
             until_output = output_names.index(phase.until.output)
             until_signal = outputs[until_output]
-            until_level = amount(phase.until.level, until_signal.unit, f"{where}: until")
-        events: list[BoundEvent] = []
-        rows: list[tuple[Level, tuple[StateEvent, ...]]] = [((0.0, "s"), phase.start), *phase.at]
-        for when, group in rows:
-            for event in group:
-                if event.state not in states:
-                    raise unknown_name("state", event.state, list(states))
-                u = states[event.state][0]
-                if event.action is not Action.SET:
-                    u = u.difference()
-                what = f"{where}: {event.action.value} {event.state}"
-                events.append(
-                    BoundEvent(event.action, event.state, amount(event.amount, u, what), amount(when, second, what))
-                )
+            until_level = _amount(phase.until.level, until_signal.unit, f"{where}: until")
         phases.append(
             BoundPhase(
                 name=phase.name,
                 inputs=tuple(bound),
-                duration=None if phase.duration is None else amount(phase.duration, second, f"{where}: duration", True),
+                duration=None
+                if phase.duration is None
+                else _amount(phase.duration, second, f"{where}: duration", True),
                 until_output=until_output,
                 until_signal=until_signal,
                 until_level=until_level,
                 direction=Direction.EITHER if phase.until is None else phase.until.direction,
-                at_most=None if phase.at_most is None else amount(phase.at_most, second, f"{where}: at_most"),
-                events=tuple(events),
+                at_most=None if phase.at_most is None else _amount(phase.at_most, second, f"{where}: at_most"),
+                events=tuple(_events(phase, states)),
             )
         )
-    initial: Mapping[str, Amount] | Steady
+    return Schedule(tuple(phases), _initial(recipe, states), recipe.hold_end, tuple(recipe.settings), _widths(recipe))
+
+
+States = Mapping[str, tuple[Unit, float, float]]
+
+
+def _events(phase: Phase, states: States) -> Iterator[BoundEvent]:
+    """The events of a phase, those of its start at 0 s."""
+    rows: list[tuple[Level, tuple[StateEvent, ...]]] = [((0.0, "s"), phase.start), *phase.at]
+    for when, group in rows:
+        for event in group:
+            if event.state not in states:
+                raise unknown_name("state", event.state, list(states))
+            unit = states[event.state][0]
+            unit = unit if event.action is Action.SET else unit.difference()
+            what = f'phase "{phase.name}": {event.action.value} {event.state}'
+            amount, moment = _amount(event.amount, unit, what), _amount(when, as_unit(_SECOND), what)
+            yield BoundEvent(event.action, event.state, amount, moment)
+
+
+def _initial(recipe: Recipe, states: States) -> Mapping[str, Amount] | Steady:
+    """What the recipe binds of the initial state."""
     if isinstance(recipe.initial, Steady):
-        initial = recipe.initial
-    else:
-        bound_initial: dict[str, Amount] = {}
-        for name, level in recipe.initial.items():
-            if name not in states:
-                raise unknown_name("state", name, list(states))
-            bound_initial[name] = amount(level, states[name][0], f"initial.{name}")
-        initial = bound_initial
-    return Schedule(tuple(phases), initial, recipe.hold_end, tuple(recipe.settings), _widths(recipe))
+        return recipe.initial
+    for name in recipe.initial:
+        if name not in states:
+            raise unknown_name("state", name, list(states))
+    return {name: _amount(x, states[name][0], f"initial.{name}") for name, x in recipe.initial.items()}
+
+
+def _amount(level: Level, unit: Unit, what: str, infinite: bool = False) -> Amount:
+    """A quantity in SI, or the name of its setting once its unit is seen to fit."""
+    if isinstance(level, Setting):
+        if level.unit.dimension != unit.dimension:
+            to_si((1.0, level.unit.text), unit, name=f'setting "{level.name}" as {what}')
+        return Amount(math.nan, level.name)
+    return Amount(to_si(level, unit, name=what, allow_infinite=infinite))
 
 
 def _widths(recipe: Recipe) -> dict[str, float]:
@@ -255,7 +263,7 @@ def _widths(recipe: Recipe) -> dict[str, float]:
 _NONE = np.empty(0)
 
 
-def _pieces(given: Input, signal: Signal, phase: Phase, what: str, amount: Any) -> Pieces:
+def _pieces(given: Input, signal: Signal, phase: Phase, what: str) -> Pieces:
     if isinstance(given, Table):
         if given.unit.dimension != signal.unit.dimension:
             to_si_array(([1.0], given.unit.text), signal.unit, name=what)
@@ -273,9 +281,9 @@ def _pieces(given: Input, signal: Signal, phase: Phase, what: str, amount: Any) 
                 )
             over = phase.duration
         corners = (
-            amount(given.start, signal.unit, what),
-            amount(given.end, signal.unit, what),
-            amount(over, as_unit(_SECOND), f"{what}: over"),
+            _amount(given.start, signal.unit, what),
+            _amount(given.end, signal.unit, what),
+            _amount(over, as_unit(_SECOND), f"{what}: over"),
         )
         return Pieces(_NONE, _NONE, _NONE, corners, None)
-    return Pieces(_NONE, _NONE, _NONE, None, amount(given, signal.unit, what))
+    return Pieces(_NONE, _NONE, _NONE, None, _amount(given, signal.unit, what))

@@ -108,8 +108,8 @@ def _case_of_estimates(name: str) -> Case:
         source=_SOURCE,
         quantity="estimates in their declared units: " + ", ".join(PROBLEMS[name].unknown),
         expected=reference("kinetics_estimates", f"{name} estimate"),
-        tolerance=1e-4,
-        acceptance="4 digits, counted as for the end values of differential equations: -log10 of the relative error",
+        tolerance=5e-5,
+        acceptance="half a unit of the 4th digit; reached with room, as the last step of the fit follows the gradient",
         compute=functools.partial(_estimates, name),
     )
 
