@@ -1,0 +1,1 @@
+"""Field models: heat, reaction and mechanics on DOLFINx."""
