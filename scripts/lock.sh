@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 # The files name no registry: pip takes it from its own configuration.
 compile="uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --quiet
     --no-header --no-annotate --no-emit-index-url --no-emit-find-links"
-$compile --extra dev --extra docs --extra bayes "$@" --output-file lock/dev.txt
+$compile --extra dev --extra docs --extra bayes --extra fem "$@" --output-file lock/dev.txt
 # The others are constrained to the versions of the first.
 $compile --constraints lock/dev.txt "$@" --output-file lock/runtime.txt
 $compile --constraints lock/dev.txt --extra fem "$@" --output-file lock/fem.txt
