@@ -41,6 +41,10 @@ class ModelError(PhysicsTwinError, ValueError):
     """A model that cannot be built, or that does not do what was asked."""
 
 
+class MissingDependencyError(PhysicsTwinError, ImportError):
+    """Something that is installed beside the library is not there; the message says what to install."""
+
+
 class DataError(PhysicsTwinError, ValueError):
     """Measurements that cannot be used as they are."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "sync"]
 
 
 @contextmanager
@@ -34,17 +34,17 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = final.with_name(f".{final.stem}-{secrets.token_hex(8)}{final.suffix}")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, final)
     except BaseException:  # also KeyboardInterrupt: no debris beside the result
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
     if os.name == "posix":  # the rename itself is durable once the folder is; Windows has no such call
-        _sync(final.parent)
+        sync(final.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until the operating system has written a file, or a folder on POSIX, to its disk."""
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:

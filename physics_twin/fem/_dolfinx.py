@@ -1,29 +1,57 @@
 """The only door to DOLFINx, PETSc, SLEPc and MPI.
 
 Everything else in the library writes `from physics_twin.fem._dolfinx import dolfinx, ufl, PETSc, MPI`, so that one file
-says what to install where they are missing and how forms are compiled.
+says what to install where they are missing. What is missing is said where it is first needed: DOLFINx when this module
+is imported, SLEPc when `slepc` is called, a C compiler at the first compilation (`physics_twin.fem.compilation`).
 """
 
-from physics_twin.errors import ModelError
+import sys
+from contextlib import suppress
+from typing import Any
+
+from physics_twin.errors import MissingDependencyError
+
+if sys.platform == "win32":  # no fcntl; a compiled module that is loaded cannot be renamed
+    raise MissingDependencyError("field models run on Linux and macOS; on Windows use WSL")
 
 try:
-    try:
-        import dolfinx_solver  # the wheel: it sets up PETSc and DOLFINx when it is imported
-    except ModuleNotFoundError:
-        pass  # conda-forge's, Debian's and the container's fenics-dolfinx need no set-up
+    # The wheel sets up PETSc and DOLFINx when it is imported; conda-forge's, Debian's and the container's
+    # fenics-dolfinx need no set-up.
+    with suppress(ModuleNotFoundError):
+        import dolfinx_solver  # noqa: F401
     import basix.ufl as basix_ufl
     import dolfinx
     import dolfinx.fem.petsc
     import dolfinx.geometry
     import dolfinx.io
+    import dolfinx.jit
     import dolfinx.mesh
+    import ffcx
+    import ffcx.codegeneration
+    import ffcx.naming
+    import ffcx.options
     import ufl
     from mpi4py import MPI
     from petsc4py import PETSc
 except ImportError as error:
-    raise ModelError(
+    raise MissingDependencyError(
         "field models need DOLFINx 0.11: pip install 'physics-twin[fem]' on Linux x86-64, or fenics-dolfinx from "
         f"conda-forge or Debian elsewhere ({error})"
     ) from error
 
-__all__ = ["MPI", "PETSc", "basix_ufl", "dolfinx", "ufl"]
+__all__ = ["MPI", "PETSc", "basix_ufl", "dolfinx", "ffcx", "slepc", "ufl"]
+
+
+def slepc() -> Any:
+    """Return the module `slepc4py.SLEPc`; the wheel has it, other packages of DOLFINx leave it out.
+
+    Raises MissingDependencyError that says what to install.
+    """
+    try:
+        from slepc4py import SLEPc
+    except ImportError as error:
+        raise MissingDependencyError(
+            "natural frequencies need SLEPc: install slepc4py from where DOLFINx came from (conda-forge: slepc4py, "
+            f"Debian: python3-slepc4py; the extra physics-twin[fem] has it) ({error})"
+        ) from error
+    return SLEPc
