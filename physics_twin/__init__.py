@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from physics_twin.estimation import (
         GaussNewton as GaussNewton,
         HoldOut as HoldOut,
+        QuasiNewton as QuasiNewton,
         calibrate as calibrate,
         holdout as holdout,
     )
@@ -211,7 +212,7 @@ _HOME = {
     "simulation": ("Run", "simulate"),
     "comparison": ("compare",),
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
-    "estimation": ("GaussNewton", "HoldOut", "calibrate", "holdout"),
+    "estimation": ("GaussNewton", "HoldOut", "QuasiNewton", "calibrate", "holdout"),
     "envelope": (
         "Budget",
         "Envelope",

@@ -10,7 +10,7 @@ setting of the recipe.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -152,6 +152,25 @@ class Sensitivities(Protocol):
         """Outputs (n_times, n_outputs), jacobian (n_times, n_outputs, n_wrt), end state.
 
         wrt: parameters, open settings of the recipe, and "time" for dy/dt.
+        """
+        ...
+
+
+type Pull = Callable[[Array], Array]
+"""weights (n_times, n_outputs) -> gradient (n_wrt,)."""
+
+
+@runtime_checkable
+class Adjoints(Protocol):
+    """Exact gradients of sums over the outputs, at a price that does not grow with the number of parameters."""
+
+    def pullback(self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str]) -> tuple[Array, Pull]:
+        """Outputs (n_times, n_outputs) of one forward run, and a function that runs backward.
+
+        The function takes weights (n_times, n_outputs), in 1/SI of the outputs, and returns the gradient (n_wrt,) of
+        sum(weights * outputs) with respect to `wrt`: parameters and open settings of the recipe. It may be called many
+        times; each call is a backward run. Raises ModelError for a name that has no derivative, SolveError where the
+        forward or the backward run fails.
         """
         ...
 

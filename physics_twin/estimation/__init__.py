@@ -4,5 +4,6 @@ from physics_twin.estimation.calibration import calibrate
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.hold_out import HoldOut, holdout
 from physics_twin.estimation.method import Method
+from physics_twin.estimation.quasi_newton import QuasiNewton
 
-__all__ = ["GaussNewton", "HoldOut", "Method", "calibrate", "holdout"]
+__all__ = ["GaussNewton", "HoldOut", "Method", "QuasiNewton", "calibrate", "holdout"]

@@ -76,8 +76,8 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     mode = dict(zip(problem.names, point.x.tolist(), strict=True))
     mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
     message = estimate.message
-    if problem.differenced:
-        message += f"; derivatives by differences for {', '.join(problem.differenced)}"
+    if estimate.differenced:
+        message += f"; derivatives by differences for {', '.join(estimate.differenced)}"
     if estimate.failures:
         message += f"; {len(estimate.failures)} simulations failed on the way"
     warnings = [

@@ -36,9 +36,21 @@ class Point:
     jacobian: Array
     """(n_data, d) d residual / d z; empty (0, d) when not asked for."""
     prior: Array
-    """(d,) residuals of the priors."""
+    """(d,) residuals of the priors, each on its own."""
     prior_slope: Array
     """(d,) their derivative with respect to z."""
+    coupling: Array | None = None
+    """(d, d) that makes residuals of correlated priors independent; None where all are."""
+
+    @property
+    def prior_residual(self) -> Array:
+        """(d,) independent residuals of the priors: -2 log prior is their sum of squares."""
+        return self.prior if self.coupling is None else self.coupling @ self.prior
+
+    @property
+    def prior_jacobian(self) -> Array:
+        """(d, d) derivative of `prior_residual` with respect to z."""
+        return np.diag(self.prior_slope) if self.coupling is None else self.coupling * self.prior_slope
 
 
 @dataclass(frozen=True)
@@ -60,34 +72,41 @@ def evaluate(problem: Problem, z: Array, differences: Differences | None) -> Poi
     for task in problem.tasks:
         try:
             if differences is None:
-                residual[task.rows] = _residuals(problem, task, x)
+                residual[task.rows] = residuals(problem, task, x)
             else:
                 r, j = _linearized(problem, task, x)
                 residual[task.rows] = r
                 jacobian[task.rows] = j * slope
                 for column, _ in task.differenced:
-                    jacobian[task.rows, column] = _difference(problem, task, z, column, r, differences)
+                    jacobian[task.rows, column] = difference(problem, task, z, column, r, differences)
         except SolveError as error:
-            raise _named(error, task.name) from error
+            raise named(error, task.name) from error
+    prior, prior_slope = prior_at(problem, x)
+    return Point(z.copy(), x, residual, jacobian, prior, prior_slope * slope, problem.coupling)
+
+
+def prior_at(problem: Problem, x: Array) -> tuple[Array, Array]:
+    """Residuals (d,) of the priors at x, and their derivatives with respect to x; zero where there is none."""
     pairs = [
         (0.0, 0.0) if c.parameter.prior is None else _prior(c.parameter.prior, float(x[j]))
         for j, c in enumerate(problem.columns)
     ]
-    prior = np.array([p[0] for p in pairs])
-    return Point(z.copy(), x, residual, jacobian, prior, np.array([p[1] for p in pairs]) * slope)
+    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
 
 
 def _prior(prior: Prior, x: float) -> tuple[float, float]:
     return prior.residual(x), prior.residual_slope(x)
 
 
-def _named(error: SolveError, experiment: str) -> ExperimentFailed:
+def named(error: SolveError, experiment: str) -> ExperimentFailed:
+    """The error of a simulation with the name of its experiment."""
     failed = ExperimentFailed(error.reason, time=error.time, values=error.values, state=error.state)
     failed.experiment = experiment
     return failed
 
 
-def _values(task: Task, x: Array) -> dict[str, float]:
+def values_at(task: Task, x: Array) -> dict[str, float]:
+    """What the model of one experiment is told at x."""
     values = dict(task.fixed)
     for column, name in (*task.exact, *task.differenced):
         if name in values:
@@ -95,7 +114,8 @@ def _values(task: Task, x: Array) -> dict[str, float]:
     return values
 
 
-def _grid(task: Task, x: Array) -> TimeGrid:
+def grid_at(task: Task, x: Array) -> TimeGrid:
+    """When the model of one experiment is asked at x."""
     if task.grid is not None:
         return task.grid
     return time_grid(
@@ -103,13 +123,15 @@ def _grid(task: Task, x: Array) -> TimeGrid:
     )
 
 
-def _residuals(problem: Problem, task: Task, x: Array) -> Array:
-    grid = _grid(task, x)
-    outputs = simulate_outputs(problem.model, task.recipe, grid.times, _values(task, x))
-    return np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)])
+def residuals(problem: Problem, task: Task, x: Array) -> Array:
+    """Residuals (n,) of one experiment from one simulation."""
+    grid = grid_at(task, x)
+    outputs = simulate_outputs(problem.model, task.recipe, grid.times, values_at(task, x))
+    return np.concatenate([channel_residual(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)])
 
 
-def _channel(c: ChannelData, outputs: Array, rows: NDArray[np.intp], x: Array) -> Array:
+def channel_residual(c: ChannelData, outputs: Array, rows: NDArray[np.intp], x: Array) -> Array:
+    """Residuals (n,) of one channel: observed - bias - model."""
     bias = c.bias if c.bias_column < 0 else float(x[c.bias_column])
     return np.asarray(c.observed - bias - outputs[rows, c.output_index])
 
@@ -124,14 +146,16 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
         model = problem.model
         assert isinstance(model, Sensitivities)
         wrt = [name for _, name in task.exact] + (["time"] if delayed else [])
-        grid = _grid(task, x)
-        rows, values = grid.rows, _values(task, x)
+        grid = grid_at(task, x)
+        rows, values = grid.rows, values_at(task, x)
         outputs, slopes, _ = model.sensitivity(grid.times, task.recipe, values, wrt)
         if not (np.isfinite(outputs).all() and np.isfinite(slopes).all()):
             raise SolveError(
                 "the model returned a number that is not finite", time=float(grid.times[-1]), values=values
             )
-        residual = np.concatenate([_channel(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)])
+        residual = np.concatenate(
+            [channel_residual(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)]
+        )
         columns = [column for column, _ in task.exact]
         begin = 0
         for c, r in zip(task.channels, rows, strict=True):
@@ -143,7 +167,7 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
                 jacobian[block, c.delay_column] = np.where(moving, slopes[r, c.output_index, -1], 0.0)
             begin += r.size
     else:
-        residual = _residuals(problem, task, x)
+        residual = residuals(problem, task, x)
     begin = 0
     for c in task.channels:
         block = slice(begin, begin + c.observed.size)
@@ -153,7 +177,7 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
     return residual, jacobian
 
 
-def _difference(problem: Problem, task: Task, z: Array, column: int, at: Array, how: Differences) -> Array:
+def difference(problem: Problem, task: Task, z: Array, column: int, at: Array, how: Differences) -> Array:
     """One column by differences: forward or central, away from a bound, on the other side if a simulation fails."""
     low, high = problem.space.low[column], problem.space.high[column]
     step = how.step
@@ -166,7 +190,7 @@ def _difference(problem: Problem, task: Task, z: Array, column: int, at: Array, 
         if moved[column] == z[column]:
             continue
         try:
-            sides.append((moved[column] - z[column], _residuals(problem, task, problem.space.x(moved))))
+            sides.append((moved[column] - z[column], residuals(problem, task, problem.space.x(moved))))
         except SolveError as error:
             failure = error
             continue

@@ -5,9 +5,8 @@ draws are as good as that; where it matters, check them with a method that sampl
 """
 
 import logging
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +14,18 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
-from physics_twin.estimation.evaluation import Differences, ExperimentFailed, Point, evaluate
+from physics_twin.estimation.evaluation import Differences, Point, evaluate
 from physics_twin.estimation.laplace import laplace
 from physics_twin.estimation.method import Estimate
+from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.progress import Progress
-from physics_twin.estimation.starts import nearby, start_points
+from physics_twin.estimation.starts import start_points
 from physics_twin.estimation.trust_region import Linearization, Minimum, minimize
 from physics_twin.posterior import FailedSimulation
 
-NEARBY = 12
-"""Points tried around a start that cannot be simulated."""
 NOISE_ROUNDS = 60
 NOISE_TOLERANCE = 1e-7
-SAME_MINIMUM = 1e-2
-"""Difference in misfit below which two starts have found the same minimum."""
 SWITCH = 1.0
 """Decrement below which differences become central: far out, half the simulations do."""
 
@@ -65,17 +61,8 @@ class GaussNewton:
         """The mode and the draws."""
         points = start_points(problem.space, problem.columns, self.starts, rng)
         seeds = rng.integers(2**63, size=self.starts).tolist()
-        tries = _run(problem, self, points, seeds, executor, progress)
-        failures = tuple(f for t in tries for f in t.failures)
-        found = [t for t in tries if t.minimum is not None]
-        if not found:
-            reasons = list(dict.fromkeys(f.reason for f in failures))
-            shown = "; ".join(reasons[:4]) + (f"; and {len(reasons) - 4} more" if len(reasons) > 4 else "")
-            raise CalibrationError(
-                f"no simulation succeeded at {'any start' if self.starts > 1 else 'the start'} or near it: {shown}. "
-                "Check the starting values, their units and bounds; pt.simulate(model, ...) shows one run"
-            )
-        best = min(found, key=lambda t: (t.objective, t.number))
+        tries = run_starts(one_start, problem, self, points, seeds, executor, progress)
+        best = best_of(tries)
         assert best.minimum is not None and best.point is not None and best.levels is not None
         _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
         drawn = laplace(problem, best.point, best.levels, self.n_draws, rng)
@@ -89,51 +76,11 @@ class GaussNewton:
             at_bound=drawn.at_bound,
             information=drawn.information,
             converged=best.minimum.converged,
-            message=_message(best, tries, self.starts),
-            failures=failures,
+            message=message(best, tries),
+            failures=tuple(f for t in tries for f in t.failures),
+            differenced=problem.differenced,
             warnings=drawn.warnings,
         )
-
-
-@dataclass(frozen=True)
-class Try:
-    """One start."""
-
-    number: int
-    minimum: Minimum | None
-    point: Point | None
-    levels: noise.Levels | None
-    objective: float
-    """-2 log posterior up to a constant: comparable between starts."""
-    failures: tuple[FailedSimulation, ...]
-
-
-def _run(
-    problem: Problem,
-    method: GaussNewton,
-    points: Sequence[Array],
-    seeds: Sequence[int],
-    executor: Executor | None,
-    progress: Progress,
-) -> list[Try]:
-    """All starts, in their order, whoever computes them and whenever they finish."""
-    jobs = [(problem, method, i, z, seed) for i, (z, seed) in enumerate(zip(points, seeds, strict=True))]
-    with progress.of("starts", len(jobs)) as step:
-        if executor is None or len(jobs) == 1:
-            results = []
-            for job in jobs:
-                results.append(one_start(*job))
-                step()
-            return results
-        futures: list[Future[Try]] = [executor.submit(one_start, *job) for job in jobs]
-        for future in futures:
-            future.add_done_callback(lambda _: step())
-        try:
-            return [future.result() for future in futures]
-        except BrokenExecutor as error:
-            raise CalibrationError(
-                f"a worker process died during the fit ({error}); it may have run out of memory: try fewer workers"
-            ) from error
 
 
 def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed: int) -> Try:
@@ -141,23 +88,14 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
     failures: list[FailedSimulation] = []
 
     def record(at: Array, error: SolveError) -> None:
-        values = dict(zip(problem.names, problem.space.x(at).tolist(), strict=True))
-        where = error.experiment if isinstance(error, ExperimentFailed) else ""
-        failures.append(FailedSimulation(values, error.reason, error.time, where))
+        failures.append(failed(problem, at, error))
 
     inexact = bool(problem.differenced)
     central = Differences(method.difference_step, True)
     forward = Differences(method.difference_step, False)
     how = forward if inexact else central
     rng = np.random.default_rng(seed)
-    point: Point | None = None
-    for attempt in range(NEARBY + 1):
-        at = z if attempt == 0 else nearby(problem.space, z, attempt / NEARBY, rng)
-        try:
-            point = evaluate(problem, at, how)
-            break
-        except SolveError as error:
-            record(at, error)
+    point = first_point(problem, z, lambda at: evaluate(problem, at, how), record, rng)
     if point is None:
         return Try(number, None, None, None, np.inf, tuple(failures))
 
@@ -208,30 +146,13 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
         if not minimum.converged or change <= NOISE_TOLERANCE:
             break
     assert minimum is not None
-    at_minimum = noise.whiten(point, noise.weights(problem, sd))
-    logs = float(np.log(np.append(sd, 1.0))[problem.groups].sum()) if sd.size else 0.0
-    done = Minimum(at_minimum, minimum.decrement, n_iterations, minimum.converged, minimum.message)
-    return Try(number, done, point, levels, at_minimum.misfit + 2.0 * logs, tuple(failures))
+    done = replace(minimum, n_iterations=n_iterations)
+    return finish(problem, number, point, levels, done, failures)
 
 
 def free_columns(problem: Problem, point: Point, w: Array) -> NDArray[np.bool_]:
     """Columns that are not held by a bound: at it, with the misfit falling beyond it."""
-    gradient = (point.jacobian * w[:, None]).T @ (point.residual * w) + point.prior_slope * point.prior
+    gradient = (point.jacobian * w[:, None]).T @ (point.residual * w) + point.prior_jacobian.T @ point.prior_residual
     space = problem.space
     held = ((point.z <= space.low) & (gradient >= 0.0)) | ((point.z >= space.high) & (gradient <= 0.0))
     return np.asarray(~held)
-
-
-def _message(best: Try, tries: Sequence[Try], starts: int) -> str:
-    assert best.minimum is not None
-    text = f"{best.minimum.message} after {best.minimum.n_iterations} iterations"
-    if starts > 1:
-        same = sum(t.minimum is not None and t.objective - best.objective < SAME_MINIMUM for t in tries)
-        lost = sum(t.minimum is None for t in tries)
-        text += f"; {same} of {starts} starts reached this minimum"
-        others = starts - same - lost
-        if others:
-            text += f", {others} a worse one"
-        if lost:
-            text += f", {lost} could not be simulated"
-    return text

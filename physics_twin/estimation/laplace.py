@@ -54,7 +54,7 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
     w = noise.weights(problem, levels.sd)
     j, r = point.jacobian * w[:, None], point.residual * w
     information = j.T @ j
-    prior = np.diag(point.prior_slope**2)
+    prior = point.prior_jacobian.T @ point.prior_jacobian
     floor = _floor(space.low - point.z, space.high - point.z)
     root = _inverse_root((information + prior)[None], floor)[0]
     classical = root @ root.T
@@ -193,7 +193,7 @@ def _rest_of_slope(
 
     It is zero at a minimum; dropping the remainder keeps the center of the draws on the mode.
     """
-    rest = given + point.prior_slope * point.prior
+    rest = given + point.prior_jacobian.T @ point.prior_residual
     total = rest + sum(by_group, np.zeros(point.z.size))
     free = np.array([name not in at_bound for name in problem.names])
     return np.where(free, rest - total, rest)

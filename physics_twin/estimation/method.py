@@ -40,6 +40,8 @@ class Estimate:
     message: str
     failures: tuple[FailedSimulation, ...]
     warnings: tuple[str, ...]
+    differenced: tuple[str, ...] = ()
+    """Names whose derivatives are finite differences."""
 
 
 class Method(Protocol):

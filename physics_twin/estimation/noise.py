@@ -46,10 +46,10 @@ def weights(problem: Problem, sd: Array) -> Array:
 
 def whiten(point: Point, w: Array) -> Linearization:
     """Whitened residuals and priors with their Jacobian."""
-    r = np.concatenate([point.residual * w, point.prior])
+    r = np.concatenate([point.residual * w, point.prior_residual])
     if point.jacobian.shape[0] == 0:
         return Linearization(point.z, r, np.zeros((0, point.z.size)))
-    return Linearization(point.z, r, np.concatenate([point.jacobian * w[:, None], np.diag(point.prior_slope)]))
+    return Linearization(point.z, r, np.concatenate([point.jacobian * w[:, None], point.prior_jacobian]))
 
 
 def determined(point: Point, w: Array, free: NDArray[np.bool_]) -> float:
@@ -58,10 +58,11 @@ def determined(point: Point, w: Array, free: NDArray[np.bool_]) -> float:
         return 0.0
     jacobian = (point.jacobian * w[:, None])[:, free]
     data = jacobian.T @ jacobian
-    slope = point.prior_slope[free]
-    scale = np.sqrt(np.diag(data) + slope**2)
+    rows = point.prior_jacobian[:, free]
+    total = data + rows.T @ rows
+    scale = np.sqrt(np.diag(total))
     scale = np.where(scale > 0.0, scale, 1.0)
-    total = (data + np.diag(slope**2)) / np.outer(scale, scale)
+    total = total / np.outer(scale, scale)
     values, vectors = np.linalg.eigh(total)
     seen = values > 1e-12 * values[-1]
     basis = vectors[:, seen] / np.sqrt(values[seen])

@@ -113,6 +113,8 @@ class Problem:
     held: Held
     exact_time: bool
     """Whether the model gives dy/dt."""
+    coupling: Array | None = None
+    """(d, d) that makes standardized residuals of correlated priors independent; None where all are."""
 
     @property
     def columns(self) -> tuple[Unknown, ...]:

@@ -30,6 +30,8 @@ SAME = 0.15
 """Tolerance to call a direction a product, a ratio, a sum or a difference."""
 CONFLICT = 3.0
 """Standard deviations by which a mode may lie off the middle of its prior before that is a conflict."""
+MOST_CONFLICTS = 10
+"""A page of the same sentence is not read."""
 LEARNED = 1e-9
 """Least share of the prior's variance that the data must take away for a conflict to be told from rounding."""
 
@@ -107,6 +109,9 @@ def conflicts(problem: Problem, estimate: Estimate) -> list[str]:
                 f"{abs(residual) / np.sqrt(learned):.1f} standard deviations under its prior "
                 f"{prior.describe(column.parameter.unit, column.parameter.difference)}"
             )
+    if len(found) > MOST_CONFLICTS:
+        more = len(found) - MOST_CONFLICTS
+        found[MOST_CONFLICTS:] = [f"prior and data contradict each other for {more} more parameters"]
     return found
 
 

@@ -1,0 +1,144 @@
+"""Residuals at a point of the search and products with their transposed Jacobian: one forward run per experiment, and
+one backward run per experiment and product.
+
+What a model's adjoints do not know is added here: biases are exact, delays are columns by differences (a delay moves
+the times at which the outputs are read).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import ModelError, SolveError
+from physics_twin.estimation.evaluation import (
+    Differences,
+    Point,
+    channel_residual,
+    difference,
+    grid_at,
+    named,
+    prior_at,
+    residuals,
+    values_at,
+)
+from physics_twin.estimation.problem import Problem, Task
+from physics_twin.estimation.unknowns import Kind
+from physics_twin.model import Adjoints, Model, Pull
+
+CENTRAL = Differences(1e-3, True)
+"""For delays: their steps are shares of a modest change, and there are few of them."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """Residuals at a point, its Jacobian J known through products with J^T."""
+
+    point: Point
+    """Without a Jacobian."""
+    transpose: Callable[[Array], Array]
+    """v (n_data,) -> J^T v (d,), with J = d residual / d z."""
+
+
+def require_adjoints(model: Model) -> Adjoints:
+    """The model as one that runs backward. Raises ModelError for one that does not."""
+    if not isinstance(model, Adjoints):
+        raise ModelError(
+            f'model "{model.name}" has no adjoints (a method `pullback`, see physics_twin.model.Adjoints), which '
+            "QuasiNewton needs; use method=GaussNewton(), which takes the sensitivities of a model or differences"
+        )
+    return model
+
+
+def pull_back(problem: Problem, z: Array) -> Pulled:
+    """Residuals at z and the products with their transposed Jacobian. Raises ExperimentFailed, from both."""
+    model = require_adjoints(problem.model)
+    space = problem.space
+    x = space.x(z)
+    slope = space.slope(x)
+    residual = np.empty(problem.n_data)
+    parts: list[tuple[Task, Callable[[Array], Array]]] = []
+    for task in problem.tasks:
+        try:
+            residual[task.rows], back = _of_task(problem, model, task, z, x)
+        except SolveError as error:
+            raise named(error, task.name) from error
+        parts.append((task, back))
+
+    def transpose(v: Array) -> Array:
+        gradient = np.zeros(z.size)
+        for task, back in parts:
+            own = v[task.rows]
+            if own.any():
+                try:
+                    gradient += back(own)
+                except SolveError as error:
+                    raise named(error, task.name) from error
+        return gradient * slope
+
+    prior, prior_slope = prior_at(problem, x)
+    empty = np.zeros((0, z.size))
+    return Pulled(Point(z.copy(), x, residual, empty, prior, prior_slope * slope, problem.coupling), transpose)
+
+
+def _of_task(
+    problem: Problem, model: Adjoints, task: Task, z: Array, x: Array
+) -> tuple[Array, Callable[[Array], Array]]:
+    """Residuals (n,) of one experiment, and v (n,) -> J^T v (d,) with respect to x."""
+    grid, values = grid_at(task, x), values_at(task, x)
+    acting = [(j, name) for j, name in (*task.exact, *task.differenced) if problem.columns[j].kind is Kind.MODEL]
+    columns = [j for j, _ in acting]
+    pull: Pull | None = None
+    if acting:
+        outputs, pull = model.pullback(grid.times, task.recipe, values, [name for _, name in acting])
+        if not np.isfinite(outputs).all():
+            bad = float(grid.times[int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])])
+            raise SolveError("the model returned a number that is not finite", time=bad, values=values)
+        found = [channel_residual(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)]
+        residual = np.concatenate(found)
+        shape = outputs.shape
+    else:
+        residual, shape = residuals(problem, task, x), (0, 0)
+    begin = task.rows.start
+    blocks = [slice(c.rows.start - begin, c.rows.stop - begin) for c in task.channels]
+    delays = {
+        c.delay_column: difference(problem, task, z, c.delay_column, residual, CENTRAL)
+        for c in task.channels
+        if c.delay_column >= 0
+    }
+    slope = problem.space.slope(x)
+
+    def back(v: Array) -> Array:
+        gradient = np.zeros(z.size)
+        if pull is not None:
+            weights = np.zeros(shape)
+            for c, rows, block in zip(task.channels, grid.rows, blocks, strict=True):
+                np.add.at(weights[:, c.output_index], rows, -v[block])
+            own = np.asarray(pull(weights), dtype=float)
+            if own.shape != (len(columns),):
+                raise ModelError(
+                    f'pullback of model "{problem.model.name}" returned a gradient of shape {own.shape} for '
+                    f"{len(columns)} names"
+                )
+            if not np.isfinite(own).all():
+                raise SolveError("the backward run returned a number that is not finite", time=0.0, values=values)
+            gradient[columns] += own
+        for c, block in zip(task.channels, blocks, strict=True):
+            if c.bias_column >= 0:
+                gradient[c.bias_column] -= v[block].sum()
+        for column, derivative in delays.items():
+            gradient[column] += derivative @ v / slope[column]
+        return gradient
+
+    return residual, back
+
+
+def differenced(problem: Problem) -> tuple[str, ...]:
+    """Names whose derivatives are differences although the model runs backward: delays."""
+    return tuple(c.name for c in problem.columns if c.kind is Kind.DELAY)
+
+
+def with_jacobian(pulled: Pulled, jacobian: Array) -> Point:
+    """The point with its Jacobian (n_data, d)."""
+    return replace(pulled.point, jacobian=jacobian)
