@@ -12,7 +12,7 @@ from physics_twin.fem.materials.temperature_law import Outside, TemperatureLaw, 
 from physics_twin.units import QuantityLike, Unit, dimension_text, parse, to_si, unit as as_unit
 
 _KELVIN = Unit("K")
-_N_SAMPLES = 200  # of the range, where least and greatest value are looked for
+_N_SAMPLES = 60  # of the range, where a wrong sign is looked for
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -24,7 +24,7 @@ class Formula(TemperatureLaw):
 
     >>> k = Formula(lambda T: (54 - 3.33e-2 * celsius(T)) * "1 W/m/K", "W/m/K", ("20 degC", "800 degC"))
     >>> k.at("100 degC"), k
-    (50.67, Formula(27.36 to 53.33 W/m/K over 20 degC to 800 degC))
+    (50.67, Formula(W/m/K over 20 degC to 800 degC))
     """
 
     function: Callable[[Expression], Any] = field(init=False)
@@ -74,7 +74,7 @@ class Formula(TemperatureLaw):
         return Formula(self.function, self.unit, (ends[0], ends[1]), outside=outside, source=self.source)
 
     def extremes(self) -> tuple[float, float]:
-        """Return the least and the greatest value in SI, of 200 samples of the range."""
+        """Return the least and the greatest value in SI, of samples of the range."""
         samples = [
             float(self._inside(Expression(float(x), _KELVIN.dimension)).magnitude)
             for x in np.linspace(*self.range, _N_SAMPLES)
@@ -82,7 +82,7 @@ class Formula(TemperatureLaw):
         return min(samples), max(samples)
 
     def __repr__(self) -> str:
-        return f"Formula({self._parts()})"
+        return f"Formula({self.unit} over {self._range_shown()})"
 
 
 def celsius(T: Expression | QuantityLike) -> Expression:

@@ -142,8 +142,11 @@ class Solid:
         return dataclasses.replace(self, **changes)
 
     def with_outside(self, outside: Outside) -> "Solid":
-        """Return a copy whose tables and formulas hold their end values outside their ranges, or do not."""
-        changes: dict[str, Any] = {}
+        """Return a copy whose tables and formulas hold their end values outside their ranges, or do not.
+
+        With `Outside.HOLD` the copy has no `validity` either: it is declared that what is known is used everywhere.
+        """
+        changes: dict[str, Any] = {"validity": None} if outside is Outside.HOLD else {}
         for name, written in self.given.items():
             parts = tuple(
                 part.with_outside(outside) if isinstance(part, TemperatureLaw) else part for part in components(written)
@@ -190,9 +193,9 @@ class Solid:
         raise ModelError(f"{name} = {_shown(written)} is no function of temperature alone; evaluate it in a model")
 
     def range_of(self, *names: str) -> tuple[float, float]:
-        """Return lowest and highest temperature in K at which these properties (default: all that are given) are known.
+        """Return lowest and highest temperature in K that these properties (default: all that are given) allow.
 
-        The common part of `validity` and the ranges of tables and formulas, those included that hold their end values;
+        The common part of `validity` and the ranges of tables and formulas, except those that hold their end values;
         (0, inf) where nothing limits it. Raises `BoundsError` if they have nothing in common.
         """
         low, high = 0.0, math.inf
@@ -202,7 +205,7 @@ class Solid:
             low, high = (to_si(end, Unit("K"), name="validity") for end in self.validity)
         for name in names or tuple(self.given):
             for part in components(getattr(self, name)):
-                if isinstance(part, TemperatureLaw):
+                if isinstance(part, TemperatureLaw) and part.outside is Outside.ERROR:
                     low, high = max(low, part.range[0]), min(high, part.range[1])
         if not low < high:
             raise BoundsError(

@@ -8,7 +8,7 @@ import numpy as np
 from physics_twin.errors import BoundsError, ShapeError, UnitError
 from physics_twin.expressions import Expression, interpolate
 from physics_twin.fem.materials.temperature_law import Outside, TemperatureLaw
-from physics_twin.units import Unit, to_si_array, unit as as_unit, wrong_dimension
+from physics_twin.units import Unit, format_si, to_si_array, unit as as_unit, wrong_dimension
 
 _KELVIN = Unit("K")
 
@@ -92,7 +92,9 @@ class Tabulated(TemperatureLaw):
         return min(self.values), max(self.values)
 
     def __repr__(self) -> str:
-        return f"Tabulated({self._parts()}, {len(self.values)} rows)"
+        low, high = (format_si(x, self.unit) for x in self.extremes())
+        number = low.split(" ")[0]
+        return f"Tabulated({number} to {high} over {self._range_shown()}, {len(self.values)} rows)"
 
 
 def _column(name: str, given: Any) -> tuple[Unit, tuple[float, ...]]:

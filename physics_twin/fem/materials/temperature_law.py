@@ -88,12 +88,8 @@ class TemperatureLaw(ABC):
     def _described(self) -> str:
         return f"a property in {self.unit}" + (f" ({self.source})" if self.source else "")
 
-    def _parts(self) -> str:
-        low, high = self.extremes()
-        held = ", held outside" if self.outside is Outside.HOLD else ""
-        unit = self.unit
-        values = f"{format_si(low, unit).split(' ')[0]} to {format_si(high, unit)}" if low != high else ""
-        return f"{values or format_si(low, unit)} over {self.range_text()}{held}"
+    def _range_shown(self) -> str:
+        return self.range_text() + (", held outside" if self.outside is Outside.HOLD else "")
 
 
 def checked_range(low: float, high: float) -> tuple[float, float]:
