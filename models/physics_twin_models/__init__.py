@@ -14,6 +14,7 @@ from physics_twin_models.gas_oil import gas_oil
 from physics_twin_models.heated_block import heated_block
 from physics_twin_models.jacketed_reactor import jacketed_reactor
 from physics_twin_models.methanol import methanol
+from physics_twin_models.pmma_decomposition import pmma_calorimetry, pmma_decomposition
 from physics_twin_models.tank_cascade import tank_cascade
 
 CATALOGUE: tuple[Callable[[], ProcessModel], ...] = (
@@ -25,6 +26,8 @@ CATALOGUE: tuple[Callable[[], ProcessModel], ...] = (
     heated_furnace,
     jacketed_reactor,
     methanol,
+    pmma_calorimetry,
+    pmma_decomposition,
     tank_cascade,
 )
 

@@ -62,6 +62,30 @@ ROWS = {
         np.linspace(0.0, 350.0, 9),
     ),
     "methanol": (pt.Recipe.constant(), np.linspace(0.0, 4039.2, 9)),
+    "pmma_calorimetry": (
+        pt.Recipe(
+            [
+                pt.Phase(
+                    "heat",
+                    temperature=pt.ramp("400 K", "640 K"),
+                    heating_rate="0.2 K/s",
+                    thermometer_error="1 K",
+                    duration="20 min",
+                ),
+                pt.Phase("hold", temperature="640 K", heating_rate="0 K/s", duration="5 min"),
+            ]
+        ),
+        np.linspace(0.0, 1490.0, 9),
+    ),
+    "pmma_decomposition": (
+        pt.Recipe(
+            [
+                pt.Phase("heat", temperature=pt.ramp("400 K", "640 K"), thermometer_error="1 K", duration="20 min"),
+                pt.Phase("hold", temperature="640 K", duration="5 min"),
+            ]
+        ),
+        np.linspace(0.0, 1490.0, 9),
+    ),
     "tank_cascade": (
         pt.Recipe(
             [
