@@ -5,6 +5,7 @@ from physics_twin.fem.mesh.cells import Cell as Cell
 from physics_twin.fem.mesh.checks import Finding as Finding
 from physics_twin.fem.mesh.curves import arc as arc, between as between, corners as corners, line as line
 from physics_twin.fem.mesh.extrusion import extruded as extruded
+from physics_twin.fem.mesh.files import read as read, write as write
 from physics_twin.fem.mesh.mesh import Mesh as Mesh, check as check, require as require
 from physics_twin.fem.mesh.round import (
     cylinder as cylinder,

@@ -14,7 +14,7 @@ from physics_twin.fem.mesh.cells import Cell, IntArray, reference
 from physics_twin.fem.mesh.geometry import right_handed
 from physics_twin.fem.mesh.lengths import breaks, counts, ratios
 from physics_twin.fem.mesh.mesh import Mesh
-from physics_twin.fem.mesh.topology import row_numbers
+from physics_twin.fem.mesh.topology import all_facets, find_facets, row_numbers
 from physics_twin.units import Unit, unit as unit_of
 
 SIDES = {
@@ -216,17 +216,14 @@ def _drop_inner(
     for name in interfaces:
         if name not in boundaries:
             raise unknown_name("boundary of the meshes to join", name, boundaries)
-    corners = cells[:, : reference(like.cell, 1).n_vertices]
-    own = corners[:, reference(like.cell, 1).facets]
-    own = own.reshape(-1, own.shape[2])
+    all_of_them = all_facets(cells, like.cell)
     kept = {}
     for name, facets in boundaries.items():
-        number = row_numbers(np.concatenate([own, facets]))
-        n_cells = np.bincount(number[: len(own)], minlength=int(number.max()) + 1)
+        rows = find_facets(all_of_them, facets)
         once = np.zeros(len(facets), dtype=bool)
-        once[np.unique(number[len(own) :], return_index=True)[1]] = True
+        once[np.unique(all_of_them.number[rows], return_index=True)[1]] = True
         if name not in interfaces:
-            once &= n_cells[number[len(own) :]] == 1
+            once &= all_of_them.outer[rows]
         if once.any():
             kept[name] = facets[once]
     return Mesh(points, cells, like.cell, like.order, regions, kept, like.axisymmetric)

@@ -60,10 +60,14 @@ def find_facets(facets: Facets, wanted: IntArray) -> IntArray:
     """Return for each of `wanted` (m, n_facet_vertices) a row of `facets` that is the same facet; -1 if none is."""
     if len(wanted) == 0:
         return np.zeros(0, dtype=np.int64)
-    n = len(facets.vertices)
-    number = row_numbers(np.concatenate([facets.vertices, wanted]))
+    # Sorting is what takes time: only facets whose vertices all occur are candidates.
+    occurs = np.zeros(max(int(facets.vertices.max()), int(wanted.max())) + 1, dtype=bool)
+    occurs[wanted] = True
+    candidates = np.flatnonzero(occurs[facets.vertices].all(axis=1))
+    n = len(candidates)
+    number = row_numbers(np.concatenate([facets.vertices[candidates], wanted]))
     row_of = np.full(int(number.max()) + 1, -1, dtype=np.int64)
-    row_of[number[:n]] = np.arange(n)
+    row_of[number[:n]] = candidates
     return np.asarray(row_of[number[n:]])
 
 
