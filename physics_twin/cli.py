@@ -1,15 +1,21 @@
-"""The command line: `physics-twin info FILE` says what a saved file holds; `physics-twin --version`."""
+"""The command line.
+
+`physics-twin info FILE` says what a saved file holds. `physics-twin compile MODULE:FUNCTION --out DIR` compiles all
+native code of a field model for machines that have no compiler. `physics-twin --version`.
+"""
 
 import argparse
+import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from physics_twin import __version__
-from physics_twin.errors import FileFormatError, PhysicsTwinError
+from physics_twin.errors import FileFormatError, ModelError, PhysicsTwinError
 
-DESCRIPTION = "Physics-based process twins: what is in the files that physics_twin writes."
+DESCRIPTION = "Physics-based process twins: what is in a saved file, and models compiled ahead of time."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,10 +25,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     info = commands.add_parser("info", help="print what a saved posterior, envelope, run or experiment holds")
     info.add_argument("file", type=Path, nargs="+", help="NetCDF file written by physics_twin")
+    compiling = commands.add_parser("compile", help="compile a field model for machines that have no compiler")
+    compiling.add_argument("model", metavar="MODULE:FUNCTION", help="a function without arguments that returns a model")
+    compiling.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the compiled forms")
+    compiling.add_argument(
+        "--native",
+        action="store_true",
+        help="for this very processor: faster, and refused by machines with another one",
+    )
     given = parser.parse_args(arguments)
+    if given.command == "compile":
+        return _compile(given.model, given.out, given.native)
+    return _info(given.file)
+
+
+def _info(files: Sequence[Path]) -> int:
+    """Print what files hold; a wrong one is told, and the others are still read."""
     status = 0
-    for k, path in enumerate(given.file):
-        if len(given.file) > 1:
+    for k, path in enumerate(files):
+        if len(files) > 1:
             print(f"{'' if k == 0 else chr(10)}{path}")
         try:
             print(load(path))
@@ -30,6 +51,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"physics-twin: {error}", file=sys.stderr)
             status = 1
     return status
+
+
+def _compile(model: str, out: Path, native: bool) -> int:
+    """Compile a model into a folder and say how to use it."""
+    try:
+        n_forms = compile_model(model, out, native=native)
+    except (PhysicsTwinError, OSError) as error:
+        print(f"physics-twin: {error}", file=sys.stderr)
+        return 1
+    print(f"{n_forms} forms in {out}")
+    print(f"to use them, on a machine without a compiler too: PHYSICS_TWIN_COMPILED={out.absolute()}")
+    return 0
+
+
+def compile_model(name: str, out: Path, *, native: bool = False) -> int:
+    """Compile all forms of the model that the function `name` ("module:function") returns into the folder `out`.
+
+    Returns the number of forms. The module is looked for in the working directory too. Raises ModelError when there is
+    no such function or its model has nothing to compile, and what building the model raises.
+    """
+    from physics_twin.fem.compilation import compiling_into
+
+    with compiling_into(out, native=native) as target:  # around the building too: a model may compile where it is built
+        model = _named(name)()
+        compile_all = getattr(model, "compile_all", None)
+        if compile_all is None:
+            raise ModelError(f'"{name}" returns a {type(model).__name__}; only field models have forms to compile')
+        compile_all()
+    return len(target.keys)
+
+
+def _named(name: str) -> Callable[[], Any]:
+    """Return the function that "module:function" names."""
+    module_name, colon, function_name = name.partition(":")
+    if not (module_name and colon and function_name):
+        raise ModelError(f'"{name}" names no function: write module:function, such as plant.models:quench_tank')
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ModelError(f'there is no module "{module_name}" here or among the installed ones ({error})') from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise ModelError(f'"{module_name}" has no function "{function_name}"')
+    return function  # type: ignore[no-any-return]
 
 
 def load(path: Path) -> Any:

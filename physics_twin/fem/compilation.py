@@ -151,6 +151,7 @@ def compiling_into(folder: Path, *, native: bool = False) -> Iterator[Target]:
         yield target
     finally:
         _TARGET.reset(token)
+        compiled_folder.remove_locks(folder)
 
 
 def _module(ufl_object: Any, signature: str, comm: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import platformdirs
 from physics_twin.errors import ModelError
 from physics_twin.files import sync
 
-__all__ = ["find", "private_folder", "publish"]
+__all__ = ["find", "private_folder", "publish", "remove_locks"]
 
 BUILDING = ".building-"
 ABANDONED_AFTER = 24 * 3600.0  # s; a compilation takes seconds, so an older build folder is of a process that died
@@ -84,6 +84,12 @@ def publish(folder: Path, key: str, build: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return place
+
+
+def remove_locks(folder: Path) -> None:
+    """Remove the locks from a folder that is to be given away; a process still at work in it loses only its saving."""
+    for lock in folder.glob(".*.lock"):
+        lock.unlink(missing_ok=True)
 
 
 @contextmanager
