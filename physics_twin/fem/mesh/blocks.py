@@ -12,6 +12,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, ShapeError, unknown_name
 from physics_twin.fem.mesh.cells import Cell, IntArray, reference
 from physics_twin.fem.mesh.geometry import right_handed
+from physics_twin.fem.mesh.hanging import refuse_hanging_points
 from physics_twin.fem.mesh.lengths import breaks, counts, ratios
 from physics_twin.fem.mesh.mesh import Mesh
 from physics_twin.fem.mesh.topology import all_facets, find_facets, row_numbers
@@ -178,8 +179,7 @@ def join(*meshes: Mesh, interfaces: Iterable[str] = ()) -> Mesh:
         for name, facets in mesh.boundaries.items():
             boundaries.setdefault(name, []).append(facets + point)
     points, new_number = merged_points(points, cells, first.cell)
-    _require_matching_facets(meshes, point_offsets, new_number)
-    return _drop_inner(
+    joined = _drop_inner(
         points,
         new_number[cells],
         first,
@@ -187,6 +187,10 @@ def join(*meshes: Mesh, interfaces: Iterable[str] = ()) -> Mesh:
         {name: new_number[np.concatenate(parts)] for name, parts in boundaries.items()},
         frozenset(interfaces),
     )
+    refuse_hanging_points(joined)
+    if first.cell is Cell.TETRAHEDRON:
+        _refuse_crossed_faces(meshes, point_offsets, new_number)
+    return joined
 
 
 def merged_points(points: Array, cells: IntArray, cell: Cell) -> tuple[Array, IntArray]:
@@ -229,21 +233,16 @@ def _drop_inner(
     return Mesh(points, cells, like.cell, like.order, regions, kept, like.axisymmetric)
 
 
-def _require_matching_facets(meshes: Sequence[Mesh], offsets: IntArray, new_number: IntArray) -> None:
-    """Refuse facets that lie on another mesh's surface, by all their vertices, and are none of its facets."""
+def _refuse_crossed_faces(meshes: Sequence[Mesh], offsets: IntArray, new_number: IntArray) -> None:
+    """Refuse triangles that have all their points on another mesh's surface and are none of its facets."""
     outer = [new_number[mesh.outer_facets + shift] for mesh, shift in zip(meshes, offsets, strict=False)]
     for i, mine in enumerate(outer):
         for j, theirs in enumerate(outer):
-            if i == j or mine.shape[1] == 1:
-                continue
-            on_both = np.isin(mine, theirs).all(axis=1)
-            if not on_both.any():
-                continue
-            touching = mine[on_both]
+            touching = mine[np.isin(mine, theirs).all(axis=1)] if i != j else mine[:0]
             number = row_numbers(np.concatenate([theirs, touching]))
             lost = int((~np.isin(number[len(theirs) :], number[: len(theirs)])).sum())
             if lost:
                 raise ModelError(
-                    f"meshes {i} and {j} to join meet in {lost} facets that do not match; give both the same number "
-                    "of cells along their common side, and cut hexahedra in tetrahedra after joining (.simplices())"
+                    f"meshes {i} and {j} meet in {lost} triangles that do not match; join them as hexahedra and cut "
+                    "the result (.simplices())"
                 )

@@ -19,6 +19,7 @@ from physics_twin.errors import FileFormatError, ModelError, ShapeError
 from physics_twin.fem.mesh.blocks import merged_points
 from physics_twin.fem.mesh.cells import FACET_CELL, Cell, IntArray, positions, reference
 from physics_twin.fem.mesh.geometry import right_handed
+from physics_twin.fem.mesh.hanging import refuse_hanging_points
 from physics_twin.fem.mesh.mesh import Mesh
 from physics_twin.fem.mesh.topology import find_facets
 from physics_twin.files import atomic_write
@@ -183,7 +184,9 @@ def _from_meshio(raw: Any, factor: Unit, axisymmetric: bool, merge: bool) -> Mes
     boundaries = {name: renumbered[rows] for name, rows in boundaries.items()}
     if not regions:
         regions = {"body": np.arange(len(cells))}
-    return Mesh(points[used], cells, cell, order, regions, boundaries, axisymmetric)
+    mesh = Mesh(points[used], cells, cell, order, regions, boundaries, axisymmetric)
+    refuse_hanging_points(mesh)
+    return mesh
 
 
 def _dimension(kind: str) -> int:
@@ -260,18 +263,20 @@ def _groups(raw: Any, blocks: list[int], dimension: int, kind: str) -> dict[str,
         per_block = raw.cell_data.get(field)
         if per_block is not None and len(per_block) == len(raw.cells):
             tags = np.concatenate([*(np.asarray(per_block[i]).ravel() for i in blocks), np.zeros(0)]).astype(np.int64)
-            named = {tag: names.get(tag, f"{kind}_{tag}") for tag in np.unique(tags).tolist() if tag != 0}
+            named: dict[int, str] = {
+                tag: names.get(tag, f"{kind}_{tag}") for tag in np.unique(tags).tolist() if tag != 0
+            }
             for tag, name in named.items():
                 found[name] = np.flatnonzero(tags == tag)
-            if found:
-                # A name without cells or facets is a slip that the check reports.
-                found |= {name: np.zeros(0, dtype=np.int64) for name in names.values() if name not in found}
+            # A name without cells or facets is a slip that the check reports.
+            for name in names.values():
+                found.setdefault(name, np.zeros(0, dtype=np.int64))
             return found
     return {}
 
 
 def _flagged_regions(raw: Any, main: list[int]) -> dict[str, IntArray]:
-    found = {}
+    found: dict[str, IntArray] = {}
     for field, per_block in raw.cell_data.items():
         if field.startswith(_REGION):
             flags = np.concatenate([np.asarray(per_block[i]).ravel() for i in main])

@@ -205,8 +205,13 @@ def require(mesh: Mesh, *, regions: Any = (), boundaries: Any = ()) -> None:
 
 
 def check(mesh: Mesh) -> tuple[Finding, ...]:
-    """Return all that is wrong or odd with a mesh; errors cannot be there, since a mesh that has one is not made."""
-    return findings_of(mesh)
+    """Return all that is wrong or odd with a mesh, errors first.
+
+    Errors that a mesh refuses when it is made cannot be there; points that hang between cells can.
+    """
+    from physics_twin.fem.mesh.hanging import hanging_points
+
+    return (*hanging_points(mesh), *findings_of(mesh))
 
 
 def _chosen(
