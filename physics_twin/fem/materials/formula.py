@@ -20,7 +20,8 @@ class Formula(TemperatureLaw):
     """A property over temperature: a function of an expression `T`, and the range that its source states.
 
     `function` gets `T` as an `Expression` in K and returns one of the dimension of `unit`. `range` is a pair of
-    temperatures with unit. A function without a range needs no Formula: models take it as it is.
+    temperatures with unit; equations evaluate it up to 1 K beyond. A function without a range needs no Formula: models
+    take it as it is.
 
     >>> k = Formula(lambda T: (54 - 3.33e-2 * celsius(T)) * "1 W/m/K", "W/m/K", ("20 degC", "800 degC"))
     >>> k.at("100 degC"), k

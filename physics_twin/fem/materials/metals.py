@@ -9,6 +9,7 @@ from physics_twin.fem.materials.tabulated import Tabulated
 _ASM_2 = "ASM Handbook vol. 2"
 _INCROPERA = "Incropera et al., Fundamentals of Heat and Mass Transfer, table A.1"
 _MILLS = "Mills, Recommended Values of Thermophysical Properties for Selected Commercial Alloys, 2002, Ti-6Al-4V"
+_MILLS_HELD = f"{_MILLS}; held below 25 degC"
 _EN_1999 = "EN 1999-1-2:2007"
 
 
@@ -64,17 +65,19 @@ def copper() -> Solid:
 
 
 def titanium_6al4v() -> Solid:
-    """Return titanium Ti-6Al-4V, annealed; thermal 25 degC to 900 degC, expansion to 650 degC; no yield stress.
+    """Return titanium Ti-6Al-4V, annealed; thermal 20 degC to 900 degC, expansion to 650 degC; no yield stress.
 
     The modulus is the one of room temperature at all temperatures.
     """
-    degrees = ([25, 100, 200, 300, 400, 500, 600, 700, 800, 900], "degC")
+    degrees = ([20, 25, 100, 200, 300, 400, 500, 600, 700, 800, 900], "degC")
     return Solid(
         name="titanium_6al4v",
         conductivity=Tabulated(
-            degrees, ([7.0, 7.45, 8.75, 10.15, 11.35, 12.6, 14.2, 15.5, 17.8, 20.2], "W/m/K"), source=_MILLS
+            degrees, ([7.0, 7.0, 7.45, 8.75, 10.15, 11.35, 12.6, 14.2, 15.5, 17.8, 20.2], "W/m/K"), source=_MILLS_HELD
         ),
-        heat_capacity=Tabulated(degrees, ([546, 562, 584, 606, 629, 651, 673, 694, 714, 734], "J/kg/K"), source=_MILLS),
+        heat_capacity=Tabulated(
+            degrees, ([546, 546, 562, 584, 606, 629, 651, 673, 694, 714, 734], "J/kg/K"), source=_MILLS_HELD
+        ),
         density="4420 kg/m^3",
         youngs_modulus="113.8 GPa",
         poissons_ratio="0.342",

@@ -2,7 +2,7 @@
 
 from physics_twin.fem.materials.solid import Solid
 
-_PLEXIGLAS = "Plexiglas GS, data sheet of the manufacturer (ISO 1183, 527-2, 22007), 23 degC"
+_PLEXIGLAS = "Plexiglas GS, data sheet of the manufacturer, 23 degC"
 
 
 def pmma() -> Solid:
@@ -38,7 +38,7 @@ def epoxy() -> Solid:
         poissons_ratio="0.35",
         thermal_expansion="58e-6 1/K",
         source="thermal: Callister, Materials Science and Engineering, tables B.7, B.8; density: Kaw, Mechanics of "
-        "Composite Materials, table 3.2; elastic, expansion: Soden, Hinton, Kaddour, Compos. Sci. Technol. 58 (1998) "
-        "1011, table 2, MY750/HY917/DY063",
+        "Composite Materials, typical matrices; elastic, expansion: Soden, Hinton, Kaddour, Compos. Sci. Technol. 58 (1998) "
+        "1011, matrix MY750/HY917/DY063",
         validity=("0 degC", "50 degC"),
     )

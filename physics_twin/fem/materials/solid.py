@@ -298,8 +298,7 @@ def _shown(written: Any) -> str:
         if _is_pair(written):
             return f"{written[0]} {written[1]}"
         return "(" + ", ".join(_shown(part) for part in written) + ")"
-    if isinstance(written, Parameter | Signal | TemperatureLaw) or not callable(written):
+    if not inspect.isfunction(written):
         return repr(written)
     arguments = ", ".join(inspect.signature(written).parameters)
-    name = getattr(written, "__name__", type(written).__name__)
-    return f"{'function' if name == '<lambda>' else name}({arguments})"
+    return f"{'function' if written.__name__ == '<lambda>' else written.__name__}({arguments})"

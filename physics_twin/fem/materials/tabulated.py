@@ -67,8 +67,13 @@ class Tabulated(TemperatureLaw):
         return self.temperatures[0], self.temperatures[-1]
 
     def _inside(self, temperature: Expression) -> Expression:
-        si = Unit(self.unit.si_text)
-        return interpolate(temperature, (np.array(self.temperatures), "K"), (np.array(self.values), si))
+        points, values = np.array(self.temperatures), np.array(self.values)
+        if self.outside is Outside.ERROR:
+            slopes = np.diff(values) / np.diff(points)
+            ends = np.array(self._reach)
+            before, after = values[[0, -1]] + slopes[[0, -1]] * (ends - points[[0, -1]])
+            points, values = np.array([ends[0], *points, ends[1]]), np.array([before, *values, after])
+        return interpolate(temperature, (points, "K"), (values, Unit(self.unit.si_text)))
 
     def with_outside(self, outside: Outside) -> "Tabulated":
         """Return a copy that holds its end values outside the range, or does not."""

@@ -11,6 +11,9 @@ from physics_twin.units import QuantityLike, Unit, format_si, to_si, wrong_dimen
 _KELVIN = Unit("K")
 # A temperature computed as 20 degC is 293.15 K up to rounding; it is still in a range that begins there.
 _ROUNDING = 1e-9
+# In equations a law that is not held goes on for 1 K beyond its range before it stays constant: a part that starts at
+# the very end of the range would otherwise sit on a kink, where the derivative that Newton and sensitivities take is 0.
+MARGIN = 1.0
 
 
 class Outside(enum.Enum):
@@ -23,9 +26,9 @@ class Outside(enum.Enum):
 class TemperatureLaw(ABC):
     """A property as a function of temperature within a range; `Tabulated` and `Formula` are the two kinds.
 
-    Instances are functions of `T` as models take them. Equations get the end values outside the range in either case,
-    so that a Newton iterate beyond it does no harm; what `Outside.ERROR` adds is that a number outside the range
-    raises `BoundsError`, and that a solver checks its solution against `range`.
+    Instances are functions of `T` as models take them. In equations a law is constant outside its range in either case
+    (with `Outside.ERROR` from 1 K beyond it on), so that a Newton iterate out there does no harm; what `Outside.ERROR`
+    adds is that a number outside the range raises `BoundsError`, and that a solver checks its solution against `range`.
     """
 
     source: str
@@ -37,7 +40,7 @@ class TemperatureLaw(ABC):
 
     @abstractmethod
     def _inside(self, temperature: Expression) -> Expression:
-        """Return the property at a temperature within the range."""
+        """Return the property at a temperature within `_reach`."""
 
     @abstractmethod
     def with_outside(self, outside: Outside) -> "TemperatureLaw":
@@ -62,8 +65,14 @@ class TemperatureLaw(ABC):
             raise UnitError(f"{self!r}: its argument is a temperature, not {T!r}")
         if isinstance(T.magnitude, float | int) and self.outside is Outside.ERROR:
             self.check(float(T.magnitude))
-        low, high = (Expression(end, _KELVIN.dimension) for end in self.range)
+        low, high = (Expression(end, _KELVIN.dimension) for end in self._reach)
         return self._inside(minimum(maximum(T, low), high))
+
+    @property
+    def _reach(self) -> tuple[float, float]:
+        """From where to where in K the law is not constant in equations."""
+        low, high = self.range
+        return (low, high) if self.outside is Outside.HOLD else (max(low - MARGIN, 0.5 * low), high + MARGIN)
 
     def __call__(self, T: Expression) -> Expression:
         """Return `expression(T)`: a law can stand wherever a function of `T` can."""

@@ -56,14 +56,28 @@ def test_a_declared_hold_keeps_the_end_values() -> None:
     assert table().with_outside(Outside.HOLD) == held
 
 
-def test_an_equation_gets_what_a_number_gets() -> None:
-    """A symbolic magnitude gives the same curve, with the end values outside for any iterate of a solver."""
+def curves(law: Tabulated | Formula) -> tuple[casadi.Function, casadi.Function]:
     T = casadi.SX.sym("T")
-    curve = casadi.Function("k", [T], [table().expression(Expression(T, KELVIN)).magnitude])
+    value = law.expression(Expression(T, KELVIN)).magnitude
+    return casadi.Function("value", [T], [value]), casadi.Function("slope", [T], [casadi.gradient(value, T)])
+
+
+def test_an_equation_gets_what_a_number_gets() -> None:
+    """A symbolic magnitude gives the same curve, and bounded values for any iterate of a solver."""
+    value, _ = curves(table())
     kelvin = np.linspace(273.15, 573.15, 31)
     expected = [table().at((float(x), "K")) for x in kelvin]
-    assert np.asarray(curve(kelvin)).ravel() == pytest.approx(expected, rel=1e-13)
-    assert float(curve(2000.0)) == pytest.approx(30.0)
+    assert np.asarray(value(kelvin)).ravel() == pytest.approx(expected, rel=1e-13)
+    assert float(value(2000.0)) == float(value(574.15)) == pytest.approx(29.9)
+    assert float(curves(table(Outside.HOLD))[0](2000.0)) == pytest.approx(30.0)
+
+
+def test_the_ends_of_the_range_are_no_kinks() -> None:
+    """A part that starts at the end of a table gets the table's slope there, not the zero of a held value."""
+    _, along_table = curves(table())
+    assert [float(along_table(x)) for x in (273.15, 573.15)] == pytest.approx([0.1, -0.1])
+    _, along_formula = curves(slope())
+    assert [float(along_formula(x)) for x in (273.15, 373.15)] == pytest.approx([1.0, 1.0])
 
 
 def test_a_table_is_a_function_of_temperature() -> None:
