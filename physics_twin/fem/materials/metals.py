@@ -14,10 +14,10 @@ _EN_1999 = "EN 1999-1-2:2007"
 
 
 def aluminum_6061() -> Solid:
-    """Return aluminum 6061-T6; heat capacity 20 degC to 500 degC, elastic to 400 degC, yield -80 degC to 371 degC.
+    """Return aluminum 6061-T6; heat capacity 20 degC to 500 degC, elastic to 400 degC, yield to 350 degC.
 
-    The conductivity is the one of 25 degC at all temperatures. The yield stress above 100 degC is the lowest of
-    exposures up to 10,000 h, by when the temper is partly lost; short exposures leave more.
+    The conductivity is the one of 25 degC at all temperatures. The yield stress over temperature is that of the fire
+    standard, for exposures of two hours at most; longer ones cost the temper.
     """
     return Solid(
         name="aluminum_6061",
@@ -35,12 +35,12 @@ def aluminum_6061() -> Solid:
         thermal_expansion=mean_from_20_degC([100, 200, 300], [23.6, 24.3, 25.4], f"{_ASM_2}, 6061"),
         expansion_reference="20 degC",
         yield_stress=Tabulated(
-            ([-80, -28, 24, 100, 149, 204, 260, 316, 371], "degC"),
-            ([290, 283, 276, 262, 214, 103, 34, 19, 12], "MPa"),
-            source=f"{_ASM_2}, 6061-T6, typical, after up to 10,000 h at temperature",
+            ([20, 100, 150, 200, 250, 300, 350], "degC"),
+            ([276 * k for k in (1.0, 0.95, 0.91, 0.79, 0.55, 0.31, 0.10)], "MPa"),
+            source=f"276 MPa: Aluminum Association, typical of 6061-T6; factors: {_EN_1999}, table 1a",
         ),
-        source=f"conductivity, density, Poisson's ratio: Aluminum Association, typical of 6061-T6 at 25 degC; heat "
-        f"capacity, modulus: {_EN_1999}; expansion, yield: {_ASM_2}",
+        source="conductivity, density, Poisson's ratio, yield at 20 degC: Aluminum Association, typical of 6061-T6; "
+        f"heat capacity, modulus, yield over temperature: {_EN_1999}; expansion: {_ASM_2}",
     )
 
 
@@ -65,19 +65,17 @@ def copper() -> Solid:
 
 
 def titanium_6al4v() -> Solid:
-    """Return titanium Ti-6Al-4V, annealed; thermal 20 degC to 900 degC, expansion to 650 degC; no yield stress.
+    """Return titanium Ti-6Al-4V, annealed; thermal 20 degC to 700 degC, expansion to 650 degC; no yield stress.
 
     The modulus is the one of room temperature at all temperatures.
     """
-    degrees = ([20, 25, 100, 200, 300, 400, 500, 600, 700, 800, 900], "degC")
+    degrees = ([20, 25, 100, 200, 300, 400, 500, 600, 700], "degC")
     return Solid(
         name="titanium_6al4v",
         conductivity=Tabulated(
-            degrees, ([7.0, 7.0, 7.45, 8.75, 10.15, 11.35, 12.6, 14.2, 15.5, 17.8, 20.2], "W/m/K"), source=_MILLS_HELD
+            degrees, ([7.0, 7.0, 7.45, 8.75, 10.15, 11.35, 12.6, 14.2, 15.5], "W/m/K"), source=_MILLS_HELD
         ),
-        heat_capacity=Tabulated(
-            degrees, ([546, 546, 562, 584, 606, 629, 651, 673, 694, 714, 734], "J/kg/K"), source=_MILLS_HELD
-        ),
+        heat_capacity=Tabulated(degrees, ([546, 546, 562, 584, 606, 629, 651, 673, 694], "J/kg/K"), source=_MILLS_HELD),
         density="4420 kg/m^3",
         youngs_modulus="113.8 GPa",
         poissons_ratio="0.342",

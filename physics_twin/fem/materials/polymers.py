@@ -38,7 +38,7 @@ def epoxy() -> Solid:
         poissons_ratio="0.35",
         thermal_expansion="58e-6 1/K",
         source="thermal: Callister, Materials Science and Engineering, tables B.7, B.8; density: Kaw, Mechanics of "
-        "Composite Materials, typical matrices; elastic, expansion: Soden, Hinton, Kaddour, Compos. Sci. Technol. 58 (1998) "
-        "1011, matrix MY750/HY917/DY063",
+        "Composite Materials, typical matrices; elastic, expansion: Soden, Hinton, Kaddour, Compos. Sci. Technol. "
+        "58 (1998) 1011, matrix MY750/HY917/DY063",
         validity=("0 degC", "50 degC"),
     )

@@ -22,7 +22,8 @@ def test_example_7_1_laminar_plate() -> None:
     assert result.reynolds == pytest.approx(9597, rel=0.02)
     assert result.prandtl == pytest.approx(0.687, rel=0.002)
     assert result.nusselt == pytest.approx(57.4, rel=0.01)
-    assert result.quantity == (pytest.approx(4.18, rel=0.01), "W/m^2/K")
+    assert result.value == pytest.approx(4.18, rel=0.01)
+    assert result.quantity == (result.value, "W/m^2/K")
 
 
 def test_example_7_4_cylinder_in_cross_flow() -> None:

@@ -60,6 +60,7 @@ REFERENCES = [
     ("aluminum_6061", "heat_capacity", "20 degC", 896.0, 0.02, "ASM Handbook vol. 2, 6061"),
     ("aluminum_6061", "thermal_expansion", "300 degC", 25.7e-6, 0.02, "EN 1999-1-2, 3.3.1.1"),
     ("aluminum_6061", "youngs_modulus", "24 degC", 68.9e9, 0.02, "Aluminum Association, 6061-T6"),
+    ("aluminum_6061", "yield_stress", "100 degC", 262e6, 0.01, "ASM Handbook vol. 2, 6061-T6 at temperature"),
     ("copper", "conductivity", "20 degC", 386.0, 0.05, "Holman, Heat Transfer, table A.2"),
     ("copper", "conductivity", "100 degC", 379.0, 0.05, "Holman, Heat Transfer, table A.2"),
     ("copper", "conductivity", "400 degC", 363.0, 0.05, "Holman, Heat Transfer, table A.2"),

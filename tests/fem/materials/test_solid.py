@@ -70,7 +70,7 @@ def test_directions() -> None:
     with pytest.raises(ModelError, match="no function of temperature alone"):
         Solid(conductivity=("42 W/m/K", "5 W/m/K")).at("conductivity", "0 degC")
     with pytest.raises(ShapeError, match="only conductivity"):
-        Solid(density=("1 kg/m^3", "2 kg/m^3"))
+        Solid(density=("1 kg/m^3", "2 kg/m^3"))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="4 directions"):
         Solid(conductivity=("1 W/m/K",) * 4)
     orthotropic = Solid(poissons_ratio=(0.3, 0.6, 0.3))  # beyond 0.5 is possible where stiffness has directions
