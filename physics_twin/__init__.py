@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GaussNewton as GaussNewton,
         HoldOut as HoldOut,
         QuasiNewton as QuasiNewton,
+        SmoothPrior as SmoothPrior,
         calibrate as calibrate,
         holdout as holdout,
     )
@@ -212,7 +213,7 @@ _HOME = {
     "simulation": ("Run", "simulate"),
     "comparison": ("compare",),
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
-    "estimation": ("GaussNewton", "HoldOut", "QuasiNewton", "calibrate", "holdout"),
+    "estimation": ("GaussNewton", "HoldOut", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"),
     "envelope": (
         "Budget",
         "Envelope",

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
@@ -29,7 +28,7 @@ from physics_twin.model import Sensitivities
 
 BLOCK = 10
 """Directions that are tried together."""
-NEGLECTED = 0.05
+NEGLECTED = 0.01
 """Information in a block of directions, as a number of parameters that it would determine, below which the search for
 more ends."""
 STEP = 1e-2
@@ -60,7 +59,8 @@ def find_jacobian(
 ) -> Found:
     """The Jacobian at a point, exact if that takes at most `exact_up_to` columns or backward runs.
 
-    w: 1/noise (n_data,). record: is told of simulations that failed on the way. Raises SolveError where a backward run fails.
+    w: 1/noise (n_data,). record: is told of simulations that failed on the way. Raises SolveError where a
+    backward run fails.
     """
     n, d = problem.n_data, pulled.point.z.size
     if isinstance(problem.model, Sensitivities) and not problem.differenced and d <= exact_up_to:
@@ -81,8 +81,7 @@ def root_before(problem: Problem) -> Array:
     reference = problem.space.reference
     if problem.coupling is None:
         return np.diag(reference)
-    eye = np.eye(reference.size)
-    return np.asarray(reference[:, None] * solve_triangular(problem.coupling, eye, lower=True))
+    return np.asarray(reference[:, None] * np.linalg.inv(problem.coupling))
 
 
 def _low_rank(

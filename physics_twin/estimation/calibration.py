@@ -17,16 +17,19 @@ from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
+from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.measurements import Experiment, find_dependent_channels
 from physics_twin.model import Model
-from physics_twin.parameters import Parameter, PerExperiment, Values
+from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.result import covariance_array, draws_array
 from physics_twin.units import QuantityLike
 
 LIBRARIES = ("physics-twin", "numpy", "scipy", "casadi", "xarray")
 GAUSS_NEWTON = GaussNewton()
+SHOWN = 10
+"""Names in a sentence."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ def calibrate(
     model: Model,
     experiments: Experiment | Sequence[Experiment],
     *,
-    unknown: Sequence[str | Parameter | PerExperiment],
+    unknown: Sequence[UnknownItem],
     method: Method = GAUSS_NEWTON,
     values: Mapping[str, QuantityLike] | Values | None = None,
     rng: int | np.random.Generator = 0,
@@ -45,12 +48,13 @@ def calibrate(
     """Estimate parameters of `model` from `experiments`.
 
     unknown: what to estimate: names of model parameters (also `initial.<state>`) and of open settings; a `Parameter`
-        to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment. Noise,
-        bias and delay are unknown where a channel says so.
-    method: `GaussNewton(...)`. values: other numbers for what is not unknown, with units; a setting given here holds in
-        all experiments, one that is not has the value of each recipe. rng: a seed, or a generator (of which a copy is
-        used). executor: runs the starts in parallel (`concurrent.futures`); the result does not depend on it.
-        progress: show a bar.
+        to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment;
+        `SmoothPrior(names, ...)` for the values of a smooth function. Noise, bias and delay are unknown where a channel
+        says so.
+    method: `GaussNewton(...)`, or `QuasiNewton(...)` for hundreds of unknowns of a model with adjoints. values: other
+        numbers for what is not unknown, with units; a setting given here holds in all experiments, one that is not has
+        the value of each recipe. rng: a seed, or a generator (of which a copy is used). executor: runs the starts in
+        parallel (`concurrent.futures`); the result does not depend on it. progress: show a bar.
 
     A pure function: nothing it is given is changed, and the same inputs give the same bytes.
 
@@ -77,7 +81,9 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
     message = estimate.message
     if estimate.differenced:
-        message += f"; derivatives by differences for {', '.join(estimate.differenced)}"
+        names = estimate.differenced
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        message += f"; derivatives by differences for {', '.join(names[:SHOWN])}{more}"
     if estimate.failures:
         message += f"; {len(estimate.failures)} simulations failed on the way"
     warnings = [

@@ -59,7 +59,7 @@ class GaussNewton:
         self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
     ) -> Estimate:
         """The mode and the draws."""
-        points = start_points(problem.space, problem.columns, self.starts, rng)
+        points = start_points(problem.space, problem.columns, self.starts, rng, problem.coupling)
         seeds = rng.integers(2**63, size=self.starts).tolist()
         tries = run_starts(one_start, problem, self, points, seeds, executor, progress)
         best = best_of(tries)

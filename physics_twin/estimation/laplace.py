@@ -22,6 +22,7 @@ from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.correlation import Correlation, Segment, examine
 from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.many_draws import Shared, draw_many
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.truncated_normal import draw_within
 
@@ -29,6 +30,8 @@ WIDEST = 5.0
 """Standard deviation, in widths of the bounds, that an unknown which nothing determines may have: even over them."""
 LOOSEST = 100.0
 """The same for unknowns without bounds, in modest changes."""
+MANY = 40
+"""Unknowns beyond which draws are made as in many_draws.py: a root per draw, and Gibbs sweeps, become too slow."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +78,11 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
     fixed_slope = fixed_slope - np.where(space.log_normal, space.scale, 0.0)
     low, high = _limits(problem, point)
 
-    def propose(n: int) -> tuple[Array, Array, Array]:
-        """Noise levels (n, n_groups), centers (n, d) and roots (n, d, d) of n Gaussians."""
-        sd = np.empty((n, n_groups))
-        a = np.broadcast_to(fixed_information, (n, d, d)).copy()
-        g = np.broadcast_to(fixed_slope, (n, d)).copy()
-        for k in range(n_groups):
-            ratio = rng.chisquare(degrees[k], size=n) / degrees[k]  # sigma_hat^2 / sigma^2
-            sd[:, k] = levels.sd[k] / np.sqrt(ratio)
-            a += ratio[:, None, None] * by_group[k]
-            g += ratio[:, None] * slope_by_group[k]
-        if n_groups == 0:
-            c = np.broadcast_to(_inverse_root(a[:1], floor), (n, d, d))
-        else:
-            c = _inverse_root(a, floor)
-        center = -np.einsum("nij,nkj,nk->ni", c, c, g)
-        return sd, center, c @ m_root
-
-    sd, y = draw_within(propose, low, high, n_draws, rng)
+    shared = Shared(fixed_information, fixed_slope, by_group, slope_by_group, levels.sd, degrees)
+    if d > MANY:
+        sd, y = draw_many(shared, root, m_root, low, high, n_draws, rng)
+    else:
+        sd, y = _draw_few(shared, m_root, floor, low, high, n_draws, rng)
     with np.errstate(over="ignore"):
         x = np.where(
             space.log_normal & space.log,
@@ -122,6 +112,32 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
         information=information,
         warnings=tuple(warnings),
     )
+
+
+def _draw_few(
+    shared: Shared, m_root: Array, floor: Array, low: Array, high: Array, n_draws: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Noise levels (n_draws, n_groups) and y (n_draws, d), each draw with the root of its own information."""
+    d, n_groups = shared.fixed_slope.size, shared.sd.size
+
+    def propose(n: int) -> tuple[Array, Array, Array]:
+        """Noise levels (n, n_groups), centers (n, d) and roots (n, d, d) of n Gaussians."""
+        sd = np.empty((n, n_groups))
+        a = np.broadcast_to(shared.fixed_information, (n, d, d)).copy()
+        g = np.broadcast_to(shared.fixed_slope, (n, d)).copy()
+        for k in range(n_groups):
+            ratio = rng.chisquare(shared.degrees[k], size=n) / shared.degrees[k]  # sigma_hat^2 / sigma^2
+            sd[:, k] = shared.sd[k] / np.sqrt(ratio)
+            a += ratio[:, None, None] * shared.by_group[k]
+            g += ratio[:, None] * shared.slope_by_group[k]
+        if n_groups == 0:
+            c = np.broadcast_to(_inverse_root(a[:1], floor), (n, d, d))
+        else:
+            c = _inverse_root(a, floor)
+        center = -np.einsum("nij,nkj,nk->ni", c, c, g)
+        return sd, center, c @ m_root
+
+    return draw_within(propose, low, high, n_draws, rng)
 
 
 def _floor(down: Array, up: Array) -> Array:

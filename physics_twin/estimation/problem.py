@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.estimation.held import Held, hold
+from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
     Kind,
     NoiseGroup,
@@ -24,7 +25,7 @@ from physics_twin.estimation.unknowns import (
 )
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model, Sensitivities
-from physics_twin.parameters import Parameter, ParameterSet, PerExperiment, Values
+from physics_twin.parameters import ParameterSet, Values
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import bind
 from physics_twin.units import QuantityLike, Unit
@@ -151,7 +152,7 @@ class Problem:
 def set_up(
     model: Model,
     runs: tuple[Experiment, ...],
-    unknown: Sequence[str | Parameter | PerExperiment],
+    unknown: Sequence[UnknownItem],
     values: Mapping[str, QuantityLike] | Values | None = None,
 ) -> Problem:
     """Check everything that can be checked without a simulation, and lay the problem out.
@@ -165,7 +166,8 @@ def set_up(
     if twice:
         raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
     positions = {e.name: [check_channel(c, model, e.name) for c in e.channels] for e in runs}
-    unknowns = resolve(model, runs, unknown)
+    flat, priors, smooth = spread_out(unknown)
+    unknowns = resolve(model, runs, flat, priors)
     states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
     for experiment in runs:
         try:
@@ -227,6 +229,7 @@ def set_up(
         noise=np.concatenate(noise),
         held=held,
         exact_time=isinstance(model, Sensitivities),
+        coupling=coupling_of(smooth, unknowns.columns),
     )
 
 

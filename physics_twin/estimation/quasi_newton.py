@@ -78,7 +78,7 @@ class QuasiNewton:
     ) -> Estimate:
         """The mode and the draws. Raises ModelError for a model without adjoints."""
         require_adjoints(problem.model)
-        points = start_points(problem.space, problem.columns, self.starts, rng)
+        points = start_points(problem.space, problem.columns, self.starts, rng, problem.coupling)
         seeds = rng.integers(2**63, size=self.starts).tolist()
         if self.starts == 1:
             with progress.of("iterations", self.max_iterations) as step:
@@ -128,6 +128,25 @@ def weighted(pulled: Pulled, w: Array) -> Gradient:
     return Gradient(pulled, noise.whiten(point, w).misfit, slope)
 
 
+def descent_basis(problem: Problem) -> Array:
+    """B (d, d) of the coordinates v of the descent, z = B v: those in which correlated priors are independent.
+
+    A smooth function is a short step along few of these and a long way along its values. Where one of the values has a
+    bound, the bounds would not be bounds of v, and its function stays in z.
+    """
+    basis, coupling = np.eye(len(problem.columns)), problem.coupling
+    if coupling is None:
+        return basis
+    root = np.linalg.inv(coupling)
+    free = np.isinf(problem.space.low) & np.isinf(problem.space.high)
+    # Columns that are coupled to one that is bounded, directly: blocks are full, so directly is all.
+    linked = (coupling != 0.0) | (coupling.T != 0.0)
+    free = np.array([bool(free[row].all()) for row in linked]) & (linked.sum(axis=1) > 1)
+    scaled = problem.space.reference[:, None] * root
+    basis[np.ix_(free, free)] = scaled[np.ix_(free, free)]
+    return basis
+
+
 @dataclass(frozen=True)
 class Newton:
     """Where the Newton steps on one Hessian ended."""
@@ -160,19 +179,21 @@ def one_start(
     now = first_point(problem, z, lambda at: evaluate(at, w), record, rng)
     if now is None:
         return Try(number, None, None, None, np.inf, tuple(failures))
+    basis = descent_basis(problem)
+    own = (basis == np.eye(z.size)).all(axis=1)
     left, least, descending = method.max_iterations, CLOSE, True
     for _ in range(ROUNDS):
         if descending:
             went = descend(
-                lambda at: evaluate(at, w),  # noqa: B023
-                lambda g: (g.misfit, 2.0 * g.half_slope),
+                lambda v: evaluate(basis @ v, w),  # noqa: B023
+                lambda g: (g.misfit, 2.0 * basis.T @ g.half_slope),
                 now,
-                now.z,
-                problem.space.low,
-                problem.space.high,
+                np.linalg.solve(basis, now.z),
+                np.where(own, problem.space.low, -np.inf),
+                np.where(own, problem.space.high, np.inf),
                 least=max(least, NOISE[1] * now.misfit),
                 max_iterations=left,
-                rejected=record,
+                rejected=lambda v, error: record(basis @ v, error),
                 step=step,
             )
             now, left = went.at, left - went.n_iterations

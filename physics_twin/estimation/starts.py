@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.unknowns import SearchSpace, Unknown
@@ -11,8 +12,13 @@ SPREAD = 2.0
 """Unknowns without prior and bounds start within this many modest changes of their declared value."""
 
 
-def start_points(space: SearchSpace, columns: Sequence[Unknown], n: int, rng: np.random.Generator) -> list[Array]:
-    """`n` starts in search coordinates: declared values first, the others a Latin hypercube over priors and bounds."""
+def start_points(
+    space: SearchSpace, columns: Sequence[Unknown], n: int, rng: np.random.Generator, coupling: Array | None = None
+) -> list[Array]:
+    """`n` starts in search coordinates: declared values first, the others a Latin hypercube over priors and bounds.
+
+    coupling: see `Problem.coupling`; unknowns with correlated priors start with values that are correlated.
+    """
     d = len(columns)
     first = np.clip(space.z(np.array([c.parameter.value for c in columns])), space.low, space.high)
     if n == 1:
@@ -21,6 +27,8 @@ def start_points(space: SearchSpace, columns: Sequence[Unknown], n: int, rng: np
     # One point in each of m slices of equal probability, for each unknown in an order of its own.
     slices = np.stack([rng.permutation(m) for _ in range(d)], axis=1)
     u = (slices + rng.random((m, d))) / m
+    if coupling is not None:
+        u = ndtr(np.linalg.solve(coupling, ndtri(u).T).T)  # rows of the identity leave the others as they are
     z = np.empty((m, d))
     for j, column in enumerate(columns):
         prior = column.parameter.prior

@@ -17,7 +17,7 @@ from physics_twin.errors import BoundsError, CalibrationError, UnitError, unknow
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
-from physics_twin.priors import LogNormal, Truncated
+from physics_twin.priors import LogNormal, Prior, Truncated
 from physics_twin.recipes import Steady
 from physics_twin.signals import Setting
 
@@ -71,9 +71,14 @@ class Unknowns:
 
 
 def resolve(
-    model: Model, experiments: Sequence[Experiment], unknown: Sequence[str | Parameter | PerExperiment]
+    model: Model,
+    experiments: Sequence[Experiment],
+    unknown: Sequence[str | Parameter | PerExperiment],
+    priors: Mapping[str, Prior] | None = None,
 ) -> Unknowns:
     """Columns for the names that a person gave and for what the channels declare unknown.
+
+    priors: for names whose own prior they replace.
 
     Raises UnknownNameError for a name nobody has, UnitError for a unit that does not fit, CalibrationError for an
     unknown that an experiment binds, that is named twice, or that no experiment uses.
@@ -115,6 +120,8 @@ def resolve(
                 )
             if owner is not None and name in settings and name not in model.parameters:
                 declared = _from_setting(next(e.recipe.settings[name] for e in experiments if e.name == owner))
+            if priors is not None and name in priors:
+                declared = declared.replace(prior=priors[name])
             columns[label] = Unknown(renamed(declared, label), kind, target, owner)
     for name, parameter in sensors.items():
         if not name.startswith("noise.") and name not in own_bias_delay:

@@ -1,7 +1,7 @@
 """A verdict per parameter: identified, weakly, not, or at its bound, with the direction that the data cannot see.
 
 Directions come from the information of the data measured against what was known before: priors, or an even spread over
-the bounds (R F R, F = J^T W J in search coordinates, R standard deviations before the data). An eigenvalue below
+the bounds (R^T F R, F = J^T W J in search coordinates, R R^T the covariance before the data). An eigenvalue below
 UNSEEN says that the data narrow that direction by less than a tenth.
 """
 
@@ -41,7 +41,12 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
     d = estimate.point.z.size
     reference = problem.space.reference
     scaled = estimate.information * np.outer(reference, reference)
-    values, vectors = np.linalg.eigh(scaled)
+    if problem.coupling is None:
+        values, vectors = np.linalg.eigh(scaled)
+    else:
+        root = np.linalg.inv(problem.coupling)
+        values, vectors = np.linalg.eigh(root.T @ scaled @ root)
+        vectors = root @ vectors  # still one row per parameter, in its standard deviations and of length one
     unseen = values < UNSEEN
     share = (vectors[:, unseen] ** 2).sum(axis=1)
     # Correlations as the data alone would give them, with just enough prior to exist.

@@ -1,0 +1,114 @@
+"""A prior for a function that a model knows by consecutive scalar parameters: neighbors are alike.
+
+Each value is normal with the same mean and standard deviation, and values k steps apart have the Matern correlation
+with smoothness 3/2, (1 + a) exp(-a) with a = sqrt(3) k / length (Rasmussen and Williams 2006, eq. 4.17): functions with
+a derivative, and a matrix that stays well conditioned where a squared exponential would not. The fit sees the prior of
+each parameter on its own, and a matrix that makes their standardized residuals independent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import BoundsError, CalibrationError
+from physics_twin.estimation.unknowns import Kind, Unknown
+from physics_twin.parameters import Parameter, PerExperiment
+from physics_twin.priors import Normal
+from physics_twin.units import QuantityLike
+
+NUGGET = 1e-10
+"""Added to the diagonal of a correlation matrix, against rounding at long lengths."""
+
+type UnknownItem = str | Parameter | PerExperiment | SmoothPrior
+"""What `unknown=[...]` may hold."""
+
+
+@dataclass(frozen=True)
+class SmoothPrior:
+    """Unknown parameters that are the values of a smooth function at even steps, in the order of the steps.
+
+    names: parameters of the model, `[f"flux_{i}" for i in range(1, 101)]`, or `PerExperiment`s for a function of its
+        own in each experiment. mean, sd: of every value, with units; they replace the priors of the parameters. length:
+        correlation length in steps between neighbors: values that far apart have a correlation of 0.48.
+
+    The posterior's `parameters` show the prior of each value on its own.
+
+    >>> SmoothPrior(["q_1", "q_2", "q_3"], "0 W/m^2", "5 kW/m^2", length=4).names
+    ('q_1', 'q_2', 'q_3')
+    """
+
+    names: Sequence[str | PerExperiment]
+    mean: QuantityLike
+    sd: QuantityLike
+    length: float
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the model."""
+        if isinstance(self.names, str):
+            raise CalibrationError(f'SmoothPrior takes the names of several parameters, not the one "{self.names}"')
+        object.__setattr__(self, "names", tuple(self.names))
+        plain = [self.plain(n) for n in self.names]
+        if len(plain) < 2 or len(set(plain)) < len(plain):
+            raise CalibrationError("SmoothPrior takes the names of two parameters or more, each once")
+        if not 0.0 < self.length < np.inf:
+            raise BoundsError(f"SmoothPrior: length = {self.length} steps is not a positive number")
+        Normal(self.mean, self.sd)
+
+    @staticmethod
+    def plain(name: str | PerExperiment) -> str:
+        """The name of the model's parameter."""
+        return name.name if isinstance(name, PerExperiment) else name
+
+    @property
+    def correlation(self) -> Array:
+        """(n, n) prior correlation of the values."""
+        k = np.arange(len(self.names))
+        a = np.sqrt(3.0) * np.abs(k[:, None] - k[None, :]) / self.length
+        return np.asarray((1.0 + a) * np.exp(-a))
+
+
+def spread_out(
+    unknown: Sequence[UnknownItem] | UnknownItem,
+) -> tuple[list[str | Parameter | PerExperiment], dict[str, Normal], tuple[SmoothPrior, ...]]:
+    """Items one by one, the priors of those in a SmoothPrior, and these."""
+    items = [unknown] if isinstance(unknown, str | Parameter | PerExperiment | SmoothPrior) else unknown
+    flat: list[str | Parameter | PerExperiment] = []
+    priors: dict[str, Normal] = {}
+    smooth = tuple(item for item in items if isinstance(item, SmoothPrior))
+    for item in items:
+        if isinstance(item, SmoothPrior):
+            flat += item.names
+            priors.update({item.plain(n): Normal(item.mean, item.sd) for n in item.names})
+        else:
+            flat.append(item)
+    return flat, priors, smooth
+
+
+def coupling_of(smooth: Sequence[SmoothPrior], columns: Sequence[Unknown]) -> Array | None:
+    """The inverse root (d, d) of the correlation of all priors, None where they are independent."""
+    if not smooth:
+        return None
+    coupling = np.eye(len(columns))
+    where: dict[str | None, dict[str, int]] = {}
+    for j, column in enumerate(columns):
+        if column.kind is Kind.MODEL:
+            where.setdefault(column.experiment, {})[column.target] = j
+    for item in smooth:
+        names = [item.plain(n) for n in item.names]
+        root = np.linalg.cholesky(item.correlation + NUGGET * np.eye(len(names)))
+        for own in _blocks(names, where):
+            coupling[np.ix_(own, own)] = np.linalg.inv(root)
+    return coupling
+
+
+def _blocks(names: Sequence[str], where: Mapping[str | None, Mapping[str, int]]) -> list[list[int]]:
+    """The columns of a function: once for all experiments, or for each."""
+    found = [[of[n] for n in names] for of in where.values() if all(n in of for n in names)]
+    if not found or any(n in of for of in where.values() for n in names if not all(m in of for m in names)):
+        raise CalibrationError(
+            f"SmoothPrior of {names[0]} ... {names[-1]}: all its parameters act on all experiments, or each of them "
+            "is a PerExperiment"
+        )
+    return found
