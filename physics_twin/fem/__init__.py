@@ -1,1 +1,36 @@
 """Field models: heat, reaction and mechanics on DOLFINx."""
+
+from physics_twin.fem import mesh as mesh
+from physics_twin.fem.boundaries import (
+    Convection as Convection,
+    Flux as Flux,
+    GaussianSpot as GaussianSpot,
+    Radiation as Radiation,
+    Temperature as Temperature,
+)
+from physics_twin.fem.field_model import FieldModel as FieldModel
+from physics_twin.fem.heat import HeatConduction as HeatConduction
+from physics_twin.fem.linear_solver import Direct as Direct, Iterative as Iterative
+from physics_twin.fem.materials import (
+    ContactLayer as ContactLayer,
+    Outside as Outside,
+    Solid as Solid,
+    Tabulated as Tabulated,
+)
+from physics_twin.fem.mesh import Mesh as Mesh
+from physics_twin.fem.reactions import Local as Local, Reactions as Reactions
+from physics_twin.fem.sensors import (
+    Average as Average,
+    HeatFlow as HeatFlow,
+    Integral as Integral,
+    Maximum as Maximum,
+    Minimum as Minimum,
+    Point as Point,
+)
+from physics_twin.fem.sources import Absorbed as Absorbed, Goldak as Goldak, HeatSource as HeatSource
+from physics_twin.fem.stepping import (
+    IMPLICIT_EULER as IMPLICIT_EULER,
+    TR_BDF2 as TR_BDF2,
+    Adaptive as Adaptive,
+    FixedSteps as FixedSteps,
+)

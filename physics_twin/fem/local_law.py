@@ -1,0 +1,210 @@
+"""Local states: what happens at every quadrature point (reaction, plasticity), solved point by point.
+
+A law is one residual per point, L(z; e, z0, g, x, theta) = 0, for the new local states z from what the fields give there
+(e: temperature, strain), the base z0, the weight g = h a_ii of the step, the place x and the symbols theta. It is
+solved by Newton's method at all points at once; its derivatives follow from the implicit function theorem.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as ca
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+from physics_twin.fem._dolfinx import basix_ufl, dolfinx, ufl
+from physics_twin.fem.symbols import Symbols
+from physics_twin.units import Unit
+
+_MOST_ITERATIONS = 50
+
+
+@dataclass(frozen=True)
+class LocalState:
+    """A local state of the state vector: its name, unit, typical size and start."""
+
+    name: str
+    unit: Unit
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class LocalSlopes:
+    """What the implicit function theorem needs at a solution; arrays lead with the points."""
+
+    inverse: Array
+    """(n, n_z, n_z) of dL/dz"""
+    e: Array
+    """(n, n_z, n_e) dz/de"""
+    base: Array
+    """(n, n_z, n_z) dz/dz0"""
+    weight: Array
+    """(n, n_z) dz/dg"""
+    theta: Array
+    """(n, n_z, n_theta) dz/dtheta"""
+
+
+class LocalLaw:
+    """Local states on the quadrature points of some cells.
+
+    residual: CasADi Function (z, e, z0, g, x, theta) -> L. rate: (z, e, x, theta) -> dz/dt for laws that are ODEs in
+    time, else None (plasticity: rate-independent, advanced by implicit Euler). given: the UFL vector e. initial:
+    (x, theta) -> z at the start.
+    """
+
+    def __init__(
+        self,
+        symbols: Symbols,
+        states: Sequence[LocalState],
+        residual: ca.Function,
+        rate: ca.Function | None,
+        initial: ca.Function,
+        n_e: int,
+        degree: int,
+        cells: Array | None = None,
+    ) -> None:
+        self.symbols, self.states, self.n_e, self.degree = symbols, tuple(states), n_e, degree
+        self.n_z = len(states)
+        domain = symbols.domain
+        cell = domain.description.cell.value
+        self.space = dolfinx.fem.functionspace(
+            domain.mesh, basix_ufl.quadrature_element(cell, value_shape=(self.n_z,), degree=degree)
+        )
+        slope = basix_ufl.quadrature_element(cell, value_shape=(self.n_z * n_e,), degree=degree)
+        self.z = dolfinx.fem.Function(self.space)
+        self.dz = dolfinx.fem.Function(self.space)
+        self.slope = dolfinx.fem.Function(dolfinx.fem.functionspace(domain.mesh, slope))
+        self.reference_points = self.space.element.interpolation_points
+        self.n_q = int(self.reference_points.shape[0])
+        self.cells = np.arange(domain.n_cells, dtype=np.int32) if cells is None else np.sort(cells).astype(np.int32)
+        self.n_points = self.cells.size * self.n_q
+        self._rows = (self.cells[:, None] * self.n_q + np.arange(self.n_q)).reshape(-1)
+        x = self.space.tabulate_dof_coordinates()[self._rows, : domain.dimension]
+        self.coordinates = np.ascontiguousarray(x, dtype=float)
+        self._scale = np.array([s.scale for s in states])
+        self._functions(residual, rate, initial)
+
+    def _functions(self, residual: ca.Function, rate: ca.Function | None, initial: ca.Function) -> None:
+        nz, ne, nt, nx = self.n_z, self.n_e, self.symbols.n_theta, self.symbols.domain.dimension
+        z, e, z0, g, x, theta = (
+            ca.SX.sym(name, n) for name, n in (("z", nz), ("e", ne), ("z0", nz), ("g", 1), ("x", nx), ("theta", nt))
+        )
+        value = residual(z, e, z0, g, x, theta)
+        self._residual = ca.Function("L", [z, e, z0, g, x, theta], [value, ca.densify(ca.jacobian(value, z))])
+        slopes = [ca.densify(ca.jacobian(value, w)) for w in (e, z0, g, theta)]
+        self._slopes = ca.Function("dL", [z, e, z0, g, x, theta], slopes)
+        self._initial = initial
+        self.signature = hashlib.sha256(str(value).encode()).hexdigest()
+        initial_value = initial(x, theta)
+        self._initial_slope = ca.Function("dz0", [x, theta], [ca.densify(ca.jacobian(initial_value, theta))])
+        self.timed = rate is not None
+        if rate is not None:
+            r = rate(z, e, x, theta)
+            self._rate = ca.Function("r", [z, e, x, theta], [r])
+            self._rate_slopes = ca.Function(
+                "dr", [z, e, x, theta], [ca.densify(ca.jacobian(r, w)) for w in (z, e, theta)]
+            )
+
+    # -- values -----------------------------------------------------------------------------------------------------
+    def initial(self, theta: Array) -> Array:
+        """(n_points, n_z) at the start."""
+        return _rows(self._initial(self.coordinates.T, theta), self.n_points, self.n_z)
+
+    def initial_slope(self, theta: Array) -> Array:
+        """(n_points, n_z, n_theta)."""
+        return _blocks(self._initial_slope(self.coordinates.T, theta), self.n_points, self.n_z)
+
+    def rate(self, z: Array, e: Array, theta: Array) -> Array:
+        """(n_points, n_z) per second."""
+        return _rows(self._rate(z.T, e.T, self.coordinates.T, theta), self.n_points, self.n_z)
+
+    def rate_slopes(self, z: Array, e: Array, theta: Array) -> tuple[Array, Array, Array]:
+        """dr/dz (n, n_z, n_z), dr/de (n, n_z, n_e), dr/dtheta (n, n_z, n_theta)."""
+        found = self._rate_slopes(z.T, e.T, self.coordinates.T, theta)
+        return tuple(_blocks(m, self.n_points, self.n_z) for m in found)  # type: ignore[return-value]
+
+    def solve(self, e: Array, base: Array, weight: float, theta: Array, guess: Array) -> tuple[Array, Array]:
+        """z (n_points, n_z) and the inverse of dL/dz; raises SolveError when Newton's method fails somewhere."""
+        z = guess.copy()
+        if not self.n_points:
+            return z, np.empty((0, self.n_z, self.n_z))
+        x = self.coordinates.T
+        for _ in range(_MOST_ITERATIONS):
+            value, slope = self._residual(z.T, e.T, base.T, weight, x, theta)
+            residual = _rows(value, self.n_points, self.n_z)
+            matrix = _blocks(slope, self.n_points, self.n_z)
+            if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
+                raise SolveError("a local state or its rate is not a finite number", time=0.0)
+            inverse = _inverse(matrix)
+            step = np.einsum("nij,nj->ni", inverse, residual)
+            z = z - step
+            if (np.abs(step) <= 1e-13 * (self._scale + np.abs(z))).all():
+                return z, inverse
+        worst = int(np.argmax(np.abs(step).max(axis=1)))
+        raise SolveError(
+            f"the local states did not settle at x = {np.array2string(self.coordinates[worst], precision=4)} m",
+            time=0.0,
+        )
+
+    def slopes(self, z: Array, e: Array, base: Array, weight: float, theta: Array) -> LocalSlopes:
+        """Derivatives of the solution with respect to everything that it depends on."""
+        arguments = (z.T, e.T, base.T, weight, self.coordinates.T, theta)
+        inverse = _inverse(_blocks(self._residual(*arguments)[1], self.n_points, self.n_z))
+        e_, base_, weight_, theta_ = (_blocks(m, self.n_points, self.n_z) for m in self._slopes(*arguments))
+        return LocalSlopes(
+            inverse=inverse,
+            e=-inverse @ e_,
+            base=-inverse @ base_,
+            weight=-np.einsum("nij,njk->ni", inverse, weight_),
+            theta=-inverse @ theta_,
+        )
+
+    # -- towards the forms ------------------------------------------------------------------------------------------
+    def write(self, z: Array) -> None:
+        """Give the forms the local states."""
+        self._put(self.z, z)
+
+    def read(self) -> Array:
+        """The local states last written, (n_points, n_z)."""
+        return np.asarray(self.z.x.array.reshape(-1, self.n_z)[self._rows])
+
+    def gathered(self, vector: Array, width: int) -> Array:
+        """Rows (n_points, width) of a vector over all quadrature points."""
+        return np.asarray(vector.reshape(-1, width)[self._rows])
+
+    def _put(self, function: Any, rows: Array) -> None:
+        if self.n_points:
+            width = rows.size // self.n_points
+            function.x.array.reshape(-1, width)[self._rows] = rows.reshape(self.n_points, width)
+
+    def write_direction(self, dz: Array) -> None:
+        """Give the tangent forms a direction of the local states."""
+        self._put(self.dz, dz)
+
+    def write_slope(self, slope: Array) -> None:
+        """Give the Jacobian dz/de (n_points, n_z, n_e)."""
+        self._put(self.slope, slope)
+
+    def slope_matrix(self) -> Any:
+        """dz/de as a UFL matrix."""
+        return ufl.as_matrix([[self.slope[i * self.n_e + j] for j in range(self.n_e)] for i in range(self.n_z)])
+
+
+def _rows(m: Any, n: int, k: int) -> Array:
+    return np.ascontiguousarray(np.asarray(m, dtype=float).T.reshape(n, k))
+
+
+def _blocks(m: Any, n: int, k: int) -> Array:
+    """(n, k, c) from CasADi's (k, n c)."""
+    a = np.asarray(m, dtype=float)
+    return np.ascontiguousarray(a.reshape(k, n, -1).transpose(1, 0, 2))
+
+
+def _inverse(matrix: Array) -> Array:
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        raise SolveError("the equations of a local state are singular", time=0.0) from None

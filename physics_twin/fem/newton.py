@@ -1,0 +1,156 @@
+"""One implicit stage: q Q(u) + g R(u) + known = 0 with the local states solved along; Newton's method."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+from physics_twin.fem.linear_solver import LinearSolver
+from physics_twin.fem.operators import Operators
+
+_MOST_ITERATIONS = 20
+_RELATIVE = 1e-9  # of the first residual of a stage
+_ROUNDING = 2e-14  # of the sums that cancel in a residual
+_SLOW = 0.1  # contraction above which the Jacobian is made anew
+_HALVINGS = 6
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A solved stage: field, local states, and what the local law was given."""
+
+    u: Array
+    z: Array
+    e: Array
+
+
+class StageSolver:
+    """Solves one stage after the other; keeps the factors while the weight is the same and Newton contracts well."""
+
+    def __init__(self, operators: Operators, solver: LinearSolver) -> None:
+        self.ops, self.solver = operators, solver
+        self._matrix = None
+        self._weights: tuple[float, float] | None = None
+        self._theta = b""
+        self.n_newton = 0
+
+    def begin(self) -> None:
+        """A run begins: forget factors and earlier solutions."""
+        self._weights = None
+        self.solver.forget()
+
+    def solve(self, q: float, g: float, known: Array, base: Array, theta: Array, guess: Array, z_guess: Array) -> Stage:
+        """The stage with u given by q Q + g R + known = 0 on free rows, prescribed values on the others.
+
+        base: (n_points, n_z) of the local law, whose weight is g. Raises SolveError.
+        """
+        if self.ops.linear:
+            return self._linear(q, g, known, theta, guess, z_guess)
+        ops = self.ops
+        u = guess.copy()
+        u[ops.held] = ops.essential_values(theta)
+        stage, residual, size = self._residual(u, q, g, known, base, theta, z_guess)
+        norm = first = ops.norm(residual)
+        floor = _ROUNDING * size
+        target = max(_RELATIVE * first, floor)
+        for iteration in range(_MOST_ITERATIONS):
+            if norm <= target and (iteration or norm <= floor):
+                return stage
+            if self._weights != (q, g):
+                self._factor(q, g, stage, base, theta)
+                fresh = True
+            else:
+                fresh = False
+            self.n_newton += 1
+            step = self.solver.solve(residual, rtol=1e-4 if first > 0.0 else None)
+            trial, new_residual, size, new_norm = self._damped(stage, step, q, g, known, base, theta, norm, fresh)
+            if trial is None:
+                if fresh:
+                    raise SolveError("Newton's method does not converge", time=0.0)
+                self._weights = None
+                continue
+            if new_norm > _SLOW * norm:
+                self._weights = None
+            small = float(np.abs(step).max(initial=0.0)) <= 1e-12 * float(np.abs(trial.u).max(initial=0.0))
+            small = bool(ops.comm.allreduce(int(small)) == ops.comm.size) if ops.comm.size > 1 else small
+            stage, residual, norm = trial, new_residual, new_norm
+            floor = _ROUNDING * size
+            target = max(_RELATIVE * first, floor)
+            if small:
+                return stage
+        raise SolveError("Newton's method does not converge", time=0.0)
+
+    def _linear(self, q: float, g: float, known: Array, theta: Array, guess: Array, z: Array) -> Stage:
+        ops = self.ops
+        key = theta[ops._matrix_needs].tobytes()
+        if self._weights != (q, g) or key != self._theta:
+            self._matrix = ops.jacobian(q, g, theta, self._matrix)
+            self.solver.set_operator(self._matrix)
+            self._weights, self._theta = (q, g), key
+        u = guess.copy()
+        u[ops.held] = ops.essential_values(theta)
+        residual = ops.value(q, g, u, theta) + known
+        residual[ops.held] = 0.0
+        return Stage(u - self.solver.solve(residual), z, z)
+
+    def _residual(
+        self, u: Array, q: float, g: float, known: Array, base: Array, theta: Array, z_guess: Array
+    ) -> tuple[Stage, Array, float]:
+        """The stage at u, its residual (prescribed rows zero), and the size of the sums that cancel in it."""
+        ops = self.ops
+        ops.symbols.set(theta)
+        ops.write(u)
+        z, e = base, np.empty((0, 0))
+        if ops.law is not None:
+            e = ops.given()
+            z, _ = ops.law.solve(e, base, g, theta, z_guess)
+            ops.law.write(z)
+        value = ops.assembled(q, g)
+        residual = value + known
+        residual[ops.held] = 0.0
+        value[ops.held] = 0.0
+        size = ops.norm(value) + ops.norm(known * ops.free)
+        if not np.isfinite(size):
+            raise SolveError("the equations hold a number that is not finite", time=0.0)
+        return Stage(u, z, e), residual, size
+
+    def _damped(
+        self,
+        stage: Stage,
+        step: Array,
+        q: float,
+        g: float,
+        known: Array,
+        base: Array,
+        theta: Array,
+        norm: float,
+        fresh: bool,
+    ) -> tuple[Stage | None, Array, float, float]:
+        """The step, halved until the residual falls; None where it does not."""
+        part = 1.0
+        for _ in range(_HALVINGS if fresh else 1):
+            try:
+                trial, residual, size = self._residual(stage.u - part * step, q, g, known, base, theta, stage.z)
+                new = self.ops.norm(residual)
+                if new < norm * (1.0 - 0.1 * part) or new <= _ROUNDING * size * 10.0:
+                    return trial, residual, size, new
+            except SolveError:
+                pass
+            part *= 0.5
+        return None, step, 0.0, norm
+
+    def _factor(self, q: float, g: float, stage: Stage, base: Array, theta: Array) -> None:
+        self._matrix = jacobian_at(self.ops, q, g, stage, base, theta, self._matrix)
+        self.solver.set_operator(self._matrix)
+        self._weights = (q, g)
+
+
+def jacobian_at(ops: Operators, q: float, g: float, stage: Stage, base: Array, theta: Array, matrix: object) -> object:
+    """The Jacobian of a stage with the local states following, at a solution."""
+    ops.symbols.set(theta)
+    ops.write(stage.u)
+    if ops.law is not None:
+        ops.law.write(stage.z)
+        ops.law.write_slope(ops.law.slopes(stage.z, stage.e, base, g, theta).e)
+    return ops.jacobian(q, g, theta, matrix)
