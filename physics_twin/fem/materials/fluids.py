@@ -1,8 +1,10 @@
 """Air and water: the properties that film coefficients need."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from physics_twin.errors import BoundsError
+from physics_twin.expressions import Expression
 from physics_twin.fem.materials.formula import Formula
 from physics_twin.fem.materials.tabulated import Tabulated
 from physics_twin.fem.materials.temperature_law import TemperatureLaw
@@ -97,11 +99,11 @@ def air(pressure: QuantityLike = "101325 Pa") -> Fluid:
     ideal = "ideal gas"
     return Fluid(
         name="air",
-        density=Formula(lambda T: (pascal * _AIR / _GAS_CONSTANT, "kg K/m^3") / T, "kg/m^3", limits, source=ideal),
+        density=Formula(partial(_ideal_density, pascal), "kg/m^3", limits, source=ideal),
         heat_capacity=Tabulated(kelvin, (heat_capacity, "J/kg/K"), source=_INCROPERA_A4),
         conductivity=Tabulated(kelvin, ([1e-3 * k for k in conductivity], "W/m/K"), source=_INCROPERA_A4),
         viscosity=Tabulated(kelvin, ([1e-7 * x for x in viscosity], "Pa s"), source=_INCROPERA_A4),
-        expansion=Formula(lambda T: 1.0 / T, "1/K", limits, source=ideal),
+        expansion=Formula(_reciprocal, "1/K", limits, source=ideal),
         source=f"{_INCROPERA_A4}; density and expansion: ideal gas of 28.96546 g/mol",
     )
 
@@ -142,3 +144,12 @@ def water() -> Fluid:
         expansion=Tabulated(degrees, ([1e-6 * x for x in expansion], "1/K"), source=_IAPWS),
         source=_IAPWS,
     )
+
+
+def _ideal_density(pascal: float, T: Expression) -> Expression:
+    density: Expression = (pascal * _AIR / _GAS_CONSTANT, "kg K/m^3") / T
+    return density
+
+
+def _reciprocal(T: Expression) -> Expression:
+    return 1.0 / T

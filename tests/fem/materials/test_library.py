@@ -1,13 +1,14 @@
 """The material library against publications other than those its tables come from."""
 
 import math
+import pickle
 from collections.abc import Callable
 
 import pytest
 
 from physics_twin.errors import BoundsError
 from physics_twin.fem import materials
-from physics_twin.fem.materials import Solid
+from physics_twin.fem.materials import Fluid, Solid
 from physics_twin.fem.materials.temperature_law import TemperatureLaw
 
 ALL: list[Callable[[], Solid]] = [
@@ -36,6 +37,14 @@ def test_every_material_is_complete_and_says_where_from(make: Callable[[], Solid
     for law in laws:
         with pytest.raises(BoundsError):
             law.at((law.range[1] + 1.0, "K"))
+
+
+@pytest.mark.parametrize("make", [*ALL, materials.air, materials.water], ids=lambda make: make.__name__)
+def test_materials_go_to_worker_processes(make: Callable[[], Solid | Fluid]) -> None:
+    """A model with a library material is pickled by parallel calibration; the copy has the same numbers."""
+    there = pickle.loads(pickle.dumps(make()))  # noqa: S301 -- our own object
+    assert there.conductivity == make().conductivity
+    assert repr(there) == repr(make())
 
 
 # (material, property, temperature, published value, tolerance, publication). The tolerance is what publications of the
