@@ -35,7 +35,9 @@ def hanging_points(mesh: Mesh) -> tuple[Finding, ...]:
     if int(n_near.sum()) > MOST_PAIRS:
         message = "whether points hang was not looked for: the outer facets are too long and thin"
         return (Finding("mesh", 0, message, False),)
+    owners = mesh.facets.cells[mesh.facets.outer]
     hanging: list[IntArray] = []
+    carrying: list[IntArray] = []
     for part in np.array_split(np.arange(len(facets)), 1 + int(n_near.sum()) // _CHUNK):
         near = tree.query_ball_point(middle[part], radius[part])
         facet = np.repeat(part, n_near[part])
@@ -44,15 +46,17 @@ def hanging_points(mesh: Mesh) -> tuple[Finding, ...]:
         facet, point = facet[foreign], point[foreign]
         inside = _on_facet(mesh.points[point], corners[facet], radius[facet])
         hanging.append(point[inside])
+        carrying.append(owners[facet[inside]])
     found = np.unique(np.concatenate(hanging))
     if len(found) == 0:
         return ()
     place = ", ".join(f"{x:.4g}" for x in mesh.points[found[0]])
-    touching = np.flatnonzero(np.isin(mesh.vertices, found).any(axis=1))
+    touching = np.concatenate([np.flatnonzero(np.isin(mesh.vertices, found).any(axis=1)), *carrying])
     names = [name for name, cells in mesh.regions.items() if np.isin(touching, cells).any()]
+    n = len(found)
     message = (
-        f"{len(found)} points hang on facets of cells that do not share them (regions {', '.join(names)}; the first at "
-        f"({place}) m): give both sides the same cells there"
+        f"{n} point{'s hang' if n > 1 else ' hangs'} on facets of cells that have other corners (regions "
+        f"{', '.join(names)}; the first at ({place}) m): give both sides the same cells there"
     )
     return (Finding("mesh", len(found), message, True),)
 

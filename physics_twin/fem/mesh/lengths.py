@@ -38,7 +38,7 @@ def angle(value: QuantityLike, name: str) -> float:
 
 def counts(values: int | Sequence[int], n: int, name: str = "cells", of: str = "") -> tuple[int, ...]:
     """Return n positive whole numbers. Raises `ShapeError`, `BoundsError`; `of` says what they count."""
-    given = (values,) if isinstance(values, int | np.integer) else tuple(values)
+    given = tuple(values) if isinstance(values, list | tuple | np.ndarray) else (values,)
     if len(given) != n:
         hint = f" ({of})" if of else ""
         raise ShapeError(f"{name}: {n} whole number{'s' * (n > 1)} expected{hint}, not {values!r}")

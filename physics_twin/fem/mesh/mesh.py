@@ -47,6 +47,10 @@ class Mesh:
         if errors:
             raise ModelError("this mesh cannot be used: " + "; ".join(finding.message for finding in errors))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the fields only: facets are found again where they are needed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     @property
     def dimension(self) -> int:
         """1, 2 or 3."""
