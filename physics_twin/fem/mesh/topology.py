@@ -12,14 +12,30 @@ from physics_twin.fem.mesh.cells import Cell, IntArray, around, reference
 def row_numbers(rows: IntArray) -> IntArray:
     """Return (n_rows,) a number for each row, equal where the rows hold the same numbers in whatever order.
 
-    Columns are folded into one another: pairs of 64-bit numbers sort ten times faster than rows do.
+    Rows of whole numbers are told apart by the sum of a 64-bit mix of each, so that one column is sorted and not all;
+    rows of one sum are compared, and should two that differ meet (once in 1e7 meshes), columns are sorted after all.
     """
     rows = np.sort(rows, axis=1)
-    number = rows[:, 0]
-    for column in rows.T[1:]:
-        number = np.unique(number, return_inverse=True)[1].reshape(-1)
-        number = number * (int(column.max(initial=0)) + 1) + column
-    return np.unique(number, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    key = np.zeros(len(rows), dtype=np.uint64)
+    for column in rows.T:
+        key += _mixed(column)
+    order = np.argsort(key)
+    sorted_key = key[order]
+    same = sorted_key[1:] == sorted_key[:-1]
+    if not np.array_equal(rows[order[1:][same]], rows[order[:-1][same]]):
+        order = np.lexsort(rows.T)
+        same = (rows[order[1:]] == rows[order[:-1]]).all(axis=1)
+    number = np.empty(len(rows), dtype=np.int64)
+    number[order] = np.cumsum(np.concatenate([[False], ~same]))[: len(rows)]
+    return number
+
+
+def _mixed(numbers: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
+    """Return numbers spread over 64 bits (Steele, Lea and Flood, SplitMix, OOPSLA 2014); arithmetic modulo 2**64."""
+    z = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 @dataclass(frozen=True, eq=False)

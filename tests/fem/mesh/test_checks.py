@@ -7,7 +7,8 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.fem import mesh as meshes
-from physics_twin.fem.mesh import Cell, Mesh
+from physics_twin.fem.mesh import Cell, Mesh, topology
+from physics_twin.fem.mesh.geometry import determinant
 
 PLATE = meshes.plate(("2 m", "1 m"), (4, 2))
 
@@ -176,3 +177,37 @@ def test_moved_shifts_by_quantities():
     np.testing.assert_allclose(PLATE.moved("-10 mm", "1 m").points[0], [-0.01, 1.0])
     with pytest.raises(pt.ShapeError, match="2 lengths"):
         PLATE.moved("1 m")
+
+
+# -- kernels --------------------------------------------------------------------------------------------------------
+
+
+def test_row_numbers_tell_rows_apart(monkeypatch):
+    """Equal numbers for rows of the same members in any order, also where sums of mixed members clash."""
+    rows = np.random.default_rng(0).integers(0, 12, (3000, 3))
+    exact = np.unique(np.sort(rows, axis=1), axis=0, return_inverse=True)[1].ravel()
+    for mixed in (topology._mixed, lambda column: column.astype(np.uint64)):  # plain sums clash all the time
+        monkeypatch.setattr(topology, "_mixed", mixed)
+        numbers = topology.row_numbers(rows)
+        assert len(set(zip(numbers.tolist(), exact.tolist(), strict=True))) == exact.max() + 1 == numbers.max() + 1
+    assert len(topology.row_numbers(rows[:0])) == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_determinants(n):
+    """As by factorization."""
+    matrices = np.random.default_rng(n).random((5, 4, n, n))
+    np.testing.assert_allclose(determinant(matrices), np.linalg.det(matrices), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("cell", [Cell.TRIANGLE, Cell.QUADRILATERAL, Cell.TETRAHEDRON, Cell.HEXAHEDRON])
+def test_neighbors_lie_on_two_sides_whatever_their_numbers(cell):
+    """Orientation by point numbers alone: opposite for the two cells of a facet under any renumbering of points."""
+    simplices = cell.is_simplex
+    mesh = meshes.disk("1 m", (2, 8)) if cell.dimension == 2 else meshes.cylinder("1 m", "1 m", (2, 8, 2))
+    mesh = mesh.simplices() if simplices else mesh
+    for seed in range(3):
+        shuffled = np.random.default_rng(seed).permutation(mesh.n_points)
+        facets = topology.all_facets(shuffled[mesh.cells], cell)
+        sides = np.bincount(facets.number, weights=topology.orientation(facets, cell))
+        assert not sides[np.bincount(facets.number) == 2].any()
