@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -232,6 +232,41 @@ class FieldModel:
         found["factorizations"] = solver.n_factors - before[1]
         found["newton_iterations"] = stages.n_newton - before[2]
         return outputs, self._pack(at), found
+
+    @property
+    def differentiable(self) -> frozenset[str]:
+        """Every parameter and initial value."""
+        return frozenset(self.parameters.names)
+
+    def sensitivity(
+        self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Outputs, exact jacobian (n_times, n_outputs, n_wrt) and end state; `state`, if given, is held fixed.
+
+        All states of the run are kept; SolveError beyond a bound on their memory.
+        """
+        from physics_twin.fem.tangents import Tangents
+
+        known = [*self.parameters.names, *recipe.settings, "time"]
+        for name in wrt:
+            if name not in known:
+                raise unknown_name("parameter or setting", name, known)
+        tape = Tape(self._blank())
+        times = self._checked(times)
+        outputs, at, _ = self._run(times, recipe, values, state, tape)
+        schedule = self._schedule(recipe)
+        march = self._march(schedule, values)
+        tangents = Tangents(self, march, wrt, self._parameter_slopes(schedule, wrt))
+        return outputs, tangents.replay(tape, times, state is not None), self._pack(at)
+
+    def _parameter_slopes(self, schedule: Schedule, wrt: Sequence[str]) -> Array:
+        """(n_p, n_wrt) of the parameter vector: a column of the identity, or what the recipe binds an initial value to."""
+        names = [p.name for p in self.operators.symbols.parameters]
+        slopes = np.array([[1.0 if name == w else 0.0 for w in wrt] for name in names]).reshape(len(names), len(wrt))
+        assert not isinstance(schedule.initial, Steady)
+        for name, amount in schedule.initial.items():
+            slopes[names.index(f"initial.{name}")] = amount.slope(wrt)
+        return slopes
 
     def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
         """(n_phases + 1,) s: the beginning of each phase and the end of the last."""

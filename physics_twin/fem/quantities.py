@@ -44,6 +44,10 @@ class Declarations:
         elif isinstance(description, list | tuple):
             for value in description:
                 self.find(value)
+        else:
+            # A function made from parameters (a contact layer's conductivity) tells what it was made of.
+            for value in getattr(description, "declared", ()):
+                self.find(value)
 
     def _add(self, known: dict[str, Any], found: "Parameter | Signal", others: Mapping[str, Any]) -> None:
         check_name("parameter or input", found.name, library_forms=isinstance(found, Parameter))
