@@ -259,6 +259,34 @@ class FieldModel:
         tangents = Tangents(self, march, wrt, self._parameter_slopes(schedule, wrt))
         return outputs, tangents.replay(tape, times, state is not None), self._pack(at)
 
+    def pullback(
+        self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str]
+    ) -> tuple[Array, Callable[[Array], Array]]:
+        """Outputs (n_times, n_outputs) and a function: weights (n_times, n_outputs) -> gradient (n_wrt,).
+
+        The cost of a gradient does not depend on how many names there are. Settings that move the end of a phase have
+        no adjoint (ModelError); `sensitivity` has them.
+        """
+        from physics_twin.fem.adjoint import Adjoint
+
+        known = [*self.parameters.names, *recipe.settings]
+        for name in wrt:
+            if name not in known:
+                raise unknown_name("parameter or setting", name, known)
+        tape = Tape(self._blank())
+        times = self._checked(times)
+        outputs, _, _ = self._run(times, recipe, values, None, tape)
+        schedule = self._schedule(recipe)
+        march = self._march(schedule, values)
+        slopes = self._parameter_slopes(schedule, wrt)
+        return outputs, Adjoint(self, march, self._pullback, wrt, slopes, tape, times).gradient
+
+    @functools.cached_property
+    def _pullback(self) -> Any:
+        from physics_twin.fem.pullback import Pullback
+
+        return Pullback(self.operators)
+
     def _parameter_slopes(self, schedule: Schedule, wrt: Sequence[str]) -> Array:
         """(n_p, n_wrt) of the parameter vector: a column of the identity, or what the recipe binds an initial value to."""
         names = [p.name for p in self.operators.symbols.parameters]
