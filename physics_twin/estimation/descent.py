@@ -55,6 +55,8 @@ def descend[P](
     going on. rejected: is told of points that failed. step: is called once an iteration.
     """
     best = (start, *measure(start))
+    # With bounds on every side the first step of L-BFGS-B is the gradient itself: scaled, it is a modest change.
+    scale = max(float(np.linalg.norm(best[2])), 1.0)
     accepted = (at, *best[1:])
     cache: dict[bytes, tuple[P, float, Array]] = {at.tobytes(): best}
     history = [best[1]]
@@ -68,11 +70,12 @@ def descend[P](
                 cache[key] = (new, *measure(new))
             except SolveError as error:
                 rejected(x.copy(), error)
-                return _parabola(x, *accepted)
+                value, slope = _parabola(x, *accepted)
+                return value / scale, slope / scale
         found = cache[key]
         if found[1] < best[1]:
             best = found
-        return found[1], found[2]
+        return found[1] / scale, found[2] / scale
 
     def iterated(intermediate_result: OptimizeResult) -> None:
         nonlocal accepted, cache

@@ -22,7 +22,7 @@ REJECTION_ROUNDS = 4
 """With many unknowns either no bound matters, or nearly every try falls beyond one."""
 MEMORY = 4e6
 """Numbers in the covariances of draws that are worked on together."""
-TRANSITIONS = 12
+TRANSITIONS = 10
 """Quarter periods: each forgets the last but for its bounces."""
 MOST_BOUNCES = 5000
 """In one quarter period; a chain that has more ends it where it is."""
@@ -140,12 +140,19 @@ def _next_wall(
     falls, so that a path that has just come off a wall does not meet it at once.
     """
     a, v, middle = x[:, walls] - mean[:, walls], u[:, walls], mean[:, walls]
-    r, phase = np.hypot(a, v), np.arctan2(v, a)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.mod(phase - np.arccos((high[walls] - middle) / r), 2.0 * np.pi)
-        down = np.mod(phase + np.arccos((low[walls] - middle) / r), 2.0 * np.pi)
-    up, down = np.where(np.isnan(up), np.inf, up), np.where(np.isnan(down), np.inf, down)
+    up = _crossing(a, v, high[walls] - middle)
+    down = _crossing(-a, -v, middle - low[walls])
     both = np.minimum(up, down)
     first = np.argmin(both, axis=1)
     at = np.arange(x.shape[0])
     return both[at, first], walls[first], up[at, first] <= down[at, first]
+
+
+def _crossing(a: Array, v: Array, distance: Array) -> Array:
+    """The first t > 0 at which a cos t + v sin t rises through `distance`; infinite where it never does."""
+    square = a * a + v * v
+    reached = square > distance * distance  # most coordinates turn before their bound: no trigonometry for them
+    t = np.full(a.shape, np.inf)
+    share = distance[reached] / np.sqrt(square[reached])
+    t[reached] = np.mod(np.arctan2(v[reached], a[reached]) - np.arccos(share), 2.0 * np.pi)
+    return t

@@ -37,10 +37,12 @@ NEWTON_STEPS = 60
 """Per Hessian, steps that change noise levels only included."""
 SHORTER = 4
 """Times that a Newton step is cut to a quarter before the descent goes on instead."""
-MOVED = 0.1
-"""Squared distance in standard deviations, from the point of the Hessian, beyond which it is computed again."""
+MOVED = 0.01
+"""Squared distance in standard deviations, from the point of the Hessian, beyond which it is computed again..."""
+BENT = 0.02
+"""...unless the steps on it did what it said to this share: then the model is linear enough."""
 NOISE_MOVED = 0.2
-"""The same for logarithms of noise levels."""
+"""Change of the logarithm of a noise level beyond which a Hessian of low rank has looked for the wrong directions."""
 NOISE_TOLERANCE = 1e-7
 
 _log = logging.getLogger(__name__)
@@ -231,7 +233,7 @@ def newton(
     """
     space, first_sd = problem.space, sd
     now, levels = start, noise.Levels(sd, np.empty(0))
-    n_steps, decrement, ending = 0, np.inf, ""
+    n_steps, decrement, bent, ending = 0, np.inf, 0.0, ""
     for _ in range(NEWTON_STEPS):
         change = 0.0
         if sd.size:
@@ -262,11 +264,14 @@ def newton(
                 record(trial, error)
                 continue
             fell = now.misfit - new.misfit
+            rest = _newton_step(problem, h, new)[1]
+            if decrement > MOVED:
+                bent = max(bent, np.sqrt(rest / decrement))
             if fell > ACCEPT * predicted:
                 break
             if predicted <= slack and fell > -slack:
                 # The misfit cannot tell the two points apart, the gradient still can.
-                if _newton_step(problem, h, new)[1] > 0.5 * decrement:
+                if rest > 0.5 * decrement:
                     ending = "converged to within the noise of the integrator"
                     new = now
                 break
@@ -283,7 +288,8 @@ def newton(
     text = ending or f"stopped {np.sqrt(decrement):.2g} standard deviations from the minimum"
     at = Linearization(now.z, np.empty(0), np.empty((0, now.z.size)))
     minimum = Minimum(at, decrement, n_steps, bool(ending), text)
-    return Newton(now, levels, minimum, distance > MOVED or noisier > NOISE_MOVED)
+    moved = (distance > MOVED and bent > BENT) or (noisier > NOISE_MOVED and found.neglected > 0.0)
+    return Newton(now, levels, minimum, moved)
 
 
 def _hessian(problem: Problem, at: Gradient, found: Found, w: Array) -> Array:
