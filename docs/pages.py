@@ -25,6 +25,7 @@ from sybil import Document, Example
 from sybil.parsers.myst import CodeBlockParser
 
 from physics_twin import PhysicsTwinError
+from physics_twin.errors import MissingDependencyError
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
@@ -68,6 +69,8 @@ class _Runner:
         try:
             with contextlib.redirect_stdout(stream):
                 exec(code, self.namespace)  # noqa: S102  our own pages
+        except MissingDependencyError:
+            raise  # no page is about that; where it cannot be installed the page is skipped
         except PhysicsTwinError as error:
             self.error = error
             stream.write(f"{type(error).__name__}: {error}\n")
