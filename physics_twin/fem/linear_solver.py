@@ -67,6 +67,7 @@ class LinearSolver:
         self._basis: Array | None = None
         self._images: Array | None = None
         self._n_basis = 0
+        self._pair: Any = None
 
     def set_operator(self, matrix: Any) -> None:
         """Take another matrix (its values may be new in the same object)."""
@@ -113,95 +114,104 @@ class LinearSolver:
 
         Raises SolveError (time 0; callers add theirs) when the solver fails or the recomputed residual is large.
         """
+        return self.solve_with_image(b, rtol=rtol, transpose=transpose)[0]
+
+    def solve_with_image(
+        self, b: Array, *, rtol: float | None = None, scale: float = 0.0, transpose: bool = False
+    ) -> tuple[Array, Array]:
+        """x and A x. scale: a norm against which the residual may be measured as well, where b is a small correction."""
         norm = self._norm(b)
         if norm == 0.0:
-            return np.zeros_like(b)
+            return np.zeros_like(b), np.zeros_like(b)
         if not np.isfinite(norm):
             raise SolveError("the equations hold a number that is not finite", time=0.0)
         if isinstance(self.choice, Direct):
             return self._direct(b, norm, transpose)
-        return self._iterative(b, norm, self.choice.rtol if rtol is None else rtol, transpose)
+        relative = self.choice.rtol if rtol is None else rtol
+        return self._iterative(b, norm, relative * max(norm, scale), transpose)
 
-    def _direct(self, b: Array, norm: float, transpose: bool) -> Array:
+    def _direct(self, b: Array, norm: float, transpose: bool) -> tuple[Array, Array]:
         x = np.zeros_like(b)
-        right, left = self._wrapped(b), self._wrapped(x)
-        if transpose and not self.symmetric:
-            self._ksp.solveTranspose(right, left)
-        else:
-            self._ksp.solve(right, left)
-        reason = self._ksp.getConvergedReason()
-        left.destroy()
-        right.destroy()
-        if reason < 0 or not np.isfinite(x).all():
+        self._run(b, x, transpose)
+        if self._ksp.getConvergedReason() < 0 or not np.isfinite(x).all():
             raise SolveError("the equations are singular: a part is not held, or a property is zero", time=0.0)
-        residual = self._norm(b - self._times(x, transpose))
+        image = self.times(x, transpose)
+        residual = self._norm(b - image)
         if residual > _RESIDUAL * norm:
             raise SolveError(
                 f"the linear solver left a residual of {residual / norm:.1e}: the equations are singular or nearly so",
                 time=0.0,
             )
-        return x
+        return x, image
 
-    def _iterative(self, b: Array, norm: float, rtol: float, transpose: bool) -> Array:
+    def _run(self, b: Array, x: Array, transpose: bool) -> None:
+        right, left = self._vectors()
+        right.placeArray(b)
+        left.placeArray(x)
+        if transpose and not self.symmetric:
+            self._ksp.solveTranspose(right, left)
+        else:
+            self._ksp.solve(right, left)
+        left.resetArray()
+        right.resetArray()
+
+    def _vectors(self) -> tuple[Any, Any]:
+        """Two PETSc vectors that lend their type to our arrays."""
+        if self._pair is None:
+            self._pair = self._matrix.createVecs()
+        return self._pair
+
+    def _iterative(self, b: Array, norm: float, target: float, transpose: bool) -> tuple[Array, Array]:
         recycle = self.symmetric
-        x = np.zeros_like(b)
-        r = b
+        x, image, r, start = np.zeros_like(b), np.zeros_like(b), b, norm
         if recycle and self._n_basis and self._basis is not None and self._images is not None:
             k = self._n_basis
             weights = self._sum(self._basis[:k] @ b)
             x = weights @ self._basis[:k]
-            r = b - weights @ self._images[:k]
-        start = self._norm(r) if self._n_basis else norm
-        target = rtol * norm
-        if start > target:
-            correction = np.zeros_like(b)
-            right, left = self._wrapped(r), self._wrapped(correction)
-            self._ksp.setTolerances(rtol=max(target / start, 1e-14), atol=0.0, max_it=5000)
-            if transpose and not self.symmetric:
-                self._ksp.solveTranspose(right, left)
-            else:
-                self._ksp.solve(right, left)
-            reason, n = self._ksp.getConvergedReason(), self._ksp.getIterationNumber()
-            left.destroy()
-            right.destroy()
-            self.n_iterations += n
-            if (reason < 0 or n > _MULTIGRID_AFTER) and not self._multigrid:
-                self._to_multigrid()
-                if reason < 0:
-                    return self._iterative(b, norm, rtol, transpose)
-            elif reason < 0:
-                raise SolveError(f"the linear solver gave up after {n} iterations (PETSc reason {reason})", time=0.0)
-            x = x + correction
-        image = self._times(x, transpose)
-        residual = self._norm(b - image)
+            image = weights @ self._images[:k]
+            r = b - image
+            start = self._norm(r)
+        if start <= target:
+            return x, image
+        correction = np.zeros_like(b)
+        self._ksp.setTolerances(rtol=max(target / start, 1e-14), atol=0.0, max_it=5000)
+        self._run(r, correction, transpose)
+        reason, n = self._ksp.getConvergedReason(), self._ksp.getIterationNumber()
+        self.n_iterations += n
+        if reason < 0 and not self._multigrid:
+            self._to_multigrid()
+            return self._iterative(b, norm, target, transpose)
+        if reason < 0:
+            raise SolveError(f"the linear solver gave up after {n} iterations (PETSc reason {reason})", time=0.0)
+        added = self.times(correction, transpose)
+        residual = self._norm(r - added)
         if not residual <= max(10.0 * target, 1e-13 * norm):
             if not self._multigrid:
                 self._to_multigrid()
-                return self._iterative(b, norm, rtol, transpose)
+                return self._iterative(b, norm, target, transpose)
             if not residual <= _RESIDUAL * norm:
                 raise SolveError(f"the linear solver left a residual of {residual / norm:.1e}", time=0.0)
+        if n > _MULTIGRID_AFTER and not self._multigrid:
+            self._to_multigrid()
         if recycle:
-            self._learn(x, image)
-        return x
+            self._learn(correction, added)
+        return x + correction, image + added
 
     def _learn(self, x: Array, image: Array) -> None:
-        """Add a solution to the basis: Gram-Schmidt in the A inner product, twice is enough."""
-        if self._basis is None:
+        """Add a solution to the basis: Gram-Schmidt in the A inner product."""
+        if self._basis is None or self._images is None:
             self._basis, self._images = np.empty((_BASIS, x.size)), np.empty((_BASIS, x.size))
-        assert self._images is not None
         if self._n_basis == _BASIS:
-            # Start anew from the latest solution, as Fischer's method does.
+            # Start anew, as Fischer's method does: old solutions say little about the next.
             self._n_basis = 0
         k = self._n_basis
-        new, new_image = x.copy(), image.copy()
-        size = float(self._sum(np.array([new @ new_image]))[0])
-        for _ in range(2):
-            if k:
-                weights = self._sum(self._images[:k] @ new)
-                new -= weights @ self._basis[:k]
-                new_image -= weights @ self._images[:k]
-        left = float(self._sum(np.array([new @ new_image]))[0])
-        if left <= 1e-20 * size or left <= 0.0:
+        new, new_image = x, image
+        if k:
+            weights = self._sum(self._images[:k] @ new)
+            new = new - weights @ self._basis[:k]
+            new_image = new_image - weights @ self._images[:k]
+        left, size = self._sum(np.array([new @ new_image, x @ image]))
+        if not left > 1e-12 * size:
             return
         scale = 1.0 / np.sqrt(left)
         self._basis[k], self._images[k] = new * scale, new_image * scale
@@ -213,11 +223,19 @@ class LinearSolver:
         self._ksp = self._created(self._matrix)
         self._ksp.setOperators(self._matrix)
 
-    def _times(self, x: Array, transpose: bool = False) -> Array:
-        return multiply(self._matrix, x, transpose=transpose and not self.symmetric)
-
-    def _wrapped(self, x: Array) -> Any:
-        return PETSc.Vec().createWithArray(x, comm=self.comm)
+    def times(self, x: Array, transpose: bool = False) -> Array:
+        """A x, or A^T x."""
+        y = np.empty_like(x)
+        a, b = self._vectors()
+        a.placeArray(x)
+        b.placeArray(y)
+        if transpose and not self.symmetric:
+            self._matrix.multTranspose(a, b)
+        else:
+            self._matrix.mult(a, b)
+        b.resetArray()
+        a.resetArray()
+        return y
 
     def _norm(self, x: Array) -> float:
         return float(np.sqrt(self._sum(np.array([x @ x]))[0]))

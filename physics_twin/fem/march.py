@@ -53,8 +53,8 @@ class Stand:
     side: float
 
     def copy(self) -> "Stand":
-        """A copy that a step may change."""
-        return Stand(**{**self.__dict__, "u": self.u.copy(), "z": self.z.copy()})
+        """A copy that a step may change; arrays are replaced, never written to."""
+        return Stand(**self.__dict__)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class March:
             else IMPLICIT_EULER
         )
         self.counts = Counts()
-        self.keep = False
+        self._last_storage: tuple[Array, Array] | None = None
 
     # -- through the recipe -----------------------------------------------------------------------------------------
     def run(self, at: Stand, times: Array, tape: Tape | None = None) -> tuple[Array, Stand]:
@@ -248,9 +248,11 @@ class March:
         previous: Step | None = None
         while at.t < goal:
             left = goal - at.t
-            cut = h >= left * (1.0 - 1e-10)
+            cut = h >= left * (1.0 - 1e-9)
             # Two equal steps rather than a long and a tiny one.
             take = left if cut else (0.5 * left if h > 0.55 * left and not self._fixed() else h)
+            if self._fixed() and abs(take - h) <= 1e-9 * h:
+                take = h  # a table's rows are not equidistant to the last bit; the matrix of the step is kept
             try:
                 step, new_q, error = self._step(at, take, theta, q, previous)
             except SolveError as failure:
@@ -316,6 +318,7 @@ class March:
             change = self.ops.comm.allreduce(change)
         if change == 0.0:
             return
+        at.u = at.u.copy()  # it may belong to a step that was kept
         before = self._stored(at.u, at.z, theta(at.t)) if self.transient else 0.0
         at.u[self.ops.held] = new
         if self.transient:
@@ -324,6 +327,8 @@ class March:
     def _storage(self, at: Stand, theta: Theta) -> Array:
         if not self.transient:
             return np.zeros(self.ops.n)
+        if self._last_storage is not None and self._last_storage[0] is at.u and self.ops.linear:
+            return self._last_storage[1]  # the stretch before ended here
         self._write_local(at.z)
         return self.ops.value(1.0, 0.0, at.u, theta(at.t))
 
@@ -343,6 +348,7 @@ class March:
         rates: list[Array] = []
         timed = ops.law is not None and ops.law.timed
         weight_q = 1.0 if self.transient else 0.0
+        new_q = q0
         for i, row in enumerate(scheme.a):
             t = at.t + scheme.c[i] * h
             th = theta(t)
@@ -359,17 +365,18 @@ class March:
                 guess, z_guess = self._guess(at, previous, h, scheme.c[i], stages)
                 stage = self.stages.solve(weight_q, weight, known, base, th, guess, z_guess)
             stages.append(stage)
-            if i + 1 < len(scheme.a) or self.transient:
+            last = i + 1 == len(scheme.a)
+            if last and self.transient:
+                self._write_local(stage.z)
+                new_q = ops.value(1.0, 0.0, stage.u, th)
+            if last and self.transient and stage.image is not None:
+                flows.append((stage.image - new_q) / (h * row[i]) + ops.load(th))
+            elif not last or self.transient:
                 self._write_local(stage.z)
                 flows.append(ops.value(0.0, 1.0, stage.u, th))
                 if timed:
                     assert ops.law is not None
                     rates.append(ops.law.rate(stage.z, stage.e, th))
-        end = stages[-1]
-        new_q = q0
-        if self.transient:
-            self._write_local(end.z)
-            new_q = ops.value(1.0, 0.0, end.u, theta(at.t + h))
         self._flows = flows
         error = self._error(h, flows, rates, stages, theta(at.t + h))
         return Step(at.t, h, at.u, at.z, tuple(stages)), new_q, error
@@ -501,7 +508,8 @@ class March:
             self._check_memory(tape, stretch)
         else:
             stretch.steps = [step] if not stretch.steps else stretch.steps
-        at.t, at.u, at.z, at.supplied = reached, end.u.copy(), end.z.copy(), supplied + gain
+        self._last_storage = (end.u, q1)
+        at.t, at.u, at.z, at.supplied = reached, end.u, end.z, supplied + gain
 
     def _check_memory(self, tape: Tape, stretch: Stretch) -> None:
         n_steps = sum(len(s.steps) for s in tape.stretches) + len(stretch.steps)

@@ -1,6 +1,7 @@
 """One implicit stage: q Q(u) + g R(u) + known = 0 with the local states solved along; Newton's method."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from physics_twin.fem.operators import Operators
 _MOST_ITERATIONS = 20
 _RELATIVE = 1e-9  # of the first residual of a stage
 _ROUNDING = 2e-14  # of the sums that cancel in a residual
+_ASSEMBLY = 0.1  # of the diagonal times the field, as what cancels within the assembly (a body that conducts well)
 _SLOW = 0.1  # contraction above which the Jacobian is made anew
 _HALVINGS = 6
 
@@ -23,6 +25,8 @@ class Stage:
     u: Array
     z: Array
     e: Array
+    image: "Array | None" = None
+    """q M u + g K u of a linear problem, where it came with the solution."""
 
 
 class StageSolver:
@@ -30,14 +34,15 @@ class StageSolver:
 
     def __init__(self, operators: Operators, solver: LinearSolver) -> None:
         self.ops, self.solver = operators, solver
-        self._matrix = None
+        self._matrix: Any = None
         self._weights: tuple[float, float] | None = None
         self._theta = b""
+        self._diagonal: Array | None = None
         self.n_newton = 0
 
     def begin(self) -> None:
         """A run begins: forget factors and earlier solutions."""
-        self._weights = None
+        self._weights = self._diagonal = None
         self.solver.forget()
 
     def solve(self, q: float, g: float, known: Array, base: Array, theta: Array, guess: Array, z_guess: Array) -> Stage:
@@ -82,17 +87,31 @@ class StageSolver:
         raise SolveError("Newton's method does not converge", time=0.0)
 
     def _linear(self, q: float, g: float, known: Array, theta: Array, guess: Array, z: Array) -> Stage:
+        """The guess and one correction. Products with the matrix are carried along where nothing is prescribed."""
         ops = self.ops
-        key = theta[ops._matrix_needs].tobytes()
+        key = ops.matrix_key(theta)
         if self._weights != (q, g) or key != self._theta:
             self._matrix = ops.jacobian(q, g, theta, self._matrix)
             self.solver.set_operator(self._matrix)
             self._weights, self._theta = (q, g), key
-        u = guess.copy()
-        u[ops.held] = ops.essential_values(theta)
-        residual = ops.value(q, g, u, theta) + known
-        residual[ops.held] = 0.0
-        return Stage(u - self.solver.solve(residual), z, z)
+            self._last = None
+        if ops.any_held:
+            u = guess.copy()
+            u[ops.held] = ops.essential_values(theta)
+            residual = ops.value(q, g, u, theta) + known
+            residual[ops.held] = 0.0
+            # Rows of prescribed values are large and say nothing of the others.
+            step, _ = self.solver.solve_with_image(residual, scale=ops.norm(known * ops.free))
+            return Stage(u - step, z, z)
+        if self._last is not None and self._last.u is guess:
+            image = self._last.image
+        else:
+            image = self.solver.times(guess)
+        assert image is not None
+        right = known + g * ops.load(theta)
+        step, step_image = self.solver.solve_with_image(image + right, scale=ops.norm(right))
+        self._last = Stage(guess - step, z, z, image - step_image)
+        return self._last
 
     def _residual(
         self, u: Array, q: float, g: float, known: Array, base: Array, theta: Array, z_guess: Array
@@ -111,6 +130,8 @@ class StageSolver:
         residual[ops.held] = 0.0
         value[ops.held] = 0.0
         size = ops.norm(value) + ops.norm(known * ops.free)
+        if self._diagonal is not None:
+            size += _ASSEMBLY * ops.norm(self._diagonal * u)
         if not np.isfinite(size):
             raise SolveError("the equations hold a number that is not finite", time=0.0)
         return Stage(u, z, e), residual, size
@@ -143,6 +164,7 @@ class StageSolver:
     def _factor(self, q: float, g: float, stage: Stage, base: Array, theta: Array) -> None:
         self._matrix = jacobian_at(self.ops, q, g, stage, base, theta, self._matrix)
         self.solver.set_operator(self._matrix)
+        self._diagonal = self._matrix.getDiagonal().array * self.ops.free
         self._weights = (q, g)
 
 

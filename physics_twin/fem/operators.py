@@ -85,6 +85,8 @@ class Operators:
         self.linear = f.local is None and self.field not in used and not any(d.field in used for d in f.drivers)
         found = [k for k, c in enumerate(self.symbols.constants) if c in constants_in(self.jacobian_form)]
         self._matrix_needs = np.array(found, dtype=int)
+        appearing = constants_in(self.form)
+        self.used = np.array([c in appearing for c in self.symbols.constants], dtype=bool)
         self._vector = compile_form(self.form)
         self._jacobian = compile_form(self.jacobian_form)
         self._b = dolfinx.fem.create_vector(self.space)
@@ -104,6 +106,7 @@ class Operators:
         self._matrix_key: bytes | None = None
         self._load: Array | None = None
         self._load_key: bytes | None = None
+        self._loads_key: bytes | None = None
         self._parameter_matrices: dict[int, tuple[Any, Any]] = {}
         self._loads: dict[int, Array] = {}
         self.n_assemblies = 0
@@ -156,11 +159,8 @@ class Operators:
 
     # -- assembling -------------------------------------------------------------------------------------------------
     def begin(self, theta: Array) -> None:
-        """A run with these symbols begins: nothing that an earlier run left is used."""
+        """A run with these symbols begins. What is kept from earlier runs are functions of the symbols alone."""
         self.symbols.set(theta)
-        self._matrix_key = self._load_key = None
-        self._parameter_matrices.clear()
-        self._loads.clear()
 
     def value(self, q: float, r: float, u: Array, theta: Array) -> Array:
         """q Q + r R at u (and the local states last written), (n,) owned entries, prescribed rows included."""
@@ -221,8 +221,17 @@ class Operators:
         matrix.assemble()
 
     # -- linear problems --------------------------------------------------------------------------------------------
+    def matrix_key(self, theta: Array) -> bytes:
+        """What the matrices of a linear problem depend on."""
+        return theta[self._matrix_needs].tobytes()
+
+    def load(self, theta: Array) -> Array:
+        """R at u = 0 of a linear problem, (n,)."""
+        self._refresh(theta)
+        return self._load_at(theta)
+
     def _refresh(self, theta: Array) -> None:
-        key = theta[self._matrix_needs].tobytes()
+        key = self.matrix_key(theta)
         if key == self._matrix_key:
             return
         self.symbols.set(theta)
@@ -234,31 +243,41 @@ class Operators:
                 self._storage_matrix = self._created()
             self._fill(self._storage_matrix, 1.0, 0.0)
         self._matrix_key = key
-        self._load_key = None
-        self._loads.clear()
 
     def _load_at(self, theta: Array) -> Array:
         """R at u = 0: kept where theta is the same, a sum of kept vectors where it is affine in inputs and time."""
         key = theta.tobytes()
         if key == self._load_key and self._load is not None:
             return self._load
-        s = slice(self.symbols.n_p, None)
-        if self.affine and self._loads:
-            load = self._loads[-1].copy()
-            for k, change in enumerate(theta[s] - self._origin):
-                if change != 0.0:
-                    load += change * self._load_slope(k + self.symbols.n_p, theta)
-            self._load = load
+        n_p = self.symbols.n_p
+        if not self.affine:
+            self._load = self._assembled_load(theta)
         else:
-            self.symbols.set(theta)
-            self.write(np.zeros(self.n))
-            self._load = self.assembled(0.0, 1.0)
-            self._loads[-1] = self._load
-            self._origin = theta[s].copy()
+            parameters = theta[:n_p].tobytes()
+            if parameters != self._loads_key:
+                self._loads.clear()
+                self._loads_key = parameters
+            origin = np.concatenate([theta[:n_p], np.zeros(theta.size - n_p)])
+            if -1 not in self._loads:
+                self._loads[-1] = self._assembled_load(origin)
+            load = self._loads[-1].copy()
+            for k in np.flatnonzero(theta[n_p:]) + n_p:
+                slope = self._load_slope(int(k), origin)
+                if slope is not None:
+                    load += theta[k] * slope
+            self._load = load
         self._load_key = key
         return self._load
 
-    def _load_slope(self, k: int, theta: Array) -> Array:
+    def _assembled_load(self, theta: Array) -> Array:
+        self.symbols.set(theta)
+        self.write(np.zeros(self.n))
+        return self.assembled(0.0, 1.0)
+
+    def _load_slope(self, k: int, theta: Array) -> "Array | None":
+        """dR/dtheta_k at u = 0 of a load that is affine in it; None where it is zero."""
+        if not self.used[k]:
+            return None
         if k not in self._loads:
             direction = np.zeros(theta.size)
             direction[k] = 1.0
@@ -337,8 +356,10 @@ class Operators:
         for k in np.flatnonzero(dtheta):
             if k >= self.symbols.n_p and self.affine:
                 # The load's slope is kept; the matrices do not depend on inputs.
-                if r != 0.0:
-                    result += (r * dtheta[k]) * self._load_slope(int(k), theta)
+                self._load_at(theta)  # the kept slopes are of these parameters
+                slope = self._load_slope(int(k), theta)
+                if r != 0.0 and slope is not None:
+                    result += (r * dtheta[k]) * slope
                 moving[k] = 0.0
         if moving.any():
             self.symbols.set(theta)
