@@ -76,7 +76,9 @@ class Domain:
         index_map = self.mesh.topology.index_map(tdim - 1)
         every = np.arange(index_map.size_local + index_map.num_ghosts, dtype=np.int32)
         if every.size:
-            nodes = dolfinx.mesh.entities_to_geometry(self.mesh, tdim - 1, every)
+            # Boundaries are named by their corners, which come first; a curved facet has nodes between them as well.
+            n_corners = int(self.mesh.topology.connectivity(tdim - 1, 0).links(0).size)
+            nodes = dolfinx.mesh.entities_to_geometry(self.mesh, tdim - 1, every)[:, :n_corners]
             original = np.sort(np.asarray(self.mesh.geometry.input_global_indices)[nodes], axis=1)
         else:
             original = np.empty((0, 1), dtype=np.int64)
@@ -179,8 +181,8 @@ class Domain:
         reference = np.zeros((x.shape[0], tdim))
         geometry = self.mesh.geometry
         for k in np.flatnonzero(cells >= 0):
-            nodes = geometry.x[geometry.dofmap[cells[k]]][:, : self.dimension]
-            reference[k] = geometry.cmap.pull_back(x[k : k + 1, : self.dimension], nodes)[0]
+            nodes = geometry.x[geometry.dofmaps[0][cells[k]]][:, : self.dimension]
+            reference[k] = geometry.cmaps[0].pull_back(x[k : k + 1, : self.dimension], nodes)[0]
         return cells, reference
 
     def _outside(self, x: Array, what: str) -> ModelError:

@@ -120,7 +120,7 @@ class NodalValue:
         magnitude = ca.SX(expression.magnitude)
         self.coordinates = np.ascontiguousarray(coordinates[:, : symbols.domain.dimension], dtype=float)
         self.n = self.coordinates.shape[0]
-        self.uniform = not ca.depends_on(magnitude, symbols.place)
+        self.uniform = not ca.depends_on(settled(expression), symbols.place)
         self.depends = np.array(
             [bool(ca.depends_on(magnitude, symbols.theta[k])) for k in range(symbols.n_theta)], dtype=bool
         )
