@@ -8,6 +8,7 @@ from physics_twin.fem.boundaries import (
     Radiation as Radiation,
     Temperature as Temperature,
 )
+from physics_twin.fem.elasticity import Driven as Driven, Elasticity as Elasticity
 from physics_twin.fem.field_model import FieldModel as FieldModel
 from physics_twin.fem.heat import HeatConduction as HeatConduction
 from physics_twin.fem.linear_solver import Direct as Direct, Iterative as Iterative
@@ -16,6 +17,15 @@ from physics_twin.fem.materials import (
     Outside as Outside,
     Solid as Solid,
     Tabulated as Tabulated,
+)
+from physics_twin.fem.mechanical_sensors import (
+    DisplacementField as DisplacementField,
+    PointDisplacement as PointDisplacement,
+    Reaction as Reaction,
+    RelativeDisplacement as RelativeDisplacement,
+    Strain as Strain,
+    Stress as Stress,
+    VonMises as VonMises,
 )
 from physics_twin.fem.mesh import Mesh as Mesh
 from physics_twin.fem.reactions import Local as Local, Reactions as Reactions
@@ -33,4 +43,13 @@ from physics_twin.fem.stepping import (
     TR_BDF2 as TR_BDF2,
     Adaptive as Adaptive,
     FixedSteps as FixedSteps,
+)
+from physics_twin.fem.strain import PLANE_STRAIN as PLANE_STRAIN, PLANE_STRESS as PLANE_STRESS
+from physics_twin.fem.supports import (
+    Clamped as Clamped,
+    Displacement as Displacement,
+    Foundation as Foundation,
+    Pressure as Pressure,
+    Symmetry as Symmetry,
+    Traction as Traction,
 )

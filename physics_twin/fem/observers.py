@@ -1,6 +1,6 @@
 """Outputs of a field: their value, their derivative along a direction, and their gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +30,48 @@ class Observer(Protocol):
     def extreme(self) -> int:
         """0 for a sum over ranks, 1 for a maximum, -1 for a minimum."""
         ...
+
+
+class ObserverBlock(Protocol):
+    """Several outputs that are evaluated together: displacements of a point cloud, stresses at points.
+
+    Everything is per rank and summed over ranks by `Observers`.
+    """
+
+    def values(self, ops: Operators, u: Array, theta: Array) -> Array:
+        """(n,) this rank's part at the field and local states last written."""
+        ...
+
+    def tangents(self, ops: Operators, u: Array, theta: Array, du: Array, dz: "Array | None", dtheta: Array) -> Array:
+        """(n,) this rank's part of their derivatives along a direction."""
+        ...
+
+    def pulled(self, ops: Operators, u: Array, theta: Array, weights: Array) -> tuple[Array, "Array | None", Array]:
+        """The gradient of weights (n,) . outputs: d/du, d/dz or None, d/dtheta of this rank."""
+        ...
+
+
+class BlockRow:
+    """One output of a block. weights: what tells it from other rows, for the fingerprint."""
+
+    extreme = 0
+
+    def __init__(self, block: ObserverBlock, row: int, n_rows: int, weights: Array) -> None:
+        self.block, self.row, self.n_rows, self.weights = block, row, n_rows, weights
+
+    def value(self, ops: Operators, u: Array, theta: Array) -> float:
+        """This rank's part."""
+        return float(self.block.values(ops, u, theta)[self.row])
+
+    def tangent(self, ops: Operators, u: Array, theta: Array, du: Array, dz: "Array | None", dtheta: Array) -> float:
+        """This rank's part."""
+        return float(self.block.tangents(ops, u, theta, du, dz, dtheta)[self.row])
+
+    def gradient(self, ops: Operators, u: Array, theta: Array) -> tuple[Array, "Array | None", Array]:
+        """That of the block with the weight one on this row."""
+        one = np.zeros(self.n_rows)
+        one[self.row] = 1.0
+        return self.block.pulled(ops, u, theta, one)
 
 
 class LinearObserver:
@@ -266,6 +308,14 @@ class Observers:
         self.ops, self.observers = ops, tuple(observers)
         self._written = any(not isinstance(o, LinearObserver | ExtremeObserver) for o in observers)
         self._signs = np.array([o.extreme for o in self.observers], dtype=int)
+        self._single = [(k, o) for k, o in enumerate(self.observers) if not isinstance(o, BlockRow)]
+        blocks: dict[int, tuple[ObserverBlock, int, list[int], list[int]]] = {}
+        for k, o in enumerate(self.observers):
+            if isinstance(o, BlockRow):
+                _, _, outputs, rows = blocks.setdefault(id(o.block), (o.block, o.n_rows, [], []))
+                outputs.append(k)
+                rows.append(o.row)
+        self._blocks = [(b, n, np.array(outputs), np.array(rows)) for b, n, outputs, rows in blocks.values()]
 
     def __len__(self) -> int:
         return len(self.observers)
@@ -281,7 +331,11 @@ class Observers:
     def values(self, u: Array, z: "Array | None", theta: Array) -> Array:
         """(n_outputs,) the same on every rank."""
         self.write(u, z, theta)
-        mine = np.array([o.value(self.ops, u, theta) for o in self.observers])
+        mine = np.zeros(len(self.observers))
+        for k, o in self._single:
+            mine[k] = o.value(self.ops, u, theta)
+        for block, _, outputs, rows in self._blocks:
+            mine[outputs] = block.values(self.ops, u, theta)[rows]
         comm = self.ops.comm
         if comm.size == 1:
             return mine
@@ -299,21 +353,33 @@ class Observers:
         self, u: Array, z: "Array | None", theta: Array, du: Array, dz: "Array | None", dtheta: Array
     ) -> Array:
         """(n_outputs,) derivatives along one direction; call `write` first."""
-        mine = np.array([o.tangent(self.ops, u, theta, du, dz, dtheta) for o in self.observers])
+        mine = np.zeros(len(self.observers))
+        for k, o in self._single:
+            mine[k] = o.tangent(self.ops, u, theta, du, dz, dtheta)
+        for block, _, outputs, rows in self._blocks:
+            mine[outputs] = block.tangents(self.ops, u, theta, du, dz, dtheta)[rows]
         if self.ops.comm.size == 1:
             return mine
         out = np.empty_like(mine)
         self.ops.comm.Allreduce(mine, out, op=MPI.SUM)
         return out
 
+    def _gradients(
+        self, u: Array, theta: Array, weights: Array
+    ) -> Iterator[tuple[float, tuple[Array, "Array | None", Array]]]:
+        """(weight, gradient) of every output or block that counts."""
+        for k, observer in self._single:
+            if weights[k] != 0.0:
+                yield float(weights[k]), observer.gradient(self.ops, u, theta)
+        for block, n, outputs, rows in self._blocks:
+            if weights[outputs].any():
+                yield 1.0, block.pulled(self.ops, u, theta, np.bincount(rows, weights[outputs], n))
+
     def pulled(self, u: Array, z: "Array | None", theta: Array, weights: Array) -> tuple[Array, "Array | None", Array]:
         """The gradient of weights . outputs: d/du, d/dz, d/dtheta of this rank; call `write` first."""
         du, dtheta = np.zeros(self.ops.n), np.zeros(theta.size)
         dz: Array | None = None
-        for weight, observer in zip(weights, self.observers, strict=True):
-            if weight == 0.0:
-                continue
-            by_u, by_z, by_theta = observer.gradient(self.ops, u, theta)
+        for weight, (by_u, by_z, by_theta) in self._gradients(u, theta, weights):
             du += weight * by_u
             dtheta += weight * by_theta
             if by_z is not None:

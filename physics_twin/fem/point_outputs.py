@@ -1,0 +1,170 @@
+"""Outputs of a field at many points, evaluated together: rows of one sparse matrix, or of one compiled expression."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from physics_twin.arrays import Array
+from physics_twin.fem._dolfinx import MPI, dolfinx, ufl
+from physics_twin.fem.compilation import compile_expression
+from physics_twin.fem.domain import Domain, Entities
+from physics_twin.fem.observers import BlockRow, _constants, _Derivatives, _write_directions
+from physics_twin.fem.operators import Operators
+
+
+class MatrixBlock:
+    """P A u with A (n_rows, entries of this rank, ghosts included) and P = 1 - Q Q^T, Q (n_rows, k) orthonormal."""
+
+    def __init__(self, matrix: scipy.sparse.csr_array, basis: "Array | None" = None) -> None:
+        self.matrix, self.basis = matrix, basis
+
+    def _projected(self, rows: Array) -> Array:
+        return rows if self.basis is None else rows - self.basis @ (self.basis.T @ rows)
+
+    def values(self, ops: Operators, u: Array, theta: Array) -> Array:
+        """(n_rows,) this rank's part."""
+        return self._projected(self.matrix @ ops.field.x.array)
+
+    def tangents(self, ops: Operators, u: Array, theta: Array, du: Array, dz: "Array | None", dtheta: Array) -> Array:
+        """(n_rows,) this rank's part."""
+        ops._write_direction(du)
+        return self._projected(self.matrix @ ops.direction_field.x.array)
+
+    def pulled(self, ops: Operators, u: Array, theta: Array, weights: Array) -> tuple[Array, "Array | None", Array]:
+        """The transposed matrix."""
+        full = dolfinx.fem.create_vector(ops.space)
+        full.array[:] = self.matrix.T @ self._projected(weights)
+        full.scatter_reverse(dolfinx.la.InsertMode.add)
+        return full.array[: ops.n].copy(), None, np.zeros(theta.size)
+
+    def row(self, k: int) -> BlockRow:
+        """One output."""
+        row = self.matrix[[k], :]
+        identity = [row.data, row.indices, np.empty(0) if self.basis is None else self.basis[k]]
+        return BlockRow(self, k, self.matrix.shape[0], np.concatenate(identity))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row of a `PointBlock` is evaluated: its cell (-1 on other ranks) and the weights of reference points."""
+
+    cell: int
+    weights: Array
+    component: int
+
+
+class PointBlock:
+    """Components of a UFL vector at points, from one compiled expression.
+
+    reference_points (m, dimension): all points of all rows together, the same on every rank. Each row is a weighted
+    sum of them in its cell: one of them for a field, an extrapolation from quadrature points for local states.
+    """
+
+    def __init__(self, expression: Any, reference_points: Array, places: Sequence[Place]) -> None:
+        self.expression, self.reference_points = expression, np.atleast_2d(reference_points)
+        self.places = tuple(places)
+        self._shape = (len(self.reference_points), int(expression.ufl_shape[0]))
+        mine = [(k, p) for k, p in enumerate(self.places) if p.cell >= 0]
+        self._rows = np.array([k for k, _ in mine], dtype=int)
+        cells = np.array([p.cell for _, p in mine], dtype=np.int32)
+        self._cells, self._at = np.unique(cells, return_inverse=True)
+        self._components = np.array([p.component for _, p in mine], dtype=int)
+        self._weights = np.array([p.weights for _, p in mine]).reshape(len(mine), self._shape[0])
+        self._value = compile_expression(expression, self.reference_points)
+        self._along: Any = None
+        self._by_field: Any = None
+
+    def _evaluated(self, ops: Operators, compiled: Any) -> Array:
+        """(n_rows,) or, for expressions with an argument, (n_mine, n_cell_dofs)."""
+        values = np.asarray(compiled.eval(ops.symbols.domain.mesh, self._cells), dtype=float)
+        values = values.reshape(self._cells.size, *self._shape, -1)
+        chosen = values[self._at, :, self._components]
+        return np.asarray(np.einsum("km,kmj->kj", self._weights, chosen))
+
+    def _spread(self, mine: Array) -> Array:
+        out = np.zeros(len(self.places))
+        out[self._rows] = mine
+        return out
+
+    def values(self, ops: Operators, u: Array, theta: Array) -> Array:
+        """(n_rows,) this rank's part."""
+        if not self._rows.size:
+            return np.zeros(len(self.places))
+        return self._spread(self._evaluated(ops, self._value)[:, 0])
+
+    def tangents(
+        self, ops: Operators, u: Array, theta: Array, du: "Array | None", dz: "Array | None", dtheta: Array
+    ) -> Array:
+        """(n_rows,) this rank's part."""
+        if self._along is None:
+            self._along = compile_expression(_Derivatives.directional(ops, self.expression), self.reference_points)
+        _write_directions(ops, du, dz, dtheta)
+        if not self._rows.size:
+            return np.zeros(len(self.places))
+        return self._spread(self._evaluated(ops, self._along)[:, 0])
+
+    def pulled(self, ops: Operators, u: Array, theta: Array, weights: Array) -> tuple[Array, "Array | None", Array]:
+        """By the expression's derivative with respect to the field's entries in each cell."""
+        if self._by_field is None:
+            by_field = ufl.derivative(self.expression, ops.field, ufl.TrialFunction(ops.space))
+            self._by_field = compile_expression(ufl.algorithms.expand_derivatives(by_field), self.reference_points)
+        full, dtheta = dolfinx.fem.create_vector(ops.space), np.zeros(theta.size)
+        full.array[:] = 0.0
+        if self._rows.size:
+            slopes = weights[self._rows, None] * self._evaluated(ops, self._by_field)
+            bs = ops.space.dofmap.bs
+            dofs = ops.space.dofmap.list[self._cells[self._at]]
+            np.add.at(full.array, (dofs[:, :, None] * bs + np.arange(bs)).reshape(len(dofs), -1), slopes)
+        full.scatter_reverse(dolfinx.la.InsertMode.add)
+        for k, _, _ in _constants(ops, self.expression):
+            one = np.zeros(theta.size)
+            one[k] = 1.0
+            dtheta[k] = float(weights @ self.tangents(ops, u, theta, None, None, one))
+        return full.array[: ops.n].copy(), None, dtheta
+
+    def row(self, k: int, point: Array) -> BlockRow:
+        """One output; point: its coordinates, m."""
+        return BlockRow(self, k, len(self.places), np.append(point, float(self.places[k].component)))
+
+
+def shared_points(domain: Domain, cells: Entities, reference: Array) -> tuple[Array, Any]:
+    """Distinct reference points (m, d) of located points, the same on every rank, and which of them each point has.
+
+    cells (n,) and reference (n, d) as `Domain.locate_all` gives them: -1 and zeros on ranks that do not hold a point.
+    """
+    held = np.where((cells >= 0)[:, None], reference, 0.0)
+    everywhere = held if domain.comm.size == 1 else domain.comm.allreduce(held, op=MPI.SUM)
+    # Corners of cells are found to rounding only.
+    rounded: Array = np.round(everywhere, 12) + 0.0
+    distinct, number = np.unique(rounded, axis=0, return_inverse=True)
+    return distinct, np.asarray(number).reshape(-1)
+
+
+def evaluation_matrix(
+    space: Any, cells: Entities, reference: Array, components: Sequence[int]
+) -> scipy.sparse.csr_array:
+    """The matrix from a vector field's entries on this rank (ghosts included) to its components at located points.
+
+    Rows: point by point, components within; rows of points that another rank holds are empty.
+    """
+    dofmap = space.dofmap
+    bs, n_comp = dofmap.bs, len(components)
+    n_entries = (dofmap.index_map.size_local + dofmap.index_map.num_ghosts) * dofmap.index_map_bs
+    mine = np.flatnonzero(cells >= 0)
+    shape = (len(cells) * n_comp, n_entries)
+    if not mine.size:
+        return scipy.sparse.csr_array(shape)
+    table = space.element.basix_element.tabulate(0, np.ascontiguousarray(reference[mine]))[0, :, :, 0]
+    dofs = dofmap.list[cells[mine]]
+    c = np.asarray(components)
+    rows = np.broadcast_to((mine[:, None] * n_comp + np.arange(n_comp))[:, :, None], (mine.size, n_comp, dofs.shape[1]))
+    columns = dofs[:, None, :] * bs + c[None, :, None]
+    data = np.broadcast_to(table[:, None, :], rows.shape)
+    matrix = scipy.sparse.csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=shape)
+    # A value at a node is that of the node: weights that are rounding are no part of the row.
+    matrix.data[np.abs(matrix.data) < 1e-14] = 0.0
+    matrix.eliminate_zeros()
+    return matrix
