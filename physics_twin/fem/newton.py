@@ -15,7 +15,7 @@ _RELATIVE = 1e-9  # of the first residual of a stage
 _ROUNDING = 2e-14  # of the sums that cancel in a residual
 _ASSEMBLY = 0.1  # of the diagonal times the field, as what cancels within the assembly (a body that conducts well)
 _SLOW = 0.1  # contraction above which the Jacobian is made anew
-_HALVINGS = 6
+_HALVINGS = 20  # of a step; latent heat makes the storage a thousand times steeper within a node's step
 
 
 @dataclass(frozen=True)
