@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import ModelError, PhysicsTwinError, check_name
+from physics_twin.errors import MissingDependencyError, ModelError, PhysicsTwinError, check_name
 from physics_twin.verification.agreement import RELATIVE, Measure
 
 
@@ -52,7 +52,7 @@ class Case:
     so that a reader finds them. quantity: what is compared, with its unit. expected: (n,) values. tolerance: the
     largest error that passes, by `measure`. acceptance: how the tolerance was chosen. compute: () -> `Measured` or (n,)
     values; a function at the top of a module, so that it travels to worker processes. It raises `NotAvailable` when
-    data it needs are not here.
+    data it needs are not here, `MissingDependencyError` when a library is not.
 
     Raises ModelError for a case that could not fail or says nothing.
     """
@@ -100,7 +100,7 @@ class Case:
                 message = "a measured value is not a finite number"
             elif status is Status.FAILED:
                 message = f"the error {error:.3g} is above the tolerance {self.tolerance:.3g}"
-        except NotAvailable as reason:
+        except (NotAvailable, MissingDependencyError) as reason:
             status, message = Status.NOT_RUN, str(reason)
         except Exception as reason:  # noqa: BLE001 - one case that raises must not hide the others; its reason is kept
             message = f"{type(reason).__name__}: {reason}"

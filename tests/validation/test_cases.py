@@ -1,5 +1,8 @@
 """The validation cases: each passes, or says that its data are not here; and the suite is well formed."""
 
+import platform
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from physics_twin_validation.transistor_amplifier.case import transistor_amplifi
 
 FOLDER = Path(physics_twin_validation.__file__).parent
 NEEDS_DATA = {"heated_block_record", "heated_block_halves"}
+HAS_WHEEL = sys.platform == "linux" and platform.machine() == "x86_64"  # of DOLFINx: field models must run here
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -21,7 +25,7 @@ def test_case(case: Case):
     """The claim holds; a case without its data is skipped with its reason, and only those that need data may be."""
     outcome = case.run()
     if outcome.status is Status.NOT_RUN:
-        assert case.name in NEEDS_DATA
+        assert case.name in NEEDS_DATA or ("DOLFINx" in outcome.message and not HAS_WHEEL)
         pytest.skip(outcome.message)
     assert outcome.passed, str(outcome)
 
@@ -30,7 +34,10 @@ def test_names_differ_and_every_folder_is_used():
     """One name for one claim; each folder has its case, its page, and its numbers if it reads some."""
     assert len({case.name for case in CASES}) == len(CASES)
     folders = {path.name for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("__")}
-    assert len(folders) == 9
+    imported = re.findall(
+        r"^from physics_twin_validation\.(\w+)\.case import", (FOLDER / "__init__.py").read_text(), re.M
+    )
+    assert folders == set(imported)
     for folder in folders:
         text = (FOLDER / folder / "case.py").read_text()
         assert (FOLDER / folder / "README.md").read_text().startswith("# ")
