@@ -88,9 +88,10 @@ def HeatConduction(
     Parameter or function of the coordinates; a quantity becomes the parameter `initial.temperature`. velocity: region
     -> components (m/s) of a moving strip or stream, stabilized by streamline upwinding. sensors: output name ->
     `Point`, `Average`, `Maximum`, `Minimum`, `Integral`, `HeatFlow`. stepping: `Adaptive` or `FixedSteps`. steady: the
-    state is the solution for the inputs at each time. degree: of the elements, 1 or 2. lumped: the storage at the
-    nodes, without over- and undershoot; by default only where there is latent heat. solver: `Direct()` or
-    `Iterative()` instead of the library's choice. parameters and inputs: those that only functions name.
+    state is the solution for the inputs at each time, and initial is where the search for it begins. degree: of the
+    elements, 1 or 2. lumped: the storage at the nodes, without over- and undershoot; by default only where there is
+    latent heat. solver: `Direct()` or `Iterative()` instead of the library's choice. parameters and inputs: those that
+    only functions name.
 
     A quantity is a text with unit, a Parameter, a Signal, a table, or a function whose argument names say what it
     depends on: T, t, x, y, z (r, z), a local state, a parameter, an input. Units are checked when the model is built.
@@ -145,8 +146,7 @@ class _Heat:
         self._check_names()
         self.reactions, self.reacting = self._reactions()
         declarations = Declarations()
-        if not d.steady:
-            declarations.find(d.initial)
+        declarations.find(d.initial)
         for part in (d.materials, d.boundaries, d.sources, d.velocity, d.sensors, d.parameters, d.inputs):
             declarations.find(part)
         self.local_initial = self._local_initials(declarations)
@@ -321,7 +321,7 @@ class _Heat:
             formulation=formulation,
             field_name="temperature",
             field_unit=_TEMPERATURE,
-            initial=None if d.steady else self._initial(),
+            initial=self._initial(),
             sensors=self._sensors(residual),
             lumped=self._weights(),
             solver=d.solver,
