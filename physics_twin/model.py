@@ -10,6 +10,7 @@ setting of the recipe.
 """
 
 import enum
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -38,6 +39,8 @@ class StateKind(enum.Enum):
     """An integral or a running extreme; filters never update it."""
     RECIPE = "recipe"
     """Which phase is active, since when, and from which side its level is approached."""
+    SOLVER = "solver"
+    """What the solver goes on with (its next step): results depend on it within tolerance only."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,48 @@ class Adjoints(Protocol):
         times; each call is a backward run. Raises ModelError for a name that has no derivative, SolveError where the
         forward or the backward run fails.
         """
+        ...
+
+
+@runtime_checkable
+class Replays(Protocol):
+    """Chooses its time steps by an error estimate, and can be held to those of one run."""
+
+    def replaying(self, times: Array, recipe: Recipe, values: SIValues) -> Model:
+        """The same model with the steps of this run: a smooth function of the values, as derivatives need it."""
+        ...
+
+
+class FieldSeries(Protocol):
+    """Fields at the times of a run."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that were asked for."""
+        ...
+
+    def field(self, name: str, time: Any = None) -> Any:
+        """A field at one of the times (bare seconds, "10 min"); the last one without."""
+        ...
+
+    def save(self, path: "str | os.PathLike[str]", names: Sequence[str] | None = None) -> None:
+        """Write a file of fields: whole, or not at all."""
+        ...
+
+
+@runtime_checkable
+class Fields(Protocol):
+    """Has fields over a body and keeps them at the times of a run when asked."""
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The fields that can be asked for."""
+        ...
+
+    def field_trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues, names: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Mapping[str, int], FieldSeries]:
+        """Outputs (n_times, n_outputs), end state, counts and the fields; `times` and `state` as in `trajectory`."""
         ...
 
 

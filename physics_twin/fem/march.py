@@ -22,6 +22,7 @@ from physics_twin.fem.stepping import (
     Adaptive,
     ErrorNorm,
     FixedSteps,
+    GivenSteps,
     Scheme,
     Stepping,
     interpolation,
@@ -128,13 +129,16 @@ class March:
         self.stepped = self.transient or operators.law is not None
         self.scheme: Scheme = (
             stepping.scheme
-            if isinstance(stepping, FixedSteps) and self.transient
+            if isinstance(stepping, FixedSteps | GivenSteps) and self.transient
             else TR_BDF2
             if self.transient
             else IMPLICIT_EULER
         )
         self.counts = Counts()
+        self.record: Callable[[int, Array, Array, Array], None] | None = None
+        """Told of every sample: its number, the field, the local states and theta there."""
         self._last_storage: tuple[Array, Array] | None = None
+        self._number = 0  # of the stretch
 
     # -- through the recipe -----------------------------------------------------------------------------------------
     def run(self, at: Stand, times: Array, tape: Tape | None = None) -> tuple[Array, Stand]:
@@ -145,6 +149,8 @@ class March:
         i = 0
         while i < times.size and times[i] <= at.t:
             outputs[i] = self.observe(at)
+            if self.record is not None:
+                self.record(i, at.u, at.z, self.theta(at, at.t, left=True))
             if tape is not None:
                 tape.before.append(i)
             i += 1
@@ -246,8 +252,12 @@ class March:
         span = goal - at.t
         h = self._first(at, span)
         previous: Step | None = None
+        given = list(self.stepping.steps(self._number, span)) if isinstance(self.stepping, GivenSteps) else []
+        self._number += 1
         while at.t < goal:
             left = goal - at.t
+            if isinstance(self.stepping, GivenSteps):
+                h = given.pop(0) if given else left
             cut = h >= left * (1.0 - 1e-9)
             # Two equal steps rather than a long and a tiny one.
             take = left if cut else (0.5 * left if h > 0.55 * left and not self._fixed() else h)
@@ -289,12 +299,12 @@ class March:
         return False
 
     def _fixed(self) -> bool:
-        return isinstance(self.stepping, FixedSteps)
+        return isinstance(self.stepping, FixedSteps | GivenSteps)
 
     def _first(self, at: Stand, span: float) -> float:
         if isinstance(self.stepping, FixedSteps):
             return self.stepping.step
-        if not self.transient:
+        if not self.transient or isinstance(self.stepping, GivenSteps):
             return span
         if at.step > 0.0:
             return min(at.step, self.stepping.largest)
@@ -501,6 +511,8 @@ class March:
             # The balance is closed by steps; within a step it is interpolated.
             imbalance = (1.0 - x) * before + x * after
             outputs[i] = self._observed(u, z, theta(float(times[i])), at.reference, imbalance)
+            if self.record is not None:
+                self.record(i, u, z, theta(float(times[i])))
             stretch.samples.append((i, len(stretch.steps), x))
             i += 1
         if tape is not None:

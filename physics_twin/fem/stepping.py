@@ -118,7 +118,22 @@ class FixedSteps:
             raise BoundsError(f"FixedSteps: a step of {step} must be above zero")
 
 
-Stepping = Adaptive | FixedSteps
+@dataclass(frozen=True)
+class GivenSteps:
+    """The steps of one run, as parts of each stretch between two breakpoints (seconds where a stretch ends on a level)."""
+
+    stretches: tuple[tuple[float, ...], ...]
+    on_level: tuple[bool, ...]
+    scheme: Scheme
+
+    def steps(self, number: int, span: float) -> tuple[float, ...]:
+        """Steps of a stretch in s; whatever is left after them is one more."""
+        if number >= len(self.stretches):
+            return ()
+        return self.stretches[number] if self.on_level[number] else tuple(span * x for x in self.stretches[number])
+
+
+Stepping = Adaptive | FixedSteps | GivenSteps
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError
-from physics_twin.model import Model, Sensitivities, SIValues
+from physics_twin.model import Model, Replays, SIValues, Sensitivities
 from physics_twin.recipes import Recipe
 from physics_twin.simulation import trajectory
 
 _LARGEST = 2.0**-5  # relative step: terms of third order are then a few percent of those of second order
 _STEPS = 7
 _ORDER = 1.8  # a wrong column gives 1, a right one 2 or more; noise moves a slope by less than 0.2
+_CANCELLING = 1e-6
 _TINY = np.array([1e-9, -1e-9, 3e-9, -3e-9])  # relative steps at which a remainder is nothing but noise
 _CLEAR = 20.0  # a remainder counts from this many times the noise on; then noise bends a slope by 0.1
 
@@ -103,6 +104,9 @@ def taylor_test(
     if not isinstance(model, Sensitivities):
         raise ModelError(f"{model.name} declares no sensitivities")
     times = np.asarray(times, dtype=float)
+    if isinstance(model, Replays) and state is None:
+        # A step that the error control chooses anew is no function of the values; the derivative is that of the steps.
+        model = model.replaying(times, recipe, values)
     outputs, jacobian, _ = model.sensitivity(times, recipe, values, list(wrt), state)
     rows: list[TaylorRow] = []
     for k, name in enumerate(wrt):
@@ -168,9 +172,10 @@ def _rows(
         if up is not None and down is not None:
             odd_parts[j] = np.max(np.abs(0.5 * (up - down) - h * column), axis=0)
     rows = []
+    sizes = output_sizes(model, outputs)
     for i, signal in enumerate(model.outputs):
         slope = float(np.max(np.abs(column[:, i]), initial=0.0))
-        level = max(float(noise[i]), accuracy * float(np.max(np.abs(outputs[:, i]))))
+        level = max(float(noise[i]), accuracy * float(sizes[i]))
         floor = np.asarray(_CLEAR * (level + accuracy * steps * slope), dtype=float)
         order = _order(steps, remainders[:, i], floor)
         odd = _order(steps, odd_parts[:, i], floor) if both else math.inf
@@ -189,6 +194,20 @@ def _rows(
             )
         )
     return rows
+
+
+def output_sizes(model: Model, outputs: Array) -> Array:
+    """(n_outputs,) the size that errors of an output are measured by: its own largest value.
+
+    An output far below another of the same unit (the imbalance of two energies) is measured by 1e-6 of that one: it is
+    what is left of numbers that cancel.
+    """
+    sizes = np.max(np.abs(outputs), axis=0)
+    dimensions = [signal.unit.dimension for signal in model.outputs]
+    for i, dimension in enumerate(dimensions):
+        largest = max(sizes[j] for j, other in enumerate(dimensions) if other == dimension)
+        sizes[i] = max(sizes[i], _CANCELLING * largest)
+    return np.asarray(sizes, dtype=float)
 
 
 def _distance(a: Array, b: Array, noise: float) -> float:
