@@ -28,6 +28,7 @@ from physics_twin.fem.mechanical_sensors import (
     VonMises as VonMises,
 )
 from physics_twin.fem.mesh import Mesh as Mesh
+from physics_twin.fem.modes import Modes as Modes
 from physics_twin.fem.reactions import Local as Local, Reactions as Reactions
 from physics_twin.fem.sensors import (
     Average as Average,

@@ -26,7 +26,7 @@ from physics_twin.fem.mesh.topology import pieces
 from physics_twin.fem.operators import Driver, Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
-from physics_twin.fem.rigid_body import gathered, near_nullspace, require_held, rigid_motions
+from physics_twin.fem.rigid_body import gathered, n_free, near_nullspace, require_held, rigid_motions
 from physics_twin.fem.stepping import IMPLICIT_EULER, FixedSteps
 from physics_twin.fem.strain import (
     AXISYMMETRIC,
@@ -398,6 +398,15 @@ class ElasticBody:
     # -- rigid-body motion ------------------------------------------------------------------------------------------
     def require_held(self) -> None:
         """Raise ModelError, naming the motions, where a piece of the body can move as a whole."""
+        rows = self._constraints()
+        require_held([r for _, r in rows], [n for n, _ in rows], self.domain.axes, self.d.mesh.boundaries)
+
+    def n_free_motions(self) -> int:
+        """How many rigid-body motions the supports leave free, all pieces together."""
+        return sum(n_free(rows) for _, rows in self._constraints())
+
+    def _constraints(self) -> list[tuple[str, Array]]:
+        """Name and constraint rows (n_rows, n_motions) of every piece that shares no point with the others."""
         mesh, axes, domain = self.d.mesh, self.domain.axes, self.domain
         n_pieces, piece_of = pieces(mesh.cells, mesh.n_points)
         original = np.asarray(domain.mesh.topology.original_cell_index)
@@ -408,17 +417,18 @@ class ElasticBody:
             mine = dofs[:, local] < n
             piece_of_node[dofs[mine, local]] = piece_of[original[: len(dofs)][mine]]
         x = self.space.tabulate_dof_coordinates()[:n, : domain.dimension]
-        rows, names = [], []
+        found = []
         for piece in range(n_pieces):
             points = mesh.points[np.unique(mesh.cells[piece_of == piece])]
             center, size = points.mean(axis=0), float(np.ptp(points, axis=0).max())
             motions = rigid_motions(x, axes, center, size)
             held = (self._held_by >= 0) & (piece_of_node == piece)[:, None]
             compressed = gathered(domain.comm, motions[held])
-            rows.append(np.concatenate([compressed, self._bedded(piece, piece_of, center, size)]))
+            rows = np.concatenate([compressed, self._bedded(piece, piece_of, center, size)])
             regions = [r for r, cells in mesh.regions.items() if (piece_of[np.asarray(cells)] == piece).any()]
-            names.append("the body" if n_pieces == 1 else f"piece {piece + 1} of the body ({', '.join(regions)})")
-        require_held(rows, names, axes, mesh.boundaries)
+            name = "the body" if n_pieces == 1 else f"piece {piece + 1} of the body ({', '.join(regions)})"
+            found.append((name, rows))
+        return found
 
     def _bedded(self, piece: int, piece_of: IntArray, center: Array, size: float) -> Array:
         """Constraint rows of foundations: the motion of facets along their normals, and along themselves."""

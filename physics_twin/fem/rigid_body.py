@@ -35,14 +35,7 @@ def rigid_motions(points: Array, axes: Sequence[str], center: Array, size: float
 
 def free_motions(rows: Array, axes: Sequence[str]) -> list[str]:
     """The rigid-body motions that constraint rows (n_rows, n_motions) do not hold, in words; none if it is held."""
-    n = rows.shape[1]
-    size, vectors = np.zeros(n), np.eye(n)
-    if rows.size:
-        _, s, v = np.linalg.svd(rows, full_matrices=True)
-        size[: s.size] = s
-        vectors = v
-    largest = float(size.max(initial=0.0))
-    free = vectors[size <= _FREE * max(largest, 1e-300)] if largest > 0.0 else vectors
+    free = _null_space(rows)
     if not len(free):
         return []
     if "r" in axes:
@@ -61,6 +54,22 @@ def free_motions(rows: Array, axes: Sequence[str]) -> list[str]:
         around = ("z",) if d == 2 else axes
         words += [f"rotate about {name}" for name in _directions(turning, around)]
     return words
+
+
+def n_free(rows: Array) -> int:
+    """How many independent rigid-body motions constraint rows (n_rows, n_motions) do not hold."""
+    return len(_null_space(rows))
+
+
+def _null_space(rows: Array) -> Array:
+    """Combinations (n, n_motions) of motions that no row sees."""
+    n = rows.shape[1]
+    if not rows.any():
+        return np.eye(n)
+    _, s, v = np.linalg.svd(rows, full_matrices=True)
+    size = np.zeros(n)
+    size[: s.size] = s
+    return np.asarray(v[size <= _FREE * float(s[0])])
 
 
 def _directions(span: Array, axes: Sequence[str]) -> list[str]:
