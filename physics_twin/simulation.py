@@ -1,7 +1,7 @@
 """`simulate`: one run of any model; `compare`: a model that has not been fitted over measured data."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.errors import FileFormatError, RecipeError, ShapeError, unknown_name
+from physics_twin.errors import FileFormatError, ModelError, RecipeError, ShapeError, unknown_name
 from physics_twin.files import atomic_write
-from physics_twin.model import Counted, Model, Phased, SIValues, Trajectories
+from physics_twin.model import Counted, Fields, FieldSeries, Model, Phased, SIValues, Trajectories
 from physics_twin.parameters import Parameter, Values
 from physics_twin.recipes import STEADY, Recipe
 from physics_twin.signals import Setting, Signal
@@ -29,12 +29,14 @@ class Run:
 
     dataset: one variable per output over `time` (s), SI, with `units` (SI), `declared_units` and `long_name`; the
     model's name, version and fingerprint, the values used and the phases in its attributes.
-    state: the model's state at the last time. statistics: what the integrator did.
+    state: the model's state at the last time. statistics: what the integrator did. fields: those that `simulate` was
+    asked for, else None; `save` leaves them out, `save_fields` writes them.
     """
 
     dataset: xr.Dataset
     state: Array
     statistics: Mapping[str, int]
+    fields: FieldSeries | None = None
 
     def __getitem__(self, output: str) -> xr.DataArray:
         """One output, SI; `run.in_units()["core_temperature"]` is in its declared unit."""
@@ -81,6 +83,29 @@ class Run:
 
         return plot_run(self, ax)
 
+    def field(self, name: str, time: Any = None) -> Any:
+        """A field at a time that `simulate` was asked for: bare seconds or "10 min"; the last one without.
+
+        A `physics_twin.fem.fields.Field` for the models of `physics_twin.fem`: values in SI, `.in_units()`,
+        `.at(points)`, `.plot()`. Raises ModelError where no fields were asked for.
+        """
+        return self._kept().field(name, time)
+
+    def save_fields(self, path: "str | os.PathLike[str]", names: Sequence[str] | None = None) -> None:
+        """Write the fields at all times as VTKHDF (run.vtkhdf), which ParaView opens: whole, or not at all.
+
+        names: some of the fields; all by default. Under MPI to be called on all ranks; the first one writes.
+        """
+        self._kept().save(path, names)
+
+    def _kept(self) -> FieldSeries:
+        if self.fields is None:
+            raise ModelError(
+                f'this run of {self.dataset.attrs["model"]} kept no fields; ask for them: simulate(..., fields=True), '
+                "or fields with their names"
+            )
+        return self.fields
+
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Write NetCDF: whole, or not at all."""
         stored = self.dataset.copy()
@@ -112,6 +137,8 @@ def simulate(
     recipe: Recipe | None = None,
     values: "Mapping[str, QuantityLike] | Values | None" = None,
     state: Array | None = None,
+    *,
+    fields: "bool | str | Sequence[str]" = False,
 ) -> Run:
     """Run a model through a recipe.
 
@@ -121,6 +148,7 @@ def simulate(
     values: parameters, initial values ("initial.<state>") and open settings, with their units; what is not named keeps
         its default. SI mappings of the library (`posterior.mode`) are taken as they are.
     state: the state at times[0], from an earlier run; without it the run starts at 0 s.
+    fields: names of fields to keep at all of the times, True for all that the model has; `run.field(name, time)`.
 
     Raises SolveError with reason, time and state when the run fails; UnknownNameError, UnitError, RecipeError.
     """
@@ -130,6 +158,11 @@ def simulate(
     full = complete_values(model, recipe, values)
     t = _times_of(model, recipe, full, times)
     statistics: Mapping[str, int] = {}
+    names = _fields_of(model, fields)
+    if names:
+        assert isinstance(model, Fields)
+        outputs, end, statistics, kept = model.field_trajectory(t, recipe, full, names, state)
+        return Run(run_dataset(model, recipe, t, outputs, full), end, statistics, kept)
     if state is None and isinstance(model, Counted):
         outputs, end, statistics = model.counted_trajectory(t, recipe, full)
     else:
@@ -230,6 +263,19 @@ def run_dataset(model: Model, recipe: Recipe, times: Array, outputs: Array, valu
             used |= {f"value.{name}": float(value), f"value.{name}.units": declared[name].unit.si_text}
     attrs = {"model": model.name, "version": model.version, "fingerprint": model.fingerprint, **used}
     return xr.Dataset(variables, {"time": ("time", times, {"units": "s", "long_name": "time"})}, attrs)
+
+
+def _fields_of(model: Model, fields: "bool | str | Sequence[str]") -> tuple[str, ...]:
+    if fields is False:
+        return ()
+    if not isinstance(model, Fields):
+        raise ModelError(f"{model.name} has no fields over a body; its outputs are all it has, leave fields out")
+    known = model.field_names
+    names = known if fields is True else (fields,) if isinstance(fields, str) else tuple(dict.fromkeys(fields))
+    for name in names:
+        if name not in known:
+            raise unknown_name(f"field of {model.name}", name, known)
+    return names
 
 
 def _recipe_of(model: Model, recipe: Recipe | None) -> Recipe:

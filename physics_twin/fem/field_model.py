@@ -4,18 +4,19 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
+from physics_twin.fem.fields import Atlas, Derived, FieldSeries, Mark, Recorder
 from physics_twin.fem.linear_solver import Direct, Iterative, LinearSolver
 from physics_twin.fem.march import Counts, March, Stand, Tape
 from physics_twin.fem.newton import StageSolver
 from physics_twin.fem.observers import Observer, Observers
 from physics_twin.fem.operators import Formulation, Operators
-from physics_twin.fem.stepping import Adaptive, ErrorNorm, Stepping
+from physics_twin.fem.stepping import Adaptive, ErrorNorm, GivenSteps, Stepping
 from physics_twin.fem.symbols import NodalValue
 from physics_twin.model import SIValues, StateBlock, StateKind
 from physics_twin.parameters import ParameterSet
@@ -23,6 +24,9 @@ from physics_twin.recipes import Recipe, Steady
 from physics_twin.schedules import Schedule, bind, length_of
 from physics_twin.signals import Signal
 from physics_twin.units import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _ONE, _SECOND, _JOULE = Unit("1"), Unit("s"), Unit("J")
 
@@ -42,6 +46,12 @@ class Discretized:
     solver: "Direct | Iterative | None" = None
     near_nullspace: Any = None
     energy_unit: Unit = _JOULE
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    """Fields that follow from the solution"""
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    """Where the sensors are, for pictures"""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Boundary -> what acts there, in words"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +150,7 @@ class FieldModel:
             blocks += [
                 StateBlock("energy.reference", d.energy_unit, kind=StateKind.ACCUMULATOR),
                 StateBlock("energy.supplied", d.energy_unit, kind=StateKind.ACCUMULATOR),
-                StateBlock("stepping.step", _SECOND, kind=StateKind.RECIPE),
+                StateBlock("stepping.step", _SECOND, kind=StateKind.SOLVER),
             ]
         blocks += [
             StateBlock("recipe.phase", _ONE, kind=StateKind.RECIPE),
@@ -191,7 +201,23 @@ class FieldModel:
 
     def with_stepping(self, stepping: Stepping) -> "FieldModel":
         """A copy with other time steps."""
-        return FieldModel(self.name, self.version, self.build, stepping, self.validity, self.description)
+        model = FieldModel(self.name, self.version, self.build, stepping, self.validity, self.description)
+        for kept in ("discretized", "operators", "observers", "_stages", "_pullback"):
+            if kept in self.__dict__:
+                model.__dict__[kept] = self.__dict__[kept]  # they do not know of time steps
+        return model
+
+    def replaying(self, times: Array, recipe: Recipe, values: SIValues) -> "FieldModel":
+        """A copy that takes the steps of this run, as parts of the stretches between breakpoints."""
+        tape = Tape(self._blank())
+        self._run(times, recipe, values, None, tape)
+        stretches, on_level = [], []
+        for s in tape.stretches:
+            span = 1.0 if s.on_level else s.t1 - s.t0
+            stretches.append(tuple(step.h / span for step in s.steps))
+            on_level.append(s.on_level)
+        scheme = self._march(self._schedule(recipe), values).scheme
+        return self.with_stepping(GivenSteps(tuple(stretches), tuple(on_level), scheme))
 
     # -- the Model protocol -----------------------------------------------------------------------------------------
     def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
@@ -224,14 +250,48 @@ class FieldModel:
         self, times: Array, recipe: Recipe, values: SIValues
     ) -> tuple[Array, Array, Mapping[str, int]]:
         """A trajectory with the counts of steps, Newton iterations and linear solves."""
+        outputs, at, found = self._counted(times, recipe, values, None, None)
+        return outputs, self._pack(at), found
+
+    @functools.cached_property
+    def _atlas(self) -> Atlas:
+        d = self.discretized
+        return Atlas(self.operators, d.field_name, d.field_unit, d.derived)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The solution, local states, and what is derived from them."""
+        return self._atlas.names
+
+    def field_trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues, names: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Mapping[str, int], FieldSeries]:
+        """A counted trajectory that keeps fields at all of its times; ModelError where they would not fit."""
+        times = self._checked(times)
+        recorder = self._atlas.recorder(names, times.size)
+        outputs, at, found = self._counted(times, recipe, values, state, recorder)
+        label = f"{self.name} {self.version} ({self.fingerprint})"
+        return outputs, self._pack(at), found, recorder.series(times, label)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the mesh with its regions, boundaries (and what acts there) and sensors; returns the axes."""
+        from physics_twin.fem.fields.mesh_plot import plot_mesh
+
+        d = self.discretized
+        mesh = d.formulation.symbols.domain.description
+        return plot_mesh(mesh, ax, conditions=d.conditions, marks=d.marks, title=f"{self.name} {self.version}")
+
+    def _counted(
+        self, times: Array, recipe: Recipe, values: SIValues, state: Array | None, recorder: Recorder | None
+    ) -> tuple[Array, Stand, Mapping[str, int]]:
         solver, stages = self._stages.solver, self._stages
         before = solver.n_iterations, solver.n_factors, stages.n_newton
-        outputs, at, counts = self._run(times, recipe, values, None, None)
+        outputs, at, counts = self._run(times, recipe, values, state, None, recorder)
         found = {"steps": counts.steps, "rejected_steps": counts.rejected, "failed_steps": counts.failed}
         found["linear_iterations"] = solver.n_iterations - before[0]
         found["factorizations"] = solver.n_factors - before[1]
         found["newton_iterations"] = stages.n_newton - before[2]
-        return outputs, self._pack(at), found
+        return outputs, at, found
 
     @property
     def differentiable(self) -> frozenset[str]:
@@ -311,10 +371,17 @@ class FieldModel:
 
     # -- inside -----------------------------------------------------------------------------------------------------
     def _run(
-        self, times: Array, recipe: Recipe, values: SIValues, state: Array | None, tape: Tape | None
+        self,
+        times: Array,
+        recipe: Recipe,
+        values: SIValues,
+        state: Array | None,
+        tape: Tape | None,
+        recorder: Recorder | None = None,
     ) -> tuple[Array, Stand, Counts]:
         times = self._checked(times)
         march = self._march(self._schedule(recipe), values)
+        march.record = recorder
         if state is None:
             if times[0] < 0.0:
                 raise ShapeError(f"the run starts at 0 s; {times[0]:g} s lies before it")

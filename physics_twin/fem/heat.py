@@ -21,6 +21,7 @@ from physics_twin.fem.compilation import compile_form
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.enthalpy import enthalpy
 from physics_twin.fem.field_model import Discretized, FieldModel
+from physics_twin.fem.fields import Derived
 from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.local_law import LocalLaw, LocalState
 from physics_twin.fem.materials import Solid
@@ -30,7 +31,7 @@ from physics_twin.fem.operators import Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
 from physics_twin.fem.reactions import Reactions
-from physics_twin.fem.sensors import HeatFlow, Placed
+from physics_twin.fem.sensors import HeatFlow, Placed, mark_of
 from physics_twin.fem.stepping import Adaptive, Stepping
 from physics_twin.fem.symbols import NodalValue, Symbols, settled
 from physics_twin.parameters import Parameter
@@ -271,6 +272,7 @@ class _Heat:
         """Forms, operators and outputs."""
         d, w = self.d, self.domain.weight
         storage, residual = [], []
+        fluxes: dict[str, Any] = {}
         symmetric = not d.velocity
         for region, solid in d.materials.items():
             scope, what = self.scope_of(region), f'material of "{region}"'
@@ -281,6 +283,7 @@ class _Heat:
             if region in d.velocity:
                 test = test + self._upwinding(region, solid, scope, what)
             flux = self._conductivity(solid, scope, what)
+            fluxes[region] = -flux
             residual.append(ufl.inner(flux, ufl.grad(self.test)) * w * dx)
             source = self._source(region, scope, what)
             if source is not None:
@@ -326,6 +329,9 @@ class _Heat:
             lumped=self._weights(),
             solver=d.solver,
             energy_unit=self._energy_unit(),
+            derived={"heat_flux": Derived(Unit("W/m^2"), fluxes)},
+            marks={name: mark_of(self.domain, name, sensor) for name, sensor in d.sensors.items()},
+            conditions={b: _in_words(d.boundaries.get(b)) for b in d.mesh.boundaries},
         )
 
     def _conductivity(self, solid: Solid, scope: Mapping[str, Expression], what: str) -> Any:
@@ -469,6 +475,11 @@ def _slope_by(expression: Any, z: Any, k: int) -> Any:
         return None
     unit = ufl.as_vector([1.0 if i == k else 0.0 for i in range(z.ufl_shape[0])])
     return ufl.algorithms.expand_derivatives(ufl.derivative(expression, z, unit))
+
+
+def _in_words(given: Any) -> str:
+    """What acts on a boundary."""
+    return " + ".join(type(c).__name__.lower() for c in as_list(given)) or "insulated"
 
 
 def _sum(forms: Sequence[Any]) -> Any:

@@ -212,6 +212,14 @@ def coordinates_of(domain: Domain, given: Sequence[Any], what: str) -> Array:
     return np.array([to_si(c, meter, name=f"{what}: {axis}") for axis, c in zip(domain.axes, given, strict=True)])
 
 
+def mark_of(domain: Domain, name: str, sensor: Any) -> "Array | str":
+    """Where a sensor is, for pictures: the coordinates (dimension,) m of a point, or the name of its region or boundary."""
+    given = getattr(sensor, "coordinates", None)
+    if given is not None:
+        return coordinates_of(domain, given, f'sensor "{name}"')
+    return str(getattr(sensor, "part", None) or getattr(sensor, "boundary", ""))
+
+
 def point_row(domain: Domain, space: Any, cell: int, reference: Array) -> LinearObserver:
     """The weights of a scalar field's entries for its value at a point of a cell.
 

@@ -298,7 +298,8 @@ def _flagged_boundaries(raw: Any, main: list[int], cells: IntArray, cell: Cell) 
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def _to_vtk(cell: Cell, order: int) -> IntArray:
+def to_vtk(cell: Cell, order: int) -> IntArray:
+    """Return which node of DOLFINx's each node of VTK's is."""
     return np.argsort(_from_vtk(cell, order))
 
 
@@ -314,7 +315,7 @@ def _grouped(mesh: Mesh, meshio: Any) -> Any:
     if both:
         raise FileFormatError(f"a .msh file cannot hold a region and a boundary of one name: {', '.join(both)}")
     for tag, (name, numbers) in enumerate(mesh.regions.items(), 1):
-        blocks.append((_NAMES[mesh.cell, mesh.order], mesh.cells[numbers][:, _to_vtk(mesh.cell, mesh.order)]))
+        blocks.append((_NAMES[mesh.cell, mesh.order], mesh.cells[numbers][:, to_vtk(mesh.cell, mesh.order)]))
         tags.append(np.full(len(numbers), tag))
         groups[_quotable(name)] = np.array([tag, mesh.dimension])
     for tag, (name, facets) in enumerate(mesh.boundaries.items(), 1):
@@ -323,7 +324,7 @@ def _grouped(mesh: Mesh, meshio: Any) -> Any:
             blocks.append(("vertex", nodes))
         else:
             facet = FACET_CELL[mesh.cell]
-            blocks.append((_NAMES[facet, mesh.order], nodes[:, _to_vtk(facet, mesh.order)]))
+            blocks.append((_NAMES[facet, mesh.order], nodes[:, to_vtk(facet, mesh.order)]))
         tags.append(np.full(len(nodes), tag))
         groups[_quotable(name)] = np.array([tag, mesh.dimension - 1])
     return meshio.Mesh(
@@ -351,5 +352,5 @@ def _flagged(mesh: Mesh, meshio: Any) -> Any:
         bits = np.zeros(mesh.n_cells, dtype=np.int64)
         np.bitwise_or.at(bits, mesh.facets.cells[rows], np.left_shift(1, mesh.facets.local[rows]))
         fields[_BOUNDARY + name] = [bits]
-    blocks = [(_NAMES[mesh.cell, mesh.order], mesh.cells[:, _to_vtk(mesh.cell, mesh.order)])]
+    blocks = [(_NAMES[mesh.cell, mesh.order], mesh.cells[:, to_vtk(mesh.cell, mesh.order)])]
     return meshio.Mesh(_padded(mesh.points, max(2, mesh.dimension)), blocks, cell_data=fields)

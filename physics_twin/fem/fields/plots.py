@@ -1,0 +1,396 @@
+"""Pictures of fields: a profile in 1-D, filled contours in 2-D, the outer surface in 3-D."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from physics_twin import plot_style
+from physics_twin.arrays import Array
+from physics_twin.errors import ShapeError
+from physics_twin.fem.fields.canvas import (
+    FLAT,
+    LengthScale,
+    around_cells,
+    axes_of,
+    axis_names,
+    dress_flat,
+    dress_solid,
+    length_scale,
+    surface_edges,
+)
+from physics_twin.fem.fields.field import Field, Place
+from physics_twin.fem.fields.grid import Grid
+from physics_twin.fem.mesh.cells import FACET_CELL, Cell, IntArray, reference
+from physics_twin.units import Unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+
+_KELVIN, _METER = Unit("K").dimension, Unit("m").dimension
+
+N_LEVELS = 12
+N_ARROWS = 14
+"""Arrows along the longer side of a picture."""
+_SHARE = 0.1  # of the body's size: how large the largest displacement is drawn
+_ROUND = (1.0, 2.0, 5.0)
+_FACES = 6000  # polygons of a surface: enough for smooth colors, few enough for matplotlib
+_OUTLINE = "#303030"
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A field as it is drawn."""
+
+    field: Field
+    scale: LengthScale
+    shown: Array
+    """(n_nodes or n_cells,) in the declared unit; the length of a vector"""
+    moved: Array
+    """(n_nodes, dimension) m"""
+    factor: float
+    """by which displacements are exaggerated; 0 where the field is none"""
+    norm: "Normalize"
+    levels: Array
+    colors: Any
+
+
+def plot_field(
+    field: Field,
+    ax: "Axes | None" = None,
+    *,
+    limits: "tuple[float, float] | None" = None,
+    exaggeration: float | None = None,
+    boundaries: bool = True,
+) -> "Axes":
+    """Draw a field; returns the axes.
+
+    limits: lowest and highest value of the colors, in the field's unit, so that pictures can be compared; by default
+    the field's own. exaggeration: factor of the displacements that are drawn, chosen and written if not given.
+    boundaries: whether their names are written. A vector is drawn by its length, with arrows in 2-D (a displacement by
+    the deformed body); for one component use `field.component("x").plot()`.
+    """
+    mesh = field.grid.mesh
+    scene = _scene(field, limits, exaggeration)
+    with plot_style.style():
+        ax = axes_of(mesh.dimension, ax)
+        {1: _profile, 2: _contours, 3: _surface}[mesh.dimension](ax, scene, boundaries)
+        ax.set_title(_title(scene))
+    return ax
+
+
+def _title(scene: _Scene) -> str:
+    field = scene.field
+    time = plot_style.time_scale(abs(field.time))
+    name = field.name.replace("_", " ")
+    what = f"length of {name}" if field.components and not scene.factor else name
+    text = f"{what} at {field.time / time.seconds:.4g} {time.unit}"
+    if scene.factor:
+        text += f"\nshape drawn with {scene.factor:g} times the displacement"
+    return text
+
+
+def _scene(field: Field, limits: "tuple[float, float] | None", exaggeration: float | None) -> _Scene:
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm
+    from matplotlib.ticker import MaxNLocator
+
+    grid = field.grid
+    unit = field.unit
+    if field.components:
+        shown = np.asarray(unit.from_si(field.magnitude, True)) if unit.dimension == _KELVIN else np.asarray(
+            unit.from_si(field.magnitude)
+        )  # fmt: skip
+    else:
+        shown = field.in_units()
+    finite = shown[np.isfinite(shown)]
+    if not finite.size:
+        raise ShapeError(f"{field.name} has no value anywhere")
+    low, high = (float(finite.min()), float(finite.max())) if limits is None else (float(v) for v in limits)
+    if not low <= high:
+        raise ShapeError(f"limits = ({low:g}, {high:g}): the lower one comes first")
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-300):
+        pad = max(1e-3 * max(abs(low), abs(high)), 1e-12)  # the same everywhere: one color, and a scale around it
+        low, high = low - pad, high + pad
+    levels = np.asarray(MaxNLocator(nbins=N_LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+    name = "inferno" if unit.dimension == _KELVIN else "viridis"
+    colors = colormaps[name]
+    displaced = field.place is Place.NODES and bool(field.components) and unit.dimension == _METER
+    factor, moved = 0.0, grid.nodes
+    if displaced:
+        largest = float(field.magnitude.max())
+        factor = (
+            exaggeration if exaggeration is not None else (_round(_SHARE * grid.size / largest) if largest else 1.0)
+        )
+        moved = grid.nodes + factor * field.values
+    return _Scene(field, length_scale(grid.mesh), shown, moved, factor, BoundaryNorm(levels, colors.N), levels, colors)
+
+
+def _round(x: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above x."""
+    power = 10.0 ** np.floor(np.log10(x))
+    return float(max(r * power for r in _ROUND if r * power <= x * (1.0 + 1e-12)))
+
+
+def _color_bar(ax: "Axes", scene: _Scene) -> None:
+    from matplotlib.cm import ScalarMappable
+
+    field = scene.field
+    mappable = ScalarMappable(scene.norm, scene.colors)
+    unit = field.unit.difference() if field.components else field.unit
+    options: dict[str, Any] = {"pad": 0.12, "shrink": 0.75} if field.grid.mesh.dimension == 3 else {"pad": 0.03}
+    figure = plot_style.figure_of([ax])
+    bar = figure.colorbar(mappable, ax=ax, label=plot_style.label(field.name, unit), **options)
+    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    bar.ax.tick_params(length=2)
+
+
+# -- a bar ------------------------------------------------------------------------------------------------------------
+def _profile(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
+    field, grid, scale = scene.field, scene.field.grid, scene.scale
+    if field.place is Place.NODES:
+        x, y = _fine_profile(field)
+        ax.plot(scale(x), y, color=plot_style.MODEL)
+        if len(grid.nodes) <= plot_style.DENSE:
+            ax.plot(scale(grid.nodes[:, 0]), field.in_units().reshape(len(grid.nodes), -1)[:, 0], ls="", marker="o", ms=3,
+                    color=plot_style.MODEL, label="nodes")  # fmt: skip
+    else:
+        values = field.in_units().reshape(grid.mesh.n_cells, -1)[:, 0]
+        ends = scale(grid.mesh.points[grid.mesh.vertices][:, :, 0])
+        for (a, b), v in zip(ends, values, strict=True):
+            ax.plot([a, b], [v, v], color=plot_style.MODEL, lw=2.0, solid_capstyle="butt")
+    unit = field.unit
+    ax.set_xlabel(scale.label(axis_names(grid.mesh)[0]))
+    ax.set_ylabel(plot_style.label(field.name, unit))
+    ax.margins(x=0.02, y=0.12)
+    if boundaries:
+        for name, facets in grid.mesh.boundaries.items():
+            for at in scale(grid.mesh.points[np.unique(facets), 0]):
+                ax.axvline(at, color=plot_style.MUTED, lw=0.8, ls="--", zorder=1)
+                ax.annotate(name.replace("_", " "), (at, 1.0), (0, 2), xycoords=("data", "axes fraction"),
+                            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=plot_style.MUTED)  # fmt: skip
+
+
+def _fine_profile(field: Field) -> tuple[Array, Array]:
+    """Coordinates and values along a bar, through the shape functions of each cell."""
+    grid = field.grid
+    n = 2 if grid.degree == 1 else 9
+    inner = np.linspace(0.0, 1.0, n)[:, None]
+    values = field.in_units().reshape(len(grid.nodes), -1)[:, 0]
+    x = grid.geometry.values(inner) @ grid.mesh.points[grid.mesh.cells][:, :, 0].T
+    y = grid.element.values(inner) @ values[grid.cells].T
+    x, y = x.T, y.T
+    order = np.argsort(x[:, 0])
+    return x[order].ravel(), y[order].ravel()
+
+
+# -- a plate or a section ---------------------------------------------------------------------------------------------
+def _contours(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
+    from matplotlib.collections import LineCollection, PolyCollection
+    from matplotlib.tri import Triangulation
+
+    field, grid, scale = scene.field, scene.field.grid, scene.scale
+    mesh = grid.mesh
+    if field.place is Place.NODES:
+        x, y = scale(scene.moved).T
+        triangles = Triangulation(x, y, triangles_of(grid))
+        values = np.clip(scene.shown, scene.levels[0], scene.levels[-1])
+        filled = ax.tricontourf(triangles, values, levels=scene.levels, cmap=scene.colors, norm=scene.norm)
+        filled.set_edgecolor("face")
+        lines = ax.tricontour(triangles, values, levels=scene.levels, colors="white", linewidths=0.35, alpha=0.7)
+        lines.set_rasterized(False)
+    else:
+        rings = scale(mesh.points)[around_cells(mesh)]
+        known = np.isfinite(scene.shown)
+        if not known.all():
+            ax.add_collection(
+                PolyCollection(rings[~known], facecolors="white", edgecolors="#BBBBBB", hatch="////", linewidths=0.0),
+                autolim=False,
+            )
+        ax.add_collection(
+            PolyCollection(
+                rings[known], array=scene.shown[known], cmap=scene.colors, norm=scene.norm, edgecolors="face"
+            ),
+            autolim=False,
+        )
+        if field.components:
+            _arrows(ax, scene)
+    if scene.factor:
+        still = scale(mesh.points)[_outline(grid)]
+        ax.add_collection(
+            LineCollection(list(still), colors=plot_style.MUTED, linewidths=0.9, linestyles="--"), autolim=False
+        )
+    # The outline through the moved nodes, for a displacement.
+    edges = scale(scene.moved)[_outline_nodes(grid)]
+    ax.add_collection(LineCollection(list(edges), colors=_OUTLINE, linewidths=1.1), autolim=False)
+    dress_flat(ax, mesh, scale, scene.moved if scene.factor else None)
+    if boundaries:
+        _name_boundaries(ax, grid, scale)
+    _color_bar(ax, scene)
+
+
+def _arrows(ax: "Axes", scene: _Scene) -> None:
+    """Directions of a vector, one arrow for each patch of cells, all of one length: the colors say how large."""
+    field, scale = scene.field, scene.scale
+    middles = field.grid.mesh.midpoints
+    low, extent = middles.min(axis=0), np.ptp(field.grid.mesh.points, axis=0)
+    step = extent.max() / N_ARROWS
+    lattice = np.floor((middles - low) / step).astype(int)
+    target = (lattice + 0.5) * step + low
+    order = np.argsort(np.linalg.norm(middles - target, axis=1), kind="stable")
+    _, first = np.unique(lattice[order], axis=0, return_index=True)
+    chosen = order[first]
+    length = field.magnitude
+    top = float(np.nanmax(length))
+    chosen = chosen[np.isfinite(length[chosen]) & (length[chosen] > 1e-3 * top)]
+    direction = field.values[chosen] / length[chosen, None] * 0.75 * scale(np.array([step]))[0]
+    x = scale(middles[chosen])
+    # White with a dark rim: seen on every color.
+    ax.quiver(*x.T, *direction.T, pivot="mid", angles="xy", scale_units="xy", scale=1.0, color="white", edgecolor=_OUTLINE,
+              linewidth=0.5, width=0.0045, zorder=8)  # fmt: skip
+
+
+def _outline_facets(grid: Grid, degree: int) -> IntArray:
+    """(n_facets, n_facet_nodes) local nodes of the outer facets, and whose cells they are."""
+    facets = grid.mesh.facets
+    rows = np.flatnonzero(facets.outer)
+    local = reference(grid.mesh.cell, degree).facet_nodes[facets.local[rows]]
+    cells = grid.mesh.cells if degree == grid.mesh.order else grid.cells
+    return np.take_along_axis(cells[facets.cells[rows]], local, axis=1)
+
+
+def _outline(grid: Grid) -> IntArray:
+    nodes = _outline_facets(grid, grid.mesh.order)
+    return nodes[:, [0, 2, 1]] if nodes.shape[1] == 3 else nodes
+
+
+def _outline_nodes(grid: Grid) -> IntArray:
+    facets = grid.mesh.facets
+    rows = np.flatnonzero(facets.outer)
+    local = grid.element.facet_nodes[facets.local[rows]]
+    nodes = np.take_along_axis(grid.cells[facets.cells[rows]], local, axis=1)
+    return nodes[:, [0, 2, 1]] if nodes.shape[1] == 3 else nodes
+
+
+def _name_boundaries(ax: "Axes", grid: Grid, scale: LengthScale) -> None:
+    from physics_twin.fem.fields.mesh_plot import name_boundary
+
+    mesh = grid.mesh
+    center = scale(mesh.points).mean(axis=0)
+    for name, facets in mesh.boundaries.items():
+        middles = scale(mesh.points)[facets].mean(axis=1)
+        name_boundary(ax, name.replace("_", " "), middles, center, plot_style.MUTED)
+
+
+def triangles_of(grid: Grid) -> IntArray:
+    """(n, 3) node numbers of the triangles that a grid's flat cells are drawn as."""
+    n = grid.degree
+    number = {tuple(row): k for k, row in enumerate(grid.element.lattice.tolist())}
+    local = []
+    simplex = grid.mesh.cell is Cell.TRIANGLE
+    for i in range(n):
+        for j in range(n - i if simplex else n):
+            a, b, c, d = (i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)
+            local.append([number[a], number[b], number[c]])
+            if not simplex or i + j < n - 1:
+                local.append([number[b], number[d], number[c]])
+    return grid.cells[:, np.array(local)].reshape(-1, 3)
+
+
+# -- a body in space --------------------------------------------------------------------------------------------------
+def _surface(ax: Any, scene: _Scene, boundaries: bool) -> None:
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+    field, grid, scale = scene.field, scene.field.grid, scene.scale
+    mesh = grid.mesh
+    rings, values = _faces(scene)
+    rings = scale(rings)
+    colors = scene.colors(scene.norm(np.nan_to_num(values, nan=scene.levels[0])))
+    colors[~np.isfinite(values)] = (0.85, 0.85, 0.85, 1.0)
+    edges, away = surface_edges(mesh)
+    # Edges are thin polygons among the others, a little outside: what is in front hides them, from every side.
+    ends = scene.moved[_corner_nodes(grid)[edges]] if scene.factor else mesh.points[edges]
+    lifted = scale(_split(ends + 0.003 * grid.size * away[:, None, :]))
+    every = [*rings, *(np.array([a, b, b]) for a, b in lifted)]
+    faces = np.concatenate([colors, np.zeros((len(lifted), 4))])
+    lines = np.concatenate([colors, np.tile([0.15, 0.15, 0.15, 1.0], (len(lifted), 1))])
+    widths = np.concatenate([np.full(len(colors), 0.3), np.full(len(lifted), 0.9)])
+    ax.add_collection3d(Poly3DCollection(every, facecolors=faces, edgecolors=lines, linewidths=widths, zsort="average"))
+    dress_solid(ax, mesh, scale, scene.moved if scene.factor else None)
+    if boundaries:
+        center = scale(mesh.points).mean(axis=0)
+        eye = _eye(ax)
+        for name, facets in mesh.boundaries.items():
+            middles = scale(mesh.points)[facets].mean(axis=1)
+            middle = middles[np.linalg.norm(middles - middles.mean(axis=0), axis=1).argmin()]
+            if float((middle - center) @ eye) > 0.0:  # those behind would stand on another face
+                ax.text(*(middle + 0.02 * (middle - center)), name.replace("_", " "), fontsize=8, ha="center", va="center",
+                        zorder=50, bbox=FLAT)  # fmt: skip
+    _color_bar(ax, scene)
+
+
+def _eye(ax: Any) -> Array:
+    elevation, azimuth = np.radians(ax.elev), np.radians(ax.azim)
+    return np.array(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], dtype=float
+    )
+
+
+def _corner_nodes(grid: Grid) -> IntArray:
+    """(n_points,) the node at each vertex of the mesh; -1 at points that are no vertices."""
+    found = np.full(grid.mesh.n_points, -1, dtype=np.int64)
+    found[grid.mesh.vertices] = grid.cells[:, : grid.element.n_vertices]
+    return found
+
+
+def _split(ends: Array, n: int = 4) -> Array:
+    """Segments (m, 2, 3) cut in n, so that their depth is that of what lies beside them."""
+    t = np.linspace(0.0, 1.0, n + 1)
+    points = ends[:, :1] + t[None, :, None] * (ends[:, 1:] - ends[:, :1])
+    return np.stack([points[:, :-1], points[:, 1:]], axis=2).reshape(-1, 2, 3)
+
+
+def _faces(scene: _Scene) -> tuple[Array, Array]:
+    """Polygons of the outer surface (m, 3 or 4, 3) in m and the value on each; facets are split for smooth colors."""
+    field, grid = scene.field, scene.field.grid
+    mesh = grid.mesh
+    facets = mesh.facets
+    rows = np.flatnonzero(facets.outer)
+    cell = FACET_CELL[mesh.cell]
+    n = 1 if field.place is Place.CELLS else int(np.clip(np.sqrt(_FACES / max(len(rows), 1)), 1, 6))
+    lattice, polygons = _split_facet(cell, n)
+    element = reference(cell, grid.degree)
+    local = grid.element.facet_nodes[facets.local[rows]]
+    nodes = np.take_along_axis(grid.cells[facets.cells[rows]], local, axis=1)
+    if scene.factor or grid.degree >= mesh.order:
+        corners = scene.moved[nodes]
+        shape = element
+    else:
+        own = reference(mesh.cell, mesh.order).facet_nodes[facets.local[rows]]
+        corners = mesh.points[np.take_along_axis(mesh.cells[facets.cells[rows]], own, axis=1)]
+        shape = reference(cell, mesh.order)
+    x = np.einsum("kn,fnd->fkd", shape.values(lattice), corners)
+    rings = x[:, polygons].reshape(-1, polygons.shape[1], 3)
+    if field.place is Place.CELLS:
+        return rings, np.repeat(scene.shown[facets.cells[rows]], len(polygons))
+    middles = lattice[polygons].mean(axis=1)
+    return rings, (scene.shown[nodes] @ element.values(middles).T).reshape(-1)
+
+
+def _split_facet(cell: Cell, n: int) -> tuple[Array, IntArray]:
+    """Points of a facet cut n times in each direction, in its reference coordinates, and polygons of them."""
+    simplex = cell is Cell.TRIANGLE
+    points = [(i, j) for i in range(n + 1) for j in range(n + 1 - i if simplex else n + 1)]
+    number = {p: k for k, p in enumerate(points)}
+    rings = []
+    for i in range(n):
+        for j in range(n - i if simplex else n):
+            a, b, c, d = (i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)
+            if simplex:
+                rings.append([number[a], number[b], number[c]])
+                if i + j < n - 1:
+                    rings.append([number[b], number[d], number[c]])
+            else:
+                rings.append([number[a], number[b], number[d], number[c]])
+    return np.array(points, dtype=float) / n, np.array(rings, dtype=np.int64)
