@@ -5,12 +5,14 @@ residual for few data. Otherwise the part of it that matters: only some directio
 more than their noise within what was known before. These are the dominant right singular vectors of the
 prior-preconditioned Jacobian A = W^{1/2} J R, with R R^T the covariance before the data (Bui-Thanh, Ghattas, Martin and
 Stadler 2013, A computational framework for infinite-dimensional Bayesian inverse problems, SIAM J. Sci. Comput. 35).
-They are found as in Halko, Martinsson and Tropp (2011, Finding structure with randomness, algorithm 4.2): responses
-Y = A Omega to random directions by central differences, an orthonormal basis Q of them, then Q^T A exactly, one
-backward run per column of Q. Differences only choose Q, so their errors enter the eigenvalues of A^T A squared.
+They are found as in Halko, Martinsson and Tropp (2011, Finding structure with randomness, algorithm 4.4 with half a
+power iteration), a block at a time: backward runs Z = A^T Theta on random weights orthogonal to what is known,
+responses Y = A V to an orthonormal basis V of Z by central differences, an orthonormal basis Q of Y, then Q^T A
+exactly, by one backward run per column of Q. Differences only choose Q, so their errors enter the eigenvalues of A^T A
+squared.
 Q (Q^T A) is a Jacobian by rows, so that everything made of one (correlated residuals, noise levels, verdicts) works.
 
-Letters: A, Q, B = Q^T A, Y, Omega as above; eigenvalues of A^T A are those of the data's information measured by what
+Letters: A, R, Theta, Z, V, Y, Q as above; eigenvalues of A^T A are those of the data's information measured by what
 was known before: 1 halves a variance.
 """
 
@@ -22,19 +24,23 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.estimation.adjoint import Pulled
-from physics_twin.estimation.evaluation import Differences, evaluate
+from physics_twin.estimation.evaluation import Differences, Point, evaluate
 from physics_twin.estimation.problem import Problem
 from physics_twin.model import Sensitivities
 
 BLOCK = 10
 """Directions that are tried together."""
-NEGLECTED = 0.01
-"""Information in a block of directions, as a number of parameters that it would determine, below which the search for
-more ends."""
-STEP = 1e-2
-"""Of differences along a random direction, in standard deviations before the data: only the basis depends on it."""
-DISAGREEMENT = 0.02
-"""Share by which differences and backward runs may disagree about the same number before that is said."""
+NEGLECTED = 0.1
+"""Information in a block of directions below which the search for more ends: each of them then narrows what was known
+before by about half a percent."""
+RESPONSE = 1.0
+"""Of the data to a difference, in standard deviations of their noise: above integrator noise, and nearly linear."""
+LONGEST = 0.1
+"""Step of a difference, in standard deviations before the data, at most."""
+DISAGREEMENT = 0.05
+"""Share by which differences and backward runs may disagree about the same number before a shorter difference is
+asked, and before, if that disagrees as well, it is said."""
+SHORTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def find_jacobian(
     backward run fails.
     """
     n, d = problem.n_data, pulled.point.z.size
-    if isinstance(problem.model, Sensitivities) and not problem.differenced and d <= exact_up_to:
+    columns = isinstance(problem.model, Sensitivities) and not problem.differenced
+    if columns and d <= min(exact_up_to, n):
         point = evaluate(problem, pulled.point.z, Differences(1e-3, True))
         return Found(point.jacobian, "Hessian of Gauss-Newton, exact by sensitivities")
     if n <= exact_up_to:
@@ -94,41 +101,42 @@ def _low_rank(
 ) -> Found:
     n, d = problem.n_data, pulled.point.z.size
     root = root_before(problem)
-    q, rows = np.zeros((n, 0)), np.zeros((0, d))  # rows = Q^T W^{1/2} J, so that B = rows R
-    worst, n_pairs, left = 0.0, 0, np.inf
+    q, rows = np.zeros((n, 0)), np.zeros((0, d))  # rows = Q^T W^{1/2} J, so that Q^T A = rows R
+    worst, n_simulations, n_backward, left = 0.0, 0, 0, np.inf
     while q.shape[1] < min(most, n, d):
-        directions, y = [], []
-        for _ in range(min(BLOCK, min(most, n, d) - q.shape[1])):
-            # What is known already is left out, so that strong directions do not drown weak ones in the differences.
-            omega = rng.standard_normal(d)
-            known = np.linalg.qr((rows @ root).T)[0]
-            omega -= known @ (known.T @ omega)
-            pair = _response(problem, pulled.point.z, root @ omega, w, record)
-            if pair is not None:
-                directions.append(pair[0])
-                y.append(pair[1])
-        if not y:
-            break
-        n_pairs += len(y)
-        block = np.stack(y, axis=1)
-        new = _orthonormal(block, q)
+        theta = rng.standard_normal((n, min(BLOCK, min(most, n, d) - q.shape[1])))
+        theta -= q @ (q.T @ theta)
+        z = np.stack([root.T @ pulled.transpose(w * t) for t in theta.T], axis=1)
+        n_backward += theta.shape[1]
+        v, size, mix = np.linalg.svd(z, full_matrices=False)
+        gain = size / np.linalg.norm(theta @ mix.T, axis=0)  # |A v| is at least this
+        used = np.flatnonzero(size > 1e-12 * max(float(size[0]), 1e-300))
+        trials = [(root @ v[:, i], min(RESPONSE / gain[i], LONGEST)) for i in used]
+        pairs = [_response(problem, pulled.point, direction, step, w, record) for direction, step in trials]
+        n_simulations += 2 * len(pairs)
+        found = [(trial, pair) for trial, pair in zip(trials, pairs, strict=True) if pair is not None]
+        new = _orthonormal(np.stack([y for _, (_, y) in found], axis=1), q) if found else q[:, :0]
         if new.shape[1] == 0:
-            left = 0.0
+            left = float((z**2).sum()) if found else left
             break
         own = np.stack([pulled.transpose(w * column) for column in new.T])
-        # The same numbers from differences and from backward runs: new^T J direction, in standard deviations.
-        for direction, response in zip(directions, y, strict=True):
-            apart = float(np.linalg.norm(own @ direction - new.T @ response))
-            worst = max(worst, apart / max(float(np.linalg.norm(response)), 1.0))
+        n_backward += new.shape[1]
+        for (direction, step), pair in found:
+            apart = _apart(own, new, *pair)
+            if apart > max(worst, DISAGREEMENT):
+                again = _response(problem, pulled.point, direction, SHORTER * step, w, record)
+                worst = max(worst, apart if again is None else min(apart, _apart(own, new, *again)))
+                n_simulations += 2
         left = float(((own @ root) ** 2).sum())
         q, rows = np.concatenate([q, new], axis=1), np.concatenate([rows, own])
         if left < NEGLECTED:
             break
     rank = q.shape[1]
     jacobian = (q @ rows) / w[:, None]
+    what = "low rank" if rank < min(n, d) else "full rank"
     text = (
-        f"Hessian of Gauss-Newton of low rank: {rank} of {d} directions, by {2 * n_pairs} simulations and {rank} "
-        "backward runs"
+        f"Hessian of Gauss-Newton of {what}: {rank} of {d} directions, by {n_simulations} simulations and "
+        f"{n_backward} backward runs"
     )
     warnings = []
     if left >= NEGLECTED and rank < min(n, d):
@@ -144,6 +152,14 @@ def _low_rank(
     return Found(jacobian, text, NEGLECTED, tuple(warnings))
 
 
+def _apart(rows: Array, q: Array, direction: Array, response: Array) -> float:
+    """Share by which backward runs and a difference differ about the same numbers, q^T W^{1/2} J direction.
+
+    Responses below a standard deviation of the noise count as one: what they say is below what matters.
+    """
+    return float(np.linalg.norm(rows @ direction - q.T @ response)) / max(float(np.linalg.norm(response)), 1.0)
+
+
 def _orthonormal(block: Array, q: Array) -> Array:
     """Orthonormal columns for what `block` (n, k) holds beyond the columns of q; fewer than k where it holds less."""
     new = block
@@ -156,16 +172,22 @@ def _orthonormal(block: Array, q: Array) -> Array:
 
 
 def _response(
-    problem: Problem, z: Array, direction: Array, w: Array, record: Callable[[Array, SolveError], None]
+    problem: Problem,
+    point: Point,
+    direction: Array,
+    step: float,
+    w: Array,
+    record: Callable[[Array, SolveError], None],
 ) -> tuple[Array, Array] | None:
     """A direction within the bounds near the one asked for, and the whitened response to it; None if both sides fail.
 
-    Both ends are clipped to the bounds: the direction is random, so a coordinate on its bound may move one way only.
+    From both sides: a direction that the data hardly see is one in which large effects cancel, and their curvatures do
+    not. Both ends are clipped to the bounds, so the direction is not quite the one asked for; any like it serves.
     """
     space = problem.space
     ends = []
     for sign in (1.0, -1.0):
-        at = np.clip(z + sign * STEP * direction, space.low, space.high)
+        at = np.clip(point.z + sign * step * direction, space.low, space.high)
         try:
             ends.append((at, evaluate(problem, at, None).residual))
         except SolveError as error:
@@ -173,6 +195,6 @@ def _response(
     if not ends:
         return None
     if len(ends) == 1:
-        ends.append((z, evaluate(problem, z, None).residual))
+        ends.append((point.z, point.residual))
     (a, at_a), (b, at_b) = ends
-    return (a - b) / (2.0 * STEP), (at_a - at_b) * w / (2.0 * STEP)
+    return (a - b) / step, (at_a - at_b) * w / step

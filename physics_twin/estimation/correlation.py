@@ -50,7 +50,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Finding for one output."""
+    """Finding for one output over time, or for one array of sensors over its places."""
 
     n_samples: int
     effective_samples: float
@@ -59,11 +59,13 @@ class Correlation:
     """Autocorrelation of neighboring residuals."""
     p_value: float
     memory: float
-    """s; 0 when white."""
+    """s, or m along an array of sensors; 0 when white."""
     excess: Array
     """U^T (C - I) U, positive semidefinite (d, d): zero when white."""
     variance_samples: float
     """Samples that count for the level of the noise; n_samples when white."""
+    along: str = "s"
+    """Unit of the memory."""
 
     @property
     def significant(self) -> bool:

@@ -4,6 +4,7 @@ Tests are few and each counts all outputs (Bonferroni): a warning that comes up 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,7 +44,7 @@ def channel_table(
             r = point.residual[c.rows]
             own = c.unit.difference()
             sd = float(levels.sd[c.group]) if c.group >= 0 else c.noise
-            correlation = correlations[c.output]
+            correlation = correlations[c.series]
             declared = np.asarray(own.from_si(r, difference=True))
             white = r * w[c.rows]
             found.append(
@@ -59,12 +60,17 @@ def channel_table(
                     noise=float(own.from_si(sd, difference=True)),
                     noise_name=problem.noise_groups[c.group].parameter.name if c.group >= 0 else "",
                     whitened=float(white @ white),
-                    lag_one=float(white[1:] @ white[:-1] / (white @ white)) if r.size > 2 and white.any() else 0.0,
+                    lag_one=correlation.lag_one if c.array else _lag_one(white),
                     effective_samples=r.size * correlation.effective_samples / correlation.n_samples,
                     findings=_findings(c, white, c.observed - r, seen, correlation, n_tests),
+                    array=c.array,
                 )
             )
     return tuple(found)
+
+
+def _lag_one(white: Array) -> float:
+    return float(white[1:] @ white[:-1] / (white @ white)) if white.size > 2 and white.any() else 0.0
 
 
 def task_values(problem: Problem, task: Task, x: Array) -> dict[str, float]:
@@ -185,6 +191,8 @@ def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
     text: dict[str, list[str]] = {k: [] for k in ("experiment", "output", "units")}
     used: list[NDArray[np.bool_]] = []
     flags: list[NDArray[np.int8]] = []
+    arrays: list[str] = []
+    places: list[tuple[float, ...]] = []
     data = {(c.experiment, c.output): c for c in problem.channels}
     for experiment in problem.experiments:
         for channel in experiment.channels:
@@ -205,6 +213,8 @@ def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
             text["experiment"] += [experiment.name] * n
             text["output"] += [channel.output] * n
             text["units"] += [channel.unit.si_text] * n
+            arrays += ["" if c is None else c.array] * n
+            places += [() if c is None or not c.array else c.place] * n
             used.append(mask)
             flags.append(series.flags[order])
     return xr.Dataset(
@@ -213,9 +223,21 @@ def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
             **{k: ("sample", np.concatenate(v)) for k, v in rows.items()},
             "used": ("sample", np.concatenate(used)),
             "flag": ("sample", np.concatenate(flags).astype(np.int8)),
+            **_place_variables(arrays, places),
         },
         attrs={"description": "observed, predicted (bias included) and residual in SI, see units; time in s"},
     )
+
+
+def _place_variables(arrays: Sequence[str], places: Sequence[tuple[float, ...]]) -> dict[str, tuple[str, NDArray[Any]]]:
+    """The array of each sample and its place in m, NaN where there is none; nothing where no sensor has an array."""
+    if not any(arrays):
+        return {}
+    table = np.full((len(places), max(map(len, places))), np.nan)
+    for i, place in enumerate(places):
+        table[i, : len(place)] = place
+    found: dict[str, tuple[str, NDArray[Any]]] = {"array": ("sample", np.array(arrays))}
+    return found | {f"place_{axis}": ("sample", table[:, k]) for k, axis in enumerate("xyz"[: table.shape[1]])}
 
 
 def coverage(problem: Problem, point: Point) -> dict[str, tuple[float, float]]:
@@ -253,13 +275,14 @@ def coverage(problem: Problem, point: Point) -> dict[str, tuple[float, float]]:
 def summary(channels: Sequence[ChannelEvidence], correlations: Mapping[str, Correlation]) -> list[str]:
     """The findings as warnings, outputs with one finding in common said once."""
     found: list[str] = []
-    for output, correlation in correlations.items():
+    for series, correlation in correlations.items():
         if correlation.significant:
             c = correlation
+            first = "lag one" if c.along == "s" else "neighbors"
             found.append(
-                f"{output}: residuals are correlated (lag one {c.lag_one:.2f}, p = {c.p_value:.1g}, memory "
-                f"{format_number(c.memory, 2)} s): {c.n_samples} samples count as {c.effective_samples:.0f}, and the "
-                "draws are wider for it"
+                f"{series}: residuals are correlated ({first} {c.lag_one:.2f}, p = {c.p_value:.1g}, memory "
+                f"{format_number(c.memory, 2)} {c.along}): {c.n_samples} samples count as {c.effective_samples:.0f}, "
+                "and the draws are wider for it"
             )
     seen: dict[tuple[str, str], list[str]] = {}
     for channel in channels:

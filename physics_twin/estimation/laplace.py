@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation import noise
-from physics_twin.estimation.correlation import Correlation, Segment, examine
+from physics_twin.estimation.correlation import Correlation
 from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.many_draws import Shared, draw_many
 from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.residual_series import examine_all
 from physics_twin.estimation.truncated_normal import draw_within
 
 WIDEST = 5.0
@@ -61,7 +62,7 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
     floor = _floor(space.low - point.z, space.high - point.z)
     root = _inverse_root((information + prior)[None], floor)[0]
     classical = root @ root.T
-    correlations = _correlations(problem, r, j @ root)
+    correlations = examine_all(problem, r, j @ root)
     m = np.eye(d) + sum((c.excess for c in correlations.values()), np.zeros((d, d)))
     widened = root @ m @ root.T
 
@@ -177,18 +178,10 @@ def _root(m: Array) -> Array:
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
-def _correlations(problem: Problem, r: Array, u: Array) -> dict[str, Correlation]:
-    """Per output, all experiments together."""
-    segments: dict[str, list[Segment]] = {}
-    for c in problem.channels:
-        segments.setdefault(c.output, []).append(Segment(c.times, r[c.rows], u[c.rows]))
-    return {output: examine(own) for output, own in segments.items()}
-
-
 def _degrees(problem: Problem, group: int, levels: noise.Levels, correlations: Mapping[str, Correlation]) -> float:
     """Degrees of freedom of a noise level: fewer where its residuals are correlated."""
-    outputs = {c.output for c in problem.channels if c.group == group}
-    share = sum(correlations[o].variance_samples for o in outputs) / sum(correlations[o].n_samples for o in outputs)
+    series = {c.series for c in problem.channels if c.group == group}
+    share = sum(correlations[s].variance_samples for s in series) / sum(correlations[s].n_samples for s in series)
     return max(float(levels.degrees[group]) * share, 1.0)
 
 

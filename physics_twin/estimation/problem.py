@@ -55,6 +55,15 @@ class ChannelData:
     delay: float
     delay_column: int
     n_excluded: int
+    array: str = ""
+    """The array along which its residuals are looked at, "" where that is time."""
+    place: tuple[float, ...] = ()
+    """m, in its array."""
+
+    @property
+    def series(self) -> str:
+        """What its residuals form a series with: the array, or the output over time."""
+        return self.array or self.output
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,8 @@ def set_up(
             )
     held = hold(model, runs, unknowns, values)
     tasks: list[Task] = []
+    arrays = _spatial(runs)
+    group_of = {member: g for g, group in enumerate(unknowns.noise) for member in group.members}
     groups: list[NDArray[np.intp]] = []
     noise: list[Array] = []
     start = 0
@@ -192,9 +203,7 @@ def set_up(
             if used.size == 0:
                 continue
             used = used[np.argsort(series.times[used], kind="stable")]
-            group = next(
-                (g for g, n in enumerate(unknowns.noise) if (experiment.name, channel.output) in n.members), -1
-            )
+            group = group_of.get((experiment.name, channel.output), -1)
             data = ChannelData(
                 experiment=experiment.name,
                 output=channel.output,
@@ -212,6 +221,8 @@ def set_up(
                     unknowns, Kind.DELAY, channel.output, experiment.name, "delay" in channel.parameters
                 ),
                 n_excluded=int(series.times.size - used.size),
+                array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
+                place=() if channel.place is None else channel.place.coordinates,
             )
             start += used.size
             channels.append(data)
@@ -231,6 +242,17 @@ def set_up(
         exact_time=isinstance(model, Sensitivities),
         coupling=coupling_of(smooth, unknowns.columns),
     )
+
+
+def _spatial(runs: Sequence[Experiment]) -> set[str]:
+    """Arrays that have more places than moments in every experiment: their residuals are series along the place."""
+    known: set[str] = set()
+    over_time: set[str] = set()
+    for run in runs:
+        mine = {channel.place.array for channel in run.channels if channel.place is not None}
+        known |= mine
+        over_time |= mine - set(run.arrays)
+    return known - over_time
 
 
 def _column(unknowns: Unknowns, kind: Kind, output: str, experiment: str, declared: bool) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from physics_twin.errors import SolveError
 from physics_twin.measurements import Channel, Experiment
@@ -105,13 +106,9 @@ class HeatedWall:
         return steps
 
     def _read(self, times: Array) -> Array:
-        """(n_times, n_steps + 1): outputs between steps lie on straight lines."""
-        at = np.clip(times / DURATION * self.n_steps, 0.0, self.n_steps)
-        left = np.minimum(at.astype(int), self.n_steps - 1)
-        rows = np.zeros((times.size, self.n_steps + 1))
-        rows[np.arange(times.size), left] = 1.0 - (at - left)
-        rows[np.arange(times.size), left + 1] += at - left
-        return rows
+        """(n_times, n_steps + 1): outputs between steps lie on a cubic spline, so delays have derivatives."""
+        knots = np.arange(self.n_steps + 1.0)
+        return CubicSpline(knots, np.eye(knots.size))(np.clip(times / DURATION * self.n_steps, 0.0, self.n_steps))
 
     def _noise(self, values: Mapping[str, float]) -> float:
         """What an integrator with adaptive steps does: a relative error that depends on the values without reason."""
@@ -169,10 +166,22 @@ def truth(n_flux: int = 100) -> dict[str, float]:
     return {**{f"flux_{i + 1}": float(q) for i, q in enumerate(course(n_flux))}, "conductivity": 1.5, "loss": 20.0}
 
 
-def measured(model: HeatedWall, times: Array, *, seed: int = 3, sd: float = 0.2, name: str = "run", **channel: Any):
-    """Both sensors at `times`, with noise."""
+def measured(
+    model: HeatedWall,
+    times: Array,
+    *,
+    seed: int = 3,
+    sd: float = 0.2,
+    late: float = 0.0,
+    name: str = "run",
+    **channel: Any,
+) -> Experiment:
+    """Both sensors at `times`, with noise, showing what was `late` s ago."""
     rng = np.random.default_rng(seed)
-    clean = AMBIENT + model._read(times) @ model._march(truth(model.n_flux))[:, list(SENSORS.values())]
+    clean = (
+        AMBIENT
+        + model._read(np.maximum(times - late, 0.0)) @ model._march(truth(model.n_flux))[:, list(SENSORS.values())]
+    )
     y = clean + sd * rng.standard_normal(clean.shape)
     channel = {"noise": f"{sd} K", **channel}
     channels = [Channel(output, unit="K", **channel) for output in SENSORS]

@@ -16,7 +16,7 @@ from physics_twin.estimation.many_draws import Shared, bounce, draw_many
 from physics_twin.estimation.problem import set_up
 from physics_twin.estimation.quasi_newton import QuasiNewton, weighted
 from physics_twin.measurements import EstimatedNoise, Experiment, UnknownBias, UnknownDelay
-from tests.estimation.heated_wall import AMBIENT, SENSORS, HeatedWall, WithSensitivities, course, design, measured, wall
+from tests.estimation.heated_wall import AMBIENT, SENSORS, HeatedWall, WithSensitivities, design, measured, wall
 
 N = 100
 FLUX = [f"flux_{i}" for i in range(1, N + 1)]
@@ -125,9 +125,11 @@ def test_nonlinear_unknowns_and_estimated_noise_agree_with_gauss_newton() -> Non
 
     The Hessian may be that of a point near the mode, if steps on it did what it said to 2 %: errors to 1 %.
     """
-    model = wall(N)
+    n = 30
+    model = wall(n)
+    smooth = pt.SmoothPrior(FLUX[:n], "4 kW/m^2", "5 kW/m^2", length=4)
     run = measured(model, TIMES, noise=EstimatedNoise("5 K"))
-    unknown = [SMOOTH, pt.Parameter("conductivity", "1 W/m/K", prior=pt.LogNormal("1.5 W/m/K", 0.3))]
+    unknown = [smooth, pt.Parameter("conductivity", "1 W/m/K", prior=pt.LogNormal("1.5 W/m/K", 0.3))]
     mine = pt.calibrate(model, run, unknown=unknown, method=QuasiNewton(n_draws=50))
     other = pt.calibrate(model, run, unknown=unknown, method=pt.GaussNewton(n_draws=50))
     assert mine.converged
@@ -139,16 +141,14 @@ def test_nonlinear_unknowns_and_estimated_noise_agree_with_gauss_newton() -> Non
 
 
 def test_experiments_with_a_function_each_bias_and_delay_agree_with_gauss_newton() -> None:
-    """A flux per experiment, shared conductivity, biases and delays: everything a fit can hold at once.
-
-    To 5 %: the outputs lie on straight lines between steps of 3 s, so derivatives with respect to a delay depend on how
-    they are taken.
-    """
+    """A flux per experiment, shared conductivity, biases and delays: everything a fit can hold at once."""
     n = 12
     prior = [pt.SmoothPrior([pt.PerExperiment(f"flux_{i}") for i in range(1, n + 1)], "4 kW/m^2", "5 kW/m^2", length=3)]
     model = wall(n, kind=HeatedWall)
     runs = [
-        measured(model, TIMES, seed=1, name="one", bias=UnknownBias("2 K"), delay=UnknownDelay("0 s", "30 s")),
+        measured(
+            model, TIMES, seed=1, name="one", late=9.0, bias=UnknownBias("2 K"), delay=UnknownDelay("0 s", "30 s")
+        ),
         measured(model, TIMES, seed=2, name="two"),
     ]
     unknown = [*prior, "conductivity"]
@@ -158,8 +158,8 @@ def test_experiments_with_a_function_each_bias_and_delay_agree_with_gauss_newton
     assert "flux_3@two" in mine.names and "delay.near" in mine.names
     assert "differences for delay.near, delay.far" in mine.message
     for name in mine.names:
-        assert abs(mine.mode[name] - other.mode[name]) < 0.05 * other.standard_errors[name]
-        assert mine.standard_errors[name] == pytest.approx(other.standard_errors[name], rel=5e-2)
+        assert abs(mine.mode[name] - other.mode[name]) < 0.01 * other.standard_errors[name]
+        assert mine.standard_errors[name] == pytest.approx(other.standard_errors[name], rel=1e-2)
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
@@ -222,9 +222,8 @@ def test_a_gradient_costs_one_forward_and_one_backward_run_per_experiment() -> N
 
 def test_a_simulation_that_fails_shortens_the_step_and_is_recorded() -> None:
     """Where a wall melts above a flux that only overshooting steps reach, the mode is found all the same."""
-    limit = 1.15 * course().max()
     free = pt.calibrate(wall(N), measured(wall(N), TIMES), unknown=[SMOOTH], method=QuasiNewton(n_draws=10))
-    assert max(free.mode[name] for name in FLUX) < limit
+    limit = 1.01 * max(free.mode[name] for name in FLUX)
     model = wall(N, forbidden=lambda values: any(values[name] > limit for name in FLUX))
     posterior = pt.calibrate(model, measured(model, TIMES), unknown=[SMOOTH], method=QuasiNewton(n_draws=10))
     assert posterior.converged
