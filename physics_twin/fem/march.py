@@ -213,6 +213,8 @@ class March:
         stretch.t1 = at.t
         stretch.on_level = on_level
         stretch.ends_phase = on_level or at.t >= end
+        if stretch.ends_phase and not on_level and not held and phase.duration is None:
+            raise self._no_level(phase, at)
         if tape is not None:
             tape.stretches.append(stretch)
         i += len(stretch.samples)
