@@ -17,6 +17,7 @@ from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.field_model import Discretized, FieldModel
+from physics_twin.fem.fields import Derived, in_words
 from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.materials import Solid
 from physics_twin.fem.mechanical_sensors import MechanicalPlaced
@@ -27,6 +28,7 @@ from physics_twin.fem.operators import Driver, Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
 from physics_twin.fem.rigid_body import gathered, n_free, near_nullspace, require_held, rigid_motions
+from physics_twin.fem.sensors import mark_of
 from physics_twin.fem.stepping import IMPLICIT_EULER, FixedSteps
 from physics_twin.fem.strain import (
     AXISYMMETRIC,
@@ -40,6 +42,7 @@ from physics_twin.fem.strain import (
     stiffness,
     strain,
     thermal_strain,
+    von_mises_squared,
 )
 from physics_twin.fem.supports import LOADS, SUPPORTS, Clamped, Displacement, Foundation, Symmetry, by_axis
 from physics_twin.fem.symbols import NodalValue, Symbols
@@ -48,7 +51,9 @@ from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
 _METER, _KELVIN = Unit("m"), Unit("K")
-_MULTIGRID_ABOVE = 10_000  # unknowns above which rigid-body modes are made for a solver that may be multigrid
+# Unknowns of a solid up to which factors are taken: as quick as multigrid on even cells of degree 2, and five times as
+# quick on cells that are much longer than wide; beyond it memory decides.
+_DIRECT_SOLID = 40_000
 
 
 @dataclass(frozen=True)
@@ -152,9 +157,22 @@ def discretize_elasticity(d: ElasticDescription) -> Discretized:
         field_unit=_METER,
         initial=None,
         sensors=body.placed(stress).place_all(d.sensors, body.held, body.foundations),
-        solver=d.solver,
+        solver=body.solver(),
         near_nullspace=body.near_nullspace(),
+        derived=stress_fields(body.kinematics, stress),
+        marks={name: mark_of(body.domain, name, sensor) for name, sensor in d.sensors.items()},
+        conditions={b: in_words(d.boundaries.get(b), "free") for b in d.mesh.boundaries},
     )
+
+
+def stress_fields(kinematics: Kinematics, stress: Mapping[str, Any]) -> dict[str, Derived]:
+    """Von Mises' stress and every component as fields; stress: region -> UFL vector."""
+    unit = Unit("MPa")
+    equivalent = {region: ufl.sqrt(von_mises_squared(kinematics, s)) for region, s in stress.items()}
+    found = {"von_mises_stress": Derived(unit, equivalent)}
+    for k, component in enumerate(kinematics.components):
+        found[f"stress_{component}"] = Derived(unit, {region: s[k] for region, s in stress.items()})
+    return found
 
 
 def kinematics_of(mesh: Mesh, kind: Kinematics | None) -> Kinematics:
@@ -452,12 +470,20 @@ class ElasticBody:
         return np.concatenate(found)
 
     # -- for solvers and sensors ------------------------------------------------------------------------------------
+    def solver(self) -> "Direct | Iterative | None":
+        """What was asked for, factors for a solid that is not large, else the library's choice."""
+        if self.d.solver is None and self.domain.dimension == 3 and self._n_unknowns <= _DIRECT_SOLID:
+            return Direct()
+        return self.d.solver
+
     def near_nullspace(self) -> Any:
         """Rigid-body modes where multigrid may be used, else None."""
-        index_map, bs = self.space.dofmap.index_map, self.space.dofmap.index_map_bs
-        asked = isinstance(self.d.solver, Iterative)
-        large = self.d.solver is None and index_map.size_global * bs > _MULTIGRID_ABOVE
-        return near_nullspace(self.space, self.domain.axes) if asked or large else None
+        small = self.domain.dimension < 3 and self.d.solver is None and self._n_unknowns <= _DIRECT_SOLID
+        return None if small or isinstance(self.solver(), Direct) else near_nullspace(self.space, self.domain.axes)
+
+    @property
+    def _n_unknowns(self) -> int:
+        return int(self.space.dofmap.index_map.size_global * self.space.dofmap.index_map_bs)
 
     def placed(self, stress: Mapping[str, Any]) -> MechanicalPlaced:
         """What places the sensors."""

@@ -3,19 +3,24 @@
 from physics_twin.verification import Case
 from physics_twin_validation.akzo_nobel.case import CASES as AKZO_NOBEL
 from physics_twin_validation.convection_diffusion.case import CASES as CONVECTION_DIFFUSION
+from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
 from physics_twin_validation.heated_block.case import CASES as HEATED_BLOCK
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
 from physics_twin_validation.kinetics_estimates.case import CASES as KINETICS_ESTIMATES
 from physics_twin_validation.lumped_radiation.case import CASES as LUMPED_RADIATION
+from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELASTICITY
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
+from physics_twin_validation.natural_frequencies.case import CASES as NATURAL_FREQUENCIES
 from physics_twin_validation.oregonator.case import CASES as OREGONATOR
 from physics_twin_validation.robertson.case import CASES as ROBERTSON
 from physics_twin_validation.semi_infinite_solid.case import CASES as SEMI_INFINITE_SOLID
 from physics_twin_validation.sensitivities.case import CASES as SENSITIVITIES
 from physics_twin_validation.stefan.case import CASES as STEFAN
 from physics_twin_validation.thermal_contact.case import CASES as THERMAL_CONTACT
+from physics_twin_validation.thermal_stress.case import CASES as THERMAL_STRESS
+from physics_twin_validation.thick_cylinder.case import CASES as THICK_CYLINDER
 from physics_twin_validation.transistor_amplifier.case import CASES as TRANSISTOR_AMPLIFIER
 from physics_twin_validation.van_der_pol.case import CASES as VAN_DER_POL
 
@@ -37,6 +42,11 @@ CASES: tuple[Case, ...] = (
     *LUMPED_RADIATION,
     *HEAT_CONDUCTION_EXACT,
     *CONVECTION_DIFFUSION,
+    *NAFEMS_ELASTICITY,
+    *COOK_MEMBRANE,
+    *THICK_CYLINDER,
+    *THERMAL_STRESS,
+    *NATURAL_FREQUENCIES,
 )
 
 __all__ = ["CASES"]
