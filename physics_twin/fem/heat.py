@@ -21,7 +21,7 @@ from physics_twin.fem.compilation import compile_form
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.enthalpy import enthalpy
 from physics_twin.fem.field_model import Discretized, FieldModel
-from physics_twin.fem.fields import Derived
+from physics_twin.fem.fields import Derived, in_words
 from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.local_law import LocalLaw, LocalState
 from physics_twin.fem.materials import Solid
@@ -331,7 +331,7 @@ class _Heat:
             energy_unit=self._energy_unit(),
             derived={"heat_flux": Derived(Unit("W/m^2"), fluxes)},
             marks={name: mark_of(self.domain, name, sensor) for name, sensor in d.sensors.items()},
-            conditions={b: _in_words(d.boundaries.get(b)) for b in d.mesh.boundaries},
+            conditions={b: in_words(d.boundaries.get(b), "insulated") for b in d.mesh.boundaries},
         )
 
     def _conductivity(self, solid: Solid, scope: Mapping[str, Expression], what: str) -> Any:
@@ -475,11 +475,6 @@ def _slope_by(expression: Any, z: Any, k: int) -> Any:
         return None
     unit = ufl.as_vector([1.0 if i == k else 0.0 for i in range(z.ufl_shape[0])])
     return ufl.algorithms.expand_derivatives(ufl.derivative(expression, z, unit))
-
-
-def _in_words(given: Any) -> str:
-    """What acts on a boundary."""
-    return " + ".join(type(c).__name__.lower() for c in as_list(given)) or "insulated"
 
 
 def _sum(forms: Sequence[Any]) -> Any:

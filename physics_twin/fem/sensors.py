@@ -16,7 +16,7 @@ from physics_twin.fem.local_law import LocalLaw
 from physics_twin.fem.observers import ExtremeObserver, FunctionalObserver, LinearObserver, Observer
 from physics_twin.fem.operators import Operators
 from physics_twin.fem.quantities import resolve
-from physics_twin.units import Unit, to_si
+from physics_twin.units import Unit, to_si, to_si_array
 
 
 @dataclass(frozen=True, init=False)
@@ -213,11 +213,15 @@ def coordinates_of(domain: Domain, given: Sequence[Any], what: str) -> Array:
 
 
 def mark_of(domain: Domain, name: str, sensor: Any) -> "Array | str":
-    """Where a sensor is, for pictures: the coordinates (dimension,) m of a point, or the name of its region or boundary."""
-    given = getattr(sensor, "coordinates", None)
-    if given is not None:
-        return coordinates_of(domain, given, f'sensor "{name}"')
-    return str(getattr(sensor, "part", None) or getattr(sensor, "boundary", ""))
+    """Where a sensor is, for pictures: its points (n, dimension) m, or the name of its region or boundary."""
+    what = f'sensor "{name}"'
+    if hasattr(sensor, "coordinates"):
+        return coordinates_of(domain, sensor.coordinates, what).reshape(1, -1)
+    if hasattr(sensor, "first") and hasattr(sensor, "second"):
+        return np.array([coordinates_of(domain, point, what) for point in (sensor.first, sensor.second)])
+    if hasattr(sensor, "points"):
+        return np.atleast_2d(to_si_array(sensor.points, Unit("m"), name=what))
+    return str(getattr(sensor, "part", None) or getattr(sensor, "boundary", "body"))
 
 
 def point_row(domain: Domain, space: Any, cell: int, reference: Array) -> LinearObserver:

@@ -2,5 +2,5 @@
 
 from physics_twin.fem.fields.field import Field as Field, FieldSeries as FieldSeries, History as History, Place as Place
 from physics_twin.fem.fields.grid import Grid as Grid
-from physics_twin.fem.fields.mesh_plot import Mark as Mark, plot_mesh as plot_mesh
+from physics_twin.fem.fields.mesh_plot import Mark as Mark, in_words as in_words, plot_mesh as plot_mesh
 from physics_twin.fem.fields.recording import Atlas as Atlas, Derived as Derived, Recorder as Recorder

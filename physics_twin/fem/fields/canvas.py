@@ -56,7 +56,7 @@ def axes_of(dimension: int, ax: "Axes | None") -> Any:
         return ax
     from matplotlib import pyplot as plt
 
-    height = {1: 2.6, 2: 4.6, 3: 5.2}[dimension]
+    height = {1: 2.6, 2: 4.6, 3: 4.8}[dimension]
     figure = plt.figure(figsize=(plot_style.FIGURE_WIDTH, height), layout="constrained")
     return figure.add_subplot(projection="3d" if dimension == 3 else None)
 
@@ -84,8 +84,17 @@ def dress_flat(ax: "Axes", mesh: Mesh, scale: LengthScale, moved: "Array | None"
     ax.set_ylabel(scale.label(names[1]))
     if mesh.axisymmetric and low[0] <= 1e-9 * extent[0]:
         ax.axvline(0.0, color="#404040", lw=1.0, ls=(0, (8, 2, 1, 2)), zorder=6)
-        ax.annotate("axis of revolution", (0.0, low[1] - pads[1]), (-3, 4), textcoords="offset points", rotation=90,
-                    ha="right", va="bottom", fontsize=7, color="#404040")  # fmt: skip
+        ax.annotate(
+            "axis of revolution",
+            (0.0, low[1] - pads[1]),
+            (-3, 4),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=7,
+            color="#404040",
+        )
 
 
 def dress_solid(ax: Any, mesh: Mesh, scale: LengthScale, moved: "Array | None" = None) -> None:
@@ -96,7 +105,7 @@ def dress_solid(ax: Any, mesh: Mesh, scale: LengthScale, moved: "Array | None" =
     ax.set_xlim(low[0], low[0] + extent[0])
     ax.set_ylim(low[1], low[1] + extent[1])
     ax.set_zlim(low[2], low[2] + extent[2])
-    ax.set_box_aspect(extent / extent.max(), zoom=0.88)
+    ax.set_box_aspect(extent / extent.max(), zoom=0.95)
     for one, name, length in zip((ax.xaxis, ax.yaxis, ax.zaxis), axis_names(mesh), extent, strict=True):
         one.set_label_text(scale.label(name))
         one.set_major_locator(_ticks(float(length / extent.max())))
@@ -111,6 +120,12 @@ def _ticks(share: float) -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins=max(1, round(5 * share)))
+
+
+def eye_of(ax: Any) -> Array:
+    """(3,) the direction from which axes in space are seen."""
+    up, around_z = np.radians(ax.elev), np.radians(ax.azim)
+    return np.array([np.cos(up) * np.cos(around_z), np.cos(up) * np.sin(around_z), np.sin(up)], dtype=float)
 
 
 def polygons(facets: IntArray) -> IntArray:

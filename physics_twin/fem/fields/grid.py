@@ -60,6 +60,14 @@ class Grid:
             raise ShapeError(f"points of this body have {', '.join(self.axes)}; got an array of shape {points.shape}")
         if not np.isfinite(points).all():
             raise ShapeError("a coordinate is not a finite number")
+        cells, places = self.find(points)
+        outside = np.flatnonzero(cells < 0)
+        if outside.size:
+            raise self._outside(points[outside[0]])
+        return cells, places
+
+    def find(self, points: Array) -> tuple[IntArray, Array]:
+        """`locate` with cell -1 for points outside."""
         cells = np.full(len(points), -1, dtype=np.int64)
         places = np.zeros_like(points)
         tree, n = self._tree, min(_NEAREST, self.mesh.n_cells)
@@ -71,9 +79,6 @@ class Grid:
         lost = np.flatnonzero(cells < 0)
         for start in range(0, lost.size, _CHUNK):
             self._try_boxes(points, lost[start : start + _CHUNK], cells, places)
-        outside = np.flatnonzero(cells < 0)
-        if outside.size:
-            raise self._outside(points[outside[0]])
         return cells, places
 
     def coordinates(self, cells: IntArray, places: Array) -> Array:

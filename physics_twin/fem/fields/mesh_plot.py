@@ -16,17 +16,19 @@ from physics_twin.fem.fields.canvas import (
     axis_names,
     dress_flat,
     dress_solid,
+    eye_of,
     length_scale,
     polygons,
 )
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.mesh.cells import IntArray
+from physics_twin.fem.quantities import as_list
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 type Mark = Array | str
-"""Where a sensor is: coordinates (dimension,) m, or the name of its region or boundary."""
+"""Where a sensor is: its points (n, dimension) m, or the name of its region or boundary."""
 
 REGIONS = ("#DCE9F3", "#FBE6BF", "#D3EDDF", "#F2DCE8", "#E8E8E8", "#FFF4A8", "#F7D5C3")
 """Light, so that lines and names on them are read."""
@@ -42,6 +44,7 @@ _SENSOR: dict[str, Any] = {
     "ls": "",
     "zorder": 30,
 }
+_CLOUD = 10  # points from which a sensor is drawn with small marks
 _MESH_LINE = "#9A9A9A"
 
 
@@ -94,26 +97,31 @@ def plot_mesh(
     marks = marks or {}
     sensors = {name: np.asarray(m, dtype=float) for name, m in marks.items() if not isinstance(m, str)}
     picture = _Picture(mesh, length_scale(mesh), conditions or {}, sensors, [])
+    own = ax is None
     with plot_style.style():
         ax = axes_of(mesh.dimension, ax)
         {1: _line, 2: _flat, 3: _solid}[mesh.dimension](ax, picture)
         if sensors:
             picture.handles.append(Line2D([], [], **{**_SENSOR, "label": "sensor"}))
         # Nothing to point at: a line of the legend says where it is.
-        blank = {"ls": "", "marker": ""}
         wide = [f"{_words(n)}: over {_words(m)}" for n, m in marks.items() if isinstance(m, str)]
-        picture.handles.extend(Line2D([], [], label=text, **blank) for text in wide)
+        picture.handles.extend(_no_mark(text) for text in wide)
         handles = picture.handles
         if len(handles) > _LEGEND:
-            more = Line2D([], [], label=f"and {len(handles) - _LEGEND + 1} more", **blank)
-            handles = [*handles[: _LEGEND - 1], more]
-        if mesh.dimension == 1:
-            ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=min(len(handles), 3))
+            handles = [*handles[: _LEGEND - 1], _no_mark(f"and {len(handles) - _LEGEND + 1} more")]
+        if own and mesh.dimension == 1:
+            plot_style.figure_of([ax]).legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
+        elif own:
+            plot_style.figure_of([ax]).legend(handles=handles, loc="outside right center")
         else:
-            gap = 1.12 if mesh.dimension == 3 else 1.03
-            ax.legend(handles=handles, loc="center left", bbox_to_anchor=(gap, 0.5))
+            ax.legend(handles=handles, loc="best")
         ax.set_title(f"{_words(title)}\n{mesh.size}" if title else mesh.size, fontsize=9)
     return ax
+
+
+def in_words(given: Any, otherwise: str) -> str:
+    """What acts on a boundary: the kinds of its conditions, one or a list of them."""
+    return " + ".join(type(condition).__name__.lower() for condition in as_list(given)) or otherwise
 
 
 def name_boundary(ax: "Axes", name: str, middles: Array, center: Array, color: str) -> None:
@@ -123,24 +131,41 @@ def name_boundary(ax: "Axes", name: str, middles: Array, center: Array, color: s
     """
     middle = middles[np.linalg.norm(middles - middles.mean(axis=0), axis=1).argmin()]
     away = middle - center
-    axis = int(
-        np.argmax(
-            np.abs(away)
-            / np.maximum(np.ptp(np.asarray(ax.dataLim if False else [ax.get_xlim(), ax.get_ylim()]), axis=1), 1e-300)
-        )
-    )
+    extent = np.ptp(np.array([ax.get_xlim(), ax.get_ylim()]), axis=1)
+    axis = int(np.argmax(np.abs(away) / extent))
     side = 1.0 if away[axis] >= 0.0 else -1.0
     offset = (7.0 * side, 0.0) if axis == 0 else (0.0, 6.0 * side)
     across = ("left" if side > 0 else "right") if axis == 0 else "center"
     along = "center" if axis == 0 else ("bottom" if side > 0 else "top")
     ax.annotate(
-        name, (float(middle[0]), float(middle[1])), offset, textcoords="offset points", fontsize=8, color=color,
-        fontweight="bold", ha=across, va=along, zorder=20, rotation=90 if axis == 0 and len(name) > 5 else 0, bbox=FLAT,
-    )  # fmt: skip
+        name,
+        (float(middle[0]), float(middle[1])),
+        offset,
+        textcoords="offset points",
+        fontsize=8,
+        color=color,
+        fontweight="bold",
+        ha=across,
+        va=along,
+        zorder=20,
+        rotation=90 if axis == 0 and len(name) > 5 else 0,
+        bbox=FLAT,
+    )
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _sensor(n_points: int) -> dict[str, Any]:
+    """The look of a sensor: a cloud of points has small ones."""
+    return _SENSOR if n_points < _CLOUD else {**_SENSOR, "ms": 2.0, "mew": 0.6}
+
+
+def _no_mark(text: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], ls="", marker="", label=text)
 
 
 def _patch(color: str, label: str) -> Any:
@@ -165,12 +190,20 @@ def _line(ax: "Axes", picture: _Picture) -> None:
             at, -0.6, 0.6, color=look["color"], ls=look["linestyle"], lw=3, label=picture.named(name), zorder=5
         )
         picture.handles.append(line)
-    for k, (name, place) in enumerate(sorted(picture.sensors.items(), key=lambda item: float(item[1][0]))):
-        at_sensor = float(scale(place)[0])
-        ax.plot([at_sensor], [0.0], **_SENSOR)
+    for k, (name, places) in enumerate(sorted(picture.sensors.items(), key=lambda item: float(item[1][0, 0]))):
+        at_sensor = float(scale(places)[0, 0])
+        ax.plot(scale(places)[:, 0], np.zeros(len(places)), **_sensor(len(places)))
         height = 0.7 + 0.28 * (k % 3)  # neighbors' names do not meet
-        ax.annotate(_words(name), (at_sensor, 0.0), (at_sensor, height), ha="center", va="bottom", fontsize=8, zorder=31,
-                    arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#1A1A1A"})  # fmt: skip
+        ax.annotate(
+            _words(name),
+            (at_sensor, 0.0),
+            (at_sensor, height),
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            zorder=31,
+            arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#1A1A1A"},
+        )
     ax.set_ylim(-0.7, 1.6 if picture.sensors else 0.7)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
@@ -200,22 +233,35 @@ def _flat(ax: "Axes", picture: _Picture) -> None:
     for name, cells, color in picture.region_colors():
         edge = _MESH_LINE if mesh.n_cells <= MANY else color
         ax.add_collection(
-            PolyCollection(rings[cells], facecolors=color, edgecolors=edge, linewidths=0.4), autolim=False
+            PolyCollection(list(rings[cells]), facecolors=color, edgecolors=edge, linewidths=0.4), autolim=False
         )
         picture.handles.append(_patch(color, f"region {_words(name)}"))
     center = points.mean(axis=0)
     for name, look in picture.looks().items():
         lines = points[_polylines(mesh, mesh.boundaries[name])]
         shown = LineCollection(
-            list(lines), colors=look["color"], linestyles=look["linestyle"], linewidths=3, label=picture.named(name), zorder=5
-        )  # fmt: skip
+            list(lines),
+            colors=look["color"],
+            linestyles=look["linestyle"],
+            linewidths=3,
+            label=picture.named(name),
+            zorder=5,
+        )
         ax.add_collection(shown, autolim=False)
         picture.handles.append(shown)
         name_boundary(ax, _words(name), lines.mean(axis=1), center, look["color"])
-    for name, place in picture.sensors.items():
-        x, y = (float(c) for c in picture.scale(place))
-        ax.plot([x], [y], **_SENSOR)
-        ax.annotate(_words(name), (x, y), (7, 6), textcoords="offset points", fontsize=8, zorder=31, bbox=FLAT)
+    for name, places in picture.sensors.items():
+        shown_places = picture.scale(places)
+        ax.plot(*shown_places.T, **_sensor(len(places)))
+        ax.annotate(
+            _words(name),
+            (float(shown_places[0, 0]), float(shown_places[0, 1])),
+            (7, 6),
+            textcoords="offset points",
+            fontsize=8,
+            zorder=31,
+            bbox=FLAT,
+        )
 
 
 def _polylines(mesh: Mesh, facets: IntArray) -> IntArray:
@@ -226,7 +272,7 @@ def _polylines(mesh: Mesh, facets: IntArray) -> IntArray:
 
 # -- a body in space --------------------------------------------------------------------------------------------------
 def _solid(ax: Any, picture: _Picture) -> None:
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
     mesh, points, looks = picture.mesh, picture.points, picture.looks()
     outer = mesh.outer_facets
@@ -243,16 +289,28 @@ def _solid(ax: Any, picture: _Picture) -> None:
         )
     )
     dress_solid(ax, mesh, picture.scale)
-    center = points.mean(axis=0)
+    center, eye = points.mean(axis=0), eye_of(ax)
     for name, look in looks.items():
-        picture.handles.append(_patch(look["color"], picture.named(name)))
         middles = points[mesh.boundaries[name]].mean(axis=1)
         middle = middles[np.linalg.norm(middles - middles.mean(axis=0), axis=1).argmin()]
-        ax.text(*(middle + 0.1 * (middle - center)), _words(name), fontsize=8, fontweight="bold", color=look["color"],
-                ha="center", va="center", zorder=20, bbox=FLAT)  # fmt: skip
+        # A name on the far side would stand on another face: the legend says where it is.
+        near = float((middle - center) @ eye) > 0.0
+        picture.handles.append(_patch(look["color"], picture.named(name) + ("" if near else " (far side)")))
+        if near:
+            ax.text(
+                *(middle + 0.06 * (middle - center)),
+                _words(name),
+                fontsize=8,
+                fontweight="bold",
+                color=look["color"],
+                ha="center",
+                va="center",
+                zorder=20,
+                bbox=FLAT,
+            )
     if len(mesh.regions) > 1:
         picture.handles.extend(_patch("white", f"region {_words(name)}") for name in mesh.regions)
-    for name, place in picture.sensors.items():
-        x, y, z = (float(c) for c in picture.scale(place))
-        ax.plot([x], [y], [z], **_SENSOR)
-        ax.text(x, y, z, f"   {_words(name)}", fontsize=8, zorder=31, bbox=FLAT)
+    for name, places in picture.sensors.items():
+        shown_places = picture.scale(places)
+        ax.plot(*shown_places.T, **_sensor(len(places)))
+        ax.text(*shown_places[0], f"   {_words(name)}", fontsize=8, zorder=31, bbox=FLAT)

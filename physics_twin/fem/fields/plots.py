@@ -16,13 +16,14 @@ from physics_twin.fem.fields.canvas import (
     axis_names,
     dress_flat,
     dress_solid,
+    eye_of,
     length_scale,
     surface_edges,
 )
 from physics_twin.fem.fields.field import Field, Place
 from physics_twin.fem.fields.grid import Grid
 from physics_twin.fem.mesh.cells import FACET_CELL, Cell, IntArray, reference
-from physics_twin.units import Unit
+from physics_twin.units import QuantityLike, Unit, to_si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,6 +52,7 @@ class _Scene:
     """(n_nodes, dimension) m"""
     factor: float
     """by which displacements are exaggerated; 0 where the field is none"""
+    unit: Unit
     norm: "Normalize"
     levels: Array
     colors: Any
@@ -60,23 +62,23 @@ def plot_field(
     field: Field,
     ax: "Axes | None" = None,
     *,
-    limits: "tuple[float, float] | None" = None,
+    limits: "tuple[QuantityLike, QuantityLike] | None" = None,
     exaggeration: float | None = None,
     boundaries: bool = True,
 ) -> "Axes":
     """Draw a field; returns the axes.
 
-    limits: lowest and highest value of the colors, in the field's unit, so that pictures can be compared; by default
-    the field's own. exaggeration: factor of the displacements that are drawn, chosen and written if not given.
-    boundaries: whether their names are written. A vector is drawn by its length, with arrows in 2-D (a displacement by
-    the deformed body); for one component use `field.component("x").plot()`.
+    limits: lowest and highest value of the colors with their unit ("20 degC", "850 degC"), so that pictures can be
+    compared; by default the field's own. exaggeration: factor of the displacements that are drawn, chosen if not given
+    and always written. boundaries: whether their names are written. A vector is drawn by its length, with arrows in
+    2-D (a displacement by the deformed body); for one component use `field.component("x").plot()`.
     """
     mesh = field.grid.mesh
     scene = _scene(field, limits, exaggeration)
     with plot_style.style():
         ax = axes_of(mesh.dimension, ax)
         {1: _profile, 2: _contours, 3: _surface}[mesh.dimension](ax, scene, boundaries)
-        ax.set_title(_title(scene))
+        ax.set_title(_title(scene), pad=16.0 if mesh.dimension == 1 and boundaries else None)
     return ax
 
 
@@ -84,32 +86,29 @@ def _title(scene: _Scene) -> str:
     field = scene.field
     time = plot_style.time_scale(abs(field.time))
     name = field.name.replace("_", " ")
-    what = f"length of {name}" if field.components and not scene.factor else name
+    what = f"length of {name}" if len(field.components) > 1 and not scene.factor else name
     text = f"{what} at {field.time / time.seconds:.4g} {time.unit}"
     if scene.factor:
         text += f"\nshape drawn with {scene.factor:g} times the displacement"
     return text
 
 
-def _scene(field: Field, limits: "tuple[float, float] | None", exaggeration: float | None) -> _Scene:
+def _scene(field: Field, limits: "tuple[QuantityLike, QuantityLike] | None", exaggeration: float | None) -> _Scene:
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm
     from matplotlib.ticker import MaxNLocator
 
     grid = field.grid
-    unit = field.unit
-    if field.components:
-        shown = np.asarray(unit.from_si(field.magnitude, True)) if unit.dimension == _KELVIN else np.asarray(
-            unit.from_si(field.magnitude)
-        )  # fmt: skip
-    else:
-        shown = field.in_units()
+    unit = _shown_unit(field)
+    shown = np.asarray(unit.from_si(field.magnitude))
     finite = shown[np.isfinite(shown)]
     if not finite.size:
         raise ShapeError(f"{field.name} has no value anywhere")
-    low, high = (float(finite.min()), float(finite.max())) if limits is None else (float(v) for v in limits)
-    if not low <= high:
-        raise ShapeError(f"limits = ({low:g}, {high:g}): the lower one comes first")
+    low, high = float(finite.min()), float(finite.max())
+    if limits is not None:
+        low, high = (float(unit.from_si(to_si(v, field.unit, name="limits"))) for v in limits)
+        if not low < high:
+            raise ShapeError(f"limits = ({limits[0]}, {limits[1]}): the lower one comes first")
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-300):
         pad = max(1e-3 * max(abs(low), abs(high)), 1e-12)  # the same everywhere: one color, and a scale around it
         low, high = low - pad, high + pad
@@ -124,7 +123,17 @@ def _scene(field: Field, limits: "tuple[float, float] | None", exaggeration: flo
             exaggeration if exaggeration is not None else (_round(_SHARE * grid.size / largest) if largest else 1.0)
         )
         moved = grid.nodes + factor * field.values
-    return _Scene(field, length_scale(grid.mesh), shown, moved, factor, BoundaryNorm(levels, colors.N), levels, colors)
+    return _Scene(
+        field, length_scale(grid.mesh), shown, moved, factor, unit, BoundaryNorm(levels, colors.N), levels, colors
+    )
+
+
+def _shown_unit(field: Field) -> Unit:
+    """The declared unit; displacements are drawn in mm or um, as small as they are."""
+    if field.unit.dimension != _METER:
+        return field.unit
+    largest = float(np.nanmax(np.abs(field.values), initial=0.0))
+    return Unit("um") if largest < 1e-5 else Unit("mm") if largest < 0.1 else Unit("m")
 
 
 def _round(x: float) -> float:
@@ -138,11 +147,10 @@ def _color_bar(ax: "Axes", scene: _Scene) -> None:
 
     field = scene.field
     mappable = ScalarMappable(scene.norm, scene.colors)
-    unit = field.unit.difference() if field.components else field.unit
+    unit = scene.unit.difference() if field.components else scene.unit
     options: dict[str, Any] = {"pad": 0.12, "shrink": 0.75} if field.grid.mesh.dimension == 3 else {"pad": 0.03}
     figure = plot_style.figure_of([ax])
     bar = figure.colorbar(mappable, ax=ax, label=plot_style.label(field.name, unit), **options)
-    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
     bar.ax.tick_params(length=2)
 
 
@@ -150,34 +158,48 @@ def _color_bar(ax: "Axes", scene: _Scene) -> None:
 def _profile(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
     field, grid, scale = scene.field, scene.field.grid, scene.scale
     if field.place is Place.NODES:
-        x, y = _fine_profile(field)
+        x, y = _fine_profile(scene)
         ax.plot(scale(x), y, color=plot_style.MODEL)
         if len(grid.nodes) <= plot_style.DENSE:
-            ax.plot(scale(grid.nodes[:, 0]), field.in_units().reshape(len(grid.nodes), -1)[:, 0], ls="", marker="o", ms=3,
-                    color=plot_style.MODEL, label="nodes")  # fmt: skip
+            ax.plot(
+                scale(grid.nodes[:, 0]), _along(scene), ls="", marker="o", ms=3, color=plot_style.MODEL, label="nodes"
+            )
     else:
-        values = field.in_units().reshape(grid.mesh.n_cells, -1)[:, 0]
+        values = _along(scene)
         ends = scale(grid.mesh.points[grid.mesh.vertices][:, :, 0])
         for (a, b), v in zip(ends, values, strict=True):
             ax.plot([a, b], [v, v], color=plot_style.MODEL, lw=2.0, solid_capstyle="butt")
-    unit = field.unit
     ax.set_xlabel(scale.label(axis_names(grid.mesh)[0]))
-    ax.set_ylabel(plot_style.label(field.name, unit))
+    ax.set_ylabel(plot_style.label(field.name, scene.unit))
     ax.margins(x=0.02, y=0.12)
     if boundaries:
         for name, facets in grid.mesh.boundaries.items():
             for at in scale(grid.mesh.points[np.unique(facets), 0]):
                 ax.axvline(at, color=plot_style.MUTED, lw=0.8, ls="--", zorder=1)
-                ax.annotate(name.replace("_", " "), (at, 1.0), (0, 2), xycoords=("data", "axes fraction"),
-                            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=plot_style.MUTED)  # fmt: skip
+                ax.annotate(
+                    name.replace("_", " "),
+                    (at, 1.0),
+                    (0, 2),
+                    xycoords=("data", "axes fraction"),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    fontsize=8,
+                    color=plot_style.MUTED,
+                )
 
 
-def _fine_profile(field: Field) -> tuple[Array, Array]:
+def _along(scene: _Scene) -> Array:
+    """(n_nodes or n_cells,) values in the shown unit; the one component of a vector keeps its sign."""
+    values = np.asarray(scene.unit.from_si(scene.field.values))
+    return values[:, 0] if values.ndim == 2 else values
+
+
+def _fine_profile(scene: _Scene) -> tuple[Array, Array]:
     """Coordinates and values along a bar, through the shape functions of each cell."""
-    grid = field.grid
+    grid, values = scene.field.grid, _along(scene)
     n = 2 if grid.degree == 1 else 9
     inner = np.linspace(0.0, 1.0, n)[:, None]
-    values = field.in_units().reshape(len(grid.nodes), -1)[:, 0]
     x = grid.geometry.values(inner) @ grid.mesh.points[grid.mesh.cells][:, :, 0].T
     y = grid.element.values(inner) @ values[grid.cells].T
     x, y = x.T, y.T
@@ -205,12 +227,14 @@ def _contours(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
         known = np.isfinite(scene.shown)
         if not known.all():
             ax.add_collection(
-                PolyCollection(rings[~known], facecolors="white", edgecolors="#BBBBBB", hatch="////", linewidths=0.0),
+                PolyCollection(
+                    list(rings[~known]), facecolors="white", edgecolors="#BBBBBB", hatch="////", linewidths=0.0
+                ),
                 autolim=False,
             )
         ax.add_collection(
             PolyCollection(
-                rings[known], array=scene.shown[known], cmap=scene.colors, norm=scene.norm, edgecolors="face"
+                list(rings[known]), array=scene.shown[known], cmap=scene.colors, norm=scene.norm, edgecolors="face"
             ),
             autolim=False,
         )
@@ -231,41 +255,44 @@ def _contours(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
 
 
 def _arrows(ax: "Axes", scene: _Scene) -> None:
-    """Directions of a vector, one arrow for each patch of cells, all of one length: the colors say how large."""
+    """Directions of a vector on a lattice of points, all arrows of one length: the colors say how large."""
     field, scale = scene.field, scene.scale
-    middles = field.grid.mesh.midpoints
-    low, extent = middles.min(axis=0), np.ptp(field.grid.mesh.points, axis=0)
-    step = extent.max() / N_ARROWS
-    lattice = np.floor((middles - low) / step).astype(int)
-    target = (lattice + 0.5) * step + low
-    order = np.argsort(np.linalg.norm(middles - target, axis=1), kind="stable")
-    _, first = np.unique(lattice[order], axis=0, return_index=True)
-    chosen = order[first]
-    length = field.magnitude
-    top = float(np.nanmax(length))
-    chosen = chosen[np.isfinite(length[chosen]) & (length[chosen] > 1e-3 * top)]
-    direction = field.values[chosen] / length[chosen, None] * 0.75 * scale(np.array([step]))[0]
-    x = scale(middles[chosen])
+    grid = field.grid
+    low, extent = grid.mesh.points.min(axis=0), np.ptp(grid.mesh.points, axis=0)
+    counts = np.maximum(np.rint(N_ARROWS * extent / extent.max()).astype(int), 2)
+    lattice = np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / n for n in counts], indexing="ij"), axis=-1).reshape(-1, 2)
+    places = low + lattice * extent
+    cells, _ = grid.find(places)
+    places, cells = places[cells >= 0], cells[cells >= 0]
+    vectors, length = field.values[cells], field.magnitude[cells]
+    top = float(np.nanmax(field.magnitude))
+    shown = np.isfinite(length) & (length > 1e-3 * top)
+    direction = vectors[shown] / length[shown, None] * 0.75 * float(scale(extent / counts).min())
+    x = scale(places[shown])
     # White with a dark rim: seen on every color.
-    ax.quiver(*x.T, *direction.T, pivot="mid", angles="xy", scale_units="xy", scale=1.0, color="white", edgecolor=_OUTLINE,
-              linewidth=0.5, width=0.0045, zorder=8)  # fmt: skip
-
-
-def _outline_facets(grid: Grid, degree: int) -> IntArray:
-    """(n_facets, n_facet_nodes) local nodes of the outer facets, and whose cells they are."""
-    facets = grid.mesh.facets
-    rows = np.flatnonzero(facets.outer)
-    local = reference(grid.mesh.cell, degree).facet_nodes[facets.local[rows]]
-    cells = grid.mesh.cells if degree == grid.mesh.order else grid.cells
-    return np.take_along_axis(cells[facets.cells[rows]], local, axis=1)
+    ax.quiver(
+        *x.T,
+        *direction.T,
+        pivot="mid",
+        angles="xy",
+        scale_units="xy",
+        scale=1.0,
+        color="white",
+        edgecolor=_OUTLINE,
+        linewidth=0.5,
+        width=0.0045,
+        zorder=8,
+    )
 
 
 def _outline(grid: Grid) -> IntArray:
-    nodes = _outline_facets(grid, grid.mesh.order)
+    """(n_facets, 2 or 3) points of the mesh along its outer edges."""
+    nodes = grid.mesh.facet_nodes(grid.mesh.outer_facets)
     return nodes[:, [0, 2, 1]] if nodes.shape[1] == 3 else nodes
 
 
 def _outline_nodes(grid: Grid) -> IntArray:
+    """(n_facets, 2 or 3) nodes of the field along the outer edges."""
     facets = grid.mesh.facets
     rows = np.flatnonzero(facets.outer)
     local = grid.element.facet_nodes[facets.local[rows]]
@@ -300,9 +327,9 @@ def triangles_of(grid: Grid) -> IntArray:
 
 # -- a body in space --------------------------------------------------------------------------------------------------
 def _surface(ax: Any, scene: _Scene, boundaries: bool) -> None:
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
-    field, grid, scale = scene.field, scene.field.grid, scene.scale
+    grid, scale = scene.field.grid, scene.scale
     mesh = grid.mesh
     rings, values = _faces(scene)
     rings = scale(rings)
@@ -311,7 +338,7 @@ def _surface(ax: Any, scene: _Scene, boundaries: bool) -> None:
     edges, away = surface_edges(mesh)
     # Edges are thin polygons among the others, a little outside: what is in front hides them, from every side.
     ends = scene.moved[_corner_nodes(grid)[edges]] if scene.factor else mesh.points[edges]
-    lifted = scale(_split(ends + 0.003 * grid.size * away[:, None, :]))
+    lifted = scale(_split(ends + 0.004 * grid.size * away[:, None, :], 0.015 * grid.size))
     every = [*rings, *(np.array([a, b, b]) for a, b in lifted)]
     faces = np.concatenate([colors, np.zeros((len(lifted), 4))])
     lines = np.concatenate([colors, np.tile([0.15, 0.15, 0.15, 1.0], (len(lifted), 1))])
@@ -320,21 +347,21 @@ def _surface(ax: Any, scene: _Scene, boundaries: bool) -> None:
     dress_solid(ax, mesh, scale, scene.moved if scene.factor else None)
     if boundaries:
         center = scale(mesh.points).mean(axis=0)
-        eye = _eye(ax)
+        eye = eye_of(ax)
         for name, facets in mesh.boundaries.items():
             middles = scale(mesh.points)[facets].mean(axis=1)
             middle = middles[np.linalg.norm(middles - middles.mean(axis=0), axis=1).argmin()]
             if float((middle - center) @ eye) > 0.0:  # those behind would stand on another face
-                ax.text(*(middle + 0.02 * (middle - center)), name.replace("_", " "), fontsize=8, ha="center", va="center",
-                        zorder=50, bbox=FLAT)  # fmt: skip
+                ax.text(
+                    *(middle + 0.02 * (middle - center)),
+                    name.replace("_", " "),
+                    fontsize=8,
+                    ha="center",
+                    va="center",
+                    zorder=50,
+                    bbox=FLAT,
+                )
     _color_bar(ax, scene)
-
-
-def _eye(ax: Any) -> Array:
-    elevation, azimuth = np.radians(ax.elev), np.radians(ax.azim)
-    return np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], dtype=float
-    )
 
 
 def _corner_nodes(grid: Grid) -> IntArray:
@@ -344,9 +371,10 @@ def _corner_nodes(grid: Grid) -> IntArray:
     return found
 
 
-def _split(ends: Array, n: int = 4) -> Array:
-    """Segments (m, 2, 3) cut in n, so that their depth is that of what lies beside them."""
-    t = np.linspace(0.0, 1.0, n + 1)
+def _split(ends: Array, length: float) -> Array:
+    """Segments (m, 2, 3) cut to a length, so that their depth is that of what lies beside them."""
+    longest = float(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).max(initial=0.0))
+    t = np.linspace(0.0, 1.0, int(np.ceil(longest / length)) + 1)
     points = ends[:, :1] + t[None, :, None] * (ends[:, 1:] - ends[:, :1])
     return np.stack([points[:, :-1], points[:, 1:]], axis=2).reshape(-1, 2, 3)
 

@@ -77,7 +77,7 @@ def array_name(name: str, unit: Unit) -> str:
 
 
 def shown_unit(history: History) -> Unit:
-    """Return the unit of an array: the declared one, but meters for a displacement, by which ParaView warps the mesh."""
+    """Return the unit of an array: the declared one, but meters for a displacement: ParaView warps by it."""
     is_length = history.unit.dimension == _METER.dimension and history.values.ndim == 3
     return _METER if is_length else history.unit
 
@@ -135,7 +135,7 @@ def _write_history(root: Any, steps: Any, kind: str, history: History) -> None:
 
 
 def _region_numbers(history: History) -> IntArray:
-    numbers = np.zeros(history.grid.mesh.n_cells, dtype=np.int32)
+    numbers = np.zeros(history.grid.mesh.n_cells, dtype=np.int64)
     for k, cells in enumerate(history.grid.mesh.regions.values(), 1):
         numbers[cells] = k
     return numbers
