@@ -38,6 +38,9 @@ _VOLATILE = {
     r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{12,64}\b": "...",  # hashes
     r"after \d+ iterations": "after ... iterations",
     r"\d+ simulations": "... simulations",
+    r"\d+ gradients": "... gradients",
+    r"\d+ backward runs": "... backward runs",
+    r"rank: \d+ of": "rank: ... of",
     r"\d+ stretch.*integrations?": "...",
 }
 
