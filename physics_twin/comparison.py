@@ -8,13 +8,13 @@ else, initial values without a prior included, stays at its value. The result sa
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from physics_twin import plot_style
+from physics_twin import plot_arrays, plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, DataError, SolveError, UnitError, unknown_name
 from physics_twin.measurements import Channel, Experiment
@@ -134,7 +134,11 @@ class Comparison:
             f"of {n_good} simulations"
         ]
         width = max(len(c.name) for c in self.channels)
-        lines += [f"  {c.name.ljust(width)}  {c}" for c in self.channels]
+        for own in by_array(self.channels):
+            if len(own) > 1:
+                lines.append(f"  {array_of(own[0].channel)}@{own[0].experiment} ({len(own)} places)  {_in_words(own)}")
+            else:
+                lines += [f"  {c.name.ljust(width)}  {c}" for c in own]
         alike: dict[str, list[str]] = {}
         for name, how in self.drawn.items():
             alike.setdefault(how, []).append(name)
@@ -146,19 +150,23 @@ class Comparison:
     __repr__ = __str__
 
     def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
-        """Draw the band, the nominal run and the samples, one panel for each channel; returns the figure.
+        """Draw the band, the nominal run and the samples, one panel for each channel or array; returns the figure.
 
-        ax: one Axes for each channel; without it, a new figure.
+        ax: one Axes for each panel; without it, a new figure.
         """
         scale = plot_style.time_scale(max(float(c.nodes[-1]) for c in self.channels))
         several = len({c.experiment for c in self.channels}) > 1
+        groups = by_array(self.channels)
         with plot_style.style():
-            axes = plot_style.panels(len(self.channels), ax)
-            for one, c in zip(axes, self.channels, strict=True):
-                _draw(one, c, scale)
+            axes = plot_style.panels(len(groups), ax, shared=all(len(own) == 1 for own in groups))
+            for one, own in zip(axes, groups, strict=True):
+                if len(own) > 1:
+                    _draw_array(one, own)
+                else:
+                    _draw(one, own[0], scale)
                 if several:
-                    one.set_title(c.experiment)
-            plot_style.label_times(axes, scale)
+                    one.set_title(own[0].experiment)
+            plot_style.label_times([a for a, own in zip(axes, groups, strict=True) if len(own) == 1], scale)
             figure = plot_style.figure_of(axes)
             if ax is None:
                 figure.suptitle(
@@ -336,6 +344,78 @@ def measurement_band(values: Array, noise: float | Array) -> Array:
     sd = np.broadcast_to(np.asarray(noise, dtype=float), (n,))
     spread = (values[:, None, :] + (sd[:, None] * points)[:, :, None]).reshape(n * m, -1)
     return np.asarray(np.quantile(spread, LEVELS, axis=0))
+
+
+def _in_words(own: Sequence[ComparedChannel]) -> str:
+    unit, n = own[0].channel.unit, sum(c.times.size for c in own)
+    off = np.concatenate([c.observed - c.nominal for c in own])
+    return (
+        f"{sum(c.n_inside for c in own)} of {n} samples inside the 95 % band; measured minus model at the declared "
+        f"values: rms {_difference(float(np.sqrt(np.mean(off**2))), unit)}, mean {_difference(float(off.mean()), unit)}"
+    )
+
+
+class OfChannel(Protocol):
+    """Samples of one channel of one experiment."""
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        ...
+
+    @property
+    def channel(self) -> Channel:
+        """What was measured."""
+        ...
+
+    @property
+    def times(self) -> Array:
+        """(n,) s"""
+        ...
+
+
+def array_of(channel: Channel) -> str:
+    """The array of a channel's sensor, "" where it stands alone."""
+    return "" if channel.place is None else channel.place.array
+
+
+def by_array[T: OfChannel](channels: Sequence[T]) -> list[list[T]]:
+    """Channels by panel: alone, or with their array where that has more places than moments."""
+    groups: dict[tuple[str, str], list[T]] = {}
+    for c in channels:
+        array = array_of(c.channel)
+        groups.setdefault((c.experiment, f"array {array}" if array else c.channel.output), []).append(c)
+    found: list[list[T]] = []
+    for own in groups.values():
+        together = len(own) > max(c.times.size for c in own)
+        found += [own] if together else [[c] for c in own]
+    return found
+
+
+def _draw_array(one: "Axes", own: Sequence[ComparedChannel]) -> None:
+    unit, layout = own[0].channel.unit, layout_of(own)
+    observed, nominal, low, high = (
+        np.asarray(unit.from_si(np.array([getattr(c, key)[-1] for c in own])))
+        for key in ("observed", "nominal", "low", "high")
+    )
+    if not layout.profile:
+        plot_arrays.draw_map(
+            one,
+            layout,
+            observed - nominal,
+            "measured minus model at the declared values",
+            str(unit.difference()),
+            symmetric=True,
+        )
+        return
+    outside = np.array([bool(c.outside[-1]) for c in own])
+    plot_arrays.draw_profile(one, layout, observed, nominal, (low, high), outside)
+    one.set_ylabel(plot_style.label(array_of(own[0].channel), unit))
+
+
+def layout_of(own: Sequence[OfChannel]) -> plot_arrays.Layout:
+    """Where the sensors of an array sit."""
+    return plot_arrays.Layout.of(np.array([c.channel.place.coordinates for c in own if c.channel.place is not None]))
 
 
 def _draw(one: "Axes", c: ComparedChannel, scale: plot_style.TimeScale) -> None:

@@ -148,8 +148,12 @@ def label(name: str, unit: object) -> str:
     return f"{words} / ({text})" if "/" in text else f"{words} / {text}"
 
 
-def panels(n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float = PANEL_HEIGHT) -> "list[Axes]":
+def panels(
+    n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float = PANEL_HEIGHT, shared: bool = True
+) -> "list[Axes]":
     """Return n axes: those given, or of a new figure with one column of up to three panels, else two columns.
+
+    shared: whether they have one horizontal axis.
 
     Raises ShapeError for another number of axes than n.
     """
@@ -163,7 +167,7 @@ def panels(n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float =
     columns = 1 if n <= 3 else 2
     rows = -(-n // columns)
     size = (FIGURE_WIDTH, 0.7 + height * rows)
-    figure, grid = plt.subplots(rows, columns, sharex=True, squeeze=False, figsize=size)
+    figure, grid = plt.subplots(rows, columns, sharex=shared, squeeze=False, figsize=size)
     figure.set_layout_engine("constrained", h_pad=0.06, hspace=0.04)
     found = list(grid.ravel())
     for spare in found[n:]:

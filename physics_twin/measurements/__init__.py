@@ -4,6 +4,7 @@ from physics_twin.measurements.channels import Channel, Column, EstimatedNoise, 
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.experiment import Exclusion, Experiment, Provenance, RecordedInput, Series
 from physics_twin.measurements.flags import Flag
+from physics_twin.measurements.places import Place
 from physics_twin.measurements.redundancy import Dependency, Redundancy, find_dependent_channels
 from physics_twin.measurements.tables import Table, read_table
 
@@ -15,6 +16,7 @@ __all__ = [
     "Exclusion",
     "Experiment",
     "Flag",
+    "Place",
     "Provenance",
     "RecordedInput",
     "Redundancy",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from physics_twin.errors import BoundsError, DataError, check_name
+from physics_twin.measurements.places import Place
 from physics_twin.parameters import Parameter
 from physics_twin.priors import Normal, Uniform
 from physics_twin.recipes import RAMP, Rule
@@ -111,6 +112,7 @@ class Channel:
         which calibration estimates as the parameter `noise.<output>` (or `noise.<shared>`).
     bias: known ("0.5 K": measured = true + bias), or `UnknownBias("1 K")`: parameter `bias.<output>`.
     delay: known ("20 s"), or `UnknownDelay("0 s", "60 s")`: parameter `delay.<output>`.
+    place: where the sensor sits, if it is one of an array of like sensors.
 
     Read back, `noise`, `bias` (SI differences) and `delay` (s) are floats, 0.0 where there is none; where one is to be
     estimated they are its starting value and `parameters` holds its declaration.
@@ -131,6 +133,7 @@ class Channel:
     unknown_noise: EstimatedNoise | None = field(init=False)
     unknown_bias: UnknownBias | None = field(init=False)
     unknown_delay: UnknownDelay | None = field(init=False)
+    place: Place | None = field(init=False)
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class Channel:
         noise: QuantityLike | Uncertainty | EstimatedNoise,
         bias: QuantityLike | UnknownBias | None = None,
         delay: QuantityLike | UnknownDelay | None = None,
+        place: Place | None = None,
     ) -> None:
         check_name("channel", output, library_forms=True)
         declared = as_unit(unit)
@@ -178,6 +182,7 @@ class Channel:
             unknown_noise=noise if isinstance(noise, EstimatedNoise) else None,
             unknown_bias=bias if isinstance(bias, UnknownBias) else None,
             unknown_delay=delay if isinstance(delay, UnknownDelay) else None,
+            place=place,
         )
 
     def _set(self, **fields: object) -> None:

@@ -198,6 +198,7 @@ class Experiment:
                     raise UnitError(
                         f"{parameter.name} is shared by channels in {shared[parameter.name].unit} and {parameter.unit}"
                     )
+        self._check_arrays()
         for key, value in self.context.items():
             if not isinstance(value, str | int | float):
                 raise DataError(f"context {key!r}: {value!r} is neither a text nor a number")
@@ -205,6 +206,24 @@ class Experiment:
             raise DataError(f"t0_utc = {self.t0_utc} has no zone")
         object.__setattr__(self, "series", MappingProxyType(dict(self.series)))
         object.__setattr__(self, "context", MappingProxyType(dict(self.context)))
+
+    def _check_arrays(self) -> None:
+        first: dict[str, Channel] = {}
+        for channel in self.channels:
+            if channel.place is None:
+                continue
+            array = channel.place.array
+            if array in self.series:
+                raise DataError(f'"{array}" is an array and a channel; rename one')
+            known = first.setdefault(array, channel)
+            assert known.place is not None
+            if len(known.place.coordinates) != len(channel.place.coordinates):
+                raise DataError(
+                    f'array "{array}": {known.output} has {len(known.place.coordinates)} coordinates, '
+                    f"{channel.output} has {len(channel.place.coordinates)}"
+                )
+            if known.unit.dimension != channel.unit.dimension:
+                raise UnitError(f'array "{array}" holds channels in {known.unit} and in {channel.unit}; make it two')
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the fields: a read-only view of a mapping does not travel to worker processes."""
@@ -508,6 +527,15 @@ class Experiment:
     def n_used(self) -> int:
         """How many samples take part in the misfit, over all channels."""
         return sum(int(series.used.sum()) for series in self)
+
+    @property
+    def arrays(self) -> Mapping[str, tuple[Series, ...]]:
+        """Array of sensors -> its channels, for those with more places than moments: they are looked at over places."""
+        found: dict[str, list[Series]] = {}
+        for series in self:
+            if series.channel.place is not None:
+                found.setdefault(series.channel.place.array, []).append(series)
+        return {array: tuple(own) for array, own in found.items() if len(own) > max(s.times.size for s in own)}
 
     @property
     def sha256(self) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 
 from physics_twin.errors import ShapeError
 from physics_twin.measurements.flags import Flag
+from physics_twin.plot_arrays import Layout, draw_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from physics_twin.measurements.experiment import Experiment
+    from physics_twin.measurements.experiment import Experiment, Series
 
 __all__ = ["plot_experiment"]
 
@@ -23,18 +24,20 @@ _MARKS: tuple[tuple[Flag, str, str], ...] = (
 
 
 def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
-    """Draw each channel in its unit over time, with what is not good or not used marked.
+    """Draw each channel in its unit over time, with what is not good or not used marked; arrays over their places.
 
-    ax: one Axes for all channels, or one for each; without it, a new figure with one below the other. Returns one Axes
-    for each channel. Raises ShapeError for another number of Axes.
+    ax: one Axes for all channels, or one for each; without it, a new figure with one below the other. An array counts
+    as one channel. Returns one Axes for each channel and array. Raises ShapeError for another number of Axes.
     """
     from matplotlib import pyplot as plt
 
-    outputs = list(experiment.series)
+    arrays = experiment.arrays
+    single = [s for s in experiment if s.channel.place is None or s.channel.place.array not in arrays]
+    outputs = [s.channel.output for s in single] + list(arrays)
     axes: list[Any]
     if ax is None:
         size = (8.0, 1.2 + 2.0 * len(outputs))
-        _, grid = plt.subplots(len(outputs), sharex=True, squeeze=False, figsize=size, layout="constrained")
+        _, grid = plt.subplots(len(outputs), sharex=not arrays, squeeze=False, figsize=size, layout="constrained")
         axes = list(grid[:, 0])
         axes[0].set_title(experiment.name)
     elif isinstance(ax, Sequence | np.ndarray):
@@ -44,7 +47,7 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
     else:
         axes = [ax] * len(outputs)
     divisor, time_unit = _time_scale(experiment.duration)
-    for one, series in zip(axes, experiment, strict=True):
+    for one, series in zip(axes, single, strict=False):
         unit = series.channel.unit
         t, y = series.times / divisor, unit.from_si(series.values)
         shown = series.used & (series.flags < Flag.SUSPECT)
@@ -72,8 +75,30 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
             )
         one.set_ylabel(f"{series.channel.output} [{unit}]" if axes.count(one) == 1 else f"[{unit}]")
         one.legend(fontsize="small", loc="best")
-    axes[-1].set_xlabel(f"time [{time_unit}]")
+    if single:
+        axes[len(single) - 1].set_xlabel(f"time [{time_unit}]")
+    for one, (array, own) in zip(axes[len(single) :], arrays.items(), strict=True):
+        _draw_array(one, array, own)
     return axes
+
+
+def _draw_array(ax: "Axes", array: str, own: "Sequence[Series]") -> None:
+    """The samples of an array over its places: those in use, the last moment in a map."""
+    unit = own[0].channel.unit
+    layout = Layout.of(np.array([s.channel.place.coordinates for s in own if s.channel.place is not None]))
+    used = np.array([bool(s.used.any()) for s in own])
+    if not layout.profile:
+        values = np.array([unit.from_si(s.values[s.used][-1]) if s.used.any() else np.nan for s in own])
+        draw_map(ax, layout, values, array, f"[{unit}]")
+        return
+    for x, series in zip(layout.shown, own, strict=True):
+        y = unit.from_si(series.values)
+        ax.plot(np.full(y.size, x), np.where(series.used, y, np.nan), "o", ms=4, color="C0")
+        ax.plot(np.full(y.size, x), np.where(series.used, np.nan, y), "x", ms=5, color="0.6")
+    ax.set_xlabel(layout.labels[0])
+    ax.set_ylabel(f"{array} [{unit}]")
+    if not used.all():
+        ax.set_title(f"{int((~used).sum())} of {len(own)} not used", fontsize="small", loc="right")
 
 
 def _time_scale(duration: float) -> tuple[float, str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from physics_twin.errors import FileFormatError
 from physics_twin.measurements.channels import Channel, EstimatedNoise, UnknownBias, UnknownDelay
+from physics_twin.measurements.places import Place
 from physics_twin.recipes import (
     STEADY,
     Action,
@@ -37,7 +38,7 @@ type Record = Mapping[str, Any]
 def channel_record(channel: Channel) -> dict[str, Any]:
     """Return a channel as JSON; numbers are SI, or (number, unit) as declared."""
     noise, bias, delay = channel.unknown_noise, channel.unknown_bias, channel.unknown_delay
-    return {
+    record: dict[str, Any] = {
         "output": channel.output,
         "column": channel.column,
         "unit": channel.unit.text,
@@ -48,6 +49,10 @@ def channel_record(channel: Channel) -> dict[str, Any]:
         "unknown_bias": None if bias is None else {"sd": _pair(bias.sd)},
         "unknown_delay": None if delay is None else {"low": _pair(delay.low), "high": _pair(delay.high)},
     }
+    # Only where there is one: the hash of a record without places is what it was before there were any.
+    if channel.place is not None:
+        record["place"] = {"array": channel.place.array, "coordinates": list(channel.place.coordinates)}
+    return record
 
 
 def channel_from_record(record: Record) -> Channel:
@@ -55,6 +60,7 @@ def channel_from_record(record: Record) -> Channel:
     unit = as_unit(str(record["unit"]))
     si = unit.difference().si_text
     noise, bias, delay = record["unknown_noise"], record["unknown_bias"], record["unknown_delay"]
+    place = record.get("place")
     return Channel(
         str(record["output"]),
         column=str(record["column"]),
@@ -66,6 +72,7 @@ def channel_from_record(record: Record) -> Channel:
         delay=(float(record["delay"]), "s")
         if delay is None
         else UnknownDelay(_quantity(delay["low"]), _quantity(delay["high"])),
+        place=None if place is None else Place(str(place["array"]), *((float(x), "m") for x in place["coordinates"])),
     )
 
 

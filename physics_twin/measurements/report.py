@@ -7,9 +7,9 @@ from physics_twin.measurements.quality import duration_text
 from physics_twin.units import format_si
 
 if TYPE_CHECKING:
-    from physics_twin.measurements.experiment import Experiment
+    from physics_twin.measurements.experiment import Experiment, Series
 
-__all__ = ["describe"]
+__all__ = ["describe", "rows_of"]
 
 
 def describe(experiment: "Experiment") -> str:
@@ -19,20 +19,22 @@ def describe(experiment: "Experiment") -> str:
         lines[0] += f", time zero {experiment.t0_utc.isoformat()}"
     head = ["channel", "unit", "noise", *(flag.words for flag in Flag), "left out", "used"]
     rows = [head]
-    for series in experiment:
-        channel = series.channel
-        noise = format_si(channel.noise, channel.unit, difference=True)
+    for name, own in rows_of(experiment):
+        channel = own[0].channel
+        levels = {s.channel.noise for s in own}
+        noise = format_si(max(levels), channel.unit, difference=True)
+        if len(levels) > 1:
+            noise += " at most"
         if channel.unknown_noise is not None:
             noise += " (to be estimated)"
-        counts = series.counts
         rows.append(
             [
-                channel.output,
+                name,
                 str(channel.unit),
                 noise,
-                *(str(counts[flag]) for flag in Flag),
-                str(int((series.left_out > 0).sum())),
-                str(int(series.used.sum())),
+                *(str(sum(s.counts[flag] for s in own)) for flag in Flag),
+                str(sum(int((s.left_out > 0).sum()) for s in own)),
+                str(sum(int(s.used.sum()) for s in own)),
             ]
         )
     # A column in which nobody has anything to say is left out, the good and the used ones apart.
@@ -63,3 +65,16 @@ def describe(experiment: "Experiment") -> str:
         origin += f", sha256 {experiment.provenance.sha256[:12]}"
     lines.append(origin)
     return "\n".join(lines)
+
+
+def rows_of(experiment: "Experiment") -> "list[tuple[str, tuple[Series, ...]]]":
+    """What stands in one row: a channel, or all of an array."""
+    arrays = experiment.arrays
+    found: dict[str, tuple[Series, ...]] = {}
+    for series in experiment:
+        place = series.channel.place
+        if place is not None and place.array in arrays:
+            found[f"{place.array} ({len(arrays[place.array])} places)"] = arrays[place.array]
+        else:
+            found[series.channel.output] = (series,)
+    return list(found.items())

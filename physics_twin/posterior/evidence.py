@@ -1,8 +1,9 @@
 """What a fit leaves behind besides its draws: verdicts, misfit by channel, failed simulations."""
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from physics_twin.units import Unit
 
@@ -70,6 +71,8 @@ class ChannelEvidence:
     """Independent samples that tell as much; equal to n_samples where autocorrelation is not significant."""
     findings: tuple[str, ...]
     """What the residuals show, each in a sentence."""
+    array: str = ""
+    """The array of sensors that it belongs to, where that is looked at over its places; "" over time."""
 
     @property
     def name(self) -> str:
@@ -80,6 +83,37 @@ class ChannelEvidence:
     def difference_unit(self) -> Unit:
         """Unit of a residual: K where the channel is in degC."""
         return Unit(self.unit).difference()
+
+
+def arrays_together(channels: Sequence[ChannelEvidence]) -> tuple[ChannelEvidence, ...]:
+    """The channels with one row for all sensors of an array in an experiment, called by the array and their number."""
+    groups: dict[tuple[str, str], list[ChannelEvidence]] = {}
+    for c in channels:
+        groups.setdefault((c.array or c.output, c.experiment), []).append(c)
+    return tuple(_together(own) if own[0].array else own[0] for own in groups.values())
+
+
+def _together(own: Sequence[ChannelEvidence]) -> ChannelEvidence:
+    n, unit = sum(c.n_samples for c in own), own[0].difference_unit
+
+    def in_unit(x: float, c: ChannelEvidence) -> float:
+        return x * c.difference_unit.factor / unit.factor
+
+    squares = sum(in_unit(in_unit(c.sum_of_squares, c), c) for c in own)
+    return replace(
+        own[0],
+        output=f"{own[0].array} ({len(own)} places)",
+        n_samples=n,
+        n_excluded=sum(c.n_excluded for c in own),
+        sum_of_squares=squares,
+        rms=math.sqrt(squares / n),
+        bias=sum(in_unit(c.bias, c) * c.n_samples for c in own) / n,
+        noise=math.sqrt(sum(in_unit(c.noise, c) ** 2 * c.n_samples for c in own) / n),
+        noise_name=own[0].noise_name if len({c.noise_name for c in own}) == 1 else "",
+        whitened=sum(c.whitened for c in own),
+        effective_samples=sum(c.effective_samples for c in own),
+        findings=tuple(f"{c.output}: {text}" for c in own for text in c.findings),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Pictures of posteriors and predictions; every axis carries its unit."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.parameters import Parameter
+from physics_twin.plot_arrays import Layout, draw_map
 from physics_twin.plot_style import MEASURED, MODEL
 from physics_twin.units import Unit
 
@@ -125,63 +127,142 @@ def pairs(posterior: "Posterior", names: Sequence[str] | None = None) -> "Figure
 
 
 def _by_output(posterior: "Posterior") -> dict[str, list[tuple[str, Any]]]:
+    """Output or array of sensors -> (experiment, its samples)."""
     data = posterior.residuals
-    found: dict[str, list[tuple[str, Any]]] = {}
     outputs, experiments = data["output"].values, data["experiment"].values
-    for c in posterior.channels:
-        rows = (outputs == c.output) & (experiments == c.experiment)
-        found.setdefault(c.output, []).append((c.experiment, data.isel(sample=np.flatnonzero(rows))))
+    series = outputs
+    if "array" in data:
+        series = np.where(data["array"].values != "", data["array"].values, outputs)
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for key, experiment in dict.fromkeys((c.array or c.output, c.experiment) for c in posterior.channels):
+        rows = np.flatnonzero((series == key) & (experiments == experiment))
+        found.setdefault(key, []).append((experiment, data.isel(sample=rows)))
     return found
 
 
+def _unit_of(posterior: "Posterior", series: str) -> Unit:
+    return Unit(next(c.unit for c in posterior.channels if series in (c.array, c.output)))
+
+
+def _layout(d: Any) -> Layout | None:
+    """Where the samples of an array sit; None for those of an output over time."""
+    if "array" not in d or not (d["array"].values != "").all():
+        return None
+    places = np.column_stack([d[name].values for name in ("place_x", "place_y", "place_z") if name in d])
+    return Layout.of(places[:, np.isfinite(places).all(axis=0)])
+
+
 def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
-    """Data and model at the mode over time, one panel per output; samples not used are hollow."""
-    groups = _by_output(posterior)
-    figure, axes = panels(len(groups), ax)
-    for axis, (output, runs) in zip(axes, groups.items(), strict=True):
-        text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
-        unit = Unit(next(c.unit for c in posterior.channels if c.output == output))
-        for k, (name, d) in enumerate(runs):
-            color = f"C{k}" if len(runs) > 1 else MEASURED
-            suffix = f" ({name})" if len(runs) > 1 else ""
-            t, used = d["time"].values / factor, d["used"].values
-            y = np.asarray(unit.from_si(d["observed"].values))
-            axis.plot(t[used], y[used], "o", ms=4, mfc="white", mec=color, label=f"measured{suffix}")
-            if (~used).any():
-                axis.plot(t[~used], y[~used], "x", ms=4, color=GRAY, label="not used")
-            model = np.asarray(unit.from_si(d["predicted"].values))[used]
-            if used.sum() > FEW:
-                axis.plot(t[used], model, "-", lw=1.3, color=color if len(runs) > 1 else MODEL, label=f"model{suffix}")
-            else:  # a line through few samples would claim what lies between them
-                axis.plot(t[used], model, "_", ms=9, mew=1.8, color=MODEL, label=f"model{suffix}")
-                axis.vlines(t[used], y[used], model, color=GRAY, lw=0.8)
-        axis.set_xlabel(f"time [{text}]")
-        axis.set_ylabel(label(output, unit))
-    axes[0].legend(fontsize=7, frameon=False)
+    """Data and model at the mode, one panel per output over time or array over its places; unused samples are hollow.
+
+    An array that spreads over a plane has two panels for each experiment: measured and model.
+    """
+    draws: list[Any] = []
+    for series, runs in _by_output(posterior).items():
+        unit, layout = _unit_of(posterior, series), _layout(runs[0][1])
+        if layout is None:
+            draws.append(partial(_fit_over_time, series=series, runs=runs, unit=unit))
+        elif layout.profile:
+            draws.append(partial(_fit_profile, series=series, runs=runs, unit=unit))
+        else:
+            for name, d in runs:
+                suffix = f" ({name})" if len(runs) > 1 else ""
+                for what, key in (("measured", "observed"), ("model", "predicted")):
+                    draws.append(partial(_map, d=d, key=key, title=f"{series}: {what}{suffix}", unit=unit))
+    figure, axes = panels(len(draws), ax)
+    for axis, draw in zip(axes, draws, strict=True):
+        draw(axis)
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(fontsize=7, frameon=False)
     return figure
+
+
+def _map(axis: "Axes", d: Any, key: str, title: str, unit: Unit) -> None:
+    layout, used = _layout(d), d["used"].values
+    assert layout is not None
+    residual = key == "residual"
+    values = np.asarray(unit.from_si(d[key].values[used], residual))
+    text = unit.difference().text if residual else unit.text
+    shown = Layout(layout.shown[used], layout.labels, layout.unit)
+    draw_map(axis, shown, values, title, text, symmetric=residual)
+
+
+def _fit_profile(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit) -> None:
+    for k, (name, d) in enumerate(runs):
+        color = f"C{k}" if len(runs) > 1 else None
+        suffix = f" ({name})" if len(runs) > 1 else ""
+        layout, used = _layout(d), d["used"].values
+        assert layout is not None
+        y, model = (np.asarray(unit.from_si(d[key].values)) for key in ("observed", "predicted"))
+        for time in np.unique(d["time"].values):
+            now = d["time"].values == time
+            order = np.flatnonzero(now & used)[np.argsort(layout.shown[now & used], kind="stable")]
+            axis.plot(layout.shown[order], model[order], "-", lw=1.3, color=color or MODEL, label=f"model{suffix}")
+            axis.plot(layout.shown[order], y[order], "o", ms=4, mfc="white", mec=color or MEASURED, ls="")
+            axis.plot(layout.shown[now & ~used], y[now & ~used], "x", ms=4, color=GRAY)
+        axis.lines[-2].set_label(f"measured{suffix}")
+        axis.set_xlabel(layout.labels[0])
+    axis.set_ylabel(label(series, unit))
+
+
+def _fit_over_time(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit) -> None:
+    text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
+    for k, (name, d) in enumerate(runs):
+        color = f"C{k}" if len(runs) > 1 else MEASURED
+        suffix = f" ({name})" if len(runs) > 1 else ""
+        t, used = d["time"].values / factor, d["used"].values
+        y = np.asarray(unit.from_si(d["observed"].values))
+        axis.plot(t[used], y[used], "o", ms=4, mfc="white", mec=color, label=f"measured{suffix}")
+        if (~used).any():
+            axis.plot(t[~used], y[~used], "x", ms=4, color=GRAY, label="not used")
+        model = np.asarray(unit.from_si(d["predicted"].values))[used]
+        if used.sum() > FEW:
+            axis.plot(t[used], model, "-", lw=1.3, color=color if len(runs) > 1 else MODEL, label=f"model{suffix}")
+        else:  # a line through few samples would claim what lies between them
+            axis.plot(t[used], model, "_", ms=9, mew=1.8, color=MODEL, label=f"model{suffix}")
+            axis.vlines(t[used], y[used], model, color=GRAY, lw=0.8)
+    axis.set_xlabel(f"time [{text}]")
+    axis.set_ylabel(label(series, unit))
 
 
 def residuals(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
-    """Observed minus model over time with twice the noise, one panel per output."""
-    groups = _by_output(posterior)
-    figure, axes = panels(len(groups), ax)
-    for axis, (output, runs) in zip(axes, groups.items(), strict=True):
-        text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
-        own = [c for c in posterior.channels if c.output == output]
-        unit = own[0].difference_unit
-        for k, (name, d) in enumerate(runs):
-            used = d["used"].values
-            y = np.asarray(unit.from_si(d["residual"].values[used], True))
-            color = f"C{k}" if len(runs) > 1 else BLUE
-            line = {"ls": "-", "lw": 0.6} if used.sum() > FEW else {"ls": ""}
-            axis.plot(d["time"].values[used] / factor, y, marker="o", ms=3.5, color=color, label=name, **line)
-        axis.axhline(0.0, color="black", lw=0.8)
-        band = 2.0 * max(c.noise for c in own)
-        axis.axhspan(-band, band, color=GRAY, alpha=0.15, lw=0, label="2 noise")
-        axis.set_xlabel(f"time [{text}]")
-        axis.set_ylabel(f"residual of {label(output, unit)}")
-    axes[0].legend(fontsize=7, frameon=False)
+    """Observed minus model with twice the noise, one panel per output over time or array over its places."""
+    draws: list[Any] = []
+    for series, runs in _by_output(posterior).items():
+        own = [c for c in posterior.channels if series in (c.array, c.output)]
+        layout = _layout(runs[0][1])
+        if layout is None or layout.profile:
+            band = 2.0 * max(c.noise for c in own)
+            draws.append(partial(_residual_lines, series=series, runs=runs, unit=own[0].difference_unit, band=band))
+        else:
+            for name, d in runs:
+                suffix = f" ({name})" if len(runs) > 1 else ""
+                title = f"{series}: measured minus model{suffix}"
+                draws.append(partial(_map, d=d, key="residual", title=title, unit=own[0].difference_unit))
+    figure, axes = panels(len(draws), ax)
+    for axis, draw in zip(axes, draws, strict=True):
+        draw(axis)
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(fontsize=7, frameon=False)
     return figure
+
+
+def _residual_lines(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit, band: float) -> None:
+    text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
+    words = f"time [{text}]"
+    for k, (name, d) in enumerate(runs):
+        used, layout = d["used"].values, _layout(d)
+        where = d["time"].values / factor
+        if layout is not None:
+            where, words = layout.shown, layout.labels[0]
+        y = np.asarray(unit.from_si(d["residual"].values[used], True))
+        color = f"C{k}" if len(runs) > 1 else BLUE
+        line = {"ls": "-", "lw": 0.6} if used.sum() > FEW and layout is None else {"ls": ""}
+        axis.plot(where[used], y, marker="o", ms=3.5, color=color, label=name, **line)
+    axis.axhline(0.0, color="black", lw=0.8)
+    axis.axhspan(-band, band, color=GRAY, alpha=0.15, lw=0, label="2 noise")
+    axis.set_xlabel(words)
+    axis.set_ylabel(f"residual of {label(series, unit)}")
 
 
 def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":

@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,8 @@ def _floats(record: Mapping[str, Any]) -> dict[str, float]:
 
 def _record[T](cls: type[T], record: Mapping[str, Any]) -> T:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    if set(record) != known:
+    later = {f.name for f in fields(cls) if f.default is not MISSING}  # type: ignore[arg-type]
+    if not known - later <= set(record) <= known:  # a file may be older than a field with a default
         raise FileFormatError(f"a {cls.__name__} must hold {sorted(known)}, this one holds {sorted(record)}")
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from physics_twin.posterior.evidence import arrays_together
 from physics_twin.units import format_number, format_si
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ def verdict_sentences(posterior: "Posterior") -> list[str]:
 
 
 def channel_rows(posterior: "Posterior") -> Rows:
-    """Header and a row per channel of an experiment: misfit in the declared unit."""
+    """Header and a row per channel or array of sensors of an experiment: misfit in the declared unit."""
     head = ["channel", "experiment", "n", "left out", "sum of squares", "rms", "bias", "noise", "whitened", "counts as"]
     rows = [head]
-    for c in posterior.channels:
+    for c in arrays_together(posterior.channels):
         text = c.difference_unit.text
         unit, squared = ("", "") if text == "1" else (f" {text}", f" ({text})^2")
         estimated = " (est.)" if c.noise_name else ""

@@ -7,8 +7,10 @@ import numpy as np
 from physics_twin import plot_style
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.measurements import Experiment, Flag
+from physics_twin.measurements.report import rows_of
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Posterior, Verdict
+from physics_twin.posterior.evidence import arrays_together
 from physics_twin.recipes import Steady
 from physics_twin.report import figures
 from physics_twin.report.content import Content
@@ -74,18 +76,17 @@ def data(content: Content, number: Numbering) -> Section:
 def _experiment(run: Experiment, number: Numbering) -> list[Html]:
     head = ["quantity", "unit", "noise (1 sd)", *(f.words for f in Flag), "left out", "used", "lowest to highest"]
     rows = []
-    for series in run:
-        channel, unit = series.channel, series.channel.unit
-        given = quantity(channel.noise, unit, difference=True)
+    for name, own in rows_of(run):
+        channel, unit = own[0].channel, own[0].channel.unit
+        given = quantity(max(s.channel.noise for s in own), unit, difference=True)
         noise = "to be estimated" if channel.unknown_noise is not None else given
-        counts = [str(n) if n or f is Flag.GOOD else "" for f, n in series.counts.items()]
-        left = int((series.left_out > 0).sum())
-        used = series.values[series.used]
+        total = {f: sum(s.counts[f] for s in own) for f in Flag}
+        counts = [str(n) if n or f is Flag.GOOD else "" for f, n in total.items()]
+        left = sum(int((s.left_out > 0).sum()) for s in own)
+        used = np.concatenate([s.values[s.used] for s in own])
         ends = [numeral(float(unit.from_si(float(x))), 4) for x in (used.min(), used.max())] if used.size else []
         span = joined(ends, " to ")
-        rows.append(
-            [channel.output, pretty(unit), noise, *counts, str(left) if left else "", str(int(series.used.sum())), span]
-        )
+        rows.append([name, pretty(unit), noise, *counts, str(left) if left else "", str(used.size), span])
     clean = all(set(np.unique(s.flags)) <= {Flag.GOOD, Flag.NOT_EVALUATED} and not s.left_out.any() for s in run)
     n = sum(s.times.size for s in run)
     scale = plot_style.time_scale(run.duration)
@@ -95,8 +96,8 @@ def _experiment(run: Experiment, number: Numbering) -> list[Html]:
     found = [*run.notes, *(f"{s.channel.output}: {t}" for s in run for t in (*s.notes, *s.reasons))]
     found += [f"input {one.name}: {t}" for one in run.inputs for t in one.notes]
     parts.append(bullets(map(signs, found)) if found else paragraph(CLEAN, css="small"))
-    if max(s.times.size for s in run) <= FEW:
-        parts.append(_samples(run))
+    if max(s.times.size for s in run) <= FEW and len(run.series) <= FEW:
+        parts.append(_places(run) if run.arrays else _samples(run))
     if not clean:
         axes = run.plot()
         picture = Picture.of(
@@ -117,6 +118,17 @@ def _experiment(run: Experiment, number: Numbering) -> list[Html]:
         ("selected", "; ".join(origin.selections)),
     ]
     return [*parts, facts(pairs)]
+
+
+def _places(run: Experiment) -> Html:
+    """Return the samples of small arrays of sensors, a row for each place."""
+    rows: list[list[object]] = []
+    for s in run:
+        place = () if s.channel.place is None else s.channel.place.coordinates
+        where = ", ".join(f"{100.0 * x:.4g}" for x in place)
+        values = [numeral(float(s.channel.unit.from_si(v)), 4) for v in s.values[np.isfinite(s.values)]]
+        rows.append([s.channel.output, where, joined(values, ", "), pretty(s.channel.unit)])
+    return table(["quantity", "place / cm", "measured", "unit"], rows, numbers=(1, 2))
 
 
 def _samples(run: Experiment) -> Html:
@@ -232,7 +244,7 @@ def _misfit(posterior: Posterior) -> Html:
         "worth",
     ]
     rows = []
-    for c in posterior.channels:
+    for c in arrays_together(posterior.channels):
         noise = joined([numeral(c.noise), " (est.)" if c.noise_name else ""])
         worth = f"{c.effective_samples:.0f} independent" if c.effective_samples < c.n_samples else ""
         left = str(c.n_excluded) if c.n_excluded else ""
@@ -268,7 +280,7 @@ def residuals(content: Content, number: Numbering) -> Section:
     findings += [
         f"{c.name}: neighbors err to the same side (correlation {numeral(c.lag_one, 2)}): {c.n_samples} samples are "
         f"worth {c.effective_samples:.0f}"
-        for c in posterior.channels
+        for c in arrays_together(posterior.channels)
         if c.effective_samples < c.n_samples
     ]
     widened = {name: f for name, f in posterior.inflation.items() if f >= VISIBLE}

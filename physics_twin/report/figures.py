@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physics_twin import plot_style
+from physics_twin import plot_arrays, plot_style
 from physics_twin.arrays import Array
+from physics_twin.comparison import array_of, by_array, layout_of
 from physics_twin.estimation.predicted import PredictedChannel, draw_channel
-from physics_twin.posterior import Posterior
+from physics_twin.posterior import ChannelEvidence, Posterior
 from physics_twin.report.numerals import own_unit
 from physics_twin.units import Unit
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_PAIRS = 8
@@ -26,40 +28,85 @@ LINE = 14
 
 
 def fit(channels: Sequence[PredictedChannel]) -> "Figure":
-    """Draw data, curve and 95 % band of a measurement, one panel for each channel of an experiment."""
+    """Draw data, curve and 95 % band of a measurement, one panel for each channel or array of an experiment."""
     scale = plot_style.time_scale(max(float(c.nodes[-1]) for c in channels))
+    groups = by_array(channels)
     with plot_style.style():
-        axes = plot_style.panels(len(channels))
-        for one, c in zip(axes, channels, strict=True):
-            draw_channel(one, c, scale)
-        plot_style.label_times(axes, scale)
+        axes = plot_style.panels(len(groups), shared=all(len(own) == 1 for own in groups))
+        for one, own in zip(axes, groups, strict=True):
+            if len(own) > 1:
+                _fit_array(one, own)
+            else:
+                draw_channel(one, own[0], scale)
+        plot_style.label_times([a for a, own in zip(axes, groups, strict=True) if len(own) == 1], scale)
         figure = plot_style.figure_of(axes)
-        plot_style.one_legend(figure, axes)
+        if any(one.get_legend_handles_labels()[0] for one in axes):
+            plot_style.one_legend(figure, axes)
     return figure
 
 
+def _fit_array(one: "Axes", own: Sequence[PredictedChannel]) -> None:
+    unit, layout = own[0].channel.unit, layout_of(own)
+    observed, low, middle, high = (
+        np.asarray(unit.from_si(np.array([getattr(c, key)[-1] for c in own])))
+        for key in ("observed", "low", "middle", "high")
+    )
+    array = array_of(own[0].channel)
+    if not layout.profile:
+        plot_arrays.draw_map(
+            one, layout, observed - middle, f"{array}: measured minus model", str(unit.difference()), symmetric=True
+        )
+        return
+    plot_arrays.draw_profile(
+        one, layout, observed, middle, (low, high), np.array([not bool(c.inside[-1]) for c in own])
+    )
+    one.set_ylabel(plot_style.label(array, unit))
+
+
 def residuals(posterior: Posterior, experiment: str) -> "Figure":
-    """Draw measured minus model at the mode over time with twice the noise, one panel for each channel."""
-    own = [c for c in posterior.channels if c.experiment == experiment]
+    """Draw measured minus model at the mode with twice the noise, a panel for each channel over time or array over its
+    places."""
+    own: dict[str, list[ChannelEvidence]] = {}
+    for c in posterior.channels:
+        if c.experiment == experiment:
+            own.setdefault(c.array or c.output, []).append(c)
     data = posterior.residuals
     scale = plot_style.time_scale(float(np.nanmax(data["time"].values[data["experiment"].values == experiment])))
     with plot_style.style():
-        axes = plot_style.panels(len(own), height=1.7)
-        for one, c in zip(axes, own, strict=True):
-            rows = (data["output"].values == c.output) & (data["experiment"].values == experiment) & data["used"].values
-            t, unit = scale(data["time"].values[rows]), Unit(c.unit)
+        axes = plot_style.panels(len(own), height=1.7, shared=not any(c[0].array for c in own.values()))
+        for one, channels in zip(axes, own.values(), strict=True):
+            c = channels[0]
+            mine = data["array"].values == c.array if c.array else data["output"].values == c.output
+            rows = mine & (data["experiment"].values == experiment) & data["used"].values
+            unit = Unit(c.unit)
             r = np.asarray(unit.from_si(data["residual"].values[rows], True))
-            one.axhspan(-2.0 * c.noise, 2.0 * c.noise, color=plot_style.BAND, alpha=0.55, lw=0, label="± 2 × noise")
+            noise = max(x.noise for x in channels)
+            if c.array:
+                names = [n for n in ("place_x", "place_y", "place_z") if n in data]
+                places = np.column_stack([data[n].values[rows] for n in names])
+                layout = plot_arrays.Layout.of(places[:, np.isfinite(places).all(axis=0)])
+                if not layout.profile:
+                    words = f"{c.array}: measured minus model"
+                    plot_arrays.draw_map(one, layout, r, words, str(c.difference_unit), symmetric=True)
+                    continue
+                t = layout.shown
+                one.set_xlabel(layout.labels[0])
+            else:
+                t = scale(data["time"].values[rows])
+            one.axhspan(-2.0 * noise, 2.0 * noise, color=plot_style.BAND, alpha=0.55, lw=0, label="± 2 × noise")
             one.axhline(0.0, color=plot_style.MODEL, lw=1.0)
-            one.plot(t, r, color=plot_style.MUTED, lw=0.7)
-            plot_style.draw_samples(one, t, r, name="measured − model", outside=np.abs(r) > 2.0 * c.noise)
-            reach = 1.15 * max(2.0 * c.noise, float(np.abs(r).max()))
+            if not c.array:
+                one.plot(t, r, color=plot_style.MUTED, lw=0.7)
+            plot_style.draw_samples(one, t, r, name="measured − model", outside=np.abs(r) > 2.0 * noise)
+            reach = 1.15 * max(2.0 * noise, float(np.abs(r).max()))
             one.set_ylim(-reach, reach)
-            one.set_ylabel(plot_style.label(c.output, c.difference_unit))
+            one.set_ylabel(plot_style.label(c.array or c.output, c.difference_unit))
             one.margins(x=0.03)
-        plot_style.label_times(axes, scale)
+        over_time = [a for a, channels in zip(axes, own.values(), strict=True) if not channels[0].array]
+        plot_style.label_times(over_time, scale)
         figure = plot_style.figure_of(axes)
-        plot_style.one_legend(figure, axes)
+        if any(one.get_legend_handles_labels()[0] for one in axes):
+            plot_style.one_legend(figure, axes)
     return figure
 
 

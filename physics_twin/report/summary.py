@@ -7,6 +7,7 @@ import numpy as np
 
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
+from physics_twin.posterior.evidence import arrays_together
 from physics_twin.report.content import Content
 from physics_twin.report.evidence import sums_of_squares
 from physics_twin.report.numerals import count, inward, listed, numeral, percent, quantity, signs, with_unit
@@ -71,7 +72,7 @@ def _how_well(content: Content, predicted: Sequence[PredictedChannel]) -> Html:
         n = sum(c.times.size for c in predicted)
         inside = sum(int(c.inside.sum()) for c in predicted)
         text.append(f" {inside} of {n} samples lie inside the 95 % band of the fit.")
-    doubts = [c.output for c in posterior.channels if c.findings or c.effective_samples < c.n_samples]
+    doubts = [c.output for c in arrays_together(posterior.channels) if c.findings or c.effective_samples < c.n_samples]
     if doubts:
         text.append(f" The residuals of {listed(list(dict.fromkeys(doubts)))} are not random, see Residuals.")
     return joined(text)
