@@ -98,6 +98,7 @@ def Elasticity(
     validity: Mapping[str, tuple[float, float]] | None = None,
     name: str = "elasticity",
     version: str = "1.0",
+    description: str = "",
 ) -> FieldModel:
     """An elastic body as a steady model: its state is the displacement for the inputs at each time.
 
@@ -116,7 +117,7 @@ def Elasticity(
     """
     if not sensors:
         raise ModelError(f'model "{name}" has no sensor; add sensors={{"tip": fem.PointDisplacement(...)}}')
-    description = ElasticDescription(
+    said = ElasticDescription(
         mesh=mesh,
         materials=dict(materials),
         boundaries=dict(boundaries),
@@ -130,8 +131,8 @@ def Elasticity(
         degree=degree,
         solver=solver,
     )
-    build = Portable(discretize_elasticity, description)
-    model = FieldModel(name, version, build, FixedSteps("1 s", IMPLICIT_EULER), dict(validity or {}))
+    build = Portable(discretize_elasticity, said)
+    model = FieldModel(name, version, build, FixedSteps("1 s", IMPLICIT_EULER), dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
     return model

@@ -80,6 +80,7 @@ def HeatConduction(
     validity: Mapping[str, tuple[float, float]] | None = None,
     name: str = "heat_conduction",
     version: str = "1.0",
+    description: str = "",
 ) -> FieldModel:
     """Heat conduction in a body as a model.
 
@@ -111,7 +112,7 @@ def HeatConduction(
     latent = any(isinstance(m, Solid) and m.latent_heat is not None for m in materials.values())
     if lumped is None:
         lumped = latent and degree == 1 and not any(getattr(m, "reactions", None) for m in materials.values())
-    description = HeatDescription(
+    said = HeatDescription(
         mesh=mesh,
         materials=dict(materials),
         boundaries=dict(boundaries or {}),
@@ -126,8 +127,8 @@ def HeatConduction(
         lumped=lumped,
         solver=solver,
     )
-    build = Portable(discretize_heat, description)
-    model = FieldModel(name, version, build, stepping or Adaptive("0.05 K"), dict(validity or {}))
+    build = Portable(discretize_heat, said)
+    model = FieldModel(name, version, build, stepping or Adaptive("0.05 K"), dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
     return model
