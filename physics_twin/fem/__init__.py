@@ -10,6 +10,13 @@ from physics_twin.fem.boundaries import (
 )
 from physics_twin.fem.elasticity import Driven as Driven, Elasticity as Elasticity
 from physics_twin.fem.field_model import FieldModel as FieldModel
+from physics_twin.fem.hardening import (
+    BackStress as BackStress,
+    Chaboche as Chaboche,
+    FlowCurve as FlowCurve,
+    Linear as Linear,
+    Voce as Voce,
+)
 from physics_twin.fem.heat import HeatConduction as HeatConduction
 from physics_twin.fem.linear_solver import Direct as Direct, Iterative as Iterative
 from physics_twin.fem.materials import (
@@ -29,6 +36,7 @@ from physics_twin.fem.mechanical_sensors import (
 )
 from physics_twin.fem.mesh import Mesh as Mesh
 from physics_twin.fem.modes import Modes as Modes
+from physics_twin.fem.plasticity import Plasticity as Plasticity
 from physics_twin.fem.reactions import Local as Local, Reactions as Reactions
 from physics_twin.fem.sensors import (
     Average as Average,

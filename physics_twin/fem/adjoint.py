@@ -218,7 +218,7 @@ class Adjoint:
             dv, dz = self._weighted(1.0, 0.0, step.u, step.z, theta, storage_bar, inputs, step.t)
             u_start += dv
             z_start = z_start + dz if dz is not None else z_start
-        if ops.any_held:
+        if ops.any_held and transient:
             self._essential(theta_at(step.t), u_start, inputs, step.t)
             u_start[ops.held] = 0.0
         return u_start, z_start
@@ -312,6 +312,10 @@ class Adjoint:
             z_bar = z_bar + dz if dz is not None else z_bar
         if not march.stepped or start.phase >= 0:
             return  # no memory, or a start that is held fixed
+        if not march.transient and ops.law is not None:
+            step, theta = march.first_step(start)
+            stretch = Stretch(max(start.phase, 0), start.phase_start, start.t, start.t)
+            u_bar, z_bar = self._step(step, [], lambda _: theta, self._inputs(stretch), u_bar, z_bar, weights[0])
         if march.transient and self.reference_bar != 0.0:
             ones = np.full(ops.n, self.reference_bar)
             dv, dz = self._weighted(1.0, 0.0, start.u, start.z, theta, ones, None, start.t)

@@ -485,9 +485,11 @@ class FieldModel:
         else:
             self._stages.begin()
             inputs = march.inputs(at)
-            at.u = self._stages.solve(
-                0.0, 1.0, np.zeros(ops.n), at.z, np.concatenate([march.p, inputs.at(0.0)[0], [0.0]]), at.u, at.z
-            ).u
+            theta = np.concatenate([march.p, inputs.at(0.0)[0], [0.0]])
+            first = self._stages.solve(0.0, 1.0, np.zeros(ops.n), at.z, theta, at.u, at.z)
+            at.u = first.u
+            if ops.law is not None:
+                at.z = first.z  # the loads of that moment come on in one step
         return at
 
     def _pack(self, at: Stand) -> Array:

@@ -20,6 +20,8 @@ from physics_twin.fem.symbols import Symbols
 from physics_twin.units import Unit
 
 _MOST_ITERATIONS = 50
+_HALVINGS = 30  # of a point's step whose residual grows
+_SETTLED = 1e-10  # residual in units of the scale below which growth is rounding
 
 
 @dataclass(frozen=True)
@@ -131,23 +133,62 @@ class LocalLaw:
         z = guess.copy()
         if not self.n_points:
             return z, np.empty((0, self.n_z, self.n_z))
-        x = self.coordinates.T
+        every = np.arange(self.n_points)
+        residual, matrix = self._evaluated(z, e, base, weight, theta, every)
+        if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
+            raise SolveError("a local state or its rate is not a finite number", time=0.0)
         for _ in range(_MOST_ITERATIONS):
-            value, slope = self._residual(z.T, e.T, base.T, weight, x, theta)
-            residual = _rows(value, self.n_points, self.n_z)
-            matrix = _blocks(slope, self.n_points, self.n_z)
-            if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
-                raise SolveError("a local state or its rate is not a finite number", time=0.0)
             inverse = _inverse(matrix)
             step = np.einsum("nij,nj->ni", inverse, residual)
-            z = z - step
-            if (np.abs(step) <= 1e-13 * (self._scale + np.abs(z))).all():
-                return z, inverse
-        worst = int(np.argmax(np.abs(step).max(axis=1)))
+            trial = z - step
+            if (np.abs(step) <= 1e-13 * (self._scale + np.abs(trial))).all():
+                return trial, inverse
+            z, residual, matrix = self._damped(z, step, residual, e, base, weight, theta, every)
+        worst = int(np.argmax((np.abs(step) / self._scale).max(axis=1)))
         raise SolveError(
             f"the local states did not settle at x = {np.array2string(self.coordinates[worst], precision=4)} m",
             time=0.0,
         )
+
+    def _evaluated(
+        self, z: Array, e: Array, base: Array, weight: float, theta: Array, rows: Array
+    ) -> tuple[Array, Array]:
+        """L (n, n_z) and dL/dz (n, n_z, n_z) at some of the points; all arguments hold those points only."""
+        value, slope = self._residual(z.T, e.T, base.T, weight, self.coordinates[rows].T, theta)
+        return _rows(value, len(rows), self.n_z), _blocks(slope, len(rows), self.n_z)
+
+    def _damped(
+        self,
+        z: Array,
+        step: Array,
+        residual: Array,
+        e: Array,
+        base: Array,
+        weight: float,
+        theta: Array,
+        every: Array,
+    ) -> tuple[Array, Array, Array]:
+        """z - step with its residual and matrix; where a residual grows, that point's step is halved.
+
+        Rows of L have the units of their states, so that the largest row in units of the scale measures a residual.
+        """
+        size = (np.abs(residual) / self._scale).max(axis=1)
+        trial = z - step
+        new, matrix = self._evaluated(trial, e, base, weight, theta, every)
+        part = 1.0
+        for _ in range(_HALVINGS):
+            with np.errstate(invalid="ignore"):
+                reached = (np.abs(new) / self._scale).max(axis=1)
+                fine = (reached <= np.maximum(size, _SETTLED)) & np.isfinite(matrix).all(axis=(1, 2))
+            grows = np.flatnonzero(~fine)
+            if not grows.size:
+                return trial, new, matrix
+            part *= 0.5
+            trial[grows] = z[grows] - part * step[grows]
+            new[grows], matrix[grows] = self._evaluated(trial[grows], e[grows], base[grows], weight, theta, grows)
+        if not np.isfinite(new).all():
+            raise SolveError("a local state or its rate is not a finite number", time=0.0)
+        return trial, new, matrix
 
     def slopes(self, z: Array, e: Array, base: Array, weight: float, theta: Array) -> LocalSlopes:
         """Derivatives of the solution with respect to everything that it depends on."""

@@ -32,6 +32,7 @@ from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.schedules import BoundPhase, Schedule, known_until, length_of, table_ended
 
 _SMALLEST = 1e-12  # of a stretch: a step below it is given up
+_SMALLEST_LOAD = 1e-4  # of a load step: where load steps of a law without time are given up
 _CUT = 0.25  # of a step that failed
 _FIRST = 1e-3  # of a stretch, for a first step that nobody gave
 _MEMORY = 4e9  # bytes of kept states beyond which a sensitivity is refused
@@ -271,8 +272,12 @@ class March:
                 self.counts.failed += 1
                 self.stages.begin()
                 h = _CUT * take
-                if h < _SMALLEST * max(span, 1e-300) or at.t + h <= at.t:
-                    raise SolveError(failure.reason, time=at.t + take, values=self._named_values()) from failure
+                smallest = _SMALLEST * max(span, 1e-300)
+                if self._by_load:
+                    smallest = max(smallest, _SMALLEST_LOAD * self._first(at, span))
+                if h < smallest or at.t + h <= at.t:
+                    reason = failure.reason + self.ops.f.advice
+                    raise SolveError(reason, time=at.t + take, values=self._named_values()) from failure
                 previous = None
                 continue
             if error > 1.0:
@@ -300,6 +305,11 @@ class March:
                 return True
         return False
 
+    @property
+    def _by_load(self) -> bool:
+        """Whether time only orders the loads (plasticity)."""
+        return self.stepped and not self.transient
+
     def _fixed(self) -> bool:
         return isinstance(self.stepping, FixedSteps | GivenSteps)
 
@@ -322,8 +332,8 @@ class March:
 
     def _impose(self, at: Stand, theta: Theta) -> None:
         """Prescribed values of the new stretch; the energy of a jump is supplied energy."""
-        if not self.ops.held.size and not self.ops.any_held:
-            return
+        if not self.transient or (not self.ops.held.size and not self.ops.any_held):
+            return  # without storage the first stage takes the new values
         new = self.ops.essential_values(theta(at.t))
         change = float(np.abs(new - at.u[self.ops.held]).max(initial=0.0))
         if self.ops.comm.size > 1:
@@ -331,10 +341,9 @@ class March:
         if change == 0.0:
             return
         at.u = at.u.copy()  # it may belong to a step that was kept
-        before = self._stored(at.u, at.z, theta(at.t)) if self.transient else 0.0
+        before = self._stored(at.u, at.z, theta(at.t))
         at.u[self.ops.held] = new
-        if self.transient:
-            at.supplied += self._stored(at.u, at.z, theta(at.t)) - before
+        at.supplied += self._stored(at.u, at.z, theta(at.t)) - before
 
     def _storage(self, at: Stand, theta: Theta) -> Array:
         if not self.transient:
@@ -392,6 +401,14 @@ class March:
         self._flows = flows
         error = self._error(h, flows, rates, stages, theta(at.t + h))
         return Step(at.t, h, at.u, at.z, tuple(stages)), new_q, error
+
+    def first_step(self, start: Stand) -> tuple[Step, Array]:
+        """How the start of a law without time came about: its loads, put on in one step; and theta there."""
+        law = self.ops.law
+        assert law is not None
+        theta = self.theta(start, start.t, left=True)
+        stage = Stage(start.u, start.z, self._given(start.u, theta))
+        return Step(start.t, 0.0, np.zeros_like(start.u), law.initial(theta), (stage,)), theta
 
     def _given(self, u: Array, theta: Array) -> Array:
         if self.ops.law is None:

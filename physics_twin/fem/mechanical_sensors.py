@@ -17,7 +17,7 @@ from physics_twin.fem.observers import FunctionalObserver, Observer, RowObserver
 from physics_twin.fem.point_outputs import MatrixBlock, Place, PointBlock, evaluation_matrix, shared_points
 from physics_twin.fem.quantities import resolve
 from physics_twin.fem.rigid_body import rigid_motions
-from physics_twin.fem.sensors import Average, Integral, coordinates_of
+from physics_twin.fem.sensors import Average, Integral, Placed, Point, coordinates_of
 from physics_twin.fem.strain import Kinematics, von_mises_squared
 from physics_twin.units import Unit, to_si_array
 
@@ -149,6 +149,10 @@ class MechanicalPlaced:
                 found.update(self._cloud(name, sensor, what))
             elif isinstance(sensor, Average | Integral):
                 found[name] = self._functional(sensor, what)
+            elif isinstance(sensor, Point) and sensor.of is not None:
+                nothing = Expression(0.0, _METER.dimension)
+                local = Placed(self.domain, self.space, nothing, _METER, self._scope_of, self.law)
+                found[name] = local.place(name, sensor)
             else:
                 raise ModelError(f"{what}: {sensor!r} is no sensor of a mechanical model")
         return found
@@ -292,8 +296,11 @@ class MechanicalPlaced:
             )
         e = resolve(sensor.of, sensor.unit, self._scope_of(sensor.part), what)
         part, d = sensor.part, self.domain
-        measure = d.dx(part) if part in d.region_ids else d.ds(part)
         density = ufl.as_ufl(e.magnitude) * d.weight
+        # Local states are known at the quadrature points of their law only.
+        local = self.law is not None and self.law.z in ufl.algorithms.extract_coefficients(density)
+        degree = self.law.degree if self.law is not None and local else None
+        measure = d.dx(part, degree) if part in d.region_ids else d.ds(part)
         if isinstance(sensor, Average):
             return Unit(sensor.unit), FunctionalObserver(density / self._extent(part) * measure)
         power = d.dimension - (part not in d.region_ids) + d.description.axisymmetric
@@ -318,6 +325,9 @@ class MechanicalPlaced:
                     scope[f"stress_{name}"] = Expression(stress[k], _PASCAL.dimension)
                 square = von_mises_squared(self.kinematics, stress) + _SMALLEST_SQUARE
                 scope["von_mises"] = Expression(ufl.sqrt(square), _PASCAL.dimension)
+            if self.law is not None:
+                for k, local in enumerate(self.law.states):
+                    scope[local.name] = Expression(self.law.z[k], local.unit.dimension)
         elif part not in self.domain.boundary_ids:
             raise unknown_name("region or boundary", part, [*self.domain.region_ids, *self.domain.boundary_ids])
         return scope

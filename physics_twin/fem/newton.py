@@ -53,8 +53,7 @@ class StageSolver:
         if self.ops.linear:
             return self._linear(q, g, known, theta, guess, z_guess)
         ops = self.ops
-        u = guess.copy()
-        u[ops.held] = ops.essential_values(theta)
+        u = self._predicted(q, g, known, base, theta, guess, z_guess)
         stage, residual, size = self._residual(u, q, g, known, base, theta, z_guess)
         norm = first = ops.norm(residual)
         floor = _ROUNDING * size
@@ -85,6 +84,34 @@ class StageSolver:
             if small:
                 return stage
         raise SolveError("Newton's method does not converge", time=0.0)
+
+    def _predicted(
+        self, q: float, g: float, known: Array, base: Array, theta: Array, guess: Array, z_guess: Array
+    ) -> Array:
+        """The guess with prescribed values imposed.
+
+        For a law without time the body follows them by its tangent: moved nodes beside resting ones would strain the
+        cells between them far beyond what the step asks for, and plastic points do not come back from there.
+        """
+        ops = self.ops
+        u = guess.copy()
+        values = ops.essential_values(theta)
+        if ops.law is None or ops.law.timed or not ops.any_held:
+            u[ops.held] = values
+            return u
+        moved = np.zeros(ops.n)
+        moved[ops.held] = values - u[ops.held]
+        if ops.norm(moved) == 0.0:
+            return u
+        stage, residual, _ = self._residual(u, q, g, known, base, theta, z_guess)
+        self._factor(q, g, stage, base, theta)
+        slopes = ops.law.slopes(stage.z, stage.e, base, g, theta)
+        local = np.einsum("nij,nj->ni", slopes.e, ops.given_direction(moved))
+        right = residual + ops.direction(q, g, u, theta, moved, local, None)
+        right[ops.held] = 0.0
+        u = u + moved - self.solver.solve(right, rtol=1e-4)
+        u[ops.held] = values
+        return u
 
     def _linear(self, q: float, g: float, known: Array, theta: Array, guess: Array, z: Array) -> Stage:
         """The guess and one correction. Products with the matrix are carried along where nothing is prescribed."""

@@ -9,6 +9,7 @@ from physics_twin.arrays import Array
 from physics_twin.fem._dolfinx import MPI, dolfinx, ufl
 from physics_twin.fem.compilation import compile_expression, compile_form
 from physics_twin.fem.operators import Operators, constants_in
+from physics_twin.fem.pullback import Pullback
 
 
 class Observer(Protocol):
@@ -281,6 +282,7 @@ class RowObserver:
 
     def __init__(self, weights: Array) -> None:
         self.weights = weights
+        self._pull: Pullback | None = None
 
     def value(self, ops: Operators, u: Array, theta: Array) -> float:
         """This rank's part."""
@@ -292,13 +294,24 @@ class RowObserver:
 
     def gradient(self, ops: Operators, u: Array, theta: Array) -> tuple[Array, "Array | None", Array]:
         """By the transposed operator, and row by row for theta."""
-        du = ops.transposed(0.0, 1.0, u, theta, self.weights)
+        dz: Array | None = None
+        if ops.law is None:
+            du = ops.transposed(0.0, 1.0, u, theta, self.weights)
+        else:
+            pull = self._pullback(ops)
+            pull.write_weight(self.weights)
+            du, dz = pull.by_field(0.0, 1.0), pull.by_local(0.0, 1.0)
         dtheta = np.zeros(theta.size)
         for k in range(theta.size):
             e = np.zeros(theta.size)
             e[k] = 1.0
             dtheta[k] = float(self.weights @ ops.direction(0.0, 1.0, u, theta, None, None, e))
-        return du, None, dtheta
+        return du, dz, dtheta
+
+    def _pullback(self, ops: Operators) -> Pullback:
+        if self._pull is None:
+            self._pull = Pullback(ops)
+        return self._pull
 
 
 class Observers:

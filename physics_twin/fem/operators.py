@@ -55,6 +55,8 @@ class Formulation:
     """What the local law is given, as a UFL vector of the field and the drivers."""
     drivers: Sequence[Driver] = ()
     symmetric: bool = True
+    advice: str = ""
+    """What a step that cannot be solved may mean, for the error."""
 
 
 def constants_in(form: Any) -> list[Any]:

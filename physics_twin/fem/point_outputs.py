@@ -123,7 +123,29 @@ class PointBlock:
             one = np.zeros(theta.size)
             one[k] = 1.0
             dtheta[k] = float(weights @ self.tangents(ops, u, theta, None, None, one))
-        return full.array[: ops.n].copy(), None, dtheta
+        return full.array[: ops.n].copy(), self._by_local(ops, theta, weights), dtheta
+
+    def _by_local(self, ops: Operators, theta: Array, weights: Array) -> "Array | None":
+        """Where reference points are those of the local law: along one state after the other, at all points at once."""
+        law = ops.law
+        if law is None or law.z not in ufl.algorithms.extract_coefficients(self.expression):
+            return None
+        result = np.zeros((law.n_points, law.n_z))
+        self.tangents(ops, u=np.empty(0), theta=theta, du=None, dz=None, dtheta=np.zeros(theta.size))
+        inside = np.isin(self._cells[self._at], law.cells)
+        rows = np.searchsorted(law.cells, self._cells[self._at][inside])[:, None] * law.n_q + np.arange(law.n_q)
+        for k in range(law.n_z):
+            if not self._rows.size:
+                break
+            one = np.zeros((law.n_points, law.n_z))
+            one[:, k] = 1.0
+            law.write_direction(one)
+            values = np.asarray(self._along.eval(ops.symbols.domain.mesh, self._cells), dtype=float)
+            values = values.reshape(self._cells.size, *self._shape)[self._at, :, self._components]
+            shares = weights[self._rows, None] * self._weights * values
+            np.add.at(result[:, k], rows, shares[inside])
+        law.write_direction(np.zeros((law.n_points, law.n_z)))
+        return result
 
     def row(self, k: int, point: Array) -> BlockRow:
         """One output; point: its coordinates, m."""

@@ -15,6 +15,7 @@ from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import ufl
 from physics_twin.fem.materials import Solid, components
 from physics_twin.fem.quantities import resolve
+from physics_twin.fem.symbols import settled
 
 Matrix = tuple[tuple[Any, ...], ...]
 """Rows of magnitudes in SI; what is zero is the float 0.0."""
@@ -112,11 +113,11 @@ def thermal_strain(
         label = f"{what}: thermal expansion"
         hot = resolve(part, "1/K", scope, label)
         if solid.expansion_reference is None:
-            found.append((hot * (temperature - reference)).magnitude)
+            found.append(_magnitude(hot * (temperature - reference)))
             continue
         origin = resolve(solid.expansion_reference, "degC", scope, f"{what}: expansion_reference")
         cold = resolve(part, "1/K", at_reference, label)
-        found.append((hot * (temperature - origin) - cold * (reference - origin)).magnitude)
+        found.append(_magnitude(hot * (temperature - origin) - cold * (reference - origin)))
     normal = found * k if len(found) == 1 else found
     return (*normal, *[0.0] * (kinematics.n - k))
 
@@ -213,7 +214,12 @@ def _shear(shears: Sequence[Any], place: int, what: str) -> Any:
 
 def _resolved(solid: Solid, name: str, unit: str, scope: Mapping[str, Expression], what: str) -> list[Any]:
     label = f"{what}: {name.replace('_', ' ')}"
-    return [resolve(part, unit, scope, label).magnitude for part in components(getattr(solid, name))]
+    return [_magnitude(resolve(part, unit, scope, label)) for part in components(getattr(solid, name))]
+
+
+def _magnitude(e: Expression) -> Any:
+    # Over CasADi a `where` is decided at the point where it is evaluated.
+    return settled(e) if e.switches else e.magnitude
 
 
 def _is_zero(x: Any) -> bool:

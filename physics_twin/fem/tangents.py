@@ -72,10 +72,10 @@ class Tangents:
         law = self.ops.law
         shape = (0, 0) if law is None else (law.n_points, law.n_z)
         at = _Moving(np.zeros((self.ops.n, m)), np.zeros((*shape, m)), np.zeros(m), np.zeros(m), np.zeros(m))
-        if not fixed_start:
-            self._start(tape, at)
         self._phase_start = np.zeros(m)
         self._phase = start.phase
+        if not fixed_start:
+            self._start(tape, at)
         for i in tape.before:
             jacobian[i] = self._at_start(tape, at, times, i)
         for stretch in tape.stretches:
@@ -96,6 +96,13 @@ class Tangents:
             at.u = initial.jacobian(theta) @ d_theta
         if self.ops.law is not None:
             at.z = self.ops.law.initial_slope(theta) @ d_theta
+            if not self.march.transient:
+                step, theta = self.march.first_step(tape.start)
+                stretch = Stretch(max(tape.start.phase, 0), tape.start.phase_start, 0.0, 0.0)
+                d_theta = self._d_theta(self._inputs(stretch), 0.0)
+                at.u, at.z = self._stage(
+                    step, step.stages[0], (1.0,), 0, theta, d_theta, at, None, [], [], [], [], np.zeros(self.m)
+                )
         if self.march.transient:
             self.march._write_local(tape.start.z)
             for k in range(self.m):
@@ -257,7 +264,7 @@ class Tangents:
         theta0 = theta_at(step.t)
         d_theta0 = d_theta_at(step.t, dt)
         u_start = at.u.copy()
-        if ops.held.size:
+        if ops.held.size and transient:
             for k in range(n_dir):
                 u_start[ops.held, k] = ops.essential_tangent(theta0, d_theta0[:, k])
         d_q0 = np.zeros((ops.n, n_dir))
