@@ -62,3 +62,4 @@ from physics_twin.fem.supports import (
     Symmetry as Symmetry,
     Traction as Traction,
 )
+from physics_twin.fem.thermo_mechanics import ThermoMechanics as ThermoMechanics

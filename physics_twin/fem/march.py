@@ -6,13 +6,14 @@ inputs are straight lines in time. Steps never go over a breakpoint; samples ins
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError, SolveError
+from physics_twin.fem.following import Followed, Link
 from physics_twin.fem.newton import Stage, StageSolver, jacobian_at
 from physics_twin.fem.observers import Observers
 from physics_twin.fem.operators import Operators
@@ -70,6 +71,8 @@ class Step:
     z: Array
     stages: tuple[Stage, ...]
     """One for each stage of the scheme (the explicit one as well)."""
+    followed: "Followed | None" = None
+    """The step of a mechanical model that follows."""
 
 
 @dataclass
@@ -140,11 +143,15 @@ class March:
         """Told of every sample: its number, the field, the local states and theta there."""
         self._last_storage: tuple[Array, Array] | None = None
         self._number = 0  # of the stretch
+        self.link: Link | None = None
+        """A mechanical model that follows, with where it stands."""
+        self.followed: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
 
     # -- through the recipe -----------------------------------------------------------------------------------------
     def run(self, at: Stand, times: Array, tape: Tape | None = None) -> tuple[Array, Stand]:
         """Outputs (n_times, n_outputs) at ascending times >= at.t, and where the run then stands."""
-        outputs = np.full((times.size, len(self.observers) + 3 * self.transient), np.nan)
+        n_followed = 0 if self.link is None else len(self.link.mechanical.observers)
+        outputs = np.full((times.size, len(self.observers) + 3 * self.transient + n_followed), np.nan)
         self.stages.begin()
         self.ops.begin(self.theta(at, at.t, left=True))
         i = 0
@@ -268,6 +275,8 @@ class March:
                 take = h  # a table's rows are not equidistant to the last bit; the matrix of the step is kept
             try:
                 step, new_q, error = self._step(at, take, theta, q, previous)
+                if error <= 1.0:
+                    step = self._with_follower(step, theta)
             except SolveError as failure:
                 self.counts.failed += 1
                 self.stages.begin()
@@ -291,6 +300,8 @@ class March:
             crossed = False
             if watch is not None:
                 step, new_q, crossed = self._to_level(at, step, new_q, theta, q, watch, margin)
+                if crossed:
+                    step = self._with_follower(step, theta)
                 end = step.stages[-1]
                 margin = self._margin(end.u, end.z, theta(at.t + step.h), watch)
             self._accept(at, step, q, new_q, theta, times, i, outputs, stretch, goal, tape)
@@ -529,7 +540,7 @@ class March:
             u, z = self.between(step, x)
             # The balance is closed by steps; within a step it is interpolated.
             imbalance = (1.0 - x) * before + x * after
-            outputs[i] = self._observed(u, z, theta(float(times[i])), at.reference, imbalance)
+            outputs[i] = self._observed(u, z, theta(float(times[i])), at.reference, imbalance, (step, x))
             if self.record is not None:
                 self.record(i, u, z, theta(float(times[i])))
             stretch.samples.append((i, len(stretch.steps), x))
@@ -540,7 +551,32 @@ class March:
         else:
             stretch.steps = [step] if not stretch.steps else stretch.steps
         self._last_storage = (end.u, q1)
+        if step.followed is not None:
+            self.followed = (step.followed.end.u, step.followed.end.z)
         at.t, at.u, at.z, at.supplied = reached, end.u, end.z, supplied + gain
+
+    # -- a model that follows ---------------------------------------------------------------------------------------
+    def _with_follower(self, step: Step, theta: Theta) -> Step:
+        """The step with that of a mechanical model of its own memory."""
+        if self.link is None or not self.link.stepped:
+            return step
+        u, z = self.followed
+        end = self.link.solve(step.stages[-1].u, u, z, theta(step.t + step.h))
+        return replace(step, followed=Followed(u, z, end))
+
+    def followed_at(self, temperature: Array, theta: Array, within: "tuple[Step, float] | None") -> tuple[Array, Array]:
+        """Displacement and local states of the model that follows, at a place of a step or where the run stands."""
+        assert self.link is not None
+        u, z = self.followed
+        if not self.link.stepped:
+            end = self.link.solve(temperature, u, z, theta)
+            self.followed = (end.u, z)
+            return end.u, z
+        if within is None or within[0].followed is None:
+            return u, z
+        (step, x), f = within, within[0].followed
+        del step
+        return (1.0 - x) * f.u + x * f.end.u, (1.0 - x) * f.z + x * f.end.z
 
     def _check_memory(self, tape: Tape, stretch: Stretch) -> None:
         n_steps = sum(len(s.steps) for s in tape.stretches) + len(stretch.steps)
@@ -570,11 +606,22 @@ class March:
         imbalance = self._stored(at.u, at.z, theta) - at.reference - at.supplied if self.transient else 0.0
         return self._observed(at.u, at.z, theta, at.reference, imbalance)
 
-    def _observed(self, u: Array, z: Array, theta: Array, reference: float, imbalance: float) -> Array:
+    def _observed(
+        self,
+        u: Array,
+        z: Array,
+        theta: Array,
+        reference: float,
+        imbalance: float,
+        within: "tuple[Step, float] | None" = None,
+    ) -> Array:
         values = self.observers.values(u, z, theta)
         if self.transient:
             stored = self._stored(u, z, theta) - reference
             values = np.concatenate([values, [stored, stored - imbalance, imbalance]])
+        if self.link is not None:
+            displacement, local = self.followed_at(u, theta, within)
+            values = np.concatenate([values, self.link.outputs(u, displacement, local, theta)])
         if not np.isfinite(values).all():
             raise SolveError("an output is not a finite number", time=float(theta[-1]), values=self._named_values())
         return values

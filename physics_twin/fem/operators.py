@@ -232,6 +232,10 @@ class Operators:
         self._refresh(theta)
         return self._load_at(theta)
 
+    def driven(self) -> None:
+        """A driver has other values: what is kept of loads is of the old ones."""
+        self._load_key = None
+
     def _refresh(self, theta: Array) -> None:
         key = self.matrix_key(theta)
         if key == self._matrix_key:
@@ -293,7 +297,7 @@ class Operators:
         """Whether the load is affine in inputs and time, with a matrix that does not depend on them."""
         if not hasattr(self, "_affine"):
             moving = range(self.symbols.n_p, self.symbols.n_theta)
-            self._affine = self.linear and not any(k in moving for k in self._matrix_needs)
+            self._affine = self.linear and not self.f.drivers and not any(k in moving for k in self._matrix_needs)
             if self._affine:
                 constants = [self.symbols.constants[k] for k in moving]
                 for k in moving:
@@ -352,18 +356,18 @@ class Operators:
                 result += r * multiply(self._stiffness, du)
             if q != 0.0 and self._storage_matrix is not None:
                 result += q * multiply(self._storage_matrix, du)
-        if dtheta is None or not dtheta.any():
+        if (dtheta is None or not dtheta.any()) and not self.f.drivers:
             return result
-        moving = dtheta.copy()
-        for k in np.flatnonzero(dtheta):
+        moving = np.zeros(self.symbols.n_theta) if dtheta is None else dtheta.copy()
+        for k in np.flatnonzero(moving):
             if k >= self.symbols.n_p and self.affine:
                 # The load's slope is kept; the matrices do not depend on inputs.
                 self._load_at(theta)  # the kept slopes are of these parameters
                 slope = self._load_slope(int(k), theta)
                 if r != 0.0 and slope is not None:
-                    result += (r * dtheta[k]) * slope
+                    result += (r * moving[k]) * slope
                 moving[k] = 0.0
-        if moving.any():
+        if moving.any() or self.f.drivers:
             self.symbols.set(theta)
             self.write(u)
             result += self._assembled_direction(q, r, None, moving)

@@ -18,7 +18,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.local_law import LocalSlopes
-from physics_twin.fem.march import March, Stretch, Tape
+from physics_twin.fem.march import March, Step, Stretch, Tape
 from physics_twin.fem.newton import jacobian_at
 from physics_twin.fem.stepping import interpolation
 from physics_twin.inputs import PhaseInputs, lines_of
@@ -39,6 +39,29 @@ class _Moving:
     """(m,)"""
     t: Array
     """(m,) how the moment moves"""
+    followed: "tuple[Array, Array] | None" = None
+    """Of a model that follows: displacement (n, m) and local states (n_points, n_z, m)."""
+
+    def widened(self, extra: int) -> "_Moving":
+        """With more directions, all zero."""
+        if not extra:
+            return self
+        followed = None if self.followed is None else tuple(_padded(f, extra) for f in self.followed)
+        parts = [_padded(p, extra) for p in (self.u, self.z, self.reference, self.imbalance, self.t)]
+        return _Moving(*parts, followed)  # type: ignore[arg-type]
+
+    def carried(self, m: int, moves: Array) -> "_Moving":
+        """The first m directions, each with its part of direction m; the moment moves by `moves`."""
+
+        def one(a: Array) -> Array:
+            return np.asarray(a[..., :m] + a[..., m : m + 1] * moves)
+
+        followed = None if self.followed is None else (one(self.followed[0]), one(self.followed[1]))
+        return _Moving(one(self.u), one(self.z), self.reference[:m], one(self.imbalance), moves, followed)
+
+
+def _padded(a: Array, extra: int) -> Array:
+    return np.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, extra)])
 
 
 @dataclass(frozen=True)
@@ -61,6 +84,7 @@ class Tangents:
         """(n_p, m) of the parameter vector"""
         self.m = len(self.wrt)
         self._matrix: object = None
+        self._key: tuple[float, float, bytes] | None = None
 
     # -- through the tape -------------------------------------------------------------------------------------------
     def replay(self, tape: Tape, times: Array, fixed_start: bool) -> Array:
@@ -74,6 +98,14 @@ class Tangents:
         at = _Moving(np.zeros((self.ops.n, m)), np.zeros((*shape, m)), np.zeros(m), np.zeros(m), np.zeros(m))
         self._phase_start = np.zeros(m)
         self._phase = start.phase
+        if march.link is not None and march.link.stepped:
+            link = march.link
+            theta = march.theta(start, start.t, left=True)
+            slopes = np.zeros((*march.followed[1].shape, m))
+            if not fixed_start and link.ops.law is not None:
+                d_theta = np.vstack([self.d_p, np.zeros((theta.size - self.d_p.shape[0], m))])[link.order]
+                slopes = link.ops.law.initial_slope(theta[link.order]) @ d_theta
+            at.followed = np.zeros((link.ops.n, m)), slopes
         if not fixed_start:
             self._start(tape, at)
         for i in tape.before:
@@ -117,13 +149,13 @@ class Tangents:
             stretch = Stretch(max(start.phase, 0), start.phase_start, start.t, start.t)
             inputs = self._inputs(stretch)
             node = self._solved(start.u, theta, inputs, start.t)
-            return self._observed(node, theta, self._d_theta(inputs, start.t), at, 0.0)
+            return self._observed(node, theta, self._d_theta(inputs, start.t), at, None)
         node = _Node(start.u, start.z, at.u, at.z)
         d_theta = np.vstack([self.d_p, np.zeros((theta.size - self.d_p.shape[0], self.m))])
         if self.ops.symbols.n_s:
             stretch = Stretch(max(start.phase, 0), start.phase_start, start.t, start.t)
             d_theta = self._d_theta(self._inputs(stretch), start.t)
-        rows = self._observed(node, theta, d_theta, at, 0.0)
+        rows = self._observed(node, theta, d_theta, at, None)
         if "time" in self.wrt:
             rows[:, self.wrt.index("time")] = 0.0
         return rows
@@ -164,11 +196,11 @@ class Tangents:
                 end = stretch.steps[-1].stages[-1]
                 d_theta = np.vstack([self.d_p, d_inputs + d_slopes * (t - middle), np.zeros((1, self.m))])
                 node = self._solved_with(end.u, theta_at(t), d_theta)
-                jacobian[i] = self._observed(node, theta_at(t), d_theta, at, 0.0)
+                jacobian[i] = self._observed(node, theta_at(t), d_theta, at, None)
                 if "time" in self.wrt:
                     along = np.concatenate([np.zeros(p.size), slope, [1.0]])[:, None]
                     flow = self._solved_with(end.u, theta_at(t), along)
-                    jacobian[i, :, self.wrt.index("time")] = self._observed(flow, theta_at(t), along, None, 0.0)[:, 0]
+                    jacobian[i, :, self.wrt.index("time")] = self._observed(flow, theta_at(t), along, None, None)[:, 0]
             return at
         # How the ends of the stretch move.
         d_t0 = at.t
@@ -184,13 +216,7 @@ class Tangents:
             d_t1 = self._phase_start
         m, extra = self.m, int(stretch.on_level)
         # On a level: one more direction, in which only the stretch's end moves.
-        wide = _Moving(
-            np.pad(at.u, ((0, 0), (0, extra))),
-            np.pad(at.z, ((0, 0), (0, 0), (0, extra))),
-            np.pad(at.reference, (0, extra)),
-            np.pad(at.imbalance, (0, extra)),
-            np.pad(at.t, (0, extra)),
-        )
+        wide = at.widened(extra)
         d_t0, d_t1 = np.pad(d_t0, (0, extra)), np.pad(d_t1, (0, extra))
         if extra:
             d_t1[-1] = 1.0
@@ -210,36 +236,31 @@ class Tangents:
         samples = list(stretch.samples)
         for number, step in enumerate(stretch.steps):
             here = [s for s in samples if s[1] == number]
+            before = wide
             begin = (step.t - stretch.t0) / span if span > 0.0 else 0.0
             rate = (d_t1 - d_t0) / span if span > 0.0 else np.zeros(m + extra)
             dt, dh = d_t0 + begin * (d_t1 - d_t0), step.h * rate
             wide, nodes = self._step(step, wide, theta_at, d_theta_at, dt, dh)
             for i, _, x in here:
-                rows = self._sample(step, nodes, x, float(times[i]), theta_at, d_theta_at, dt, dh, wide)
+                rows = self._sample(step, nodes, x, float(times[i]), theta_at, d_theta_at, dt, dh, before, wide)
                 if extra:
                     waiting.append((i, rows[:, :m], rows[:, m]))
                 else:
                     jacobian[i] = rows
         if not extra:
-            return _Moving(wide.u, wide.z, wide.reference, wide.imbalance, d_t1)
+            return _Moving(wide.u, wide.z, wide.reference, wide.imbalance, d_t1, wide.followed)
         # dT/dw from the level's equation at the end of the stretch.
         end = stretch.steps[-1].stages[-1]
         theta = theta_at(stretch.t1)
         node = _Node(end.u, end.z, wide.u, wide.z)
-        level = self._observed(node, theta, d_theta_at(stretch.t1, d_t1), wide, 1.0)[phase.until_output]
+        level = self._observed(node, theta, d_theta_at(stretch.t1, d_t1), wide, None)[phase.until_output]
         assert phase.until_level is not None
         if level[-1] == 0.0:
             raise SolveError("a phase ends where its output touches the level: it has no derivative", time=stretch.t1)
         moves = -(level[:m] - self._slope_of(phase.until_level)) / level[-1]
         for i, rows, column in waiting:
             jacobian[i] = rows + np.outer(column, moves)
-        return _Moving(
-            wide.u[:, :m] + np.outer(wide.u[:, m], moves),
-            wide.z[..., :m] + wide.z[..., m:] * moves,
-            wide.reference[:m],
-            wide.imbalance[:m] + wide.imbalance[m] * moves,
-            moves,
-        )
+        return wide.carried(m, moves)
 
     def _slope_of(self, amount: Amount) -> Array:
         return amount.slope(self.wrt)
@@ -285,9 +306,7 @@ class Tangents:
             if row[i] == 0.0:
                 du, dz = u_start, at.z
             else:
-                du, dz = self._stage(
-                    step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh
-                )
+                du, dz = self._stage(step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh)
                 nodes.append(_Node(stage.u, stage.z, du, dz))
             if i + 1 < len(scheme.a) or transient:
                 march._write_local(stage.z)
@@ -299,9 +318,14 @@ class Tangents:
                 if timed:
                     rates.append(law.rate(stage.z, stage.e, theta))
                     d_rates.append(self._rate_tangent(stage, theta, d_theta, du, dz))
-        imbalance = at.imbalance.copy()
-        del d_rates, rates
-        return _Moving(du, dz, at.reference, imbalance, dt + dh), nodes
+        followed = at.followed
+        if step.followed is not None and followed is not None and march.link is not None:
+            f, end = step.followed, step.stages[-1]
+            t = step.t + h
+            followed = march.link.solve_tangents(
+                end.u, du, f.z, followed[1], f.end, theta_at(t), d_theta_at(t, dt + dh)
+            )
+        return _Moving(du, dz, at.reference, at.imbalance, dt + dh, followed), nodes
 
     def _stage(self, step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh):  # type: ignore[no-untyped-def]
         march, ops, law = self.march, self.ops, self.ops.law
@@ -317,10 +341,13 @@ class Tangents:
                 np.asarray(sum(a * r for a, r in zip(row[: len(rates)], rates, strict=True))), dh
             )
         d_g = dh * row[i] if transient else np.zeros(n_dir)
-        self._matrix = jacobian_at(ops, q, g, stage, base, theta, self._matrix)
         solver = march.stages.solver
-        solver.set_operator(self._matrix)
-        march.stages._weights = None
+        key = (q, g, ops.matrix_key(theta))
+        if not ops.linear or key != self._key:
+            self._matrix = jacobian_at(ops, q, g, stage, base, theta, self._matrix)
+            solver.set_operator(self._matrix)
+            march.stages._weights = None
+            self._key = key
         slopes: LocalSlopes | None = None
         alone = np.zeros((*step.z.shape, n_dir))
         if law is not None:
@@ -393,7 +420,7 @@ class Tangents:
         return _Node(u, np.zeros((0, 0)), du, np.zeros((0, 0, d_theta.shape[1])))
 
     # -- samples ----------------------------------------------------------------------------------------------------
-    def _sample(self, step, nodes, x, t, theta_at, d_theta_at, dt, dh, at):  # type: ignore[no-untyped-def]
+    def _sample(self, step, nodes, x, t, theta_at, d_theta_at, dt, dh, before, at):  # type: ignore[no-untyped-def]
         """Derivatives of the outputs at a sample whose time is fixed while the step moves."""
         weights, slopes = interpolation(self.march.scheme, x)
         u = sum(w * n.u for w, n in zip(weights, nodes, strict=True))
@@ -411,9 +438,27 @@ class Tangents:
             du[:, k], dz[..., k] = flow_u, flow_z
             rate = (theta_at(t + step.h) - theta_at(t)) / step.h
             d_theta[:, k] = rate
-        return self._observed(_Node(u, z, du, dz), theta, d_theta, at, 1.0)
+        follower = None
+        if step.followed is not None:
+            follower = self._follower_within(step, x, before, at, back)
+        return self._observed(_Node(u, z, du, dz), theta, d_theta, at, follower)
 
-    def _observed(self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", stepped: float) -> Array:
+    def _follower_within(self, step: Step, x: float, before: _Moving, after: _Moving, back: Array) -> _Node:
+        """The model that follows at a place of a step: between the step's ends, with its tangents."""
+        f = step.followed
+        assert f is not None and before.followed is not None and after.followed is not None
+        flow_u, flow_z = (f.end.u - f.u) / step.h, (f.end.z - f.z) / step.h
+        (du0, dz0), (du1, dz1) = before.followed, after.followed
+        du = (1.0 - x) * du0 + x * du1 + np.outer(flow_u, back)
+        dz = (1.0 - x) * dz0 + x * dz1 + np.multiply.outer(flow_z, back)
+        if "time" in self.wrt:
+            k = self.wrt.index("time")
+            du[:, k], dz[..., k] = flow_u, flow_z
+        return _Node((1.0 - x) * f.u + x * f.end.u, (1.0 - x) * f.z + x * f.end.z, du, dz)
+
+    def _observed(
+        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "_Node | None"
+    ) -> Array:
         """(n_outputs, m) of a state with its tangents."""
         march, ops = self.march, self.ops
         n = len(march.observers)
@@ -432,4 +477,22 @@ class Tangents:
                 stored = ops.sum(dq) - (at.reference[k] if k < at.reference.size else 0.0)
                 # The balance is closed along every direction, as it is for the run itself.
                 rows[n, k] = rows[n + 1, k] = stored
-        return rows
+        return rows if march.link is None else np.vstack([rows, self._followed(node, theta, d_theta, at, follower)])
+
+    def _followed(
+        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "_Node | None"
+    ) -> Array:
+        """Outputs of the model that follows, (n_mechanical_outputs, m)."""
+        link = self.march.link
+        assert link is not None
+        m = d_theta.shape[1]
+        if not link.stepped:
+            u, z = link.initial(theta)
+            stage = link.solve(node.u, u, z, theta)
+            du, dz = link.solve_tangents(node.u, node.du, z, np.zeros((0, 0, m)), stage, theta, d_theta)
+            follower = _Node(stage.u, stage.z, du, dz)
+        elif follower is None:
+            # Where the run stands: at its start.
+            assert at is not None and at.followed is not None
+            follower = _Node(*self.march.followed, *at.followed)
+        return link.output_tangents(node.u, node.du, follower.u, follower.z, follower.du, follower.dz, theta, d_theta)
