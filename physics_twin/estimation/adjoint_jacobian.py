@@ -141,7 +141,7 @@ def _low_rank(
     warnings = []
     if left >= NEGLECTED and rank < min(n, d):
         warnings.append(
-            f"the Hessian of rank {rank} may leave out what the data say: its last {BLOCK} directions still hold "
+            f"the Hessian of rank {rank} may leave out what the data say: the last ones found still hold "
             f"the information of {left:.2g} parameters; raise exact_up_to = {most}"
         )
     if worst > DISAGREEMENT:
