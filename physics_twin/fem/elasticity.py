@@ -22,13 +22,12 @@ from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.materials import Solid
 from physics_twin.fem.mechanical_sensors import MechanicalPlaced
 from physics_twin.fem.mesh import Mesh
-from physics_twin.fem.mesh.cells import IntArray
-from physics_twin.fem.mesh.topology import pieces
 from physics_twin.fem.operators import Driver, Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
 from physics_twin.fem.rigid_body import gathered, n_free, near_nullspace, require_held, rigid_motions
 from physics_twin.fem.sensors import mark_of
+from physics_twin.fem.size import check_size
 from physics_twin.fem.stepping import IMPLICIT_EULER, FixedSteps
 from physics_twin.fem.strain import (
     AXISYMMETRIC,
@@ -157,7 +156,7 @@ def discretize_elasticity(d: ElasticDescription) -> Discretized:
         field_name="displacement",
         field_unit=_METER,
         initial=None,
-        sensors=body.placed(stress).place_all(d.sensors, body.held, body.foundations),
+        sensors=body.placed(stress).place_all(d.sensors, body.held, body.foundations, body.supported),
         solver=body.solver(),
         near_nullspace=body.near_nullspace(),
         derived=stress_fields(body.kinematics, stress),
@@ -200,6 +199,7 @@ class ElasticBody:
             raise ModelError(f"degree = {d.degree}: elements of degree 1 or 2 are offered")
         self.d = d
         self.kinematics = kinematics_of(d.mesh, d.kind)
+        check_size(d.mesh, d.degree, components=d.mesh.dimension, solver=d.solver, steady=True)
         self.domain = Domain(d.mesh)
         self._check_names()
         declarations = Declarations()
@@ -316,6 +316,13 @@ class ElasticBody:
         """Owned entries of the field with a prescribed value."""
         return np.concatenate([e.dofs for e in self.essential]) if self.essential else np.empty(0, dtype=np.int32)
 
+    @property
+    def supported(self) -> frozenset[str]:
+        """Boundaries with a support of their own."""
+        return frozenset(
+            b for b, given in self.d.boundaries.items() if any(isinstance(c, SUPPORTS) for c in as_list(given))
+        )
+
     def _nodes(self, boundary: str) -> Array:
         facets = self.domain.facets_of(boundary)
         nodes = dolfinx.fem.locate_dofs_topological(self.space, self.domain.mesh.topology.dim - 1, facets)
@@ -416,58 +423,34 @@ class ElasticBody:
 
     # -- rigid-body motion ------------------------------------------------------------------------------------------
     def require_held(self) -> None:
-        """Raise ModelError, naming the motions, where a piece of the body can move as a whole."""
-        rows = self._constraints()
-        require_held([r for _, r in rows], [n for n, _ in rows], self.domain.axes, self.d.mesh.boundaries)
+        """Raise ModelError, naming the motions, where the body can move as a whole."""
+        require_held(self._constraints(), self.domain.axes, self.d.mesh.boundaries)
 
     def n_free_motions(self) -> int:
-        """How many rigid-body motions the supports leave free, all pieces together."""
-        return sum(n_free(rows) for _, rows in self._constraints())
+        """How many rigid-body motions the supports leave free."""
+        return n_free(self._constraints())
 
-    def _constraints(self) -> list[tuple[str, Array]]:
-        """Name and constraint rows (n_rows, n_motions) of every piece that shares no point with the others."""
+    def _constraints(self) -> Array:
+        """Rows (n_rows, n_motions): what the supports see of each rigid-body motion. A mesh is one piece, or refused."""
         mesh, axes, domain = self.d.mesh, self.domain.axes, self.domain
-        n_pieces, piece_of = pieces(mesh.cells, mesh.n_points)
-        original = np.asarray(domain.mesh.topology.original_cell_index)
-        n = self._held_by.shape[0]
-        piece_of_node = np.zeros(n, dtype=int)
-        dofs = self.space.dofmap.list
-        for local in range(dofs.shape[1]):
-            mine = dofs[:, local] < n
-            piece_of_node[dofs[mine, local]] = piece_of[original[: len(dofs)][mine]]
-        x = self.space.tabulate_dof_coordinates()[:n, : domain.dimension]
-        found = []
-        for piece in range(n_pieces):
-            points = mesh.points[np.unique(mesh.cells[piece_of == piece])]
-            center, size = points.mean(axis=0), float(np.ptp(points, axis=0).max())
-            motions = rigid_motions(x, axes, center, size)
-            held = (self._held_by >= 0) & (piece_of_node == piece)[:, None]
-            compressed = gathered(domain.comm, motions[held])
-            rows = np.concatenate([compressed, self._bedded(piece, piece_of, center, size)])
-            regions = [r for r, cells in mesh.regions.items() if (piece_of[np.asarray(cells)] == piece).any()]
-            name = "the body" if n_pieces == 1 else f"piece {piece + 1} of the body ({', '.join(regions)})"
-            found.append((name, rows))
-        return found
+        x = self.space.tabulate_dof_coordinates()[: self._held_by.shape[0], : domain.dimension]
+        center, size = mesh.points.mean(axis=0), float(np.ptp(mesh.points, axis=0).max())
+        held = rigid_motions(x, axes, center, size)[self._held_by >= 0]
+        return np.concatenate([gathered(domain.comm, held), self._bedded(center, size)])
 
-    def _bedded(self, piece: int, piece_of: IntArray, center: Array, size: float) -> Array:
-        """Constraint rows of foundations: the motion of facets along their normals, and along themselves."""
+    def _bedded(self, center: Array, size: float) -> Array:
+        """Rows of foundations: the motion of the corners of facets along their normals, or along all axes."""
         mesh, axes = self.d.mesh, self.domain.axes
         found = [np.empty((0, rigid_motions(center[None, :], axes, center, size).shape[2]))]
-        inside = np.zeros(mesh.n_points, dtype=bool)
-        inside[mesh.cells[piece_of == piece]] = True
         for boundary, given in self.d.boundaries.items():
             for bed in (c for c in as_list(given) if isinstance(c, Foundation)):
-                facets = mesh.boundaries[boundary]
-                facets = facets[inside[facets].all(axis=1)]
-                corners = mesh.points[facets]
+                corners = mesh.points[mesh.boundaries[boundary]]
                 motions = rigid_motions(corners.reshape(-1, mesh.dimension), axes, center, size)
                 motions = motions.reshape(*corners.shape[:2], mesh.dimension, -1)
                 # The normal is the direction in which the corners of a facet do not spread.
                 normals = np.linalg.svd(corners - corners.mean(axis=1, keepdims=True))[2][:, -1]
                 through = np.einsum("fd,fcdm->fcm", normals, motions)
-                found.append(through.reshape(-1, motions.shape[-1]))
-                if bed.tangential is not None:
-                    found.append(motions.reshape(-1, motions.shape[-1]))
+                found.append((motions if bed.tangential is not None else through).reshape(-1, motions.shape[-1]))
         return np.concatenate(found)
 
     # -- for solvers and sensors ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
 from physics_twin.fem.reactions import Reactions
 from physics_twin.fem.sensors import HeatFlow, Placed, mark_of
+from physics_twin.fem.size import check_size
 from physics_twin.fem.stepping import Adaptive, Stepping
 from physics_twin.fem.symbols import NodalValue, Symbols, settled
 from physics_twin.parameters import Parameter
@@ -144,6 +145,9 @@ class _Heat:
 
     def __init__(self, d: HeatDescription) -> None:
         self.d = d
+        sets = [getattr(m, "reactions", None) for m in d.materials.values()]
+        n_local = max((len(r.states) for r in sets if isinstance(r, Reactions)), default=0)
+        check_size(d.mesh, d.degree, local_states=n_local, solver=d.solver, steady=d.steady)
         self.domain = Domain(d.mesh)
         self._check_names()
         self.reactions, self.reacting = self._reactions()

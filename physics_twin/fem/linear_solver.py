@@ -39,6 +39,11 @@ class Iterative:
     rtol: float = 1e-10
 
 
+def direct_by_default(n_global: int, dimension: int) -> bool:
+    """Whether a problem of this size is solved by factors where nobody chose."""
+    return n_global <= _DIRECT[dimension]
+
+
 class LinearSolver:
     """Solves A x = b for one operator after the other of the same sparsity."""
 
@@ -54,8 +59,7 @@ class LinearSolver:
         steady: bool = False,
     ) -> None:
         if choice is None:
-            direct = n_global <= _DIRECT[dimension]
-            choice = Direct() if direct else Iterative(multigrid=steady)
+            choice = Direct() if direct_by_default(n_global, dimension) else Iterative(multigrid=steady)
         self.comm, self.choice, self.symmetric = comm, choice, symmetric
         self.near_nullspace = near_nullspace
         self.n_iterations = 0
