@@ -97,7 +97,9 @@ class FlowCurve:
         if p[0] != 0.0 or (np.diff(p) <= 0.0).any():
             raise BoundsError(f"strains of a flow curve are plastic strains that ascend from 0; they begin {p[:3]}")
         if not s[0] > 0.0 or (np.diff(s) < 0.0).any():
-            raise BoundsError("stresses of a flow curve are above zero and do not fall: softening has no mesh-free answer")
+            raise BoundsError(
+                "stresses of a flow curve are above zero and do not fall: softening has no mesh-free answer"
+            )
         object.__setattr__(self, "strains", tuple(p.tolist()))
         object.__setattr__(self, "stresses", tuple(s.tolist()))
 
@@ -194,9 +196,7 @@ def _is_unit(x: Any) -> bool:
     return isinstance(x, str | Unit)
 
 
-def _checked(
-    label: str, given: Any, unit: Unit, *, least: float | None = None, above: float | None = None
-) -> None:
+def _checked(label: str, given: Any, unit: Unit, *, least: float | None = None, above: float | None = None) -> None:
     """Raise UnitError for another dimension and BoundsError for a number out of range."""
     if isinstance(given, Parameter | Signal):
         if given.unit.dimension != unit.dimension:

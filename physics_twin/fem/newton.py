@@ -158,7 +158,7 @@ class StageSolver:
         value[ops.held] = 0.0
         size = ops.norm(value) + ops.norm(known * ops.free)
         if self._diagonal is not None:
-            size += _ASSEMBLY * ops.norm(self._diagonal * u)
+            size += _ASSEMBLY * ops.norm(self._diagonal * u) + _ASSEMBLY * ops.norm(self._diagonal) * ops.f.typical
         if not np.isfinite(size):
             raise SolveError("the equations hold a number that is not finite", time=0.0)
         return Stage(u, z, e), residual, size

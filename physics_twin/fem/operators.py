@@ -57,6 +57,8 @@ class Formulation:
     symmetric: bool = True
     advice: str = ""
     """What a step that cannot be solved may mean, for the error."""
+    typical: float = 0.0
+    """A size of the field that forces in balance may come from while the field is zero (residual stress)."""
 
 
 def constants_in(form: Any) -> list[Any]:
@@ -162,6 +164,8 @@ class Operators:
     # -- assembling -------------------------------------------------------------------------------------------------
     def begin(self, theta: Array) -> None:
         """A run with these symbols begins. What is kept from earlier runs are functions of the symbols alone."""
+        if self.f.drivers:  # ... and of what another model has given since
+            self._matrix_key = self._load_key = self._loads_key = None
         self.symbols.set(theta)
 
     def value(self, q: float, r: float, u: Array, theta: Array) -> Array:
