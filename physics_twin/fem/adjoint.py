@@ -114,6 +114,9 @@ class Adjoint:
         self._collect(theta_bar, inputs, t)
         self._matrix = ops.jacobian(0.0, 1.0, theta, self._matrix)
         self._solve_back(0.0, 1.0, Stage(u, np.zeros((0, 0)), np.zeros((0, 0))), theta, v, inputs, t)
+        if ops.any_held:
+            # Prescribed values act on the solution directly and through the residual.
+            self._essential(theta, v - self._full_transpose(0.0, 1.0, None), inputs, t)
 
     def _solve_back(
         self, q: float, g: float, stage: Stage, theta: Array, v: Array, inputs: PhaseInputs, t: float

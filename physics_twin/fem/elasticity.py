@@ -431,7 +431,7 @@ class ElasticBody:
         return n_free(self._constraints())
 
     def _constraints(self) -> Array:
-        """Rows (n_rows, n_motions): what the supports see of each rigid-body motion. A mesh is one piece, or refused."""
+        """Rows (n_rows, n_motions): what the supports see of each rigid-body motion; a mesh is one piece."""
         mesh, axes, domain = self.d.mesh, self.domain.axes, self.domain
         x = self.space.tabulate_dof_coordinates()[: self._held_by.shape[0], : domain.dimension]
         center, size = mesh.points.mean(axis=0), float(np.ptp(mesh.points, axis=0).max())

@@ -128,9 +128,13 @@ class MechanicalPlaced:
         self.space = displacement.function_space
 
     def place_all(
-        self, sensors: Mapping[str, Any], held: Array, foundations: Mapping[str, Any]
+        self, sensors: Mapping[str, Any], held: Array, foundations: Mapping[str, Any], supported: frozenset[str]
     ) -> dict[str, tuple[Unit, Observer]]:
-        """The outputs, in the order of the sensors; held: owned entries with a prescribed value."""
+        """The outputs, in the order of the sensors.
+
+        held: owned entries with a prescribed value. foundations: boundary -> UFL vector of the force per area on the
+        body. supported: boundaries with a support of their own.
+        """
         at_points = self._points({n: s for n, s in sensors.items() if isinstance(s, Stress | Strain | VonMises)})
         found: dict[str, tuple[Unit, Observer]] = {}
         for name, sensor in sensors.items():
@@ -144,7 +148,7 @@ class MechanicalPlaced:
             elif isinstance(sensor, RelativeDisplacement):
                 found[name] = _METER, self._relative(sensor, what)
             elif isinstance(sensor, Reaction):
-                found[name] = self._force_unit(), self._reaction(sensor, held, foundations, what)
+                found[name] = self._force_unit(), self._reaction(sensor, held, foundations, supported, what)
             elif isinstance(sensor, DisplacementField):
                 found.update(self._cloud(name, sensor, what))
             elif isinstance(sensor, Average | Integral):
@@ -268,22 +272,28 @@ class MechanicalPlaced:
         dimension = self.domain.dimension + self.domain.description.axisymmetric
         return {1: Unit("N/m^2"), 2: Unit("N/m"), 3: Unit("N")}[dimension]
 
-    def _reaction(self, sensor: Reaction, held: Array, foundations: Mapping[str, Any], what: str) -> Observer:
+    def _reaction(
+        self,
+        sensor: Reaction,
+        held: Array,
+        foundations: Mapping[str, Any],
+        supported: frozenset[str],
+        what: str,
+    ) -> Observer:
         k = self._axis(sensor.component, what)
-        self.domain.check_boundary(sensor.boundary)
+        name = sensor.boundary
+        self.domain.check_boundary(name)
+        if name in foundations:
+            if name in supported:
+                raise ModelError(f'{what}: "{name}" is held and stands on a foundation; the sum of both is not offered')
+            return FunctionalObserver(foundations[name][k] * self.domain.weight * self.domain.ds(name))
         tdim, bs = self.domain.mesh.topology.dim, self.space.dofmap.bs
-        nodes = dolfinx.fem.locate_dofs_topological(self.space, tdim - 1, self.domain.facets_of(sensor.boundary))
+        nodes = dolfinx.fem.locate_dofs_topological(self.space, tdim - 1, self.domain.facets_of(name))
         index_map = self.space.dofmap.index_map
         entries = np.asarray(nodes[nodes < index_map.size_local]) * bs + k
         entries = entries[np.isin(entries, held)]
-        supported = bool(self.domain.comm.allreduce(int(entries.size)))
-        if sensor.boundary in foundations:
-            if supported:
-                raise ModelError(f'{what}: "{sensor.boundary}" is held and stands on a foundation; ask for one of them')
-            force = foundations[sensor.boundary][k] * self.domain.weight * self.domain.ds(sensor.boundary)
-            return FunctionalObserver(force)
-        if not supported:
-            raise ModelError(f'{what}: nothing holds "{sensor.boundary}" along {sensor.component}')
+        if not self.domain.comm.allreduce(int(entries.size)):
+            raise ModelError(f'{what}: nothing holds "{name}" along {sensor.component}')
         weights = np.zeros(index_map.size_local * bs)
         weights[entries] = 1.0
         return RowObserver(weights)

@@ -85,16 +85,15 @@ def _directions(span: Array, axes: Sequence[str]) -> list[str]:
     return ["(" + ", ".join(f"{x:.3g}" for x in row) + ")" for row in rounded]
 
 
-def require_held(rows_of_pieces: Sequence[Array], names: Sequence[str], axes: Sequence[str], boundaries: Any) -> None:
-    """Raise ModelError, naming the motions, unless every piece of a body is held."""
-    for rows, name in zip(rows_of_pieces, names, strict=True):
-        words = free_motions(rows, axes)
-        if words:
-            listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
-            raise ModelError(
-                f"{name} can {listed}; hold it with fem.Clamped(), fem.Symmetry(), fem.Displacement(...) or "
-                f"fem.Foundation(...) on one of its boundaries ({', '.join(boundaries)})"
-            )
+def require_held(rows: Array, axes: Sequence[str], boundaries: Any) -> None:
+    """Raise ModelError, naming the motions that are left, unless constraint rows hold the body."""
+    words = free_motions(rows, axes)
+    if words:
+        listed = words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+        raise ModelError(
+            f"the body can {listed}; hold it with fem.Clamped(), fem.Symmetry(), fem.Displacement(...) or "
+            f"fem.Foundation(...) on one of its boundaries ({', '.join(boundaries)})"
+        )
 
 
 def gathered(comm: Any, rows: Array) -> Array:
