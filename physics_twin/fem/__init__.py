@@ -8,6 +8,7 @@ from physics_twin.fem.boundaries import (
     Radiation as Radiation,
     Temperature as Temperature,
 )
+from physics_twin.fem.distribution import Distribution as Distribution
 from physics_twin.fem.elasticity import Driven as Driven, Elasticity as Elasticity
 from physics_twin.fem.field_model import FieldModel as FieldModel
 from physics_twin.fem.hardening import (

@@ -39,6 +39,9 @@ except ImportError as error:
         f"conda-forge or Debian elsewhere ({error})"
     ) from error
 
+# PETSc's handler answers SIGTERM with a page of advice and MPI_Abort; a service that is stopped wants its own answer.
+PETSc.Sys.popSignalHandler()
+
 __all__ = ["MPI", "PETSc", "basix_ufl", "dolfinx", "ffcx", "slepc", "ufl"]
 
 

@@ -36,6 +36,7 @@ _SMALLEST = 1e-12  # of a stretch: a step below it is given up
 _SMALLEST_LOAD = 1e-4  # of a load step: where load steps of a law without time are given up
 _CUT = 0.25  # of a step that failed
 _FIRST = 1e-3  # of a stretch, for a first step that nobody gave
+_MOST_STEPS = 50_000  # between two breakpoints
 _MEMORY = 4e9  # bytes of kept states beyond which a sensitivity is refused
 
 
@@ -262,6 +263,7 @@ class March:
         span = goal - at.t
         h = self._first(at, span)
         previous: Step | None = None
+        attempts, rejected = 0, False
         given = list(self.stepping.steps(self._number, span)) if isinstance(self.stepping, GivenSteps) else []
         self._number += 1
         while at.t < goal:
@@ -289,8 +291,16 @@ class March:
                     raise SolveError(reason, time=at.t + take, values=self._named_values()) from failure
                 previous = None
                 continue
+            attempts += 1
+            if attempts > _MOST_STEPS:
+                raise SolveError(
+                    f"{_MOST_STEPS} steps between two breakpoints were not enough for the tolerance",
+                    time=at.t,
+                    values=self._named_values(),
+                )
             if error > 1.0:
                 self.counts.rejected += 1
+                rejected = True
                 h = next_step(take, error, self.scheme.order)
                 if h < _SMALLEST * span:
                     raise SolveError(
@@ -308,8 +318,10 @@ class March:
             q, previous = new_q, step
             if isinstance(self.stepping, Adaptive) and self.transient:
                 proposed = min(next_step(step.h, error, self.scheme.order), self.stepping.largest)
+                if rejected:
+                    proposed = min(proposed, step.h)  # what was refused is not tried again at once
                 h = max(h, proposed) if cut else proposed
-                at.step = h
+                at.step, rejected = h, False
             elif self.counts.failed:
                 h = min(2.0 * step.h, self._first(at, span))
             if crossed:

@@ -86,11 +86,14 @@ class Operators:
         self._trial = ufl.TrialFunction(self.space)
         self.jacobian_form = self._derivative_by_field(self._trial)
         used = self.jacobian_form.coefficients() if not self.jacobian_form.empty() else ()
+        in_matrix = [k for d in self.symbols.distributions if d.field in used for k in d.entries]
         self.linear = f.local is None and self.field not in used and not any(d.field in used for d in f.drivers)
         found = [k for k, c in enumerate(self.symbols.constants) if c in constants_in(self.jacobian_form)]
-        self._matrix_needs = np.array(found, dtype=int)
+        self._matrix_needs = np.array(sorted({*found, *in_matrix}), dtype=int)
         appearing = constants_in(self.form)
         self.used = np.array([c in appearing for c in self.symbols.constants], dtype=bool)
+        for d in self.symbols.distributions:
+            self.used[d.entries] = d.field in self.form.coefficients()
         self._vector = compile_form(self.form)
         self._jacobian = compile_form(self.jacobian_form)
         self._b = dolfinx.fem.create_vector(self.space)

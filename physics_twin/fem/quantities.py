@@ -14,6 +14,7 @@ import numpy as np
 
 from physics_twin.errors import ModelError, UnitError, check_name, unknown_name
 from physics_twin.expressions import Expression
+from physics_twin.fem.distribution import Distribution
 from physics_twin.parameters import Parameter
 from physics_twin.signals import Signal
 from physics_twin.units import Unit, to_si
@@ -28,6 +29,7 @@ class Declarations:
     def __init__(self) -> None:
         self.parameters: dict[str, Parameter] = {}
         self.inputs: dict[str, Signal] = {}
+        self.distributions: dict[str, Distribution] = {}
 
     def find(self, description: Any) -> None:
         """Collect every Parameter and Signal in a nest of dataclasses, mappings and sequences."""
@@ -35,6 +37,11 @@ class Declarations:
             self._add(self.parameters, description, self.inputs)
         elif isinstance(description, Signal):
             self._add(self.inputs, description, self.parameters)
+        elif isinstance(description, Distribution):
+            known = self.distributions.setdefault(description.name, description)
+            if known is not description and known != description:
+                raise ModelError(f'the distribution "{description.name}" is declared twice and differently')
+            self.find(description.parameters)
         elif dataclasses.is_dataclass(description) and not isinstance(description, type):
             for field in dataclasses.fields(description):
                 self.find(getattr(description, field.name))
@@ -64,7 +71,7 @@ def resolve(quantity: Any, unit: str, scope: Scope, what: str) -> Expression:
     Raises UnitError for another dimension, UnknownNameError for a function that asks for a name nobody declared.
     """
     target = Unit(unit)
-    if isinstance(quantity, Parameter | Signal):
+    if isinstance(quantity, Parameter | Signal | Distribution):
         found = _known(quantity.name, scope, what)
     elif isinstance(quantity, Expression):
         found = quantity

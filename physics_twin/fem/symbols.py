@@ -9,8 +9,10 @@ import casadi as ca
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.errors import unknown_name
 from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
+from physics_twin.fem.distribution import Distribution
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.quantities import Declarations
 from physics_twin.parameters import Parameter
@@ -56,11 +58,28 @@ class Symbols:
         units = [*(p.unit for p in self.parameters), *(s.unit for s in self.inputs)]
         self._dimensions = [*(u.dimension for u in units), _SECOND]
         self.distributions: list[Distributed] = []
+        self._distributed: dict[str, Expression] = {}
 
     @classmethod
     def of(cls, domain: Domain, declarations: Declarations) -> "Symbols":
         """The symbols of what a description declares."""
-        return cls(domain, declarations.parameters, declarations.inputs)
+        symbols = cls(domain, declarations.parameters, declarations.inputs)
+        for distribution in declarations.distributions.values():
+            symbols._distribute(distribution)
+        return symbols
+
+    def _distribute(self, given: Distribution) -> None:
+        """A field parameter as a continuous piecewise linear function on the mesh."""
+        if given.along not in self.domain.axes:
+            raise unknown_name(f'coordinate for the distribution "{given.name}"', given.along, self.domain.axes)
+        space = dolfinx.fem.functionspace(self.domain.mesh, ("Lagrange", 1))
+        n = space.dofmap.index_map.size_local
+        x = space.tabulate_dof_coordinates()[:n, self.domain.axes.index(given.along)]
+        entries = np.array([self.names.index(name) for name in given.names])
+        field, direction = dolfinx.fem.Function(space, name=given.name), dolfinx.fem.Function(space)
+        self.distributions.append(Distributed(field, direction, given.basis(x), entries))
+        dimension = given.parameters[0].unit.dimension
+        self._distributed[given.name] = Expression(field, dimension)
 
     @property
     def n_theta(self) -> int:
@@ -76,7 +95,8 @@ class Symbols:
             for name, variable, dimension in zip(self.names, self.variables, self._dimensions, strict=True)
         }
         x = self.domain.coordinate
-        return scope | {axis: Expression(x[k], _METER) for k, axis in enumerate(self.domain.axes)}
+        axes = {axis: Expression(x[k], _METER) for k, axis in enumerate(self.domain.axes)}
+        return scope | axes | self._distributed
 
     def set(self, theta: Array) -> None:
         """Give the constants of the forms their numbers."""

@@ -10,12 +10,13 @@ from typing import Any
 
 from physics_twin.errors import BoundsError, ModelError, ShapeError, unknown_name
 from physics_twin.expressions import Expression
+from physics_twin.fem.distribution import Distribution
 from physics_twin.fem.materials.temperature_law import Outside, TemperatureLaw, require_unit
 from physics_twin.parameters import Parameter
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si, wrong_dimension
 
-type Property = QuantityLike | Parameter | Signal | TemperatureLaw | Callable[..., Any]
+type Property = QuantityLike | Parameter | Signal | Distribution | TemperatureLaw | Callable[..., Any]
 """One property as a person writes it; a function names what it depends on by its arguments."""
 
 type Directional = Property | tuple[Property, ...]
@@ -242,14 +243,14 @@ def _is_pair(written: tuple[Any, ...]) -> bool:
     """Whether a tuple is one quantity (number, "unit")."""
     if len(written) != 2 or not isinstance(written[1], str | Unit):
         return False
-    return not (isinstance(written[0], str | Parameter | Signal) or callable(written[0]))
+    return not (isinstance(written[0], str | Parameter | Signal | Distribution) or callable(written[0]))
 
 
 def _number(written: Any) -> float | None:
     """Return a constant in SI (a Parameter's declared value), None for what varies or is not given."""
     if isinstance(written, Parameter):
         return written.value
-    if written is None or isinstance(written, Signal) or callable(written):
+    if written is None or isinstance(written, Signal | Distribution) or callable(written):
         return None
     number, given = parse(written)
     return float(given.to_si(number))
@@ -264,6 +265,9 @@ def _check(label: str, name: str, part: Any, unit: Unit) -> None:
             raise wrong_dimension(f'{label} (the {type(part).__name__} "{part.name}")', None, part.unit, unit)
         if isinstance(part, Parameter):
             _check_sign(f'{label} (the Parameter "{part.name}")', name, (part.value, part.value), part.unit)
+    elif isinstance(part, Distribution):
+        for parameter in part.parameters:
+            _check(label, name, parameter, unit)
     elif isinstance(part, Expression):
         raise ModelError(f"{label}: an expression belongs to one model; give a function that returns it")
     elif callable(part):
