@@ -46,6 +46,8 @@ class Discretized:
     solver: "Direct | Iterative | None" = None
     near_nullspace: Any = None
     energy_unit: Unit = _JOULE
+    balance: str = "energy"
+    """What is stored: names the outputs of the balance"""
     derived: Mapping[str, Derived] = field(default_factory=dict)
     """Fields that follow from the solution"""
     marks: Mapping[str, Mark] = field(default_factory=dict)
@@ -68,6 +70,13 @@ class FieldModel:
     stepping: Stepping
     validity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     description: str = ""
+
+    @staticmethod
+    def from_residual(**description: Any) -> "FieldModel":
+        """A model from a weak form of your own; see `physics_twin.fem.own_residual.from_residual`."""
+        from physics_twin.fem.own_residual import from_residual
+
+        return from_residual(**description)
 
     # -- what the model is ------------------------------------------------------------------------------------------
     @functools.cached_property
@@ -121,9 +130,9 @@ class FieldModel:
         found = [Signal(name, unit) for name, (unit, _) in d.sensors.items()]
         if self.transient:
             for name, text in (
-                ("stored_energy", "gained since the start"),
-                ("supplied_energy", "supplied since the start, by sources and through the boundary"),
-                ("energy_imbalance", "stored minus supplied: zero to solver tolerance"),
+                (f"stored_{d.balance}", "gained since the start"),
+                (f"supplied_{d.balance}", "supplied since the start, by sources and through the boundary"),
+                (f"{d.balance}_imbalance", "stored minus supplied: zero to solver tolerance"),
             ):
                 found.append(Signal(name, d.energy_unit, description=text))
         return tuple(found)
@@ -148,8 +157,8 @@ class FieldModel:
                 )
         if self.transient:
             blocks += [
-                StateBlock("energy.reference", d.energy_unit, kind=StateKind.ACCUMULATOR),
-                StateBlock("energy.supplied", d.energy_unit, kind=StateKind.ACCUMULATOR),
+                StateBlock(f"{d.balance}.reference", d.energy_unit, kind=StateKind.ACCUMULATOR),
+                StateBlock(f"{d.balance}.supplied", d.energy_unit, kind=StateKind.ACCUMULATOR),
                 StateBlock("stepping.step", _SECOND, kind=StateKind.SOLVER),
             ]
         blocks += [
@@ -479,14 +488,17 @@ class FieldModel:
             at.z = ops.law.initial(theta)
             ops.law.write(at.z)
         if not (np.isfinite(at.u).all() and np.isfinite(at.z).all()):
-            raise SolveError("an initial value is not a finite number", time=0.0)
+            raise SolveError("an initial value is not a finite number", time=0.0, values=march._named_values())
         if self.transient:
             at.reference = ops.sum(ops.value(1.0, 0.0, at.u, theta))
         else:
             self._stages.begin()
             inputs = march.inputs(at)
             theta = np.concatenate([march.p, inputs.at(0.0)[0], [0.0]])
-            first = self._stages.solve(0.0, 1.0, np.zeros(ops.n), at.z, theta, at.u, at.z)
+            try:
+                first = self._stages.solve(0.0, 1.0, np.zeros(ops.n), at.z, theta, at.u, at.z)
+            except SolveError as failure:
+                raise SolveError(failure.reason, time=0.0, values=march._named_values()) from failure
             at.u = first.u
             if ops.law is not None:
                 at.z = first.z  # the loads of that moment come on in one step
