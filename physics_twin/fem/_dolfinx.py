@@ -7,6 +7,7 @@ is imported, SLEPc when `slepc` is called, a C compiler at the first compilation
 
 import sys
 from contextlib import suppress
+import sys
 from typing import Any
 
 from physics_twin.errors import MissingDependencyError
@@ -41,6 +42,22 @@ except ImportError as error:
 
 # PETSc's handler answers SIGTERM with a page of advice and MPI_Abort; a service that is stopped wants its own answer.
 PETSc.Sys.popSignalHandler()
+
+
+def _abort_all_ranks() -> None:
+    """An error that one rank does not catch ends all of them with its message; the others would wait for ever."""
+    shown = sys.excepthook
+
+    def excepthook(kind: Any, error: Any, traceback: Any) -> None:
+        shown(kind, error, traceback)
+        sys.stderr.flush()
+        MPI.COMM_WORLD.Abort(1)
+
+    sys.excepthook = excepthook
+
+
+if MPI.COMM_WORLD.size > 1:
+    _abort_all_ranks()
 
 __all__ = ["MPI", "PETSc", "basix_ufl", "dolfinx", "ffcx", "slepc", "ufl"]
 

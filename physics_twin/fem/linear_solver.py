@@ -137,7 +137,7 @@ class LinearSolver:
     def _direct(self, b: Array, norm: float, transpose: bool) -> tuple[Array, Array]:
         x = np.zeros_like(b)
         self._run(b, x, transpose)
-        if self._ksp.getConvergedReason() < 0 or not np.isfinite(x).all():
+        if self._ksp.getConvergedReason() < 0 or not np.isfinite(self._norm(x)):
             raise SolveError("the equations are singular: a part is not held, or a property is zero", time=0.0)
         image = self.times(x, transpose)
         residual = self._norm(b - image)

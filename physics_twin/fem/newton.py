@@ -7,6 +7,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
+from physics_twin.fem._dolfinx import MPI
 from physics_twin.fem.linear_solver import LinearSolver
 from physics_twin.fem.operators import Operators
 
@@ -150,7 +151,7 @@ class StageSolver:
         z, e = base, np.empty((0, 0))
         if ops.law is not None:
             e = ops.given()
-            z, _ = ops.law.solve(e, base, g, theta, z_guess)
+            z = self._local(e, base, g, theta, z_guess)
             ops.law.write(z)
         value = ops.assembled(q, g)
         residual = value + known
@@ -162,6 +163,24 @@ class StageSolver:
         if not np.isfinite(size):
             raise SolveError("the equations hold a number that is not finite", time=0.0)
         return Stage(u, z, e), residual, size
+
+    def _local(self, e: Array, base: Array, g: float, theta: Array, z_guess: Array) -> Array:
+        """The local states; where they fail on one rank they fail on all."""
+        law, comm = self.ops.law, self.ops.comm
+        assert law is not None
+        failure: SolveError | None = None
+        z = z_guess
+        try:
+            z, _ = law.solve(e, base, g, theta, z_guess)
+        except SolveError as error:
+            failure = error
+        if comm.size > 1:
+            first = comm.allreduce(comm.rank if failure is not None else comm.size, op=MPI.MIN)
+            if first < comm.size:
+                failure = comm.bcast(failure, root=first)
+        if failure is not None:
+            raise failure
+        return z
 
     def _damped(
         self,
