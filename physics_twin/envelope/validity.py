@@ -41,10 +41,14 @@ def trust_warnings(problem: Problem, posterior: Posterior, batches: Batches, poi
 
 def _range_warnings(problem: Problem, posterior: Posterior, batches: Batches, points: Array) -> Iterator[str]:
     reached: dict[str, Course] = {}
-    for name, unit, low, high in _courses(problem, batches, points):
+    array_of = {c.output: c.array for c in posterior.channels if c.array}  # said once, not for each of its sensors
+    covered = dict(posterior.coverage)
+    covered |= {array: covered[output] for output, array in array_of.items() if output in covered}
+    for output, unit, low, high in _courses(problem, batches, points):
+        name = array_of.get(output, output)
         before = reached.get(name, (name, unit, np.inf, -np.inf))
         reached[name] = (name, unit, min(low, before[2]), max(high, before[3]))
-    for what, ranges in (("data", posterior.coverage), ("model's domain of validity", problem.model.validity)):
+    for what, ranges in (("data", covered), ("model's domain of validity", problem.model.validity)):
         for name, unit, low, high in reached.values():
             yield from _outside(name, unit, low, high, what, ranges)
 

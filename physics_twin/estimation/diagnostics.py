@@ -253,7 +253,8 @@ def coverage(problem: Problem, point: Point) -> dict[str, tuple[float, float]]:
     for task in problem.tasks:
         values = task_values(problem, task, point.x)
         times = np.unique(np.concatenate([c.times for c in task.channels]))
-        widen("time", np.append(times, 0.0))
+        if times[-1] > 0.0:  # a steady state, read once, has no duration that a run could exceed
+            widen("time", np.append(times, 0.0))
         course = np.union1d(times, np.linspace(0.0, times[-1], 257))
         inputs = input_values(problem.model, task.recipe, values, course)
         for j, signal in enumerate(problem.model.inputs):
@@ -269,7 +270,19 @@ def coverage(problem: Problem, point: Point) -> dict[str, tuple[float, float]]:
             continue
         for c in task.channels:
             widen(c.output, begin[[c.output_index]])
-    return found
+    return found | _over_arrays(problem.channels, found)
+
+
+def _over_arrays(
+    channels: Sequence[ChannelData], found: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """What an array of sensors covered holds for each of them: they are alike, and the model between them is one."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for c in channels:
+        if c.array:
+            low, high = ranges.get(c.array, (np.inf, -np.inf))
+            ranges[c.array] = (min(low, found[c.output][0]), max(high, found[c.output][1]))
+    return {c.output: ranges[c.array] for c in channels if c.array}
 
 
 def summary(channels: Sequence[ChannelEvidence], correlations: Mapping[str, Correlation]) -> list[str]:

@@ -217,6 +217,9 @@ def _extrapolation(
     found: dict[str, NDArray[np.bool_]] = {}
     notes: list[str] = []
 
+    array_of = {c.output: c.array for c in posterior.channels if c.array}
+    said: set[str] = set()
+
     def check(signal: Signal | Setting, course: Array, share: float = 0.0) -> None:
         if signal.name not in coverage:
             return
@@ -226,11 +229,14 @@ def _extrapolation(
             outside = (course < low - slack) | (course > high + slack)
         if outside.any():
             found[signal.name] = np.broadcast_to(outside, times.shape).copy()
+            array = array_of.get(signal.name, "")
+            if array in said:
+                return  # one sensor of an array speaks for all
+            said.update({array} - {""})
             seen = f"{format_si(low, signal.unit)} to {format_si(high, signal.unit)}"
             worst = course[outside][int(np.argmax(np.abs(course[outside] - 0.5 * (low + high))))]
-            notes.append(
-                f"extrapolation: {signal.name} reaches {format_si(float(worst), signal.unit)}, the data cover {seen}"
-            )
+            name = f"{signal.name} (of {array})" if array else signal.name
+            notes.append(f"extrapolation: {name} reaches {format_si(float(worst), signal.unit)}, the data cover {seen}")
 
     end = coverage.get("time", (0.0, np.inf))[1]
     if times.max() > end * (1.0 + COVERED):

@@ -9,6 +9,14 @@ from physics_twin_models import CATALOGUE
 
 HOT = {"feed_temperature": "350 K", "feed_concentration": "1 mol/L", "feed_flow": "100 L/min"}
 
+# A rod's source is turned up, then the room warms: steady states follow the recipe.
+LOADED = pt.Recipe(
+    [
+        pt.Phase("up", heat_flux=pt.ramp("5 W/cm^2", "15 W/cm^2"), ambient_temperature="20 degC", duration="5 s"),
+        pt.Phase("warmer", heat_flux="15 W/cm^2", ambient_temperature=pt.ramp("20 degC", "30 degC"), duration="5 s"),
+    ]
+)
+
 # model -> (recipe, times in s): input jumps, ramps, a dose, a phase that ends on a level, where the model has inputs
 ROWS = {
     "alpha_pinene": (pt.Recipe.constant(), np.linspace(0.0, 36420.0 * 60.0, 9)),
@@ -52,6 +60,8 @@ ROWS = {
         ),
         np.linspace(0.0, 12_000.0, 9),
     ),
+    "heated_rod": (LOADED, np.linspace(0.0, 9.0, 4)),
+    "heated_rod_3d": (LOADED, np.linspace(0.0, 9.0, 4)),
     "jacketed_reactor": (
         pt.Recipe(
             [
