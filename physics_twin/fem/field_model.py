@@ -378,6 +378,25 @@ class FieldModel:
         ends = {s.phase: s.t1 for s in tape.stretches if s.phase < len(schedule.phases)}
         return np.array([0.0, *(ends[k] for k in range(len(schedule.phases)))])
 
+    def compile_all(self) -> None:
+        """Compile everything a run, its tangents and its adjoint need; what is compiled already costs nothing."""
+        d, ops, observers = self.discretized, self.operators, self.observers
+        symbols = d.formulation.symbols
+        theta = np.concatenate([[p.value for p in symbols.parameters], np.zeros(symbols.n_s), [0.0]])
+        u = np.zeros(ops.n) if d.initial is None else d.initial.at(theta)
+        z = None if ops.law is None else ops.law.initial(theta)
+        ops.begin(theta)
+        observers.write(u, z, theta)
+        direction = ops.direction(1.0, 1.0, u, theta, u, z, np.ones_like(theta))
+        if ops.law is not None:
+            ops.write(u)
+            ops.given_direction(direction)
+        observers.write(u, z, theta)
+        observers.tangents(u, z, theta, np.ones(ops.n), z, np.ones_like(theta))
+        observers.pulled(u, z, theta, np.ones(len(observers)))
+        self._pullback.write_weight(np.ones(ops.n))
+        self._pullback.by_theta(1.0, 1.0, np.ones(theta.size, dtype=bool))
+
     # -- inside -----------------------------------------------------------------------------------------------------
     def _run(
         self,

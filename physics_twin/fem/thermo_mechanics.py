@@ -156,6 +156,11 @@ class ThermoMechanics:
         """A copy that takes the thermal steps of this run."""
         return replace(self, thermal=self.thermal.replaying(times, recipe, values))
 
+    def compile_all(self) -> None:
+        """Compile everything both models need."""
+        self.thermal.compile_all()
+        self.mechanical.compile_all()
+
     # -- inside -----------------------------------------------------------------------------------------------------
     @property
     def discretized(self) -> Any:
