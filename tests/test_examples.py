@@ -10,7 +10,7 @@ import pytest
 import physics_twin as pt
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TESTED = {"alpha_pinene", "furnace_recipe", "heated_block", "own_csv", "python_model", "reactor_startup"}
+TESTED = {"alpha_pinene", "furnace_recipe", "heated_block", "heated_rod", "own_csv", "python_model", "reactor_startup"}
 
 
 def example(name: str) -> ModuleType:
@@ -51,6 +51,14 @@ def test_heated_block() -> None:
     assert (posterior.sum_of_squares["K"] / n) ** 0.5 == pytest.approx(0.628, abs=0.002)
     assert posterior.inflation["film_coefficient"] > 5.0
     assert prediction.in_units()["temperature_1"].sel(quantile=0.5).values[-1] == pytest.approx(43.5, abs=0.3)
+
+
+def test_heated_rod(tmp_path: Path) -> None:
+    """The flux is that of least squares with the closed form, 18.415 W/cm^2; the hot end is pinned to 0.3 K."""
+    posterior, prediction = example("heated_rod").main(str(tmp_path / "rod.png"))
+    assert posterior.mode["source_flux"] / 1e4 == pytest.approx(18.4149, abs=0.005)
+    assert prediction.in_units()["hot_end"].sel(quantile=0.5).values[0] == pytest.approx(138.6, abs=0.3)
+    assert (tmp_path / "rod.png").stat().st_size > 10_000
 
 
 def test_reactor_startup() -> None:

@@ -6,6 +6,7 @@ from physics_twin_validation.convection_diffusion.case import CASES as CONVECTIO
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
 from physics_twin_validation.heated_block.case import CASES as HEATED_BLOCK
+from physics_twin_validation.heated_rod.case import CASES as HEATED_ROD
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
 from physics_twin_validation.kinetics_estimates.case import CASES as KINETICS_ESTIMATES
@@ -34,6 +35,7 @@ CASES: tuple[Case, ...] = (
     *KINETICS_ESTIMATES,
     *JACKETED_REACTOR,
     *HEATED_BLOCK,
+    *HEATED_ROD,
     *NAFEMS_HEAT,
     *HEISLER_PLATE,
     *SEMI_INFINITE_SOLID,
