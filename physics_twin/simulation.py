@@ -101,7 +101,7 @@ class Run:
     def _kept(self) -> FieldSeries:
         if self.fields is None:
             raise ModelError(
-                f'this run of {self.dataset.attrs["model"]} kept no fields; ask for them: simulate(..., fields=True), '
+                f"this run of {self.dataset.attrs['model']} kept no fields; ask for them: simulate(..., fields=True), "
                 "or fields with their names"
             )
         return self.fields

@@ -109,7 +109,7 @@ def plot_mesh(
         handles = picture.handles
         if len(handles) > _LEGEND:
             handles = [*handles[: _LEGEND - 1], _no_mark(f"and {len(handles) - _LEGEND + 1} more")]
-        if own and mesh.dimension == 1:
+        if own and mesh.dimension != 2:  # the labels of axes in space reach to the right
             plot_style.figure_of([ax]).legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
         elif own:
             plot_style.figure_of([ax]).legend(handles=handles, loc="outside right center")

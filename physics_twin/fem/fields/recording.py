@@ -15,6 +15,7 @@ from physics_twin.fem.fields.grid import Grid, grid_of
 from physics_twin.fem.mesh.cells import IntArray
 from physics_twin.fem.mesh.geometry import quadrature
 from physics_twin.fem.operators import Operators
+from physics_twin.fem.size import bytes_text
 from physics_twin.units import Unit
 
 MEMORY = 4e9
@@ -173,8 +174,8 @@ class Recorder:
         size = 8.0 * sum(float(np.prod(shape)) for shape in shapes.values())
         if size > MEMORY:
             raise ModelError(
-                f"the fields {', '.join(names)} at {n_times} times take {size / 1e9:.1f} GB, more than "
-                f"{MEMORY / 1e9:.0f} GB; ask for fewer times or fewer fields"
+                f"{' and '.join(names)} at {n_times} times would take {bytes_text(size)}, more than "
+                f"{bytes_text(MEMORY)}; ask for fewer times or fewer fields"
             )
         self._values = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
         self._written = any(atlas.offers[name].written for name in names)
