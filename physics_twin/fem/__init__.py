@@ -18,6 +18,7 @@ from physics_twin.fem.hardening import (
     Linear as Linear,
     Voce as Voce,
 )
+from physics_twin.fem.harmonic import HarmonicResponse as HarmonicResponse, PointForce as PointForce
 from physics_twin.fem.heat import HeatConduction as HeatConduction
 from physics_twin.fem.linear_solver import Direct as Direct, Iterative as Iterative
 from physics_twin.fem.materials import (

@@ -287,8 +287,8 @@ class ElasticBody:
         w = self.domain.weight
         return _sum([ufl.inner(s, self.virtual_strain) * w * self.domain.dx(r, degree) for r, s in stress.items()])
 
-    def external_work(self) -> Any:
-        """Minus the virtual work of body forces and tractions, foundations included; 0 where there is none."""
+    def external_work(self, kinds: tuple[type, ...] = LOADS) -> Any:
+        """Minus the virtual work of body forces and of loads of these kinds; 0 where there is none."""
         d, w, axes = self.d, self.domain.weight, self.domain.axes
         found = []
         if d.body_force is not None:
@@ -299,7 +299,7 @@ class ElasticBody:
             found += [-ufl.inner(force, self.test) * w * self.domain.dx(region) for region in d.materials]
         for boundary, given in d.boundaries.items():
             for load in as_list(given):
-                if isinstance(load, LOADS):
+                if isinstance(load, kinds):
                     force = self._traction(boundary, load)
                     found.append(-ufl.inner(force, self.test) * w * self.domain.ds(boundary))
                     if isinstance(load, Foundation):

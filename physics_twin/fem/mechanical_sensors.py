@@ -13,7 +13,7 @@ from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import MPI, dolfinx, ufl
 from physics_twin.fem.domain import Domain, Entities
 from physics_twin.fem.local_law import LocalLaw
-from physics_twin.fem.observers import FunctionalObserver, Observer, RowObserver
+from physics_twin.fem.observers import BlockRow, FunctionalObserver, Observer, RowObserver
 from physics_twin.fem.point_outputs import MatrixBlock, Place, PointBlock, evaluation_matrix, shared_points
 from physics_twin.fem.quantities import resolve
 from physics_twin.fem.rigid_body import rigid_motions
@@ -162,6 +162,15 @@ class MechanicalPlaced:
         return found
 
     # -- displacements ----------------------------------------------------------------------------------------------
+    def displacements(self, sensors: "Mapping[str, PointDisplacement | RelativeDisplacement]") -> dict[str, BlockRow]:
+        """The rows of sensors that see a displacement."""
+        return {
+            name: self._displacement(s, f'sensor "{name}"')
+            if isinstance(s, PointDisplacement)
+            else self._relative(s, f'sensor "{name}"')
+            for name, s in sensors.items()
+        }
+
     def _axis(self, component: str, what: str) -> int:
         axes = self.domain.axes
         if component not in axes:
@@ -172,12 +181,12 @@ class MechanicalPlaced:
         cells, reference = self.domain.locate_all(points, name)
         return evaluation_matrix(self.space, cells, reference, components)
 
-    def _displacement(self, sensor: PointDisplacement, what: str) -> Observer:
+    def _displacement(self, sensor: PointDisplacement, what: str) -> BlockRow:
         k = self._axis(sensor.component, what)
         x = coordinates_of(self.domain, sensor.coordinates, what)
         return MatrixBlock(self._matrix(x[None, :], [k], lambda _: what)).row(0)
 
-    def _relative(self, sensor: RelativeDisplacement, what: str) -> Observer:
+    def _relative(self, sensor: RelativeDisplacement, what: str) -> BlockRow:
         x = np.array([coordinates_of(self.domain, p, what) for p in (sensor.first, sensor.second)])
         d = self.domain.dimension
         if sensor.component is not None:

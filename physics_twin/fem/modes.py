@@ -13,7 +13,7 @@ single direction only: those along a sum of directions are not their sum. Their 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from physics_twin.fem.operators import Formulation, Operators
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import as_list, resolve
 from physics_twin.fem.strain import Kinematics, product
-from physics_twin.fem.supports import Pressure, Traction
+from physics_twin.fem.supports import Foundation, Pressure, Traction
 from physics_twin.fem.symbols import Symbols
 from physics_twin.parameters import Parameter
 from physics_twin.signals import Signal
@@ -39,7 +39,6 @@ _TOLERANCE = 1e-11  # of an eigenvalue
 _RESIDUAL = 1e-6  # of K phi: above it an answer is refused
 _SAME = 1e-7  # relative distance of eigenvalues below which they coincide
 _MORE = 3  # modes beyond those asked for, so that no set of coinciding ones is cut
-_RIGID = 1e-6  # of the first elastic eigenvalue: rigid-body modes are below it
 _HERTZ = Unit("Hz")
 
 
@@ -143,10 +142,11 @@ def vibrating_body(d: ModesDescription) -> "VibratingBody":
 
 @dataclass(frozen=True)
 class Pairs:
-    """Eigenvalues (n,) 1/s^2 ascending and vectors (n, n_owned), M-orthonormal, rigid-body modes left out."""
+    """Eigenvalues (n,) 1/s^2 ascending and vectors (n, n_owned), M-orthonormal; rigid (n_rigid, n_owned) apart."""
 
     eigenvalues: Array
     vectors: Array
+    rigid: Array
 
 
 class VibratingBody:
@@ -158,8 +158,7 @@ class VibratingBody:
         for region, solid in d.materials.items():
             if isinstance(solid, Solid):
                 solid.requires("density", purpose=f'natural frequencies of "{region}"')
-        loads = {b: [c for c in as_list(g) if not isinstance(c, Pressure | Traction)] for b, g in d.boundaries.items()}
-        self.body = ElasticBody(replace(d, boundaries=loads, body_force=None))
+        self.body = ElasticBody(d)
         self.n_modes = n_modes
         self.n_rigid = self.body.n_free_motions()
         ops = self.ops = Operators(self._formulation())
@@ -181,13 +180,13 @@ class VibratingBody:
             stiffness.append(ufl.inner(stress, body.virtual_strain) * w * dx)
             density = resolve(solid.density, "kg/m^3", body.scope, f'material of "{region}": density').magnitude
             mass.append(density * ufl.inner(body.u, body.test) * w * dx)
-        bed = body.external_work()
-        self._signature = sum(stiffness[1:], stiffness[0]) if bed == 0 else sum(stiffness, bed)
+        bed = body.external_work((Foundation,))
+        residual = sum(stiffness[1:], stiffness[0]) if bed == 0 else sum(stiffness, bed)
         return Formulation(
             symbols=body.symbols,
             field=body.u,
             storage=sum(mass[1:], mass[0]),
-            residual=self._signature,
+            residual=residual,
             essential=body.essential,
         )
 
@@ -238,7 +237,7 @@ class VibratingBody:
     # -- the eigenvalue problem -------------------------------------------------------------------------------------
     def pairs(self, theta: Array) -> Pairs:
         """Eigenvalues and vectors, those of the last call kept; raises SolveError."""
-        key = theta.tobytes()
+        key = theta[self.ops._matrix_needs].tobytes()
         if key != self._key or self._pairs is None:
             self._key = None
             self._pairs = self._solved(theta)
@@ -253,6 +252,8 @@ class VibratingBody:
         try:
             for a in (k, m):
                 a.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+            if float(m.getDiagonal().min()[1]) <= 0.0:
+                raise SolveError("the mass is not positive: check the densities", time=0.0)
             shift = self._shift(theta) if self.n_rigid else 0.0
             n_free = int(ops.comm.allreduce(int(ops.free.sum())))
             wanted = min(self.n_modes + _MORE + self.n_rigid, n_free)
@@ -267,12 +268,12 @@ class VibratingBody:
         finally:
             k.destroy()
             m.destroy()
-        values, vectors = values[self.n_rigid :], vectors[self.n_rigid :]
-        if values[0] <= 0.0:
-            raise SolveError("the stiffness is not positive: check Young's moduli and Poisson's ratios", time=0.0)
         full = np.zeros((len(vectors), ops.n))
         full[:, ops.free] = vectors
-        return Pairs(values, full)
+        values = values[self.n_rigid :]
+        if values[0] <= 0.0:
+            raise SolveError("the stiffness is not positive: check Young's moduli and Poisson's ratios", time=0.0)
+        return Pairs(values, full[self.n_rigid :], full[: self.n_rigid])
 
     def _start(self, attempt: int) -> Array:
         """A first vector that every run takes, and every number of ranks."""
@@ -358,8 +359,8 @@ def _eigenpairs(k: Any, m: Any, n: int, shift: float, start: Array) -> tuple[Arr
         solver.setInitialSpace([vector])
         try:
             solver.solve()
-        except PETSc.Error as error:
-            raise SolveError(f"the eigenvalue solver failed: {error}", time=0.0) from error
+        except (PETSc.Error, SystemError) as error:  # SLEPc's binding raises either for the same failure
+            raise SolveError("the eigenvalue solver failed: a mass or a stiffness is not positive", time=0.0) from error
         found = solver.getConverged()
         if found < n:
             raise SolveError(f"the eigenvalue solver found {found} of {n} modes", time=0.0)
