@@ -173,7 +173,10 @@ class Domain:
                 cells[k] = min(owned)
         # The lowest rank that holds a point keeps it.
         holder = np.where(cells >= 0, self.comm.rank, self.comm.size)
-        first = self.comm.allreduce(holder, op=MPI.MIN) if self.comm.size > 1 else holder
+        first = holder
+        if self.comm.size > 1:
+            first = np.empty_like(holder)
+            self.comm.Allreduce(holder, first, op=MPI.MIN)
         lost = np.flatnonzero(first == self.comm.size)
         if lost.size:
             raise self._outside(x[lost[0]], name(int(lost[0])))

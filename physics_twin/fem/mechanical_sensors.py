@@ -254,7 +254,9 @@ class MechanicalPlaced:
         mine = np.full(len(cells), -1)
         for number, region in enumerate(self.stress_of):
             mine[np.isin(cells, self.domain.cells_of(region)) & (cells >= 0)] = number
-        return mine if self.domain.comm.size == 1 else np.asarray(self.domain.comm.allreduce(mine, op=MPI.MAX))
+        everywhere = np.empty_like(mine)
+        self.domain.comm.Allreduce(mine, everywhere, op=MPI.MAX)
+        return everywhere
 
     def _reference_points(self, cells: Entities, reference: Array) -> tuple[Array, Array]:
         """Points (m, d) of the reference cell and the weights (n_sensors, m) of each sensor."""
