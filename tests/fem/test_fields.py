@@ -1,5 +1,6 @@
 """Fields of a run: right at every point and time, refused where they cannot be, whole on disk, drawn with names."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -323,9 +324,9 @@ def test_file_holds_mesh_times_and_numbers(run, tmp_path):
         corners = root["Connectivity"][:].reshape(n_cells, 4)
         np.testing.assert_array_equal(root["Offsets"][:], np.arange(n_cells + 1) * 4)
         around = root["Points"][:][corners][:, :, :2]
-        (ax, ay), (bx, by) = (around[:, 1] - around[:, 0]).T, (around[:, 2] - around[:, 1]).T
-        turn = ax * by - ay * bx
-        assert (turn > 0).all()  # the corners run around the cell
+        # The corners run around each cell of 5 mm x 5 mm: the area by the shoelace formula is its own.
+        (x, y), (x1, y1) = around.T.swapaxes(1, 2), np.roll(around, -1, axis=1).T.swapaxes(1, 2)
+        np.testing.assert_allclose(0.5 * (x * y1 - x1 * y).sum(axis=1), 25e-6, rtol=1e-9)
         for k, t in enumerate(TIMES):
             at = root["Steps/PointDataOffsets/temperature (degC)"][k]
             shown = root["PointData/temperature (degC)"][at : at + n]
@@ -395,21 +396,25 @@ def test_nodes_of_degree_two_are_in_the_order_of_vtk(cell):
 
 
 def test_displacement_is_written_in_meters(tmp_path):
-    """ParaView warps a mesh by it, so that its unit is the mesh's, with three components."""
-    model = fem.Elasticity(
-        mesh=SHAPES["plate"],
-        materials={"body": fem.Solid(youngs_modulus="70 GPa", poissons_ratio=0.3)},
-        boundaries={"left": fem.Clamped(), "right": fem.Traction(x="1 MPa")},
-        kind=fem.PLANE_STRESS,
-        sensors={"end": fem.PointDisplacement("0.3 m", "0 m", component="x")},
-    )
-    run = pt.simulate(model, [0.0], fields="displacement")
-    run.save_fields(tmp_path / "plate.vtkhdf")
+    """ParaView warps a mesh by it, so that its unit is the mesh's whatever is declared, with three components."""
+    g = grid(SHAPES["plate"], 2)
+    values = np.stack([1e-3 * g.nodes, 2e-3 * g.nodes])
+    history = fields.History("displacement", Unit("mm"), fields.Place.NODES, g, values)
+    series = fields.FieldSeries(np.array([0.0, 1.0]), {"displacement": history}, "plate 1.0")
+    series.save(tmp_path / "plate.vtkhdf")
     with h5py.File(tmp_path / "plate.vtkhdf") as file:
         shown = file["VTKHDF/PointData/displacement (m)"][:]
         assert set(file["VTKHDF/Types"][:]) == {28}
-    np.testing.assert_array_equal(shown[:, :2], run.field("displacement").values)
+    np.testing.assert_array_equal(shown[:, :2], values.reshape(-1, 2))
     assert shown.shape[1] == 3
+    assert not shown[:, 2].any()
+
+
+def test_fields_travel(run):
+    """Kept fields go to another process and are read there."""
+    copy = pickle.loads(pickle.dumps(run.fields))  # noqa: S301  our own
+    point = ("21 mm", "13 mm")
+    assert copy.field("temperature", 40.0).at(point) == run.field("temperature", 40.0).at(point)
 
 
 PARALLEL = """
