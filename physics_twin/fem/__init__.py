@@ -29,6 +29,7 @@ from physics_twin.fem.materials import (
 )
 from physics_twin.fem.mechanical_sensors import (
     DisplacementField as DisplacementField,
+    LargestVonMises as LargestVonMises,
     PointDisplacement as PointDisplacement,
     Reaction as Reaction,
     RelativeDisplacement as RelativeDisplacement,

@@ -13,15 +13,24 @@ from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import MPI, dolfinx, ufl
 from physics_twin.fem.domain import Domain, Entities
 from physics_twin.fem.local_law import LocalLaw
+from physics_twin.fem.mesh.cells import reference
 from physics_twin.fem.observers import BlockRow, FunctionalObserver, Observer, RowObserver
-from physics_twin.fem.point_outputs import MatrixBlock, Place, PointBlock, evaluation_matrix, shared_points
+from physics_twin.fem.point_outputs import (
+    LargestObserver,
+    MatrixBlock,
+    Place,
+    PointBlock,
+    evaluation_matrix,
+    shared_points,
+)
 from physics_twin.fem.quantities import resolve
 from physics_twin.fem.rigid_body import rigid_motions
 from physics_twin.fem.sensors import Average, Integral, Placed, Point, coordinates_of
-from physics_twin.fem.strain import Kinematics, von_mises_squared
+from physics_twin.fem.strain import AXISYMMETRIC, Kinematics, von_mises_squared
 from physics_twin.units import Unit, to_si_array
 
 _METER, _PASCAL, _ONE = Unit("m"), Unit("Pa"), Unit("1")
+_INWARDS = 1e-6  # of the way from a corner to the middle of its cell
 _SMALLEST_SQUARE = 1e-8  # Pa^2: where there is no stress at all the von Mises stress still has a derivative, zero
 
 
@@ -78,6 +87,17 @@ class VonMises:
 
     def __init__(self, *coordinates: Any) -> None:
         object.__setattr__(self, "coordinates", coordinates)
+
+
+@dataclass(frozen=True)
+class LargestVonMises:
+    """The largest von Mises stress of a region, at the corners of its cells (quadrature points where it is plastic).
+
+    At a re-entrant corner or at the end of a clamped edge it grows with every refinement of the mesh: there the stress
+    of elasticity has no limit. Its derivative is that of the place which has it.
+    """
+
+    region: str
 
 
 @dataclass(frozen=True)
@@ -151,6 +171,8 @@ class MechanicalPlaced:
                 found[name] = self._force_unit(), self._reaction(sensor, held, foundations, supported, what)
             elif isinstance(sensor, DisplacementField):
                 found.update(self._cloud(name, sensor, what))
+            elif isinstance(sensor, LargestVonMises):
+                found[name] = _PASCAL, self._largest(sensor, what)
             elif isinstance(sensor, Average | Integral):
                 found[name] = self._functional(sensor, what)
             elif isinstance(sensor, Point) and sensor.of is not None:
@@ -178,8 +200,8 @@ class MechanicalPlaced:
         return axes.index(component)
 
     def _matrix(self, points: Array, components: Sequence[int], name: Any) -> scipy.sparse.csr_array:
-        cells, reference = self.domain.locate_all(points, name)
-        return evaluation_matrix(self.space, cells, reference, components)
+        cells, place = self.domain.locate_all(points, name)
+        return evaluation_matrix(self.space, cells, place, components)
 
     def _displacement(self, sensor: PointDisplacement, what: str) -> BlockRow:
         k = self._axis(sensor.component, what)
@@ -227,14 +249,17 @@ class MechanicalPlaced:
             return {}
         names = list(sensors)
         x = np.array([coordinates_of(self.domain, s.coordinates, f'sensor "{n}"') for n, s in sensors.items()])
-        cells, reference = self.domain.locate_all(x, lambda k: f'sensor "{names[k]}"')
+        cells, place = self.domain.locate_all(x, lambda k: f'sensor "{names[k]}"')
+        if self.kinematics == AXISYMMETRIC:
+            size = float(np.ptp(self.domain.description.points, axis=0).max())
+            place = np.where(x[:, :1] < 1e-9 * size, self._inwards(place), place)
         regions = self._regions(cells)
         found: dict[str, tuple[Unit, Observer]] = {}
         for number, region in enumerate(self.stress_of):
             chosen = np.flatnonzero(regions == number)
             if not chosen.size:
                 continue
-            points, which = self._reference_points(cells[chosen], reference[chosen])
+            points, which = self._reference_points(cells[chosen], place[chosen])
             places, units = [], []
             for k, weights in zip(chosen, which, strict=True):
                 unit, component = self._component(sensors[names[k]], f'sensor "{names[k]}"')
@@ -249,6 +274,25 @@ class MechanicalPlaced:
                 found[names[k]] = units[row], block.row(row, x[k])
         return found
 
+    def _largest(self, sensor: LargestVonMises, what: str) -> Observer:
+        self.domain.check_region(sensor.region)
+        if sensor.region not in self.stress_of:
+            raise unknown_name("region with a material", sensor.region, self.stress_of)
+        square = von_mises_squared(self.kinematics, self.stress_of[sensor.region])
+        points = (
+            reference(self.domain.description.cell, 1).nodes
+            if self.law is None
+            else np.asarray(self.law.reference_points)
+        )
+        cells = self.domain.cells_of(sensor.region)
+        if self.kinematics == AXISYMMETRIC and self.law is None:
+            points = self._inwards(points)
+        return LargestObserver(ufl.sqrt(square + _SMALLEST_SQUARE), points, cells)
+
+    def _inwards(self, points: Array) -> Array:
+        """Points of the reference cell a little off its sides: on the axis of revolution u_r/r is 0/0."""
+        return points + _INWARDS * (reference(self.domain.description.cell, 1).nodes.mean(axis=0) - points)
+
     def _regions(self, cells: Entities) -> Any:
         """The number of the material of each point, the same on every rank."""
         mine = np.full(len(cells), -1)
@@ -258,15 +302,15 @@ class MechanicalPlaced:
         self.domain.comm.Allreduce(mine, everywhere, op=MPI.MAX)
         return everywhere
 
-    def _reference_points(self, cells: Entities, reference: Array) -> tuple[Array, Array]:
+    def _reference_points(self, cells: Entities, place: Array) -> tuple[Array, Array]:
         """Points (m, d) of the reference cell and the weights (n_sensors, m) of each sensor."""
         if self.law is None:
-            points, which = shared_points(self.domain, cells, reference)
+            points, which = shared_points(self.domain, cells, place)
             return points, np.eye(len(points))[which]
         # A plane through the values at the quadrature points, as for local states.
         q = np.asarray(self.law.reference_points)
         design = np.column_stack([np.ones(len(q)), q]) if len(q) > q.shape[1] else np.ones((len(q), 1))
-        target = np.column_stack([np.ones(len(reference)), reference])[:, : design.shape[1]]
+        target = np.column_stack([np.ones(len(place)), place])[:, : design.shape[1]]
         return q, target @ np.linalg.pinv(design)
 
     def _component(self, sensor: Any, what: str) -> tuple[Unit, int]:

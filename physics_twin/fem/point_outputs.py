@@ -42,8 +42,9 @@ class MatrixBlock:
 
     def row(self, k: int) -> BlockRow:
         """One output."""
-        row = self.matrix[[k], :]
-        identity = [row.data, row.indices, np.empty(0) if self.basis is None else self.basis[k]]
+        entries = slice(*self.matrix.indptr[k : k + 2])
+        identity = [self.matrix.data[entries], self.matrix.indices[entries]]
+        identity.append(np.empty(0) if self.basis is None else self.basis[k])
         return BlockRow(self, k, self.matrix.shape[0], np.concatenate(identity))
 
 
@@ -150,6 +151,73 @@ class PointBlock:
     def row(self, k: int, point: Array) -> BlockRow:
         """One output; point: its coordinates, m."""
         return BlockRow(self, k, len(self.places), np.append(point, float(self.places[k].component)))
+
+
+class LargestObserver:
+    """The largest value of a UFL scalar over cells, at the same reference points (m, dimension) of each.
+
+    Its derivative is that of the point which has it.
+    """
+
+    extreme = 1
+
+    def __init__(self, expression: Any, reference_points: Array, cells: Entities) -> None:
+        self.expression, self.reference_points = expression, np.atleast_2d(reference_points)
+        self.cells = np.asarray(cells, dtype=np.int32)
+        self.weights = self.reference_points.reshape(-1)
+        self._value = compile_expression(expression, self.reference_points)
+        self._along: Any = None
+        self._by_field: Any = None
+
+    def _at_cells(self, ops: Operators, compiled: Any, cells: Entities) -> Array:
+        """(n_cells, m, ...)."""
+        values = np.asarray(compiled.eval(ops.symbols.domain.mesh, cells), dtype=float)
+        return values.reshape(cells.size, len(self.reference_points), -1)
+
+    def value(self, ops: Operators, u: Array, theta: Array) -> float:
+        """This rank's largest."""
+        return float(self._at_cells(ops, self._value, self.cells).max()) if self.cells.size else -np.inf
+
+    def _place(self, ops: Operators) -> "tuple[Entities, int] | None":
+        """Cell and point of the largest value on the rank that has it (the lowest rank keeps a tie)."""
+        values = self._at_cells(ops, self._value, self.cells)[:, :, 0] if self.cells.size else np.full((1, 1), -np.inf)
+        k, point = np.unravel_index(int(values.argmax()), values.shape)
+        if ops.comm.size > 1:
+            mine = float(values[k, point])
+            best = ops.comm.allreduce(mine, op=MPI.MAX)
+            if ops.comm.allreduce(ops.comm.rank if mine == best else ops.comm.size, op=MPI.MIN) != ops.comm.rank:
+                return None
+        return self.cells[k : k + 1], int(point)
+
+    def tangent(
+        self, ops: Operators, u: Array, theta: Array, du: "Array | None", dz: "Array | None", dtheta: Array
+    ) -> float:
+        """This rank's part."""
+        if self._along is None:
+            self._along = compile_expression(_Derivatives.directional(ops, self.expression), self.reference_points)
+        place = self._place(ops)
+        _write_directions(ops, du, dz, dtheta)
+        return 0.0 if place is None else float(self._at_cells(ops, self._along, place[0])[0, place[1], 0])
+
+    def gradient(self, ops: Operators, u: Array, theta: Array) -> tuple[Array, "Array | None", Array]:
+        """That of the point."""
+        if self._by_field is None:
+            by_field = ufl.derivative(self.expression, ops.field, ufl.TrialFunction(ops.space))
+            self._by_field = compile_expression(ufl.algorithms.expand_derivatives(by_field), self.reference_points)
+        full, dtheta = dolfinx.fem.create_vector(ops.space), np.zeros(theta.size)
+        full.array[:] = 0.0
+        place = self._place(ops)
+        if place is not None:
+            bs = ops.space.dofmap.bs
+            dofs = ops.space.dofmap.list[place[0][0]]
+            entries = (dofs[:, None] * bs + np.arange(bs)).reshape(-1)
+            full.array[entries] = self._at_cells(ops, self._by_field, place[0])[0, place[1]]
+        full.scatter_reverse(dolfinx.la.InsertMode.add)
+        for k, _, _ in _constants(ops, self.expression):
+            one = np.zeros(theta.size)
+            one[k] = 1.0
+            dtheta[k] = self.tangent(ops, u, theta, None, None, one)
+        return full.array[: ops.n].copy(), None, dtheta
 
 
 def shared_points(domain: Domain, cells: Entities, reference: Array) -> tuple[Array, Any]:

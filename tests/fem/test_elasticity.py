@@ -417,6 +417,7 @@ def everything() -> Any:
             "through": fem.Stress("0.9 m", "0.1 m", component="zz"),
             "shear": fem.Strain("0.8 m", "0.3 m", component="xy"),
             "equivalent": fem.VonMises("0.3 m", "0.4 m"),
+            "largest": fem.LargestVonMises("tip"),
             "wall": fem.Reaction("left", "x"),
             "bed_force": fem.Reaction("bottom", "y"),
             "gauge": fem.RelativeDisplacement(("0.1 m", "0.2 m"), ("0.4 m", "0.3 m")),
@@ -448,6 +449,35 @@ def test_adjoint_and_tangent_agree_for_every_sensor() -> None:
     sizes = np.array([abs(values[n]) for n in names])
     expected = np.einsum("to,tow->w", weights, jacobian) * sizes
     assert pull(weights) * sizes == pytest.approx(expected, abs=1e-8 * np.abs(expected).max())
+
+
+def test_the_largest_stress_is_that_of_a_corner_of_a_cell() -> None:
+    """A beam bent by a moment: 6 M/(b h^2) at its edge, everywhere along it; off a region the other one counts."""
+    found = solve(
+        mesh=fem.mesh.plate(("1 m", "0.2 m"), cells=(6, 2)).region_from("tip", lambda x, y: x > 0.8),
+        materials={"body": STEEL.replace(poissons_ratio=0.0), "tip": STEEL.replace(poissons_ratio=0.0)},
+        kind=fem.PLANE_STRESS,
+        boundaries={
+            "left": [fem.Symmetry(), fem.Displacement(y="0 m", where=lambda x, y: abs(y - 0.1) < 1e-9)],
+            "right": fem.Traction(x=lambda y: (y / "0.1 m" - 1.0) * "30 MPa"),
+        },
+        sensors={"body": fem.LargestVonMises("body"), "middle": fem.VonMises("0.5 m", "0.1 m")},
+    )
+    assert found["body"] == pytest.approx(30e6, rel=1e-8)
+    assert found["middle"] < 1.0
+
+
+def test_stress_on_the_axis_of_revolution() -> None:
+    """On the axis hoop and radial strain are equal: u_r/r is du_r/dr there, not 0/0."""
+    on_axis = {c: fem.Stress("0 mm", "5 mm", component=c) for c in ("rr", "tt", "zz")}
+    found = solve(
+        mesh=fem.mesh.cylinder("10 mm", "20 mm", cells=(3, 4), axisymmetric=True),
+        materials={"body": STEEL},
+        boundaries={"bottom": fem.Symmetry(), "side": fem.Pressure("10 MPa")},
+        sensors={**on_axis, "largest": fem.LargestVonMises("body")},
+    )
+    assert [found[c] for c in ("rr", "tt", "zz")] == pytest.approx([-1e7, -1e7, 0.0], abs=10.0)
+    assert found["largest"] == pytest.approx(1e7, rel=1e-6)
 
 
 # -- what is refused -----------------------------------------------------------------------------------------------

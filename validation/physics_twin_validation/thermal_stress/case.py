@@ -96,9 +96,9 @@ def heated_rod() -> pt.Model:
         sensors={
             "hoop_surface": fem.Stress("10 mm", "0 mm", component="tt"),
             "axial_surface": fem.Stress("10 mm", "0 mm", component="zz"),
-            "radial_axis": fem.Stress("0.001 mm", "0 mm", component="rr"),
-            "hoop_axis": fem.Stress("0.001 mm", "0 mm", component="tt"),
-            "axial_axis": fem.Stress("0.001 mm", "0 mm", component="zz"),
+            "radial_axis": fem.Stress("0 mm", "0 mm", component="rr"),
+            "hoop_axis": fem.Stress("0 mm", "0 mm", component="tt"),
+            "axial_axis": fem.Stress("0 mm", "0 mm", component="zz"),
         },
     )
     return model
