@@ -55,6 +55,8 @@ class Link:
             raise ModelError("the two models do not declare the same parameters and inputs")
         self.order = np.array([a.names.index(name) for name in b.names])
         """theta of the mechanical model = theta of the thermal one in this order"""
+        self.observed: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
+        """Displacement and local states of the outputs last asked for"""
 
     def _transfer(self) -> sparse.csr_matrix:
         """Values at the driver's nodes from the entries of the temperature, (n_driver, n_thermal)."""
@@ -122,6 +124,7 @@ class Link:
     def outputs(self, temperature: Array, u: Array, z: Array, theta: Array) -> Array:
         """Outputs of the mechanical sensors (n_mechanical_outputs,)."""
         self.give(temperature)
+        self.observed = u, z
         return self.mechanical.observers.values(u, z if self.stepped else None, theta[self.order])
 
     # -- tangents ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ with `temperature=fem.Driven()`, on the same mesh or another one within the ther
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, unknown_name
 from physics_twin.fem.field_model import FieldModel
+from physics_twin.fem.fields import FieldSeries
 from physics_twin.fem.following import Link
 from physics_twin.fem.march import March, Stand, Tape
 from physics_twin.fem.portable import Portable
@@ -130,6 +131,38 @@ class ThermoMechanics:
         march, outputs, at = self._run(times, recipe, values, state, None)
         return outputs, self._pack(march, at)
 
+    @functools.cached_property
+    def _mechanical_fields(self) -> dict[str, str]:
+        """Name of a field -> its name in the mechanical model."""
+        taken = self.thermal.field_names
+        return {f"mechanical.{name}" if name in taken else name: name for name in self.mechanical.field_names}
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """Fields of the thermal model, then those of the mechanical one."""
+        return (*self.thermal.field_names, *self._mechanical_fields)
+
+    def field_trajectory(
+        self, times: Array, recipe: Recipe, values: SIValues, names: Sequence[str], state: Array | None = None
+    ) -> tuple[Array, Array, Mapping[str, int], FieldSeries]:
+        """Outputs, end state, counts of the thermal steps, and fields of both models."""
+        times = self.thermal._checked(times)
+        mine, link = self._mechanical_fields, self._link
+        thermal = self.thermal._atlas.recorder([name for name in names if name not in mine], times.size)
+        mechanical = self.mechanical._atlas.recorder([mine[name] for name in names if name in mine], times.size)
+
+        def record(i: int, u: Array, z: Array, theta: Array) -> None:
+            thermal(i, u, z, theta)
+            mechanical(i, *link.observed, theta[link.order])
+
+        march, outputs, at = self._run(times, recipe, values, state, None, record)
+        found = dict(thermal.series(times, "").histories)
+        shown = mechanical.series(times, "").histories
+        found |= {name: replace(shown[mine[name]], name=name) for name in names if name in mine}
+        series = FieldSeries(times, found, f"{self.name} {self.version} ({self.fingerprint})")
+        counts = {"steps": march.counts.steps, "rejected_steps": march.counts.rejected}
+        return outputs, self._pack(march, at), counts, series
+
     def sensitivity(
         self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
     ) -> tuple[Array, Array, Array]:
@@ -175,12 +208,19 @@ class ThermoMechanics:
         return self.thermal._schedule(recipe) if schedule.timed else schedule
 
     def _run(
-        self, times: Array, recipe: Recipe, values: SIValues, state: Array | None, tape: Tape | None
+        self,
+        times: Array,
+        recipe: Recipe,
+        values: SIValues,
+        state: Array | None,
+        tape: Tape | None,
+        record: Callable[[int, Array, Array, Array], None] | None = None,
     ) -> tuple[March, Array, Stand]:
         times = self.thermal._checked(times)
         if state is None and times[0] < 0.0:
             raise ShapeError(f"the run starts at 0 s; {times[0]:g} s lies before it")
         march, at = self._started(recipe, values, state, float(times[0]))
+        march.record = record
         if tape is not None:
             tape.start = at.copy()
         outputs, at = march.run(at, times, tape)

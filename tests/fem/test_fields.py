@@ -253,6 +253,54 @@ def test_stress_of_a_pulled_bar():
     assert np.abs(run.field("stress_xy").values).max() < 1.0
 
 
+def test_a_pair_keeps_the_fields_of_both(tmp_path):
+    """A free plate that is heated evenly: every point moves by expansion times rise times its place, without stress.
+
+    The file has the temperature, of degree 1, at the nodes of the displacement.
+    """
+    metal = STEEL.replace(youngs_modulus="210 GPa", poissons_ratio="0.3", thermal_expansion="12e-6 1/K")
+    mesh = fem.mesh.plate(("20 mm", "40 mm"), cells=(2, 4))
+    thermal = fem.HeatConduction(
+        mesh=mesh,
+        materials={"body": metal},
+        sources={"body": fem.HeatSource("1e7 W/m^3")},
+        sensors={"mean": fem.Average("body")},
+        stepping=fem.FixedSteps("5 s"),
+    )
+    mechanical = fem.Elasticity(
+        mesh=mesh,
+        materials={"body": metal},
+        boundaries={"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+        kind=fem.PLANE_STRESS,
+        temperature=fem.Driven(),
+        sensors={"growth": fem.PointDisplacement("20 mm", "40 mm", component="y")},
+    )
+    pair = fem.ThermoMechanics(thermal, mechanical)
+    run = pt.simulate(pair, [0.0, 8.0, 20.0], fields=("displacement", "temperature", "von_mises_stress"))
+    bare = pt.simulate(pair, [0.0, 8.0, 20.0])
+    np.testing.assert_array_equal(run["growth"], bare["growth"])
+    for t in (0.0, 8.0, 20.0):
+        rise = 1e7 * t / (7800.0 * 500.0)
+        u = run.field("displacement", t)
+        np.testing.assert_allclose(run.field("temperature", t).values, 293.15 + rise, rtol=1e-9)
+        np.testing.assert_allclose(u.values, 12e-6 * rise * u.coordinates, atol=1e-12)
+        assert run.field("von_mises_stress", t).values.max() < 100.0
+    run.save_fields(tmp_path / "pair.vtkhdf")
+    with h5py.File(tmp_path / "pair.vtkhdf") as file:
+        shown = file["VTKHDF/PointData/temperature (degC)"][:].reshape(3, -1)
+        assert shown.shape[1] == len(run.field("displacement").grid.nodes) > mesh.n_points
+        np.testing.assert_allclose(shown[1], 20.0 + 1e7 * 8.0 / (7800.0 * 500.0), rtol=1e-9)
+
+
+def test_a_file_has_one_mesh(run, tmp_path):
+    """Fields on two meshes are refused with what to do."""
+    g = grid(SHAPES["plate"], 1)
+    other = fields.History("other", Unit("K"), fields.Place.NODES, g, np.zeros((3, len(g.nodes))))
+    both = fields.FieldSeries(run.time, {**run.fields.histories, "other": other}, "two")
+    with pytest.raises(ModelError, match=r"another mesh.*names="):
+        both.save(tmp_path / "two.vtkhdf")
+
+
 def test_units_of_a_field(run):
     """Values are SI, `in_units` is the declared unit."""
     field = run.field("temperature", "40 s")

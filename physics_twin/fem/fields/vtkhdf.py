@@ -6,6 +6,7 @@ only; VTX writes a folder, which cannot be replaced as a whole. The file is writ
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, ModelError
 from physics_twin.fem._dolfinx import MPI
 from physics_twin.fem.fields.field import FieldSeries, History, Place
+from physics_twin.fem.fields.grid import Grid
 from physics_twin.fem.mesh.cells import Cell, IntArray
 from physics_twin.fem.mesh.files import to_vtk
 from physics_twin.files import atomic_write
@@ -44,7 +46,8 @@ _METER = Unit("m")
 def save_fields(series: FieldSeries, path: "str | os.PathLike[str]", names: tuple[str, ...]) -> None:
     """Write fields of a run: whole, or not at all. To be called on all ranks.
 
-    Raises FileFormatError for another suffix than .vtkhdf, ModelError for fields on two meshes, OSError.
+    Fields of degree 1 beside others of degree 2 are written at the nodes of degree 2. Raises FileFormatError for
+    another suffix than .vtkhdf, ModelError for fields on two meshes, OSError.
     """
     file = Path(path)
     if file.suffix not in SUFFIXES:
@@ -52,8 +55,8 @@ def save_fields(series: FieldSeries, path: "str | os.PathLike[str]", names: tupl
             f"fields are written as .vtkhdf, which ParaView reads, not as {file.suffix or 'a folder'}"
         )
     chosen = [series.histories[name] for name in names]
-    if any(h.grid is not chosen[0].grid for h in chosen):
-        raise ModelError(f"{', '.join(names)} are on two meshes; save them one by one with names=")
+    grid = max((h.grid for h in chosen), key=lambda g: g.degree)
+    chosen = [_carried(h, grid) for h in chosen]
     comm = MPI.COMM_WORLD
     error: Exception | None = None
     if comm.rank == 0:
@@ -65,6 +68,22 @@ def save_fields(series: FieldSeries, path: "str | os.PathLike[str]", names: tupl
     error = comm.bcast(error, root=0)
     if error is not None:
         raise error
+
+
+def _carried(history: History, grid: Grid) -> History:
+    """The same field on the nodes of a finer element; a thermal and a mechanical model may differ in degree."""
+    own = history.grid
+    if own is grid:
+        return history
+    same = own.mesh.cells.shape == grid.mesh.cells.shape and np.array_equal(own.mesh.cells, grid.mesh.cells)
+    if not same or not np.array_equal(own.mesh.points, grid.mesh.points):
+        raise ModelError(f"{history.name} is on another mesh than the others; save them one by one with names=")
+    if history.place is Place.CELLS or own.degree == grid.degree:
+        return replace(history, grid=grid)
+    weights = own.element.values(grid.element.nodes)
+    values = np.empty((len(history.values), len(grid.nodes), *history.values.shape[2:]))
+    values[:, grid.cells] = np.einsum("kn,tcn...->tck...", weights, history.values[:, own.cells])
+    return replace(history, grid=grid, values=values)
 
 
 def array_name(name: str, unit: Unit) -> str:
