@@ -217,7 +217,21 @@ class LargestObserver:
             one = np.zeros(theta.size)
             one[k] = 1.0
             dtheta[k] = self.tangent(ops, u, theta, None, None, one)
-        return full.array[: ops.n].copy(), None, dtheta
+        return full.array[: ops.n].copy(), self._by_local(ops, u, theta, place), dtheta
+
+    def _by_local(self, ops: Operators, u: Array, theta: Array, place: "tuple[Entities, int] | None") -> "Array | None":
+        """Where reference points are those of the local law: the local states of the point."""
+        law = ops.law
+        if law is None or law.z not in ufl.algorithms.extract_coefficients(self.expression):
+            return None
+        result = np.zeros((law.n_points, law.n_z))
+        for k in range(law.n_z):
+            one = np.zeros((law.n_points, law.n_z))
+            one[:, k] = 1.0
+            slope = self.tangent(ops, u, theta, None, one, np.zeros(theta.size))
+            if place is not None:
+                result[int(np.searchsorted(law.cells, place[0][0])) * law.n_q + place[1], k] = slope
+        return result
 
 
 def shared_points(domain: Domain, cells: Entities, reference: Array) -> tuple[Array, Any]:
