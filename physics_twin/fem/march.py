@@ -155,6 +155,7 @@ class March:
         outputs = np.full((times.size, len(self.observers) + 3 * self.transient + n_followed), np.nan)
         self.stages.begin()
         self.ops.begin(self.theta(at, at.t, left=True))
+        self._guard(at.u, self.theta(at, at.t, left=True))
         i = 0
         while i < times.size and times[i] <= at.t:
             outputs[i] = self.observe(at)
@@ -290,6 +291,8 @@ class March:
                     reason = failure.reason + self.ops.f.advice
                     raise SolveError(reason, time=at.t + take, values=self._named_values()) from failure
                 previous = None
+                if isinstance(self.stepping, GivenSteps):
+                    given[:0] = [h, take - h]  # a given step that fails is two
                 continue
             attempts += 1
             if attempts > _MOST_STEPS:
@@ -332,6 +335,12 @@ class March:
     def _by_load(self) -> bool:
         """Whether time only orders the loads (plasticity)."""
         return self.stepped and not self.transient
+
+    def _guard(self, u: Array, theta: Array) -> None:
+        for guard in self.ops.f.guards:
+            reason = guard.broken(self.ops.comm, u, theta)
+            if reason:
+                raise SolveError(reason, time=float(theta[-1]), values=self._named_values())
 
     def _fixed(self) -> bool:
         return isinstance(self.stepping, FixedSteps | GivenSteps)
@@ -537,6 +546,7 @@ class March:
             if at.t + step.h >= goal * (1.0 - 1e-15) and abs(at.t + step.h - goal) <= 1e-12 * max(abs(goal), step.h)
             else at.t + step.h
         )
+        self._guard(end.u, theta(reached))
         gain = 0.0
         if self.transient:
             flow = step.h * sum(b * r for b, r in zip(self.scheme.a[-1], self._flows, strict=True))

@@ -1,0 +1,51 @@
+"""Many small solves in one process: nothing of DOLFINx, PETSc or MPI is left behind."""
+
+import gc
+from pathlib import Path
+
+import pytest
+
+import physics_twin as pt
+from physics_twin import fem
+from physics_twin.simulation import complete_values
+
+_STATM = Path("/proc/self/statm")
+
+pytestmark = pytest.mark.skipif(not _STATM.exists(), reason="resident memory is read from /proc")
+
+
+def resident() -> int:
+    """Bytes."""
+    return int(_STATM.read_text().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("solver", [None, fem.Iterative()], ids=["direct", "iterative"])
+def test_solves_and_tangents_leave_nothing_behind(solver: object) -> None:
+    """After warm-up a solve may grow the process by less than 1 kB; 20,000 of them are in benchmarks/."""
+    model = fem.HeatConduction(
+        mesh=fem.mesh.bar("50 mm", 10),
+        materials={"bar": fem.Solid(conductivity="30 W/m/K")},
+        boundaries={
+            "left": fem.Convection(pt.Parameter("film", "300 W/m^2/K"), "400 degC"),
+            "right": fem.Radiation(0.8, "20 degC") if solver is None else fem.Convection("20 W/m^2/K", "20 degC"),
+        },
+        sensors={"middle": fem.Point("20 mm"), "flow": fem.HeatFlow("left")},
+        steady=True,
+        solver=solver,
+    )
+    recipe = pt.Recipe.constant()
+    values = complete_values(model, recipe)
+
+    def solve(n: int) -> None:
+        for k in range(n):
+            at = values.merge({"film": 300.0 + k % 7})
+            model.trajectory([0.0], recipe, at)
+            model.sensitivity([0.0], recipe, at, ["film"])
+
+    n = 400
+    solve(n)
+    gc.collect()
+    before = resident()
+    solve(n)
+    gc.collect()
+    assert (resident() - before) / n < 1000

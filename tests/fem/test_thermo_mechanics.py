@@ -1,0 +1,146 @@
+"""A thermal run that drives a mechanical model."""
+
+import numpy as np
+import pytest
+
+import physics_twin as pt
+from physics_twin import fem
+from tests.fem.gradients import check_gradients
+
+ALPHA, E = 12e-6, 210e9
+STEEL = fem.Solid(
+    conductivity="45 W/m/K",
+    density="7850 kg/m^3",
+    heat_capacity="470 J/kg/K",
+    youngs_modulus=pt.Parameter("youngs_modulus", "210 GPa"),
+    poissons_ratio="0.3",
+    thermal_expansion=pt.Parameter("expansion", "12e-6 1/K"),
+)
+QUENCH = pt.Recipe([pt.Phase("quench", gas="200 degC", duration="20 s")])
+TIMES = np.array([0.0, 5.0, 10.5, 20.0])
+
+
+def heated_plate(cells: tuple[int, int] = (4, 8)) -> fem.FieldModel:
+    return fem.HeatConduction(
+        mesh=fem.mesh.plate(("20 mm", "40 mm"), cells=cells),
+        materials={"body": STEEL},
+        boundaries={"right": fem.Convection(pt.Parameter("film", "2000 W/m^2/K"), pt.Signal("gas", "degC"))},
+        sensors={"left_side": fem.Point("0 m", "20 mm"), "mean": fem.Average("body")},
+        stepping=fem.FixedSteps("1 s"),
+    )
+
+
+def plate(**more: object) -> fem.FieldModel:
+    return fem.Elasticity(
+        mesh=fem.mesh.plate(("20 mm", "40 mm"), cells=(3, 7)),
+        materials={"body": STEEL},
+        boundaries={"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+        kind=fem.PLANE_STRESS,
+        temperature=fem.Driven(),
+        sensors={
+            "growth": fem.PointDisplacement("20 mm", "40 mm", component="y"),
+            "stress": fem.Stress("3 mm", "20 mm", component="yy"),
+        },
+        **more,
+    )
+
+
+def test_the_pair_gives_what_the_temperature_does_to_a_free_plate() -> None:
+    """Uniform heating of a free plate: growth is alpha dT times the length, and there is no stress."""
+    thermal = fem.HeatConduction(
+        mesh=fem.mesh.plate(("20 mm", "40 mm"), cells=(2, 2)),
+        materials={"body": STEEL},
+        sources={"body": fem.HeatSource("1e7 W/m^3")},
+        sensors={"mean": fem.Average("body")},
+        stepping=fem.FixedSteps("5 s"),
+    )
+    run = pt.simulate(fem.ThermoMechanics(thermal, plate()), [0.0, 10.0, 20.0])
+    rise = 1e7 * np.array([0.0, 10.0, 20.0]) / (7850 * 470)
+    np.testing.assert_allclose(run["mean"], 293.15 + rise, rtol=1e-9)
+    np.testing.assert_allclose(run["growth"], ALPHA * rise * 0.04, atol=1e-15, rtol=1e-8)
+    assert np.abs(run["stress"]).max() < 1e-6 * E * ALPHA * rise[-1]
+
+
+def test_gradients_go_through_both_models_and_both_meshes() -> None:
+    """Thermal and mechanical parameters, on meshes that do not match."""
+    pair = fem.ThermoMechanics(heated_plate(), plate())
+    names = ["film", "youngs_modulus", "expansion", "initial.temperature"]
+    check_gradients(pair, TIMES, QUENCH, names, adjoint=False)
+
+
+def test_a_finer_thermal_mesh_gives_the_same_stress() -> None:
+    """The transfer between meshes is interpolation; the stress converges."""
+    coarse, fine = (
+        float(pt.simulate(fem.ThermoMechanics(heated_plate(c), plate()), [10.0], QUENCH)["stress"][0])
+        for c in ((8, 16), (16, 32))
+    )
+    assert coarse == pytest.approx(fine, rel=2e-2)
+
+
+def test_names_of_both_models_are_one_namespace() -> None:
+    """Parameters of both models are shared by name; two outputs of one name are refused."""
+    pair = fem.ThermoMechanics(heated_plate(), plate())
+    assert {"film", "expansion", "youngs_modulus", "initial.temperature"} <= set(pair.parameters.names)
+    assert [s.name for s in pair.inputs] == ["gas"]
+    with pytest.raises(pt.ModelError, match="mean"):
+        fem.ThermoMechanics(
+            heated_plate(),
+            fem.Elasticity(
+                mesh=fem.mesh.plate(("20 mm", "40 mm"), cells=(3, 7)),
+                materials={"body": STEEL},
+                boundaries={"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+                kind=fem.PLANE_STRESS,
+                temperature=fem.Driven(),
+                sensors={"mean": fem.PointDisplacement("20 mm", "40 mm", component="x")},
+            ),
+        )
+
+
+def test_a_model_that_is_not_driven_is_refused() -> None:
+    """The error says how to build it."""
+    free = fem.Elasticity(
+        mesh=fem.mesh.plate(("20 mm", "40 mm"), cells=(3, 7)),
+        materials={"body": STEEL},
+        boundaries={"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+        kind=fem.PLANE_STRESS,
+        sensors={"growth": fem.PointDisplacement("20 mm", "40 mm", component="y")},
+    )
+    with pytest.raises(pt.ModelError, match="Driven"):
+        fem.ThermoMechanics(heated_plate(), free)
+
+
+def test_a_mechanical_body_larger_than_the_thermal_one_is_refused() -> None:
+    """A node outside the thermal body is named, with its distance."""
+    with pytest.raises(pt.ModelError, match="outside the body"):
+        fem.ThermoMechanics(
+            heated_plate(),
+            fem.Elasticity(
+                mesh=fem.mesh.plate(("30 mm", "40 mm"), cells=(3, 7)),
+                materials={"body": STEEL},
+                boundaries={"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+                kind=fem.PLANE_STRESS,
+                temperature=fem.Driven(),
+                sensors={"growth": fem.PointDisplacement("20 mm", "40 mm", component="y")},
+            ),
+        )
+
+
+def test_split_and_travel() -> None:
+    """advance in two parts, and a copy through pickle, give the same."""
+    import pickle
+
+    from physics_twin.simulation import complete_values
+
+    pair = fem.ThermoMechanics(heated_plate(), plate())
+    v = complete_values(pair, QUENCH)
+    start = pair.initial_state(0.0, QUENCH, v)
+    whole = pair.advance(start, 0.0, 20.0, QUENCH, v)
+    parts = pair.advance(pair.advance(start, 0.0, 10.0, QUENCH, v), 10.0, 20.0, QUENCH, v)
+    np.testing.assert_allclose(
+        pair.observe(parts, 20.0, QUENCH, v), pair.observe(whole, 20.0, QUENCH, v), rtol=1e-9, atol=1e-6
+    )
+    again = pickle.loads(pickle.dumps(pair))
+    assert again.fingerprint == pair.fingerprint
+    np.testing.assert_array_equal(
+        again.trajectory(TIMES, QUENCH, v)[0], pair.trajectory(TIMES, QUENCH, v)[0]
+    )
