@@ -1,7 +1,7 @@
 """Local states: what happens at every quadrature point (reaction, plasticity), solved point by point.
 
-A law is one residual per point, L(z; e, z0, g, x, theta) = 0, for the new local states z from what the fields give there
-(e: temperature, strain), the base z0, the weight g = h a_ii of the step, the place x and the symbols theta. It is
+A law is one residual per point, L(z; e, z0, g, x, theta) = 0, for the new local states z from what the fields give
+there (e: temperature, strain), the base z0, the weight g = h a_ii of the step, the place x and the symbols theta. It is
 solved by Newton's method at all points at once; its derivatives follow from the implicit function theorem.
 """
 

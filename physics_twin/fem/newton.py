@@ -39,6 +39,7 @@ class StageSolver:
         self._weights: tuple[float, float] | None = None
         self._theta = b""
         self._diagonal: Array | None = None
+        self._last_residual = np.empty(0)
         self.n_newton = 0
 
     def begin(self) -> None:
@@ -59,7 +60,8 @@ class StageSolver:
         norm = first = ops.norm(residual)
         floor = _ROUNDING * size
         target = max(_RELATIVE * first, floor)
-        for iteration in range(_MOST_ITERATIONS):
+        stepped = ops.law is not None and not ops.law.timed
+        for iteration in range(_MOST_ITERATIONS * (2 if stepped else 1)):
             if norm <= target and (iteration or norm <= floor):
                 return stage
             if self._weights != (q, g):
@@ -69,6 +71,7 @@ class StageSolver:
                 fresh = False
             self.n_newton += 1
             step = self.solver.solve(residual, rtol=1e-4 if first > 0.0 else None)
+            self._last_residual = residual
             trial, new_residual, size, new_norm = self._damped(stage, step, q, g, known, base, theta, norm, fresh)
             if trial is None:
                 if fresh:
@@ -194,13 +197,21 @@ class StageSolver:
         norm: float,
         fresh: bool,
     ) -> tuple[Stage | None, Array, float, float]:
-        """The step, halved until the residual falls; None where it does not."""
+        """The step, halved until the residual falls; None where it does not.
+
+        Where plastic points take their part of a load over, the residual may grow while the energy falls: for a law
+        without time a fresh step counts by its work on the residual, which a step that does not overshoot makes less
+        (Crisfield, Non-linear Finite Element Analysis of Solids and Structures 1, 1991, section 9.2).
+        """
         part = 1.0
+        by_work = fresh and self.ops.law is not None and not self.ops.law.timed
+        first = abs(self.ops.sum(step * self._last_residual)) if by_work else 0.0
         for _ in range(_HALVINGS if fresh else 1):
             try:
                 trial, residual, size = self._residual(stage.u - part * step, q, g, known, base, theta, stage.z)
                 new = self.ops.norm(residual)
-                if new < norm * (1.0 - 0.1 * part) or new <= _ROUNDING * size * 10.0:
+                falls = new < norm * (1.0 - 0.1 * part) or new <= _ROUNDING * size * 10.0
+                if falls or (by_work and abs(self.ops.sum(step * residual)) <= first):
                     return trial, residual, size, new
             except SolveError:
                 pass

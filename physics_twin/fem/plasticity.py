@@ -15,8 +15,9 @@ import numpy as np
 from physics_twin.errors import ModelError
 from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
-from physics_twin.fem.elasticity import Driven, ElasticBody, ElasticDescription
+from physics_twin.fem.elasticity import Driven, ElasticBody, ElasticDescription, stress_fields
 from physics_twin.fem.field_model import Discretized, FieldModel
+from physics_twin.fem.fields import in_words
 from physics_twin.fem.hardening import Hardening, back_stresses_of, first_yield, isotropic_of
 from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.local_law import LocalLaw
@@ -28,6 +29,7 @@ from physics_twin.fem.operators import Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import resolve
 from physics_twin.fem.return_mapping import PlasticPoint, residual, states_of
+from physics_twin.fem.sensors import mark_of
 from physics_twin.fem.stepping import IMPLICIT_EULER, FixedSteps
 from physics_twin.fem.strain import Kinematics, stiffness, thermal_strain
 from physics_twin.fem.symbols import settled
@@ -36,9 +38,10 @@ from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
 _METER, _KELVIN = Unit("m"), Unit("K")
+_TYPICAL_STRAIN = 1e-2  # of a plastic body
 _COLLAPSE = (
-    "; the load may be more than the plastic body can carry (collapse). What came before this moment is carried; beyond "
-    "it, prescribe displacements instead of forces. Where the body can carry the load, take shorter load steps"
+    "; the load may be more than the plastic body can carry (collapse). What came before this moment is carried; "
+    "beyond it, prescribe displacements instead of forces. Where the body can carry the load, take shorter load steps"
 )
 
 
@@ -69,6 +72,7 @@ def Plasticity(
     validity: Mapping[str, tuple[float, float]] | None = None,
     name: str = "plasticity",
     version: str = "1.0",
+    description: str = "",
 ) -> FieldModel:
     """An elastic-plastic body (von Mises, associated flow) as a model whose loads come in the order of the recipe.
 
@@ -96,7 +100,7 @@ def Plasticity(
     stepping = FixedSteps("1 s", IMPLICIT_EULER) if stepping is None else stepping
     if not isinstance(stepping, FixedSteps):
         raise ModelError(f'plasticity takes load steps: stepping=fem.FixedSteps("1 s"), not {stepping!r}')
-    elastic = ElasticDescription(
+    said = ElasticDescription(
         mesh=mesh,
         materials=dict(materials),
         boundaries=dict(boundaries),
@@ -110,8 +114,8 @@ def Plasticity(
         degree=degree,
         solver=solver,
     )
-    build = Portable(discretize_plasticity, PlasticDescription(elastic, quadrature_degree))
-    model = FieldModel(name, version, build, stepping, dict(validity or {}))
+    build = Portable(discretize_plasticity, PlasticDescription(said, quadrature_degree))
+    model = FieldModel(name, version, build, stepping, dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
     return model
@@ -123,7 +127,9 @@ def discretize_plasticity(d: PlasticDescription) -> Discretized:
     body.require_held()
     plastic = [region for region, solid in d.elastic.materials.items() if _is_plastic(solid, region)]
     if not plastic:
-        raise ModelError('no material has a yield_stress: give one, such as yield_stress="235 MPa", or use fem.Elasticity')
+        raise ModelError(
+            'no material has a yield_stress: give one, such as yield_stress="235 MPa", or use fem.Elasticity'
+        )
     law, given = _law(body, plastic, d.quadrature_degree)
     n = body.kinematics.n
     inelastic = ufl.as_vector([law.z[i] for i in range(n)])
@@ -144,6 +150,7 @@ def discretize_plasticity(d: PlasticDescription) -> Discretized:
         drivers=body.drivers,
         symmetric=not recovers,
         advice=_COLLAPSE,
+        typical=_TYPICAL_STRAIN * float(np.ptp(d.elastic.mesh.points, axis=0).max()),
     )
     placed = MechanicalPlaced(body.domain, body.kinematics, body.u, body.strain, stress, body.scope, law)
     return Discretized(
@@ -151,9 +158,12 @@ def discretize_plasticity(d: PlasticDescription) -> Discretized:
         field_name="displacement",
         field_unit=_METER,
         initial=None,
-        sensors=placed.place_all(d.elastic.sensors, body.held, body.foundations),
-        solver=d.elastic.solver,
+        sensors=placed.place_all(d.elastic.sensors, body.held, body.foundations, body.supported),
+        solver=body.solver(),
         near_nullspace=body.near_nullspace(),
+        derived=stress_fields(body.kinematics, stress),
+        marks={name: mark_of(body.domain, name, sensor) for name, sensor in d.elastic.sensors.items()},
+        conditions={b: in_words(d.elastic.boundaries.get(b), "free") for b in d.elastic.mesh.boundaries},
     )
 
 
@@ -161,7 +171,8 @@ def _is_plastic(solid: Solid, region: str) -> bool:
     hardening = solid.hardening
     if hardening is not None and not isinstance(hardening, Hardening):
         raise ModelError(
-            f'material of "{region}": hardening is fem.Linear, fem.Voce, fem.FlowCurve or fem.Chaboche, not {hardening!r}'
+            f'material of "{region}": hardening is fem.Linear, fem.Voce, fem.FlowCurve or fem.Chaboche, '
+            f"not {hardening!r}"
         )
     if solid.yield_stress is not None:
         return True
@@ -194,10 +205,11 @@ def _law(body: ElasticBody, plastic: Sequence[str], asked: int | None) -> tuple[
     z, e, z0 = ca.SX.sym("z", len(states)), ca.SX.sym("e", n_e), ca.SX.sym("z0", len(states))
     g, x, theta = ca.SX.sym("g"), symbols.place, symbols.theta
     scope = _scope(body, e[n] if driven else None)
-    value = None
+    value: ca.SX | None = None
     for number, region in enumerate(plastic):
         rows = residual(kinematics, _point(body, region, scope), [e[i] for i in range(n)], z, z0)
         value = rows if value is None else ca.if_else(e[n_e - 1] > number - 0.5, rows, value)
+    assert value is not None
     law = LocalLaw(
         symbols,
         states,
@@ -244,6 +256,4 @@ def _point(body: ElasticBody, region: str, scope: Mapping[str, Expression]) -> P
         return first if curve is None else curve.flow_stress(p, first, scope, what)
 
     hooke = stiffness(solid, body.kinematics, scope, what)
-    return PlasticPoint(
-        hooke, free, flow_stress, [b.resolved(scope, what) for b in back_stresses_of(solid.hardening)]
-    )
+    return PlasticPoint(hooke, free, flow_stress, [b.resolved(scope, what) for b in back_stresses_of(solid.hardening)])

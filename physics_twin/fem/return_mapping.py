@@ -73,7 +73,7 @@ def residual(kinematics: Kinematics, point: PlasticPoint, strain: Any, z: ca.SX,
     direction = normal(kinematics, xi, q)
     dp = p - p0
     rows = [new[i] - old[i] - dp * direction[i] for i in range(n)]
-    rows.append((q - point.flow_stress(p)) / point.hooke[0][0])
+    rows.append((q - point.flow_stress(p)) / _twice_shear(kinematics, point.hooke))
     gained = _work_conjugate(kinematics, [new[i] - old[i] for i in range(n)])
     for k in range(n_back):
         if k < len(point.back):
@@ -82,6 +82,11 @@ def residual(kinematics: Kinematics, point: PlasticPoint, strain: Any, z: ca.SX,
         else:
             rows += [b[k][i] - b0[k][i] for i in range(n)]
     return ca.if_else(yields, ca.vertcat(*rows), z - z0)
+
+
+def _twice_shear(kinematics: Kinematics, hooke: Matrix) -> Any:
+    """What turns a deviatoric stress into a strain; the bulk modulus would hide it where a body hardly compresses."""
+    return hooke[0][0] - hooke[0][1] if kinematics.n_normal > 1 else hooke[0][0]
 
 
 def von_mises(kinematics: Kinematics, stress: Any) -> Any:
