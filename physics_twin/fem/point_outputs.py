@@ -164,7 +164,8 @@ class LargestObserver:
     def __init__(self, expression: Any, reference_points: Array, cells: Entities) -> None:
         self.expression, self.reference_points = expression, np.atleast_2d(reference_points)
         self.cells = np.asarray(cells, dtype=np.int32)
-        self.weights = self.reference_points.reshape(-1)
+        self.weights = np.concatenate([self.reference_points.reshape(-1), self.cells])
+        """What tells it from others, for the fingerprint"""
         self._value = compile_expression(expression, self.reference_points)
         self._along: Any = None
         self._by_field: Any = None

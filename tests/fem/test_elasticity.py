@@ -98,6 +98,25 @@ def test_patch(patch: str, degree: int) -> None:
     assert found["von_mises"] == pytest.approx(math.sqrt(1.5 * np.sum(deviator**2)), rel=1e-10)
 
 
+@pytest.mark.parametrize("degree", [1, 2])
+def test_patch_of_revolution(degree: int) -> None:
+    """u_r = a r, u_z = b z has the one strain (a, b, a, 0), on the axis as elsewhere."""
+    a, b = 1e-3, -2e-3
+    places = {"axis": ("0 m", "0.2 m"), "inside": ("0.31 m", "0.43 m")}
+    found = solve(
+        mesh=fem.mesh.mapped(skewed, (3, 3), sides=PLANE, axisymmetric=True),
+        materials={"body": STEEL},
+        boundaries={"edge": fem.Displacement(r=lambda r: a * r, z=lambda z: b * z)},
+        degree=degree,
+        sensors={
+            f"{name}_{c}": fem.Strain(*x, component=c) for name, x in places.items() for c in AXISYMMETRIC.components
+        },
+    )
+    for name in places:
+        strains = [found[f"{name}_{c}"] for c in AXISYMMETRIC.components]
+        assert strains == pytest.approx([a, b, a, 0.0], abs=1e-9 * a)
+
+
 @pytest.mark.parametrize("patch", ["triangles", "quadrilaterals", "hexahedra"])
 def test_a_rigid_motion_is_free_of_stress(patch: str) -> None:
     """Translation and small rotation of the boundary, and the body follows without a stress."""
@@ -194,6 +213,28 @@ def test_displacements_converge_with_the_order_of_theory(
     errors = [manufactured(n, cell, degree, thermal) for n in cells]
     order = observed_order([1.0 / n for n in cells], errors)
     assert order.pairwise[-1] == pytest.approx(degree + 1, abs=0.1), (errors, order)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_bodies_of_revolution_converge_with_the_order_of_theory(degree: int) -> None:
+    """Lame's thick cylinder, 100 MPa inside, ends held: u_r = c r + d/r."""
+    a2, b2, p = 0.01, 0.04, 1e8
+    scale = (1 + NU) / E * p * a2 / (b2 - a2)
+
+    def exact(r: Any) -> Any:
+        return scale * ((1 - 2 * NU) * r + b2 * ("1 m^2" / r))
+
+    errors = []
+    for n in (3, 6, 12):
+        found = solve(
+            mesh=fem.mesh.hollow_cylinder("0.1 m", "0.2 m", "0.05 m", cells=(n, 1), axisymmetric=True),
+            materials={"body": STEEL},
+            boundaries={"bottom": fem.Symmetry(), "top": fem.Symmetry(), "inner": fem.Pressure("100 MPa")},
+            degree=degree,
+            sensors={"e": fem.Integral("body", of=lambda r, u_r: (u_r - exact(r)) ** 2, unit="m^2")},
+        )
+        errors.append(math.sqrt(found["e"]))
+    assert observed_order([1 / 3, 1 / 6, 1 / 12], errors).pairwise[-1] == pytest.approx(degree + 1, abs=0.1)
 
 
 AXIAL = fem.mesh.hollow_cylinder("0.1 m", "0.2 m", "0.3 m", cells=(3, 4), axisymmetric=True)
