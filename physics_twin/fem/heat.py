@@ -22,6 +22,7 @@ from physics_twin.fem.domain import Domain
 from physics_twin.fem.enthalpy import enthalpy
 from physics_twin.fem.field_model import Discretized, FieldModel
 from physics_twin.fem.fields import Derived, in_words
+from physics_twin.fem.guards import Guard, material_guards
 from physics_twin.fem.linear_solver import Direct, Iterative
 from physics_twin.fem.local_law import LocalLaw, LocalState
 from physics_twin.fem.materials import Solid
@@ -324,6 +325,7 @@ class _Heat:
             local=self.law,
             given=None if self.law is None else ufl.as_vector([self.T]),
             symmetric=symmetric,
+            guards=self._guards(),
         )
         return Discretized(
             formulation=formulation,
@@ -337,6 +339,14 @@ class _Heat:
             derived={"heat_flux": Derived(Unit("W/m^2"), fluxes)},
             marks={name: mark_of(self.domain, name, sensor) for name, sensor in d.sensors.items()},
             conditions={b: in_words(d.boundaries.get(b), "insulated") for b in d.mesh.boundaries},
+        )
+
+    def _guards(self) -> "list[Guard]":
+        d, placed = self.d, self._placed()
+        names = ("conductivity",) if d.steady and not d.velocity else ("conductivity", "density", "heat_capacity")
+        place = self.space.tabulate_dof_coordinates()[:, : self.domain.dimension]
+        return material_guards(
+            self.symbols, d.materials, names, lambda region: placed.entries_of(region, f'material of "{region}"'), place
         )
 
     def _conductivity(self, solid: Solid, scope: Mapping[str, Expression], what: str) -> Any:

@@ -14,9 +14,12 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.fem._dolfinx import MPI, PETSc, dolfinx, ufl
 from physics_twin.fem.compilation import compile_expression, compile_form
+from physics_twin.fem.guards import Guard
 from physics_twin.fem.linear_solver import multiply
 from physics_twin.fem.local_law import LocalLaw
 from physics_twin.fem.symbols import NodalValue, Symbols
+
+_MOST_MATRICES = 16  # parameters of a linear problem whose derivatives are kept as matrices
 
 IntArray = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
@@ -55,6 +58,8 @@ class Formulation:
     """What the local law is given, as a UFL vector of the field and the drivers."""
     drivers: Sequence[Driver] = ()
     symmetric: bool = True
+    guards: Sequence[Guard] = ()
+    """What a solution must satisfy to be one."""
     advice: str = ""
     """What a step that cannot be solved may mean, for the error."""
     typical: float = 0.0
@@ -114,7 +119,9 @@ class Operators:
         self._load: Array | None = None
         self._load_key: bytes | None = None
         self._loads_key: bytes | None = None
-        self._parameter_matrices: dict[int, tuple[Any, Any]] = {}
+        self._bilinear: tuple[Any, Any] | None = None
+        self._parameter_matrices: dict[int, tuple[bytes, Any, Any]] = {}
+        self._parameter_loads: dict[int, tuple[bytes, Array]] = {}
         self._loads: dict[int, Array] = {}
         self.n_assemblies = 0
 
@@ -325,14 +332,20 @@ class Operators:
                 form += ufl.derivative(self.form, self.law.z, self.law.dz)
             for driver in self.f.drivers:
                 form += ufl.derivative(self.form, driver.field, driver.direction)
-            used = constants_in(self.form)
-            for c, v, d in zip(self.symbols.constants, self.symbols.variables, self.symbols.directions, strict=True):
-                if c in used:
-                    form += d * ufl.diff(self.form, v)
-            for distribution in self.symbols.distributions:
-                form += ufl.derivative(self.form, distribution.field, distribution.direction)
+            form += self._theta_direction()
             self._direction = compile_form(ufl.algorithms.expand_derivatives(form))
         return self._direction
+
+    def _theta_direction(self) -> Any:
+        """dF along a direction of theta, as a UFL form."""
+        form = ufl.Form([])
+        used = constants_in(self.form)
+        for c, v, d in zip(self.symbols.constants, self.symbols.variables, self.symbols.directions, strict=True):
+            if c in used:
+                form += d * ufl.diff(self.form, v)
+        for distribution in self.symbols.distributions:
+            form += ufl.derivative(self.form, distribution.field, distribution.direction)
+        return form
 
     def _assembled_direction(self, q: float, r: float, du: "Array | None", dtheta: "Array | None") -> Array:
         form = self._direction_form()
@@ -367,7 +380,10 @@ class Operators:
             return result
         moving = np.zeros(self.symbols.n_theta) if dtheta is None else dtheta.copy()
         for k in np.flatnonzero(moving):
-            if k >= self.symbols.n_p and self.affine:
+            if k < self.symbols.n_p and self._keeps_matrices:
+                result += moving[k] * self._parameter_direction(int(k), q, r, u, theta)
+                moving[k] = 0.0
+            elif k >= self.symbols.n_p and self.affine:
                 # The load's slope is kept; the matrices do not depend on inputs.
                 self._load_at(theta)  # the kept slopes are of these parameters
                 slope = self._load_slope(int(k), theta)
@@ -378,6 +394,86 @@ class Operators:
             self.symbols.set(theta)
             self.write(u)
             result += self._assembled_direction(q, r, None, moving)
+        return result
+
+    @property
+    def _keeps_matrices(self) -> bool:
+        """Whether derivatives by parameters are products with kept matrices: linear, and few enough parameters."""
+        return self.linear and not self.f.drivers and int(self.used[: self.symbols.n_p].sum()) <= _MOST_MATRICES
+
+    def _parameter_direction(self, k: int, q: float, r: float, u: Array, theta: Array) -> Array:
+        """(q dQ + r dR)/dtheta_k of a linear problem.
+
+        What Q has at u = 0 is left out, as it is in `value`: only differences of Q count.
+        """
+        result = np.zeros(self.n)
+        if not self.used[k]:
+            return result
+        storage, stiffness, load = self._matrices_of(k, theta)
+        if q != 0.0 and storage is not None:
+            result += q * multiply(storage, u)
+        if r != 0.0:
+            result += r * load
+            if stiffness is not None:
+                result += r * multiply(stiffness, u)
+        return result
+
+    def _matrices_of(self, k: int, theta: Array) -> tuple[Any, Any, Array]:
+        """dM/dtheta_k, dK/dtheta_k (None where zero) and the load's slope, kept while what they depend on is the same."""
+        if self._bilinear is None:
+            direction = self._theta_direction()
+            form = ufl.algorithms.expand_derivatives(ufl.derivative(direction, self.field, self._trial))
+            needs = [i for i, c in enumerate(self.symbols.constants) if c in constants_in(form)]
+            self._bilinear = (None if form.empty() else compile_form(form), np.array(needs, dtype=int))
+        compiled, needs = self._bilinear
+        key = theta[needs].tobytes()
+        unit = np.zeros(theta.size)
+        unit[k] = 1.0
+        kept = self._parameter_matrices.get(k)
+        if kept is None or kept[0] != key:
+            if kept is not None:
+                for old in kept[1:]:
+                    if old is not None:
+                        old.destroy()
+            self.symbols.set(theta)
+            self.symbols.set_direction(unit)
+            kept = (key, *(self._filled(compiled, *weights) for weights in ((1.0, 0.0), (0.0, 1.0))))
+            self._parameter_matrices[k] = kept
+        # Loads of this k at u = 0: of the parameters and, where they are not affine, of the inputs.
+        load_key = theta.tobytes()
+        load = self._parameter_loads.get(k)
+        if load is None or load[0] != load_key:
+            self.symbols.set(theta)
+            self.write(np.zeros(self.n))
+            load = (load_key, self._assembled_direction(0.0, 1.0, None, unit))
+            self._parameter_loads[k] = load
+        return kept[1], kept[2], load[1]
+
+    def _filled(self, compiled: Any, q: float, r: float) -> Any:
+        """A compiled bilinear form with these weights as a matrix, None where it is zero."""
+        if compiled is None:
+            return None
+        self.q.value, self.r.value = q, r
+        matrix = dolfinx.fem.petsc.create_matrix(compiled)
+        dolfinx.fem.petsc.assemble_matrix(matrix, compiled)
+        matrix.assemble()
+        if matrix.norm() == 0.0:
+            matrix.destroy()
+            return None
+        return matrix
+
+    def theta_gradient(self, q: float, r: float, u: Array, theta: Array, w: Array, wanted: Array) -> "Array | None":
+        """w . (q dQ + r dR)/dtheta of this rank for a linear problem with kept matrices; None for others."""
+        if not self._keeps_matrices or self.symbols.distributions:
+            return None
+        result = np.zeros(theta.size)
+        for k in np.flatnonzero(wanted & self.used):
+            if k < self.symbols.n_p:
+                result[k] = float(w @ self._parameter_direction(int(k), q, r, u, theta))
+            else:
+                unit = np.zeros(theta.size)
+                unit[k] = 1.0
+                result[k] = float(w @ self._linear_direction(q, r, u, theta, None, unit))
         return result
 
     def transposed(self, q: float, r: float, u: Array, theta: Array, w: Array) -> Array:

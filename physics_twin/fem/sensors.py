@@ -196,7 +196,12 @@ class Placed:
         """Owned entries of the field on a region or boundary."""
         tdim = self.domain.mesh.topology.dim
         if part in self.domain.region_ids:
-            dofs = dolfinx.fem.locate_dofs_topological(self.space, tdim, self.domain.cells_of(part))
+            # An entry of this rank may have its cell of the region on another one.
+            mark = dolfinx.fem.create_vector(self.space)
+            mark.array[:] = 0.0
+            mark.array[np.unique(self.space.dofmap.list[self.domain.cells_of(part)])] = 1.0
+            mark.scatter_reverse(dolfinx.la.InsertMode.add)
+            dofs = np.flatnonzero(mark.array)
         elif part in self.domain.boundary_ids:
             dofs = dolfinx.fem.locate_dofs_topological(self.space, tdim - 1, self.domain.facets_of(part))
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from physics_twin.errors import ModelError
+from physics_twin.errors import ModelError, unknown_name
 from physics_twin.expressions import Expression, exp, where
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.quantities import Scope, resolve
@@ -83,7 +83,9 @@ Source = HeatSource | Absorbed | Goldak
 
 
 def depth_below(mesh: Mesh, boundary: str, scope: Scope) -> Expression:
-    """Distance from a plane boundary into the body; ModelError for a boundary that is not plane."""
+    """Distance from a plane boundary into the body; ModelError for one that is not plane or not in the mesh."""
+    if boundary not in mesh.boundaries:
+        raise unknown_name("boundary of the mesh", boundary, mesh.boundaries)
     points = mesh.points[np.unique(np.asarray(mesh.boundaries[boundary]))]
     centre = points.mean(axis=0)
     away = mesh.points.mean(axis=0) - centre
