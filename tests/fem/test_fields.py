@@ -94,7 +94,7 @@ def test_elements_are_exact_at_any_point(shape, degree):
     if degree < mesh.order:
         pytest.skip("a curved cell holds a straight function from its own degree on")
     g = grid(mesh, degree)
-    field = fields.Field("f", Unit("K"), 0.0, fields.Place.NODES, g, straight(g.nodes))
+    field = fields.Field("f", Unit("K"), 0.0, fields.Location.NODES, g, straight(g.nodes))
     rng = np.random.default_rng(3)
     cells = rng.integers(0, mesh.n_cells, 60)
     places = rng.dirichlet(np.ones(mesh.dimension + 1), 60)[:, 1:]
@@ -110,7 +110,7 @@ def test_degree_two_is_exact_for_a_square(shape):
     def square(x):
         return 1.0 + x[:, 0] ** 2 - 2.0 * x[:, 0] * x[:, -1]
 
-    field = fields.Field("f", Unit("K"), 0.0, fields.Place.NODES, g, square(g.nodes))
+    field = fields.Field("f", Unit("K"), 0.0, fields.Location.NODES, g, square(g.nodes))
     low, high = g.mesh.points.min(axis=0), g.mesh.points.max(axis=0)
     points = low + (high - low) * np.random.default_rng(4).random((50, g.mesh.dimension))
     np.testing.assert_allclose(field.at(points), square(points), rtol=1e-11)
@@ -119,7 +119,7 @@ def test_degree_two_is_exact_for_a_square(shape):
 def test_point_outside_is_told_by_how_much():
     """The message holds the distance and the extent of the body."""
     g = grid(SHAPES["box"], 1)
-    field = fields.Field("f", Unit("K"), 0.0, fields.Place.NODES, g, straight(g.nodes))
+    field = fields.Field("f", Unit("K"), 0.0, fields.Location.NODES, g, straight(g.nodes))
     with pytest.raises(BoundsError, match=r"0\.02 m outside the body \(x from 0 to 0\.3 m"):
         field.at(("0.32 m", "0.1 m", "0.05 m"))
     with pytest.raises(ShapeError, match="x, y, z"):
@@ -295,7 +295,7 @@ def test_a_pair_keeps_the_fields_of_both(tmp_path):
 def test_a_file_has_one_mesh(run, tmp_path):
     """Fields on two meshes are refused with what to do."""
     g = grid(SHAPES["plate"], 1)
-    other = fields.History("other", Unit("K"), fields.Place.NODES, g, np.zeros((3, len(g.nodes))))
+    other = fields.History("other", Unit("K"), fields.Location.NODES, g, np.zeros((3, len(g.nodes))))
     both = fields.FieldSeries(run.time, {**run.fields.histories, "other": other}, "two")
     with pytest.raises(ModelError, match=r"another mesh.*names="):
         both.save(tmp_path / "two.vtkhdf")
@@ -447,7 +447,7 @@ def test_displacement_is_written_in_meters(tmp_path):
     """ParaView warps a mesh by it, so that its unit is the mesh's whatever is declared, with three components."""
     g = grid(SHAPES["plate"], 2)
     values = np.stack([1e-3 * g.nodes, 2e-3 * g.nodes])
-    history = fields.History("displacement", Unit("mm"), fields.Place.NODES, g, values)
+    history = fields.History("displacement", Unit("mm"), fields.Location.NODES, g, values)
     series = fields.FieldSeries(np.array([0.0, 1.0]), {"displacement": history}, "plate 1.0")
     series.save(tmp_path / "plate.vtkhdf")
     with h5py.File(tmp_path / "plate.vtkhdf") as file:
@@ -534,14 +534,14 @@ def test_a_picture_says_what_it_shows(run, name):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("degree", [1, 2])
-@pytest.mark.parametrize("place", fields.Place)
+@pytest.mark.parametrize("place", fields.Location)
 def test_every_body_can_be_drawn(shape, degree, place, tmp_path):
     """Any shape, degree and place; a picture comes out, with its colors over the range of the values."""
     mesh = SHAPES[shape]
     if degree < mesh.order:
         pytest.skip("a curved mesh has a field of its own degree")
     g = grid(mesh, degree)
-    at = g.nodes if place is fields.Place.NODES else mesh.midpoints
+    at = g.nodes if place is fields.Location.NODES else mesh.midpoints
     field = fields.Field("temperature", Unit("degC"), 90.0, place, g, straight(at))
     figure = field.plot().figure
     figure.savefig(tmp_path / "picture.png")
@@ -558,7 +558,7 @@ def test_every_body_can_be_drawn(shape, degree, place, tmp_path):
 def test_a_uniform_field_can_be_drawn():
     """One color, not an error of the contour routine."""
     g = grid(SHAPES["plate"], 1)
-    field = fields.Field("temperature", Unit("degC"), 0.0, fields.Place.NODES, g, np.full(len(g.nodes), 300.0))
+    field = fields.Field("temperature", Unit("degC"), 0.0, fields.Location.NODES, g, np.full(len(g.nodes), 300.0))
     assert "temperature at 0 s" in words_of(field.plot().figure)
 
 
@@ -578,7 +578,7 @@ def test_a_deformed_body_tells_its_exaggeration(shape):
     g = grid(SHAPES[shape], 2)
     values = np.zeros_like(g.nodes)
     values[:, 0] = 1e-3 * g.nodes[:, 0]  # at most 0.3 mm on a body of 300 mm: a tenth is a factor of 100
-    field = fields.Field("displacement", Unit("m"), 0.0, fields.Place.NODES, g, values)
+    field = fields.Field("displacement", Unit("m"), 0.0, fields.Location.NODES, g, values)
     words = words_of(field.plot().figure)
     assert "100 times the displacement" in words
     assert "displacement / mm" in words
@@ -590,7 +590,7 @@ def test_axes_of_the_wrong_kind_are_refused(run):
     from matplotlib import pyplot as plt
 
     g = grid(SHAPES["box"], 1)
-    field = fields.Field("temperature", Unit("degC"), 0.0, fields.Place.NODES, g, straight(g.nodes))
+    field = fields.Field("temperature", Unit("degC"), 0.0, fields.Location.NODES, g, straight(g.nodes))
     with pytest.raises(ShapeError, match='projection="3d"'):
         field.plot(plt.figure().add_subplot())
     ax = plt.figure().add_subplot()

@@ -21,7 +21,7 @@ _SAME_TIME = 1e-9  # relative: times that are written alike but rounded differen
 _METER = Unit("m")
 
 
-class Place(enum.Enum):
+class Location(enum.Enum):
     """Where a field has its values."""
 
     NODES = "nodes"
@@ -41,14 +41,14 @@ class Field:
     name: str
     unit: Unit
     time: float
-    place: Place
+    place: Location
     grid: Grid
     values: Array
 
     @property
     def coordinates(self) -> Array:
         """(n_nodes, dimension) or (n_cells, dimension) m: where the values are."""
-        return self.grid.nodes if self.place is Place.NODES else self.grid.mesh.midpoints
+        return self.grid.nodes if self.place is Location.NODES else self.grid.mesh.midpoints
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Field:
         """
         one, x = _points(points, self.grid)
         cells, places = self.grid.locate(x)
-        if self.place is Place.CELLS:
+        if self.place is Location.CELLS:
             found = self.values[cells]
         else:
             weights = self.grid.element.values(places)
@@ -107,7 +107,7 @@ class History:
 
     name: str
     unit: Unit
-    place: Place
+    place: Location
     grid: Grid
     values: Array
 

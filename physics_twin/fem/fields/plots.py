@@ -20,7 +20,7 @@ from physics_twin.fem.fields.canvas import (
     length_scale,
     surface_edges,
 )
-from physics_twin.fem.fields.field import Field, Place
+from physics_twin.fem.fields.field import Field, Location
 from physics_twin.fem.fields.grid import Grid
 from physics_twin.fem.mesh.cells import FACET_CELL, Cell, IntArray, reference
 from physics_twin.units import QuantityLike, Unit, to_si
@@ -115,7 +115,7 @@ def _scene(field: Field, limits: "tuple[QuantityLike, QuantityLike] | None", exa
     levels = np.asarray(MaxNLocator(nbins=N_LEVELS, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     name = "inferno" if unit.dimension == _KELVIN else "viridis"
     colors = colormaps[name]
-    displaced = field.place is Place.NODES and bool(field.components) and unit.dimension == _METER
+    displaced = field.place is Location.NODES and bool(field.components) and unit.dimension == _METER
     factor, moved = 0.0, grid.nodes
     if displaced:
         largest = float(field.magnitude.max())
@@ -157,7 +157,7 @@ def _color_bar(ax: "Axes", scene: _Scene) -> None:
 # -- a bar ------------------------------------------------------------------------------------------------------------
 def _profile(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
     field, grid, scale = scene.field, scene.field.grid, scene.scale
-    if field.place is Place.NODES:
+    if field.place is Location.NODES:
         x, y = _fine_profile(scene)
         ax.plot(scale(x), y, color=plot_style.MODEL)
         if len(grid.nodes) <= plot_style.DENSE:
@@ -214,7 +214,7 @@ def _contours(ax: "Axes", scene: _Scene, boundaries: bool) -> None:
 
     field, grid, scale = scene.field, scene.field.grid, scene.scale
     mesh = grid.mesh
-    if field.place is Place.NODES:
+    if field.place is Location.NODES:
         x, y = scale(scene.moved).T
         triangles = Triangulation(x, y, triangles_of(grid))
         values = np.clip(scene.shown, scene.levels[0], scene.levels[-1])
@@ -386,7 +386,7 @@ def _faces(scene: _Scene) -> tuple[Array, Array]:
     facets = mesh.facets
     rows = np.flatnonzero(facets.outer)
     cell = FACET_CELL[mesh.cell]
-    n = 1 if field.place is Place.CELLS else int(np.clip(np.sqrt(_FACES / max(len(rows), 1)), 1, 6))
+    n = 1 if field.place is Location.CELLS else int(np.clip(np.sqrt(_FACES / max(len(rows), 1)), 1, 6))
     lattice, polygons = _split_facet(cell, n)
     element = reference(cell, grid.degree)
     local = grid.element.facet_nodes[facets.local[rows]]
@@ -400,7 +400,7 @@ def _faces(scene: _Scene) -> tuple[Array, Array]:
         shape = reference(cell, mesh.order)
     x = np.einsum("kn,fnd->fkd", shape.values(lattice), corners)
     rings = x[:, polygons].reshape(-1, polygons.shape[1], 3)
-    if field.place is Place.CELLS:
+    if field.place is Location.CELLS:
         return rings, np.repeat(scene.shown[facets.cells[rows]], len(polygons))
     middles = lattice[polygons].mean(axis=1)
     return rings, (scene.shown[nodes] @ element.values(middles).T).reshape(-1)

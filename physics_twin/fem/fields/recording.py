@@ -10,7 +10,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, unknown_name
 from physics_twin.fem.compilation import compile_expression
-from physics_twin.fem.fields.field import FieldSeries, History, Place
+from physics_twin.fem.fields.field import FieldSeries, History, Location
 from physics_twin.fem.fields.grid import Grid, grid_of
 from physics_twin.fem.mesh.cells import IntArray
 from physics_twin.fem.mesh.geometry import quadrature
@@ -37,7 +37,7 @@ type _Evaluate = Callable[[Array, Array], Array]
 @dataclass(frozen=True)
 class _Offer:
     unit: Unit
-    place: Place
+    place: Location
     n_components: int
     vector: bool
     written: bool
@@ -53,17 +53,17 @@ class Atlas:
         bs = int(ops.space.dofmap.index_map_bs)
         vector = bool(ops.field.ufl_shape)
         self.offers = {
-            name: _Offer(unit, Place.NODES, bs, vector, False, lambda u, z: u.reshape(-1, bs)),
+            name: _Offer(unit, Location.NODES, bs, vector, False, lambda u, z: u.reshape(-1, bs)),
         }
         if ops.law is not None:
             for k, local in enumerate(ops.law.states):
-                self.offers[local.name] = _Offer(local.unit, Place.CELLS, 1, False, False, self._local(k))
+                self.offers[local.name] = _Offer(local.unit, Location.CELLS, 1, False, False, self._local(k))
         for other, one in derived.items():
             if other in self.offers:
                 raise ModelError(f'two fields are named "{other}"')
             shape = next(iter(one.parts.values())).ufl_shape
             size = int(np.prod(shape, dtype=int))
-            self.offers[other] = _Offer(one.unit, Place.CELLS, size, bool(shape), True, self._derived(one, size))
+            self.offers[other] = _Offer(one.unit, Location.CELLS, size, bool(shape), True, self._derived(one, size))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,10 +101,10 @@ class Atlas:
         """Nodes and cells of the solution, whole on every rank."""
         return self._placed[0]
 
-    def collected(self, place: Place, own: Array) -> Array:
+    def collected(self, place: Location, own: Array) -> Array:
         """(n_nodes or n_cells, n_components) from each rank's own part."""
         rows = gathered(self.ops.comm, np.ascontiguousarray(own))
-        if place is Place.NODES:
+        if place is Location.NODES:
             return np.asarray(rows[self._placed[1]])
         values = np.empty_like(rows)
         values[self._all_cells] = rows
@@ -169,7 +169,7 @@ class Recorder:
         shapes = {}
         for name in names:
             offer = atlas.offers[name]
-            n = len(grid.nodes) if offer.place is Place.NODES else grid.mesh.n_cells
+            n = len(grid.nodes) if offer.place is Location.NODES else grid.mesh.n_cells
             shapes[name] = (n_times, n, offer.n_components)
         size = 8.0 * sum(float(np.prod(shape)) for shape in shapes.values())
         if size > MEMORY:

@@ -16,7 +16,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, ModelError
 from physics_twin.fem._dolfinx import MPI
-from physics_twin.fem.fields.field import FieldSeries, History, Place
+from physics_twin.fem.fields.field import FieldSeries, History, Location
 from physics_twin.fem.fields.grid import Grid
 from physics_twin.fem.mesh.cells import Cell, IntArray
 from physics_twin.fem.mesh.files import to_vtk
@@ -78,7 +78,7 @@ def _carried(history: History, grid: Grid) -> History:
     same = own.mesh.cells.shape == grid.mesh.cells.shape and np.array_equal(own.mesh.cells, grid.mesh.cells)
     if not same or not np.array_equal(own.mesh.points, grid.mesh.points):
         raise ModelError(f"{history.name} is on another mesh than the others; save them one by one with names=")
-    if history.place is Place.CELLS or own.degree == grid.degree:
+    if history.place is Location.CELLS or own.degree == grid.degree:
         return replace(history, grid=grid)
     weights = own.element.values(grid.element.nodes)
     values = np.empty((len(history.values), len(grid.nodes), *history.values.shape[2:]))
@@ -131,7 +131,7 @@ def _write(path: Path, series: FieldSeries, chosen: list[History]) -> None:
             root.create_group(f"{kind_of_data}Data", track_order=True)
             steps.create_group(f"{kind_of_data}DataOffsets")
         for history in chosen:
-            kind_of_data = "Point" if history.place is Place.NODES else "Cell"
+            kind_of_data = "Point" if history.place is Location.NODES else "Cell"
             _write_history(root, steps, kind_of_data, history)
         # Which material a cell is of; static, so every time reads the same rows.
         root["CellData"]["region"] = _region_numbers(chosen[0])
