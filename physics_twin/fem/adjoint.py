@@ -134,7 +134,7 @@ class Adjoint:
         if ops.law is not None:
             ops.law.write(stage.z)
         self.pull.write_weight(-adjoint)
-        self._collect(self.pull.by_theta(q, g, self.wanted), inputs, t)
+        self._collect(self.pull.by_theta(q, g, self.wanted, stage.u, theta), inputs, t)
         return adjoint
 
     # -- a step -----------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ class Adjoint:
             adjoint = self._solve_back(q, g, stage, theta, v, inputs, t)
             if ops.any_held:
                 # Prescribed values act on the solution directly and through the residual.
-                through = v - self._full_transpose(q, g, slopes)
+                through = v - self._full_transpose(q, g, slopes, stage.u, theta)
                 self._essential(theta, through, inputs, t)
             if slopes is not None and law is not None:
                 from_residual = self.pull.by_local(q, g)
@@ -226,9 +226,9 @@ class Adjoint:
             u_start[ops.held] = 0.0
         return u_start, z_start
 
-    def _full_transpose(self, q: float, g: float, slopes) -> Array:  # type: ignore[no-untyped-def]
+    def _full_transpose(self, q: float, g: float, slopes, u: Array, theta: Array) -> Array:  # type: ignore[no-untyped-def]
         """J^T l with the local states' part, before rows and columns were struck; the weights last written are -l."""
-        result = -self.pull.by_field(q, g)
+        result = -self.pull.by_field(q, g, u, theta)
         local = self.pull.by_local(q, g)
         if slopes is not None and local is not None:
             result = result - self.pull.given(np.einsum("nij,ni->nj", slopes.e, local))
@@ -259,8 +259,8 @@ class Adjoint:
         if ops.law is not None:
             ops.law.write(z)
         self.pull.write_weight(w)
-        self._collect(self.pull.by_theta(q, r, self.wanted), inputs, t)
-        return self.pull.by_field(q, r), self.pull.by_local(q, r)
+        self._collect(self.pull.by_theta(q, r, self.wanted, u, theta), inputs, t)
+        return self.pull.by_field(q, r, u, theta), self.pull.by_local(q, r)
 
     def _flow(
         self, stage: Stage, theta: Array, w: Array, inputs: PhaseInputs, t: float

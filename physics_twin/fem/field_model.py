@@ -395,7 +395,7 @@ class FieldModel:
         observers.tangents(u, z, theta, np.ones(ops.n), z, np.ones_like(theta))
         observers.pulled(u, z, theta, np.ones(len(observers)))
         self._pullback.write_weight(np.ones(ops.n))
-        self._pullback.by_theta(1.0, 1.0, np.ones(theta.size, dtype=bool))
+        self._pullback.by_theta(1.0, 1.0, np.ones(theta.size, dtype=bool), u, theta)
 
     # -- inside -----------------------------------------------------------------------------------------------------
     def _run(

@@ -44,6 +44,15 @@ def direct_by_default(n_global: int, dimension: int) -> bool:
     return n_global <= _DIRECT[dimension]
 
 
+@dataclass
+class _Basis:
+    """A-orthonormal earlier solutions and their products with A, (_BASIS, n) each; the first n count."""
+
+    vectors: Array
+    images: Array
+    n: int = 0
+
+
 class LinearSolver:
     """Solves A x = b for one operator after the other of the same sparsity."""
 
@@ -68,15 +77,13 @@ class LinearSolver:
         self._ksp: Any = None
         self._matrix: Any = None
         self._multigrid = isinstance(choice, Iterative) and choice.multigrid
-        self._basis: Array | None = None
-        self._images: Array | None = None
-        self._n_basis = 0
+        self._bases: dict[int, _Basis] = {}
         self._pair: Any = None
 
     def set_operator(self, matrix: Any) -> None:
         """Take another matrix (its values may be new in the same object)."""
         self._matrix = matrix
-        self._n_basis = 0
+        self._bases.clear()
         if self._ksp is None:
             self._ksp = self._created(matrix)
         self._ksp.setOperators(matrix)
@@ -84,7 +91,7 @@ class LinearSolver:
 
     def forget(self) -> None:
         """Drop what earlier solutions taught, so that a run depends on its arguments only."""
-        self._n_basis = 0
+        self._bases.clear()
         self._multigrid = isinstance(self.choice, Iterative) and self.choice.multigrid
         if isinstance(self.choice, Iterative) and self._ksp is not None:
             self._ksp.destroy()
@@ -113,17 +120,26 @@ class LinearSolver:
         ksp.setErrorIfNotConverged(False)
         return ksp
 
-    def solve(self, b: Array, *, rtol: float | None = None, transpose: bool = False) -> Array:
+    def solve(self, b: Array, *, rtol: float | None = None, transpose: bool = False, family: int = 0) -> Array:
         """x (owned entries) with A x = b, or A^T x = b; rtol relaxes the iterative solver's tolerance.
+
+        family: right-hand sides that resemble one another (the steps of a run, one direction of its tangents) share
+        what earlier solutions taught.
 
         Raises SolveError (time 0; callers add theirs) when the solver fails or the recomputed residual is large.
         """
-        return self.solve_with_image(b, rtol=rtol, transpose=transpose)[0]
+        return self.solve_with_image(b, rtol=rtol, transpose=transpose, family=family)[0]
 
     def solve_with_image(
-        self, b: Array, *, rtol: float | None = None, scale: float = 0.0, transpose: bool = False
+        self,
+        b: Array,
+        *,
+        rtol: float | None = None,
+        scale: float = 0.0,
+        transpose: bool = False,
+        family: int = 0,
     ) -> tuple[Array, Array]:
-        """x and A x. scale: a norm against which the residual may be measured as well, where b is a small correction."""
+        """x and A x. scale: a norm that the residual may be measured by as well, where b is a small correction."""
         norm = self._norm(b)
         if norm == 0.0:
             return np.zeros_like(b), np.zeros_like(b)
@@ -132,7 +148,7 @@ class LinearSolver:
         if isinstance(self.choice, Direct):
             return self._direct(b, norm, transpose)
         relative = self.choice.rtol if rtol is None else rtol
-        return self._iterative(b, norm, relative * max(norm, scale), transpose)
+        return self._iterative(b, norm, relative * max(norm, scale), transpose, family)
 
     def _direct(self, b: Array, norm: float, transpose: bool) -> tuple[Array, Array]:
         x = np.zeros_like(b)
@@ -165,14 +181,14 @@ class LinearSolver:
             self._pair = self._matrix.createVecs()
         return self._pair
 
-    def _iterative(self, b: Array, norm: float, target: float, transpose: bool) -> tuple[Array, Array]:
+    def _iterative(self, b: Array, norm: float, target: float, transpose: bool, family: int) -> tuple[Array, Array]:
         recycle = self.symmetric
         x, image, r, start = np.zeros_like(b), np.zeros_like(b), b, norm
-        if recycle and self._n_basis and self._basis is not None and self._images is not None:
-            k = self._n_basis
-            weights = self._sum(self._basis[:k] @ b)
-            x = weights @ self._basis[:k]
-            image = weights @ self._images[:k]
+        basis = self._bases.get(family)
+        if recycle and basis is not None and basis.n:
+            weights = self._sum(basis.vectors[: basis.n] @ b)
+            x = weights @ basis.vectors[: basis.n]
+            image = weights @ basis.images[: basis.n]
             r = b - image
             start = self._norm(r)
         if start <= target:
@@ -184,7 +200,7 @@ class LinearSolver:
         self.n_iterations += n
         if reason < 0 and not self._multigrid:
             self._to_multigrid()
-            return self._iterative(b, norm, target, transpose)
+            return self._iterative(b, norm, target, transpose, family)
         if reason < 0:
             raise SolveError(f"the linear solver gave up after {n} iterations (PETSc reason {reason})", time=0.0)
         added = self.times(correction, transpose)
@@ -192,34 +208,34 @@ class LinearSolver:
         if not residual <= max(10.0 * target, 1e-13 * norm):
             if not self._multigrid:
                 self._to_multigrid()
-                return self._iterative(b, norm, target, transpose)
+                return self._iterative(b, norm, target, transpose, family)
             if not residual <= _RESIDUAL * norm:
                 raise SolveError(f"the linear solver left a residual of {residual / norm:.1e}", time=0.0)
         if n > _MULTIGRID_AFTER and not self._multigrid:
             self._to_multigrid()
         if recycle:
-            self._learn(correction, added)
+            self._learn(correction, added, family)
         return x + correction, image + added
 
-    def _learn(self, x: Array, image: Array) -> None:
+    def _learn(self, x: Array, image: Array, family: int) -> None:
         """Add a solution to the basis: Gram-Schmidt in the A inner product."""
-        if self._basis is None or self._images is None:
-            self._basis, self._images = np.empty((_BASIS, x.size)), np.empty((_BASIS, x.size))
-        if self._n_basis == _BASIS:
+        basis = self._bases.get(family)
+        if basis is None:
+            basis = self._bases[family] = _Basis(np.empty((_BASIS, x.size)), np.empty((_BASIS, x.size)))
+        if basis.n == _BASIS:
             # Start anew, as Fischer's method does: old solutions say little about the next.
-            self._n_basis = 0
-        k = self._n_basis
+            basis.n = 0
         new, new_image = x, image
-        if k:
-            weights = self._sum(self._images[:k] @ new)
-            new = new - weights @ self._basis[:k]
-            new_image = new_image - weights @ self._images[:k]
+        if basis.n:
+            weights = self._sum(basis.images[: basis.n] @ new)
+            new = new - weights @ basis.vectors[: basis.n]
+            new_image = new_image - weights @ basis.images[: basis.n]
         left, size = self._sum(np.array([new @ new_image, x @ image]))
         if not left > 1e-12 * size:
             return
         scale = 1.0 / np.sqrt(left)
-        self._basis[k], self._images[k] = new * scale, new_image * scale
-        self._n_basis = k + 1
+        basis.vectors[basis.n], basis.images[basis.n] = new * scale, new_image * scale
+        basis.n += 1
 
     def _to_multigrid(self) -> None:
         self._multigrid = True

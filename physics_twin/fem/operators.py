@@ -121,7 +121,7 @@ class Operators:
         self._loads_key: bytes | None = None
         self._bilinear: tuple[Any, Any] | None = None
         self._parameter_matrices: dict[int, tuple[bytes, Any, Any]] = {}
-        self._parameter_loads: dict[int, tuple[bytes, Array]] = {}
+        self._parameter_loads: dict[int, tuple[bytes, dict[int, Array]]] = {}
         self._loads: dict[int, Array] = {}
         self.n_assemblies = 0
 
@@ -419,7 +419,7 @@ class Operators:
         return result
 
     def _matrices_of(self, k: int, theta: Array) -> tuple[Any, Any, Array]:
-        """dM/dtheta_k, dK/dtheta_k (None where zero) and the load's slope, kept while what they depend on is the same."""
+        """dM/dtheta_k, dK/dtheta_k (None where zero) and the load's slope; kept while they are the same."""
         if self._bilinear is None:
             direction = self._theta_direction()
             form = ufl.algorithms.expand_derivatives(ufl.derivative(direction, self.field, self._trial))
@@ -439,15 +439,36 @@ class Operators:
             self.symbols.set_direction(unit)
             kept = (key, *(self._filled(compiled, *weights) for weights in ((1.0, 0.0), (0.0, 1.0))))
             self._parameter_matrices[k] = kept
-        # Loads of this k at u = 0: of the parameters and, where they are not affine, of the inputs.
-        load_key = theta.tobytes()
-        load = self._parameter_loads.get(k)
-        if load is None or load[0] != load_key:
-            self.symbols.set(theta)
-            self.write(np.zeros(self.n))
-            load = (load_key, self._assembled_direction(0.0, 1.0, None, unit))
-            self._parameter_loads[k] = load
-        return kept[1], kept[2], load[1]
+        return kept[1], kept[2], self._parameter_load(k, theta)
+
+    def _parameter_load(self, k: int, theta: Array) -> Array:
+        """dR/dtheta_k at u = 0; where loads are affine in inputs and time it is a sum of kept vectors."""
+        n_p = self.symbols.n_p
+        moving = theta[n_p:] if self.affine else np.zeros(0)
+        key = theta[:n_p].tobytes() if self.affine else theta.tobytes()
+        kept = self._parameter_loads.get(k)
+        if kept is None or kept[0] != key:
+            origin = np.concatenate([theta[:n_p], np.zeros(theta.size - n_p)]) if self.affine else theta
+            kept = (key, {-1: self._assembled_slope(k, origin)})
+            self._parameter_loads[k] = kept
+        loads = kept[1]
+        result = loads[-1]
+        for s in np.flatnonzero(moving):
+            if not self.used[n_p + s]:
+                continue
+            if int(s) not in loads:
+                unit = np.concatenate([theta[:n_p], np.zeros(theta.size - n_p)])
+                unit[n_p + s] = 1.0
+                loads[int(s)] = self._assembled_slope(k, unit) - loads[-1]
+            result = result + moving[s] * loads[int(s)]
+        return result
+
+    def _assembled_slope(self, k: int, theta: Array) -> Array:
+        direction = np.zeros(theta.size)
+        direction[k] = 1.0
+        self.symbols.set(theta)
+        self.write(np.zeros(self.n))
+        return self._assembled_direction(0.0, 1.0, None, direction)
 
     def _filled(self, compiled: Any, q: float, r: float) -> Any:
         """A compiled bilinear form with these weights as a matrix, None where it is zero."""

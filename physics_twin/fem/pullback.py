@@ -67,8 +67,10 @@ class Pullback:
         self.weight.x.array[: self.ops.n] = w
         self.weight.x.scatter_forward()
 
-    def by_field(self, q: float, r: float) -> Array:
+    def by_field(self, q: float, r: float, u: Array, theta: Array) -> Array:
         """(q Q_u + r R_u)^T w without the local states' part."""
+        if self.ops.linear:
+            return self.ops.transposed(q, r, u, theta, np.array(self.weight.x.array[: self.ops.n]))
         self.ops.q.value, self.ops.r.value = q, r
         return self.ops._assemble(self._by_u)
 
@@ -80,8 +82,12 @@ class Pullback:
         b = dolfinx.fem.assemble_vector(self._by_z)
         return self.ops.law.gathered(b.array, self.ops.law.n_z)
 
-    def by_theta(self, q: float, r: float, wanted: Array) -> Array:
+    def by_theta(self, q: float, r: float, wanted: Array, u: Array, theta: Array) -> Array:
         """(q Q_theta + r R_theta)^T w of this rank for the entries that are wanted, (n_theta,)."""
+        w = np.array(self.weight.x.array[: self.ops.n])
+        found = self.ops.theta_gradient(q, r, u, theta, w, wanted)
+        if found is not None:
+            return found
         self.ops.q.value, self.ops.r.value = q, r
         result = np.zeros(self.ops.symbols.n_theta)
         for k, form in self._by_theta.items():

@@ -308,7 +308,7 @@ class Tangents:
             else:
                 du, dz = self._stage(step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh)
                 nodes.append(_Node(stage.u, stage.z, du, dz))
-            if i + 1 < len(scheme.a) or transient:
+            if i + 1 < len(scheme.a):
                 march._write_local(stage.z)
                 flows.append(ops.value(0.0, 1.0, stage.u, theta))
                 d_flow = np.empty((ops.n, n_dir))
@@ -381,7 +381,7 @@ class Tangents:
                     right = right + dh[k] * weighted
             right = np.asarray(right)
             right[ops.held] = 0.0
-            du[:, k] = held - solver.solve(right)
+            du[:, k] = held - solver.solve(right, family=k + 1)
             if law is not None and slopes is not None:
                 dz[..., k] = alone[..., k] + np.einsum("nij,nj->ni", slopes.e, ops.given_direction(du[:, k]))
         return du, dz
