@@ -73,20 +73,50 @@ def draw_profile(
     ax.set_xlabel(layout.labels[0])
 
 
-def draw_map(ax: "Axes", layout: Layout, values: Array, title: str, label: str, *, symmetric: bool = False) -> None:
-    """Draw values (n,) as colors over a plane; symmetric: about zero, white where nothing is left."""
+def draw_map(
+    ax: "Axes",
+    layout: Layout,
+    values: Array,
+    title: str,
+    label: str,
+    *,
+    symmetric: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Draw values (n,) as colors over a plane; symmetric: about zero, white where nothing is left.
+
+    limits: of the colors, to compare maps. Without them 99 % of the values have their own color: one bad point must
+    not wash out all others.
+    """
     x, y = layout.shown.T
-    reach = float(np.nanmax(np.abs(values))) if symmetric else 0.0
-    style: dict[str, Any] = (
-        {"cmap": "PuOr", "vmin": -reach, "vmax": reach} if symmetric else {"cmap": "cividis"}  # read by the color-blind
-    )
+    finite = values[np.isfinite(values)]
+    if symmetric:
+        reach = float(np.quantile(np.abs(finite), 0.99)) if finite.size else 1.0
+        limits = (-reach, reach)
+    elif limits is None:
+        limits = color_limits(values)
+    low, high = limits
+    style: dict[str, Any] = {"cmap": "PuOr" if symmetric else "cividis", "vmin": low, "vmax": high}  # color-blind safe
     image = ax.scatter(x, y, c=values, s=max(2.0, min(20.0, 6000.0 / max(len(x), 1))), lw=0, **style)
     ax.set_aspect("equal")
     ax.grid(visible=False)
     ax.set_title(title, fontsize=9)
     ax.set_xlabel(layout.labels[0])
     ax.set_ylabel(layout.labels[1])
-    plot_style.figure_of([ax]).colorbar(image, ax=ax, label=label, shrink=0.85)
+    beyond = bool((finite < low).any()), bool((finite > high).any())
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[beyond]
+    flat = float(np.ptp(x)) > 1.5 * float(np.ptp(y))
+    place: dict[str, Any] = {"location": "bottom", "aspect": 40} if flat else {"location": "right"}
+    plot_style.figure_of([ax]).colorbar(image, ax=ax, label=label, extend=extend, **place)
 
 
-__all__ = ["Layout", "draw_map", "draw_profile"]
+def color_limits(*values: Array) -> tuple[float, float]:
+    """Limits of colors that hold the middle 99 % of all values."""
+    together = np.concatenate([v[np.isfinite(v)] for v in values])
+    if not together.size:
+        return 0.0, 1.0
+    low, high = np.quantile(together, [0.005, 0.995])
+    return float(low), float(high) if high > low else float(low) + 1.0
+
+
+__all__ = ["Layout", "color_limits", "draw_map", "draw_profile"]

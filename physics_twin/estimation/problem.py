@@ -174,7 +174,8 @@ def set_up(
     twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
     if twice:
         raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
-    positions = {e.name: [check_channel(c, model, e.name) for c in e.channels] for e in runs}
+    outputs = {signal.name: (k, signal) for k, signal in enumerate(model.outputs)}
+    positions = {e.name: [check_channel(c, outputs, e.name) for c in e.channels] for e in runs}
     flat, priors, smooth = spread_out(unknown)
     unknowns = resolve(model, runs, flat, priors)
     states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}

@@ -19,7 +19,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import LogNormal, Prior, Truncated
 from physics_twin.recipes import Steady
-from physics_twin.signals import Setting
+from physics_twin.signals import Setting, Signal
 
 
 class Kind(enum.Enum):
@@ -253,19 +253,18 @@ def _noise_groups(experiments: Sequence[Experiment], own: set[str]) -> tuple[Noi
     return tuple(NoiseGroup(declared[name], tuple(m)) for name, m in members.items())
 
 
-def check_channel(channel: Channel, model: Model, experiment: str) -> int:
-    """Position of the channel's output; raises UnknownNameError and UnitError."""
-    names = [signal.name for signal in model.outputs]
-    if channel.output not in names:
-        error = unknown_name("output", channel.output, names)
+def check_channel(channel: Channel, outputs: Mapping[str, tuple[int, Signal]], experiment: str) -> int:
+    """Position of the channel's output; raises UnknownNameError and UnitError. outputs: name -> position, output."""
+    if channel.output not in outputs:
+        error = unknown_name("output", channel.output, outputs)
         raise type(error)(f'experiment "{experiment}": {error}')
-    signal = model.outputs[names.index(channel.output)]
+    position, signal = outputs[channel.output]
     if signal.unit.dimension != channel.unit.dimension:
         raise UnitError(
             f'experiment "{experiment}": channel "{channel.output}" is in {channel.unit}, the model\'s output in '
             f"{signal.unit}; these are different quantities"
         )
-    return names.index(channel.output)
+    return position
 
 
 @dataclass(frozen=True)

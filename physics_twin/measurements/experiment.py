@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -380,7 +381,7 @@ class Experiment:
         Raises UnknownNameError for data without channel, DataError for a channel without data, ShapeError for lengths
         that differ.
         """
-        outputs = [channel.output for channel in channels]
+        outputs = dict.fromkeys(channel.output for channel in channels)
         for output in data:
             if output not in outputs:
                 raise unknown_name("channel", output, outputs)
@@ -705,8 +706,7 @@ def _as_name(stem: str) -> str:
 def _distinct(channels: Sequence[Channel]) -> Sequence[Channel]:
     if not channels:
         raise DataError("an experiment needs at least one channel")
-    outputs = [channel.output for channel in channels]
-    twice = sorted({output for output in outputs if outputs.count(output) > 1})
+    twice = sorted(output for output, n in Counter(channel.output for channel in channels).items() if n > 1)
     if twice:
         raise DataError(f'two channels show "{twice[0]}"; give the model one output for each sensor')
     return channels

@@ -123,13 +123,12 @@ def find_dependent_channels(experiments: Experiment | Sequence[Experiment]) -> R
         if len(group) < 2:
             continue
         rows = _rows(runs, group)
-        steps = np.array([_step_in(group[0].unit, channel, rows[:, j]) for j, channel in enumerate(group)])
-        spread = rows.std(axis=0, ddof=1) if len(rows) > 1 else np.zeros(len(group))
-        moves = spread > _NEAR * steps / math.sqrt(12.0)
         names = tuple(channel.output for channel in group)
         if len(rows) < len(group) + _SPARE:
             skipped[names] = f"{len(rows)} rows with all of them; {len(group) + _SPARE} are needed"
             continue
+        steps = np.array([_step_in(group[0].unit, channel, rows[:, j]) for j, channel in enumerate(group)])
+        moves = rows.std(axis=0, ddof=1) > _NEAR * steps / math.sqrt(12.0)
         constant += [name for name, moving in zip(names, moves, strict=True) if not moving]
         active = np.flatnonzero(moves)
         if active.size < 2:

@@ -8,7 +8,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.parameters import Parameter
-from physics_twin.plot_arrays import Layout, draw_map
+from physics_twin.plot_arrays import Layout, color_limits, draw_map
 from physics_twin.plot_style import MEASURED, MODEL
 from physics_twin.units import Unit
 
@@ -167,8 +167,11 @@ def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
         else:
             for name, d in runs:
                 suffix = f" ({name})" if len(runs) > 1 else ""
+                used = d["used"].values
+                limits = color_limits(np.asarray(unit.from_si(d["observed"].values[used])))
                 for what, key in (("measured", "observed"), ("model", "predicted")):
-                    draws.append(partial(_map, d=d, key=key, title=f"{series}: {what}{suffix}", unit=unit))
+                    title = f"{series}: {what}{suffix}"
+                    draws.append(partial(_map, d=d, key=key, title=title, unit=unit, limits=limits))
     figure, axes = panels(len(draws), ax)
     for axis, draw in zip(axes, draws, strict=True):
         draw(axis)
@@ -177,14 +180,14 @@ def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
     return figure
 
 
-def _map(axis: "Axes", d: Any, key: str, title: str, unit: Unit) -> None:
+def _map(axis: "Axes", d: Any, key: str, title: str, unit: Unit, limits: tuple[float, float] | None = None) -> None:
     layout, used = _layout(d), d["used"].values
     assert layout is not None
     residual = key == "residual"
     values = np.asarray(unit.from_si(d[key].values[used], residual))
     text = unit.difference().text if residual else unit.text
     shown = Layout(layout.shown[used], layout.labels, layout.unit)
-    draw_map(axis, shown, values, title, text, symmetric=residual)
+    draw_map(axis, shown, values, title, f"[{text}]", symmetric=residual, limits=limits)
 
 
 def _fit_profile(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit) -> None:
