@@ -116,7 +116,7 @@ class Adjoint:
         self._solve_back(0.0, 1.0, Stage(u, np.zeros((0, 0)), np.zeros((0, 0))), theta, v, inputs, t)
         if ops.any_held:
             # Prescribed values act on the solution directly and through the residual.
-            self._essential(theta, v - self._full_transpose(0.0, 1.0, None), inputs, t)
+            self._essential(theta, v - self._full_transpose(0.0, 1.0, None, u, theta), inputs, t)
 
     def _solve_back(
         self, q: float, g: float, stage: Stage, theta: Array, v: Array, inputs: PhaseInputs, t: float

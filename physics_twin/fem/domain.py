@@ -11,6 +11,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, unknown_name
 from physics_twin.fem._dolfinx import MPI, basix_ufl, dolfinx, ufl
 from physics_twin.fem.mesh import Mesh
+from physics_twin.fem.mesh.topology import find_facets
 
 Entities = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
@@ -124,9 +125,20 @@ class Domain:
         return self._dx(self.region_ids[region], metadata=None if degree is None else {"quadrature_degree": degree})
 
     def ds(self, boundary: str, degree: int | None = None) -> Any:
-        """Surface measure of an outer boundary."""
+        """Surface measure of an outer boundary; raises ModelError for one that lies inside, where nothing would act."""
         self.check_boundary(boundary)
+        self._check_outer(boundary)
         return self._ds(self.boundary_ids[boundary], metadata=None if degree is None else {"quadrature_degree": degree})
+
+    def _check_outer(self, boundary: str) -> None:
+        mesh = self.description
+        rows = find_facets(mesh.facets, np.asarray(mesh.boundaries[boundary]))
+        inside = int((~mesh.facets.outer[rows]).sum())
+        if inside:
+            raise ModelError(
+                f'{inside} facets of the boundary "{boundary}" lie inside the body; loads, flows and means are '
+                "those of outer boundaries (a displacement or a temperature can be prescribed inside)"
+            )
 
     @functools.cached_property
     def coordinate(self) -> Any:
@@ -173,7 +185,7 @@ class Domain:
                 cells[k] = min(owned)
         # The lowest rank that holds a point keeps it.
         holder = np.where(cells >= 0, self.comm.rank, self.comm.size)
-        first = holder
+        first: Any = holder
         if self.comm.size > 1:
             first = np.empty_like(holder)
             self.comm.Allreduce(holder, first, op=MPI.MIN)
@@ -183,7 +195,7 @@ class Domain:
         cells[first != self.comm.rank] = -1
         reference = np.zeros((x.shape[0], tdim))
         geometry = self.mesh.geometry
-        for k in np.flatnonzero(cells >= 0):
+        for k in np.flatnonzero(cells >= 0).tolist():
             nodes = geometry.x[geometry.dofmaps[0][cells[k]]][:, : self.dimension]
             reference[k] = geometry.cmaps[0].pull_back(x[k : k + 1, : self.dimension], nodes)[0]
         return cells, reference

@@ -58,7 +58,10 @@ class RelativeDisplacement:
 
 @dataclass(frozen=True, init=False)
 class Stress:
-    """A component of the stress at a point: Stress("2 m", "0 m", component="yy")."""
+    """A component of the stress at a point: Stress("2 m", "0 m", component="yy").
+
+    The stress of elements jumps from cell to cell; at a point between cells it is that of one of them.
+    """
 
     coordinates: tuple[Any, ...]
     component: str
@@ -171,7 +174,11 @@ class MechanicalPlaced:
             elif isinstance(sensor, Reaction):
                 found[name] = self._force_unit(), self._reaction(sensor, held, foundations, supported, what)
             elif isinstance(sensor, DisplacementField):
-                found.update(self._cloud(name, sensor, what))
+                cloud = self._cloud(name, sensor, what)
+                clash = set(cloud) & {*found, *sensors}
+                if clash:
+                    raise ModelError(f'{what}: its output "{min(clash)}" has the name of another one; rename one')
+                found.update(cloud)
             elif isinstance(sensor, LargestVonMises):
                 found[name] = _PASCAL, self._largest(sensor, what)
             elif isinstance(sensor, Average | Integral):

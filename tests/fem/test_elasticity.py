@@ -617,3 +617,20 @@ def test_an_oblique_plane_of_symmetry_is_refused() -> None:
     ring = fem.mesh.hollow_cylinder("0.1 m", "0.2 m", cells=(2, 4), angle="60 deg")
     with pytest.raises(ModelError, match=r'boundary "end": fem.Symmetry\(\) needs planes normal to x or y'):
         flawed(mesh=ring, boundaries={"start": fem.Symmetry(), "end": fem.Symmetry()})
+    with pytest.raises(ModelError, match="no plane of symmetry; hold z, or r"):
+        flawed(mesh=AXIAL, kind=None, boundaries={"inner": fem.Symmetry(), "bottom": fem.Symmetry()})
+
+
+def test_a_load_inside_the_body_is_refused() -> None:
+    """It would not act: surfaces inside have two sides."""
+    cut = PLATE.boundary_from("cut", lambda x, y: abs(x - 0.5) < 1e-9, interior=True)
+    with pytest.raises(ModelError, match='2 facets of the boundary "cut" lie inside the body'):
+        flawed(mesh=cut, boundaries={"left": fem.Clamped(), "cut": fem.Pressure("1 MPa")})
+    flawed(mesh=cut, boundaries={"cut": fem.Clamped()})
+
+
+def test_outputs_of_a_cloud_have_names_of_their_own() -> None:
+    """A sensor that is called as one of them is refused."""
+    cloud = {"dic": fem.DisplacementField((np.array([[0.1, 0.1]]), "m"))}
+    with pytest.raises(ModelError, match='its output "dic_x_0" has the name of another one'):
+        flawed(sensors={**cloud, "dic_x_0": TIP["tip"]})
