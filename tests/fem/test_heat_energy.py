@@ -103,6 +103,19 @@ def test_balance_closes_with_latent_heat(name, degree):
     closed(run, 1e-8)
 
 
+@pytest.mark.parametrize("name", ["constant", "formula", "table"])
+def test_stored_energy_is_the_integral_of_the_heat_capacity(name):
+    """A bar heated evenly from 20 degC to some 160 degC, over the rows of the table: rho times the integral of c dT."""
+    solid = MATERIALS[name]
+    run = pt.simulate(bar({}, material=solid, sources={"bar": fem.HeatSource("5 MW/m^3")}), [100.0])
+    reached = float(run["mean"][0])
+    assert 370.0 < reached < 470.0
+    kelvin = np.linspace(293.15, reached, 4001)
+    capacity = np.array([solid.at("heat_capacity", f"{T} K") * solid.at("density", f"{T} K") for T in kelvin])
+    np.testing.assert_allclose(0.1 * np.trapezoid(capacity, kelvin), run["stored_energy"], rtol=1e-6)
+    np.testing.assert_allclose(run["stored_energy"], 5e6 * 0.1 * 100.0, rtol=1e-8)
+
+
 def test_supplied_energy_is_the_flow_times_the_time():
     """Constant flux and source: 50 kW/m^2 + 0.1 m * 200 kW/m^3, over 100 s."""
     run = pt.simulate(bar({"left": fem.Flux("50 kW/m^2")}, sources={"bar": fem.HeatSource("200 kW/m^3")}), [0.0, 100.0])
