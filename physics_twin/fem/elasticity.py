@@ -15,7 +15,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ModelError
 from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
-from physics_twin.fem.domain import Domain
+from physics_twin.fem.domain import Domain, Entities
 from physics_twin.fem.field_model import Discretized, FieldModel
 from physics_twin.fem.fields import Derived, in_words
 from physics_twin.fem.linear_solver import Direct, Iterative
@@ -324,9 +324,12 @@ class ElasticBody:
         )
 
     def _nodes(self, boundary: str) -> Array:
-        facets = self.domain.facets_of(boundary)
+        return self._nodes_of(self.domain.facets_of(boundary))
+
+    def _nodes_of(self, facets: Entities) -> Array:
+        """Owned nodes of facets, ascending."""
         nodes = dolfinx.fem.locate_dofs_topological(self.space, self.domain.mesh.topology.dim - 1, facets)
-        return np.asarray(nodes[nodes < self.space.dofmap.index_map.size_local])
+        return np.sort(nodes[nodes < self.space.dofmap.index_map.size_local])
 
     def _essential(self) -> list[Essential]:
         found: list[Essential] = []
@@ -411,15 +414,19 @@ class ElasticBody:
                 f"{int((~flat.any(axis=1)).sum())} of its {len(flat)} facets are oblique or curved. Turn the mesh, or "
                 "hold components with fem.Displacement(...)"
             )
-        axis = np.argmax(flat, axis=1)
-        levels = x[np.arange(len(x)), 0, axis]
-        nodes = self._nodes(boundary)
-        at = self.space.tabulate_dof_coordinates()[nodes]
         found = {}
-        for k in np.unique(axis):
-            near = np.abs(at[:, k][:, None] - np.unique(levels[axis == k].round(12))[None, :]).min(axis=1)
-            found[int(k)] = nodes[near <= 1e-8 * size]
+        facets, mine = self.domain.facets_of(boundary), self._flat(boundary, size)
+        for k in np.unique(np.argmax(flat, axis=1)).tolist():
+            found[int(k)] = self._nodes_of(facets[mine == k])
         return found
+
+    def _flat(self, boundary: str, size: float) -> Any:
+        """The axis that each facet of this rank is normal to."""
+        facets, mesh, d = self.domain.facets_of(boundary), self.domain.mesh, self.domain.dimension
+        if not facets.size:
+            return np.empty(0)
+        nodes = dolfinx.mesh.entities_to_geometry(mesh, mesh.topology.dim - 1, facets)
+        return np.argmax(np.ptp(mesh.geometry.x[nodes][:, :, :d], axis=1) <= 1e-9 * size, axis=1)
 
     # -- rigid-body motion ------------------------------------------------------------------------------------------
     def require_held(self) -> None:

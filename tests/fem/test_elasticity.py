@@ -472,6 +472,7 @@ def everything() -> Any:
 RAMP = pt.Recipe([pt.Phase("load", duration="10 s", pressure=pt.ramp("0 MPa", "50 MPa", over="10 s"))])
 
 
+@pytest.mark.slow
 def test_the_contract_of_models_is_kept() -> None:
     """Same bits, halves, trajectories, derivatives by Taylor tests, failures, and travel to another process."""
     assert check_model(everything(), recipe=RAMP).passed
@@ -619,6 +620,39 @@ def test_an_oblique_plane_of_symmetry_is_refused() -> None:
         flawed(mesh=ring, boundaries={"start": fem.Symmetry(), "end": fem.Symmetry()})
     with pytest.raises(ModelError, match="no plane of symmetry; hold z, or r"):
         flawed(mesh=AXIAL, kind=None, boundaries={"inner": fem.Symmetry(), "bottom": fem.Symmetry()})
+
+
+@pytest.mark.parametrize(
+    "mesh", [fem.mesh.box(("1 m", "0.4 m", "0.5 m"), cells=(6, 3, 3)), PLATE], ids=["solid", "plate"]
+)
+def test_multigrid_gives_the_answer_of_factors(mesh: Any) -> None:
+    """With the rigid-body modes it needs few iterations, and the same displacement comes out."""
+    at = ["1 m", *["0.1 m"] * (mesh.dimension - 1)]
+    found, counts = [], []
+    for solver in (fem.Direct(), fem.Iterative(multigrid=True)):
+        model = flawed(
+            mesh=mesh,
+            kind=None if mesh.dimension == 3 else fem.PLANE_STRESS,
+            boundaries={"left": fem.Clamped(), "right": fem.Traction(y="1 MPa")},
+            sensors={"tip": fem.PointDisplacement(*at, component="y")},
+            solver=solver,
+        )
+        run = pt.simulate(model, [0.0])
+        found.append(float(run["tip"][0]))
+        counts.append(run.statistics["linear_iterations"])
+    assert found[1] == pytest.approx(found[0], rel=1e-7)
+    assert counts[0] == 0 < counts[1] < 60
+
+
+def test_planes_of_symmetry_hold_their_own_nodes_only() -> None:
+    """A boundary of planes along x and y: each holds the component through it, whatever lies at the same coordinate."""
+    mesh = PLATE.boundary_from("planes", lambda x, y: (x < 1e-9) | ((y < 1e-9) & (x > 0.5)))
+    model = flawed(mesh=mesh, boundaries={"planes": fem.Symmetry()})
+    space = model.operators.space
+    x = space.tabulate_dof_coordinates()
+    held = {e.dofs[0] % 2: x[e.dofs // 2] for e in model.discretized.formulation.essential}
+    assert (held[0][:, 0] < 1e-9).all() and len(held[0]) == 5
+    assert (held[1][:, 1] < 1e-9).all() and held[1][:, 0].min() == pytest.approx(0.5) and len(held[1]) == 5
 
 
 def test_a_load_inside_the_body_is_refused() -> None:

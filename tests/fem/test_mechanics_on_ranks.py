@@ -14,6 +14,7 @@ SCRIPT = Path(__file__).with_name("mechanics_on_ranks.py")
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MPIEXEC.exists(), reason="mpiexec of the environment is not there")
 def test_two_ranks_agree_with_one(tmp_path: Path) -> None:
     """Displacements, stresses, reactions, clouds, frequencies, tangents and adjoints, to the rounding of factors."""
