@@ -33,9 +33,10 @@ from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.schedules import BoundPhase, Schedule, known_until, length_of, table_ended
 
 _SMALLEST = 1e-12  # of a stretch: a step below it is given up
-_SMALLEST_LOAD = 1e-4  # of a load step: where load steps of a law without time are given up
+_SMALLEST_LOAD = 1e-2  # of a load step: where load steps of a law without time are given up
 _CUT = 0.25  # of a step that failed
 _FIRST = 1e-3  # of a stretch, for a first step that nobody gave
+_TINY, _MOST_TINY = 1e-7, 200  # of a stretch, and in a row: what is followed in such steps grows without bound
 _MOST_STEPS = 50_000  # between two breakpoints
 _MEMORY = 4e9  # bytes of kept states beyond which a sensitivity is refused
 
@@ -264,7 +265,7 @@ class March:
         span = goal - at.t
         h = self._first(at, span)
         previous: Step | None = None
-        attempts, rejected = 0, False
+        attempts, tiny, rejected = 0, 0, False
         given = list(self.stepping.steps(self._number, span)) if isinstance(self.stepping, GivenSteps) else []
         self._number += 1
         while at.t < goal:
@@ -298,6 +299,14 @@ class March:
             if attempts > _MOST_STEPS:
                 raise SolveError(
                     f"{_MOST_STEPS} steps between two breakpoints were not enough for the tolerance",
+                    time=at.t,
+                    values=self._named_values(),
+                )
+            tiny = tiny + 1 if take < _TINY * span and not cut else 0
+            if tiny > _MOST_TINY:
+                raise SolveError(
+                    f"the solution changes within {take:.1e} s again and again: it grows without bound, or a rate is "
+                    "absurd",
                     time=at.t,
                     values=self._named_values(),
                 )
