@@ -33,7 +33,7 @@ _ONE, _SECOND, _JOULE = Unit("1"), Unit("s"), Unit("J")
 
 @dataclass(frozen=True)
 class Discretized:
-    """What a description becomes in one process: forms, operators, outputs. It holds native objects and does not travel."""
+    """What a description becomes in one process: forms, operators, outputs. It holds native objects, it stays there."""
 
     formulation: Formulation
     field_name: str
@@ -183,12 +183,16 @@ class FieldModel:
         parts += [form.signature() for form in (f.storage, f.residual) if form is not None]
         if f.local is not None:
             parts += [s.name for s in f.local.states] + [f.local.signature]
+        for held in f.essential:
+            parts += [held.name, held.value.signature, _digest(held.dofs, f.symbols.domain.comm)]
+        if d.initial is not None:
+            parts.append(d.initial.signature)
         for name, (unit, observer) in d.sensors.items():
-            parts += [name, unit.text, type(observer).__name__]
+            parts += [name, unit.text, type(observer).__name__, getattr(observer, "signature", "")]
             for key in ("entries", "weights"):
                 array = getattr(observer, key, None)
-                if array is not None and f.symbols.domain.comm.size == 1:
-                    parts.append(hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest())
+                if array is not None:
+                    parts.append(_digest(array, f.symbols.domain.comm))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -357,7 +361,7 @@ class FieldModel:
         return Pullback(self.operators)
 
     def _parameter_slopes(self, schedule: Schedule, wrt: Sequence[str]) -> Array:
-        """(n_p, n_wrt) of the parameter vector: a column of the identity, or what the recipe binds an initial value to."""
+        """(n_p, n_wrt) of the parameters: a column of the identity, or what the recipe binds an initial value to."""
         names = [p.name for p in self.operators.symbols.parameters]
         slopes = np.array([[1.0 if name == w else 0.0 for w in wrt] for name in names]).reshape(len(names), len(wrt))
         assert not isinstance(schedule.initial, Steady)
@@ -541,3 +545,8 @@ class FieldModel:
         local = np.ascontiguousarray(z.reshape(shape[1], shape[0]).T) if z.size else np.zeros(shape)
         reference, supplied, step = middle if self.transient else (0.0, 0.0, 0.0)
         return Stand(t, u, local, reference, supplied, step, round(r[0]), float(r[1]), float(r[2]))
+
+
+def _digest(array: Any, comm: Any) -> str:
+    """Of an array whose numbering is the same in every run; on several ranks it is not, and nothing is said."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() if comm.size == 1 else ""

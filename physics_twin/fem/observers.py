@@ -178,6 +178,7 @@ class FunctionalObserver:
 
     def __init__(self, form: Any) -> None:
         self.form = form
+        self.signature = form.signature()
         self._value = compile_form(form)
         self._along: Any = None
         self._gradients: Any = None
@@ -300,7 +301,7 @@ class RowObserver:
         else:
             pull = self._pullback(ops)
             pull.write_weight(self.weights)
-            du, dz = pull.by_field(0.0, 1.0), pull.by_local(0.0, 1.0)
+            du, dz = pull.by_field(0.0, 1.0, u, theta), pull.by_local(0.0, 1.0)
         dtheta = np.zeros(theta.size)
         for k in range(theta.size):
             e = np.zeros(theta.size)

@@ -1,6 +1,7 @@
 """The symbols of a field model: parameters, inputs and time, for the forms and for what is evaluated at points."""
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,8 @@ class NodalValue:
             magnitude = _settled(magnitude, expression)
             jacobian = _settled(jacobian, expression)
         self._value = ca.Function("value", [symbols.place, symbols.theta], [magnitude])
+        self.signature = hashlib.sha256(self._value.serialize().encode()).hexdigest()
+        """Of the function with all digits of its numbers, for the fingerprint."""
         self._slope = ca.Function("slope", [symbols.place, symbols.theta], [ca.densify(jacobian)])
 
     def at(self, theta: Array) -> Array:

@@ -655,6 +655,23 @@ def test_planes_of_symmetry_hold_their_own_nodes_only() -> None:
     assert (held[1][:, 1] < 1e-9).all() and held[1][:, 0].min() == pytest.approx(0.5) and len(held[1]) == 5
 
 
+def test_a_fingerprint_sees_what_is_held_where_and_what_is_averaged() -> None:
+    """Prescribed values, supports and quantities of sensors are part of what a model is."""
+
+    def pulled(by: str, of: Any) -> Any:
+        sensors = {"mean": fem.Average("right", of=of, unit="m")}
+        return flawed(boundaries={"left": fem.Clamped(), "right": fem.Displacement(x=by)}, sensors=sensors)
+
+    first = pulled("1 mm", lambda u_x: u_x)
+    others = [
+        pulled("1.0000001 mm", lambda u_x: u_x),
+        pulled("1 mm", lambda u_y: u_y),
+        flawed(boundaries={"left": fem.Symmetry(), "right": fem.Clamped()}, sensors=first.build.description.sensors),
+    ]
+    assert pulled("1 mm", lambda u_x: u_x).fingerprint == first.fingerprint
+    assert len({first.fingerprint, *(model.fingerprint for model in others)}) == 4
+
+
 def test_a_load_inside_the_body_is_refused() -> None:
     """It would not act: surfaces inside have two sides."""
     cut = PLATE.boundary_from("cut", lambda x, y: abs(x - 0.5) < 1e-9, interior=True)
