@@ -15,6 +15,7 @@ from physics_twin_models.heated_block import heated_block
 from physics_twin_models.heated_rod import heated_rod, heated_rod_3d
 from physics_twin_models.jacketed_reactor import jacketed_reactor
 from physics_twin_models.methanol import methanol
+from physics_twin_models.plate_with_hole import plate_with_hole
 from physics_twin_models.pmma_decomposition import pmma_calorimetry, pmma_decomposition
 from physics_twin_models.tank_cascade import tank_cascade
 
@@ -29,6 +30,7 @@ CATALOGUE: tuple[Callable[[], Model], ...] = (
     heated_rod_3d,
     jacketed_reactor,
     methanol,
+    plate_with_hole,
     pmma_calorimetry,
     pmma_decomposition,
     tank_cascade,

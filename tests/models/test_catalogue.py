@@ -72,6 +72,15 @@ ROWS = {
         np.linspace(0.0, 350.0, 9),
     ),
     "methanol": (pt.Recipe.constant(), np.linspace(0.0, 4039.2, 9)),
+    "plate_with_hole": (
+        pt.Recipe(
+            [
+                pt.Phase("pull", force=pt.ramp("0 N", "6 kN"), duration="5 s"),
+                pt.Phase("hold", force="6 kN", duration="5 s"),
+            ]
+        ),
+        np.linspace(0.0, 9.0, 4),
+    ),
     "pmma_calorimetry": (
         pt.Recipe(
             [

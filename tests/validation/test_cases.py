@@ -16,7 +16,13 @@ from physics_twin_validation.akzo_nobel.case import akzo_nobel
 from physics_twin_validation.transistor_amplifier.case import transistor_amplifier
 
 FOLDER = Path(physics_twin_validation.__file__).parent
-NEEDS_DATA = {"heated_block_record", "heated_block_halves"}
+NEEDS_DATA = {
+    "heated_block_record",
+    "heated_block_halves",
+    "plate_with_hole_other_fits",
+    "plate_with_hole_steel",
+    "plate_with_hole_residuals",
+}
 HAS_WHEEL = sys.platform == "linux" and platform.machine() == "x86_64"  # of DOLFINx: field models must run here
 
 

@@ -15,6 +15,7 @@ from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELAST
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
 from physics_twin_validation.natural_frequencies.case import CASES as NATURAL_FREQUENCIES
 from physics_twin_validation.oregonator.case import CASES as OREGONATOR
+from physics_twin_validation.plate_with_hole.case import CASES as PLATE_WITH_HOLE
 from physics_twin_validation.robertson.case import CASES as ROBERTSON
 from physics_twin_validation.semi_infinite_solid.case import CASES as SEMI_INFINITE_SOLID
 from physics_twin_validation.sensitivities.case import CASES as SENSITIVITIES
@@ -36,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *JACKETED_REACTOR,
     *HEATED_BLOCK,
     *HEATED_ROD,
+    *PLATE_WITH_HOLE,
     *NAFEMS_HEAT,
     *HEISLER_PLATE,
     *SEMI_INFINITE_SOLID,
