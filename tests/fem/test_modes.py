@@ -171,6 +171,12 @@ def test_a_modulus_is_found_from_measured_frequencies() -> None:
     assert float(found.draws.sel(parameter="E").mean()) == pytest.approx(173e9, rel=0.01)
 
 
+def test_a_fingerprint_sees_which_end_is_held() -> None:
+    """Left or right, as many nodes are held; the models are not the same."""
+    left, right = rod(6, 2, left=fem.Clamped()), rod(6, 2, right=fem.Clamped())
+    assert left.fingerprint == rod(6, 2, left=fem.Clamped()).fingerprint != right.fingerprint
+
+
 # -- harmonic response ---------------------------------------------------------------------------------------------
 def shaken(n_modes: int = 6, damping: Any = 0.02, **changes: Any) -> Any:
     """A cantilever with a force at its tip, seen there and in the middle."""
