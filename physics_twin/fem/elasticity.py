@@ -25,6 +25,7 @@ from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.operators import Driver, Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
+from physics_twin.fem.reached import check_reached
 from physics_twin.fem.rigid_body import gathered, n_free, near_nullspace, require_held, rigid_motions
 from physics_twin.fem.sensors import mark_of
 from physics_twin.fem.size import check_size
@@ -134,6 +135,7 @@ def Elasticity(
     model = FieldModel(name, version, build, FixedSteps("1 s", IMPLICIT_EULER), dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
+    check_reached(model)
     return model
 
 

@@ -31,6 +31,7 @@ from physics_twin.fem.observers import FunctionalObserver, Observer, RowObserver
 from physics_twin.fem.operators import Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, as_list, resolve
+from physics_twin.fem.reached import check_reached
 from physics_twin.fem.reactions import Reactions
 from physics_twin.fem.sensors import HeatFlow, Placed, mark_of
 from physics_twin.fem.size import check_size
@@ -87,8 +88,8 @@ def HeatConduction(
     """Heat conduction in a body as a model.
 
     mesh: with named regions and boundaries. materials: region -> `Solid`, for every region that holds cells.
-    boundaries: name -> `Temperature`, `Flux`, `Convection`, `Radiation`, `GaussianSpot`, or a list of them (a sum); what
-    is not named is insulated. sources: region -> `HeatSource`, `Absorbed`, `Goldak`, or a list. initial: a quantity,
+    boundaries: name -> `Temperature`, `Flux`, `Convection`, `Radiation`, `GaussianSpot`, or a list of them (a sum);
+    what is not named is insulated. sources: region -> `HeatSource`, `Absorbed`, `Goldak`, or a list. initial: a quantity,
     Parameter or function of the coordinates; a quantity becomes the parameter `initial.temperature`. velocity: region
     -> components (m/s) of a moving strip or stream, stabilized by streamline upwinding. sensors: output name ->
     `Point`, `Average`, `Maximum`, `Minimum`, `Integral`, `HeatFlow`. stepping: `Adaptive` or `FixedSteps`. steady: the
@@ -133,6 +134,7 @@ def HeatConduction(
     model = FieldModel(name, version, build, stepping or Adaptive("0.05 K"), dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
+    check_reached(model)
     return model
 
 
@@ -385,8 +387,10 @@ class _Heat:
         return self._capacity(solid, scope, what) * ufl.dot(v, ufl.grad(self.T))
 
     def _upwinding(self, region: str, solid: Solid, scope: Mapping[str, Expression], what: str) -> Any:
-        """tau v . grad w (Brooks and Hughes, Streamline upwind/Petrov-Galerkin formulations, CMAME 32, 1982, eq. 3.3.2);
-        exact at the nodes in 1-D."""
+        """tau v . grad w, exact at the nodes in 1-D.
+
+        Brooks and Hughes, Streamline upwind/Petrov-Galerkin formulations, CMAME 32, 1982, eq. 3.3.2.
+        """
         v = self._velocity(region, scope, what)
         k = resolve(solid.conductivity, "W/m/K", scope, f"{what}: conductivity").magnitude
         speed = ufl.sqrt(ufl.dot(v, v) + 1e-30)
@@ -473,8 +477,8 @@ class _Heat:
             for region, solid in self.d.materials.items():
                 if len(self.d.materials) > 1:
                     raise ModelError(
-                        f'sensor "{name}": the flow through a prescribed temperature needs one material; {region} is one '
-                        "of several"
+                        f'sensor "{name}": the flow through a prescribed temperature needs one material; {region} is '
+                        "one of several"
                     )
                 form = ufl.inner(self._conductivity(solid, self.scope_of(region), name), normal) * w * ds
             return FunctionalObserver(form)

@@ -33,6 +33,7 @@ from physics_twin.fem.observers import ExtremeObserver, LinearObserver, Observer
 from physics_twin.fem.operators import Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import as_list, resolve
+from physics_twin.fem.reached import check_reached
 from physics_twin.fem.stepping import Adaptive, Stepping
 from physics_twin.fem.symbols import NodalValue
 from physics_twin.parameters import Parameter
@@ -107,6 +108,7 @@ def HeatAndLight(
     model = FieldModel(name, version, build, stepping or Adaptive("0.05 K"), dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
+    check_reached(model)
     return model
 
 
@@ -123,6 +125,7 @@ class _Paired:
         self.n = 2 * temperature.n
         self.uniform = False
         self.depends = temperature.depends
+        self.signature = f"beside light: {temperature.signature}"
 
     def at(self, theta: Array) -> Array:
         """(n,) values."""

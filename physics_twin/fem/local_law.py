@@ -20,8 +20,8 @@ from physics_twin.fem.symbols import Symbols
 from physics_twin.units import Unit
 
 _MOST_ITERATIONS = 50
-_HALVINGS = 30  # of a point's step whose residual grows
-_SETTLED = 1e-10  # residual in units of the scale below which growth is rounding
+_HALVINGS = 12  # of a point's step whose residual grows
+_SETTLED = 1e-10  # of the scale: below it residuals and steps may be rounding
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class LocalLaw:
         self.signature = hashlib.sha256(str(value).encode()).hexdigest()
         initial_value = initial(x, theta)
         self._initial_slope = ca.Function("dz0", [x, theta], [ca.densify(ca.jacobian(initial_value, theta))])
+        by_theta = [self._residual.jac_sparsity(0, 5), initial.jac_sparsity(0, 1)]
+        self.depends = np.any([np.asarray(ca.DM(sp, 1.0)).any(axis=0) for sp in by_theta], axis=0)
         self.timed = rate is not None
         if rate is not None:
             r = rate(z, e, x, theta)
@@ -133,40 +135,32 @@ class LocalLaw:
         z = guess.copy()
         if not self.n_points:
             return z, np.empty((0, self.n_z, self.n_z))
-        every = np.arange(self.n_points)
-        residual, matrix = self._evaluated(z, e, base, weight, theta, every)
+        residual, matrix = self._evaluated(z, e, base, weight, theta, self.coordinates)
         if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
             raise SolveError("a local state or its rate is not a finite number", time=0.0)
+        last = np.inf
         for _ in range(_MOST_ITERATIONS):
             inverse = _inverse(matrix)
             step = np.einsum("nij,nj->ni", inverse, residual)
             trial = z - step
-            if (np.abs(step) <= 1e-13 * (self._scale + np.abs(trial))).all():
-                return trial, inverse
-            z, residual, matrix = self._damped(z, step, residual, e, base, weight, theta, every)
+            change = float((np.abs(step) / (self._scale + np.abs(trial))).max())
+            if change <= 1e-13 or 0.5 * last < change <= _SETTLED:
+                return trial, inverse  # to the last bit, or as far as rounding lets it come
+            last = change
+            z, residual, matrix = self._damped(z, step, residual, e, base, weight, theta)
         worst = int(np.argmax((np.abs(step) / self._scale).max(axis=1)))
         raise SolveError(
             f"the local states did not settle at x = {np.array2string(self.coordinates[worst], precision=4)} m",
             time=0.0,
         )
 
-    def _evaluated(
-        self, z: Array, e: Array, base: Array, weight: float, theta: Array, rows: Array
-    ) -> tuple[Array, Array]:
-        """L (n, n_z) and dL/dz (n, n_z, n_z) at some of the points; all arguments hold those points only."""
-        value, slope = self._residual(z.T, e.T, base.T, weight, self.coordinates[rows].T, theta)
-        return _rows(value, len(rows), self.n_z), _blocks(slope, len(rows), self.n_z)
+    def _evaluated(self, z: Array, e: Array, base: Array, weight: float, theta: Array, x: Array) -> tuple[Array, Array]:
+        """L (n, n_z) and dL/dz (n, n_z, n_z) at points x (n, dimension)."""
+        value, slope = self._residual(z.T, e.T, base.T, weight, x.T, theta)
+        return _rows(value, len(x), self.n_z), _blocks(slope, len(x), self.n_z)
 
     def _damped(
-        self,
-        z: Array,
-        step: Array,
-        residual: Array,
-        e: Array,
-        base: Array,
-        weight: float,
-        theta: Array,
-        every: Array,
+        self, z: Array, step: Array, residual: Array, e: Array, base: Array, weight: float, theta: Array
     ) -> tuple[Array, Array, Array]:
         """z - step with its residual and matrix; where a residual grows, that point's step is halved.
 
@@ -174,18 +168,20 @@ class LocalLaw:
         """
         size = (np.abs(residual) / self._scale).max(axis=1)
         trial = z - step
-        new, matrix = self._evaluated(trial, e, base, weight, theta, every)
+        new, matrix = self._evaluated(trial, e, base, weight, theta, self.coordinates)
         part = 1.0
         for _ in range(_HALVINGS):
             with np.errstate(invalid="ignore"):
                 reached = (np.abs(new) / self._scale).max(axis=1)
-                fine = (reached <= np.maximum(size, _SETTLED)) & np.isfinite(matrix).all(axis=(1, 2))
+                rounding = _SETTLED * (1.0 + (np.abs(trial) / self._scale).max(axis=1))
+                fine = (reached <= np.maximum(size, rounding)) & np.isfinite(matrix).all(axis=(1, 2))
             grows = np.flatnonzero(~fine)
             if not grows.size:
                 return trial, new, matrix
             part *= 0.5
             trial[grows] = z[grows] - part * step[grows]
-            new[grows], matrix[grows] = self._evaluated(trial[grows], e[grows], base[grows], weight, theta, grows)
+            x = self.coordinates[grows]
+            new[grows], matrix[grows] = self._evaluated(trial[grows], e[grows], base[grows], weight, theta, x)
         if not np.isfinite(new).all():
             raise SolveError("a local state or its rate is not a finite number", time=0.0)
         return trial, new, matrix

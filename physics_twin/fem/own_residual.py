@@ -22,6 +22,7 @@ from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.operators import Essential, Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import Declarations, resolve
+from physics_twin.fem.reached import check_reached
 from physics_twin.fem.sensors import Placed
 from physics_twin.fem.stepping import Adaptive, Stepping
 from physics_twin.fem.symbols import NodalValue, Symbols
@@ -112,17 +113,23 @@ def from_residual(
 
     residual and storage: functions of a `Workspace` w that return UFL forms linear in w.v, in SI: w.u, w.v, w["name"],
     w.x, w.n, w.dx(region), w.ds(boundary), w.weight. Without storage the model is steady. field and unit: the unknown.
-    prescribed: boundary -> quantity. initial: a quantity (the parameter `initial.<field>`), Parameter or function of the
-    coordinates. parameters: those that the forms name (`Parameter`, `Distribution`); inputs likewise. symmetric: whether
-    the Jacobian is, so that conjugate gradients may be used. stepping: `Adaptive(tolerance=... of the field)`.
+    prescribed: boundary -> quantity. initial: a quantity (the parameter `initial.<field>`), Parameter or function of
+    the coordinates. parameters: those that the forms name (`Parameter`, `Distribution`); inputs likewise. symmetric:
+    whether the Jacobian is, so that conjugate gradients may be used. stepping: `Adaptive("... of the field")`.
 
     >>> from physics_twin import fem
     >>> import ufl  # doctest: +SKIP
     >>> fem.FieldModel.from_residual(  # doctest: +SKIP
-    ...     mesh=fem.mesh.bar("1 m", 10), field="concentration", unit="mol/m^3", initial="0 mol/m^3",
+    ...     mesh=fem.mesh.bar("1 m", 10),
+    ...     field="concentration",
+    ...     unit="mol/m^3",
+    ...     initial="0 mol/m^3",
     ...     residual=lambda w: w["D"] * ufl.inner(ufl.grad(w.u), ufl.grad(w.v)) * w.dx("bar"),
-    ...     storage=lambda w: w.u * w.v * w.dx("bar"), parameters=[pt.Parameter("D", "1e-9 m^2/s")],
-    ...     prescribed={"left": "1 mol/m^3"}, sensors={"middle": fem.Point("0.5 m")})
+    ...     storage=lambda w: w.u * w.v * w.dx("bar"),
+    ...     parameters=[pt.Parameter("D", "1e-9 m^2/s")],
+    ...     prescribed={"left": "1 mol/m^3"},
+    ...     sensors={"middle": fem.Point("0.5 m")},
+    ... )
     """
     if not sensors:
         raise ModelError(f'model "{name}" has no sensor; add sensors={{"middle": fem.Point(...)}}')
@@ -152,6 +159,7 @@ def from_residual(
     model = FieldModel(name, version, build, stepping or Adaptive(f"1 {unit}"), dict(validity or {}))
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
+    check_reached(model)
     return model
 
 

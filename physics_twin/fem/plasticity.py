@@ -28,6 +28,7 @@ from physics_twin.fem.mesh.cells import Cell
 from physics_twin.fem.operators import Formulation
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.quantities import resolve
+from physics_twin.fem.reached import check_reached
 from physics_twin.fem.return_mapping import PlasticPoint, residual, states_of
 from physics_twin.fem.sensors import mark_of
 from physics_twin.fem.stepping import IMPLICIT_EULER, FixedSteps
@@ -118,6 +119,7 @@ def Plasticity(
     model = FieldModel(name, version, build, stepping, dict(validity or {}), description)
     _ = model.operators  # a wrong description fails here, at the line of the mistake
     _ = model.observers
+    check_reached(model)
     return model
 
 
