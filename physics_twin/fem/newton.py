@@ -16,6 +16,7 @@ _RELATIVE = 1e-9  # of the first residual of a stage
 _ROUNDING = 2e-14  # of the sums that cancel in a residual
 _ASSEMBLY = 0.1  # of the diagonal times the field, as what cancels within the assembly (a body that conducts well)
 _SLOW = 0.1  # contraction above which the Jacobian is made anew
+_HALVINGS_BY_WORK = 6  # a step that plasticity cuts further goes beyond collapse
 _HALVINGS = 20  # of a step; latent heat makes the storage a thousand times steeper within a node's step
 
 
@@ -60,8 +61,7 @@ class StageSolver:
         norm = first = ops.norm(residual)
         floor = _ROUNDING * size
         target = max(_RELATIVE * first, floor)
-        stepped = ops.law is not None and not ops.law.timed
-        for iteration in range(_MOST_ITERATIONS * (2 if stepped else 1)):
+        for iteration in range(_MOST_ITERATIONS):
             if norm <= target and (iteration or norm <= floor):
                 return stage
             if self._weights != (q, g):
@@ -174,7 +174,8 @@ class StageSolver:
         failure: SolveError | None = None
         z = z_guess
         try:
-            z, _ = law.solve(e, base, g, theta, z_guess)
+            # Return mapping begins at the old state: its first step is then exact for straight paths of stress.
+            z, _ = law.solve(e, base, g, theta, z_guess if law.timed else base)
         except SolveError as error:
             failure = error
         if comm.size > 1:
@@ -206,7 +207,7 @@ class StageSolver:
         part = 1.0
         by_work = fresh and self.ops.law is not None and not self.ops.law.timed
         first = abs(self.ops.sum(step * self._last_residual)) if by_work else 0.0
-        for _ in range(_HALVINGS if fresh else 1):
+        for _ in range((_HALVINGS_BY_WORK if by_work else _HALVINGS) if fresh else 1):
             try:
                 trial, residual, size = self._residual(stage.u - part * step, q, g, known, base, theta, stage.z)
                 new = self.ops.norm(residual)

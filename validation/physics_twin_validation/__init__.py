@@ -2,6 +2,7 @@
 
 from physics_twin.verification import Case
 from physics_twin_validation.akzo_nobel.case import CASES as AKZO_NOBEL
+from physics_twin_validation.autofrettage.case import CASES as AUTOFRETTAGE
 from physics_twin_validation.convection_diffusion.case import CASES as CONVECTION_DIFFUSION
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
@@ -51,6 +52,7 @@ CASES: tuple[Case, ...] = (
     *THICK_CYLINDER,
     *THERMAL_STRESS,
     *NATURAL_FREQUENCIES,
+    *AUTOFRETTAGE,
 )
 
 __all__ = ["CASES"]
