@@ -7,7 +7,6 @@ is imported, SLEPc when `slepc` is called, a C compiler at the first compilation
 
 import sys
 from contextlib import suppress
-import sys
 from typing import Any
 
 from physics_twin.errors import MissingDependencyError

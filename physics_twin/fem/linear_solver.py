@@ -98,7 +98,7 @@ class LinearSolver:
             self._ksp = None
 
     def _created(self, matrix: Any) -> Any:
-        ksp = PETSc.KSP().create(self.comm)
+        ksp: Any = PETSc.KSP().create(self.comm)
         pc = ksp.getPC()
         if isinstance(self.choice, Direct):
             ksp.setType("preonly")
@@ -178,8 +178,9 @@ class LinearSolver:
     def _vectors(self) -> tuple[Any, Any]:
         """Two PETSc vectors that lend their type to our arrays."""
         if self._pair is None:
-            self._pair = self._matrix.createVecs()
-        return self._pair
+            self._pair = tuple(self._matrix.createVecs())
+        right, left = self._pair
+        return right, left
 
     def _iterative(self, b: Array, norm: float, target: float, transpose: bool, family: int) -> tuple[Array, Array]:
         recycle = self.symmetric
@@ -271,7 +272,8 @@ class LinearSolver:
 def multiply(matrix: Any, x: Array, *, transpose: bool = False) -> Array:
     """A x or A^T x for owned entries."""
     y = np.empty_like(x)
-    a, b = (PETSc.Vec().createWithArray(v, comm=matrix.comm) for v in (x, y))
+    vectors: Any = PETSc.Vec
+    a, b = (vectors().createWithArray(v, comm=matrix.comm) for v in (x, y))
     (matrix.multTranspose if transpose else matrix.mult)(a, b)
     a.destroy()
     b.destroy()

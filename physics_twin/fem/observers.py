@@ -80,8 +80,8 @@ class LinearObserver:
 
     extreme = 0
 
-    def __init__(self, entries: Array, weights: Array, constant: float = 0.0) -> None:
-        self.entries, self.weights, self.constant = entries.astype(int), weights, constant
+    def __init__(self, entries: Any, weights: Array, constant: float = 0.0) -> None:
+        self.entries, self.weights, self.constant = np.asarray(entries, dtype=int), weights, constant
 
     def value(self, ops: Operators, u: Array, theta: Array) -> float:
         """This rank's part."""

@@ -203,7 +203,7 @@ class Operators:
         b.array[:] = 0.0
         dolfinx.fem.assemble_vector(b.array, form)
         b.scatter_reverse(dolfinx.la.InsertMode.add)
-        return b.array[: self.n].copy()
+        return np.array(b.array[: self.n])
 
     def jacobian(self, q: float, r: float, theta: Array, matrix: Any = None) -> Any:
         """q dQ/du + r dR/du with prescribed rows and columns replaced by the identity; into `matrix` if given."""
@@ -239,7 +239,7 @@ class Operators:
     # -- linear problems --------------------------------------------------------------------------------------------
     def matrix_key(self, theta: Array) -> bytes:
         """What the matrices of a linear problem depend on."""
-        return theta[self._matrix_needs].tobytes()
+        return bytes(theta[self._matrix_needs].tobytes())
 
     def load(self, theta: Array) -> Array:
         """R at u = 0 of a linear problem, (n,)."""
@@ -423,8 +423,9 @@ class Operators:
         if self._bilinear is None:
             direction = self._theta_direction()
             form = ufl.algorithms.expand_derivatives(ufl.derivative(direction, self.field, self._trial))
-            needs = [i for i, c in enumerate(self.symbols.constants) if c in constants_in(form)]
-            self._bilinear = (None if form.empty() else compile_form(form), np.array(needs, dtype=int))
+            there = constants_in(form)
+            found = np.array([i for i, c in enumerate(self.symbols.constants) if c in there], dtype=int)
+            self._bilinear = (None if form.empty() else compile_form(form), found)
         compiled, needs = self._bilinear
         key = theta[needs].tobytes()
         unit = np.zeros(theta.size)

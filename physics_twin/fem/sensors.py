@@ -78,8 +78,8 @@ class LocalPointObserver:
 
     extreme = 0
 
-    def __init__(self, entry: int, points: Array, weights: Array) -> None:
-        self.entry, self.points, self.weights = entry, points.astype(int), weights
+    def __init__(self, entry: int, points: Any, weights: Array) -> None:
+        self.entry, self.points, self.weights = entry, np.asarray(points, dtype=int), weights
 
     def value(self, ops: Operators, u: Array, theta: Array) -> float:
         """On the rank that holds the cell."""

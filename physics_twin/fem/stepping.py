@@ -120,7 +120,7 @@ class FixedSteps:
 
 @dataclass(frozen=True)
 class GivenSteps:
-    """The steps of one run, as parts of each stretch between two breakpoints (seconds where a stretch ends on a level)."""
+    """The steps of one run: parts of each stretch between two breakpoints, seconds where it ends on a level."""
 
     stretches: tuple[tuple[float, ...], ...]
     on_level: tuple[bool, ...]
@@ -166,4 +166,4 @@ def next_step(h: float, error: float, order: int) -> float:
     """The elementary controller: the step whose error would be 0.9^(order + 1) of the tolerance, within a factor 5."""
     if error == 0.0:
         return 5.0 * h
-    return h * min(5.0, max(0.2, 0.9 * error ** (-1.0 / (order + 1))))
+    return h * min(5.0, max(0.2, 0.9 * float(error ** (-1.0 / (order + 1)))))

@@ -9,20 +9,24 @@ duration of a phase, a level that is reached later) stretch the steps between th
 level moves as the implicit function theorem says, with "the stretch ends later" as one more direction.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
-from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.local_law import LocalSlopes
-from physics_twin.fem.march import March, Step, Stretch, Tape
-from physics_twin.fem.newton import jacobian_at
+from physics_twin.fem.march import March, Step, Stretch, Tape, Theta
+from physics_twin.fem.newton import Stage, jacobian_at
 from physics_twin.fem.stepping import interpolation
 from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.schedules import Amount
+
+if TYPE_CHECKING:
+    from physics_twin.fem.field_model import FieldModel
+    from physics_twin.fem.thermo_mechanics import ThermoMechanics
 
 
 @dataclass
@@ -46,9 +50,17 @@ class _Moving:
         """With more directions, all zero."""
         if not extra:
             return self
-        followed = None if self.followed is None else tuple(_padded(f, extra) for f in self.followed)
-        parts = [_padded(p, extra) for p in (self.u, self.z, self.reference, self.imbalance, self.t)]
-        return _Moving(*parts, followed)  # type: ignore[arg-type]
+        followed = None
+        if self.followed is not None:
+            followed = _padded(self.followed[0], extra), _padded(self.followed[1], extra)
+        return _Moving(
+            _padded(self.u, extra),
+            _padded(self.z, extra),
+            _padded(self.reference, extra),
+            _padded(self.imbalance, extra),
+            _padded(self.t, extra),
+            followed,
+        )
 
     def carried(self, m: int, moves: Array) -> "_Moving":
         """The first m directions, each with its part of direction m; the moment moves by `moves`."""
@@ -74,10 +86,24 @@ class _Node:
     dz: Array
 
 
+@dataclass
+class _Earlier:
+    """Flows R and local rates of the earlier stages of a step, with their tangents."""
+
+    flows: list[Array] = field(default_factory=list)
+    d_flows: list[Array] = field(default_factory=list)
+    rates: list[Array] = field(default_factory=list)
+    d_rates: list[Array] = field(default_factory=list)
+
+
+DTheta = Callable[[float, Array], Array]
+"""(moment, how it moves (m,)) -> tangents of theta (n_theta, m)."""
+
+
 class Tangents:
     """One replay; used once."""
 
-    def __init__(self, model: FieldModel, march: March, wrt: Sequence[str], d_p: Array) -> None:
+    def __init__(self, model: "FieldModel | ThermoMechanics", march: March, wrt: Sequence[str], d_p: Array) -> None:
         self.model, self.march, self.wrt = model, march, tuple(wrt)
         self.ops = march.ops
         self.d_p = d_p
@@ -116,7 +142,6 @@ class Tangents:
             at = self._stretch(stretch, at, times, jacobian)
         if not np.isfinite(jacobian).all():
             raise SolveError("a derivative is not a finite number", time=float(times[-1]))
-        del march
         return jacobian
 
     def _start(self, tape: Tape, at: _Moving) -> None:
@@ -133,7 +158,16 @@ class Tangents:
                 stretch = Stretch(max(tape.start.phase, 0), tape.start.phase_start, 0.0, 0.0)
                 d_theta = self._d_theta(self._inputs(stretch), 0.0)
                 at.u, at.z = self._stage(
-                    step, step.stages[0], (1.0,), 0, theta, d_theta, at, None, [], [], [], [], np.zeros(self.m)
+                    step,
+                    step.stages[0],
+                    (1.0,),
+                    0,
+                    theta,
+                    d_theta,
+                    at,
+                    np.zeros((self.ops.n, self.m)),
+                    _Earlier(),
+                    np.zeros(self.m),
                 )
         if self.march.transient:
             self.march._write_local(tape.start.z)
@@ -276,12 +310,13 @@ class Tangents:
         return np.array(rows)
 
     # -- a step -----------------------------------------------------------------------------------------------------
-    def _step(self, step, at, theta_at, d_theta_at, dt, dh):  # type: ignore[no-untyped-def]
+    def _step(
+        self, step: Step, at: _Moving, theta_at: Theta, d_theta_at: DTheta, dt: Array, dh: Array
+    ) -> tuple[_Moving, list[_Node]]:
         """Tangents over one step: the new `_Moving` and the nodes of dense output."""
         march, ops, law = self.march, self.ops, self.ops.law
         scheme, h, n_dir = march.scheme, step.h, at.u.shape[1]
         transient = march.transient
-        timed = law is not None and law.timed
         theta0 = theta_at(step.t)
         d_theta0 = d_theta_at(step.t, dt)
         u_start = at.u.copy()
@@ -293,10 +328,7 @@ class Tangents:
             march._write_local(step.z)
             for k in range(n_dir):
                 d_q0[:, k] = ops.direction(1.0, 0.0, step.u, theta0, u_start[:, k], at.z[..., k], d_theta0[:, k])
-        flows: list[Array] = []
-        d_flows: list[Array] = []
-        rates: list[Array] = []
-        d_rates: list[Array] = []
+        earlier = _Earlier()
         nodes = [_Node(step.u, step.z, u_start, at.z)]
         du, dz = u_start, at.z
         for i, (row, stage) in enumerate(zip(scheme.a, step.stages, strict=True)):
@@ -306,18 +338,18 @@ class Tangents:
             if row[i] == 0.0:
                 du, dz = u_start, at.z
             else:
-                du, dz = self._stage(step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh)
+                du, dz = self._stage(step, stage, row, i, theta, d_theta, at, d_q0, earlier, dh)
                 nodes.append(_Node(stage.u, stage.z, du, dz))
             if i + 1 < len(scheme.a):
                 march._write_local(stage.z)
-                flows.append(ops.value(0.0, 1.0, stage.u, theta))
+                earlier.flows.append(ops.value(0.0, 1.0, stage.u, theta))
                 d_flow = np.empty((ops.n, n_dir))
                 for k in range(n_dir):
                     d_flow[:, k] = ops.direction(0.0, 1.0, stage.u, theta, du[:, k], dz[..., k], d_theta[:, k])
-                d_flows.append(d_flow)
-                if timed:
-                    rates.append(law.rate(stage.z, stage.e, theta))
-                    d_rates.append(self._rate_tangent(stage, theta, d_theta, du, dz))
+                earlier.d_flows.append(d_flow)
+                if law is not None and law.timed:
+                    earlier.rates.append(law.rate(stage.z, stage.e, theta))
+                    earlier.d_rates.append(self._rate_tangent(stage, theta, d_theta, du, dz))
         followed = at.followed
         if step.followed is not None and followed is not None and march.link is not None:
             f, end = step.followed, step.stages[-1]
@@ -327,7 +359,21 @@ class Tangents:
             )
         return _Moving(du, dz, at.reference, at.imbalance, dt + dh, followed), nodes
 
-    def _stage(self, step, stage, row, i, theta, d_theta, at, d_q0, flows, d_flows, rates, d_rates, dh):  # type: ignore[no-untyped-def]
+    def _stage(
+        self,
+        step: Step,
+        stage: Stage,
+        row: tuple[float, ...],
+        i: int,
+        theta: Array,
+        d_theta: Array,
+        at: _Moving,
+        d_q0: Array,
+        earlier: _Earlier,
+        dh: Array,
+    ) -> tuple[Array, Array]:
+        """Tangents of one implicit stage: field (n, m) and local states (n_points, n_z, m)."""
+        flows, d_flows, rates, d_rates = earlier.flows, earlier.d_flows, earlier.rates, earlier.d_rates
         march, ops, law = self.march, self.ops, self.ops.law
         h, n_dir = step.h, at.u.shape[1]
         transient = march.transient
@@ -386,12 +432,12 @@ class Tangents:
                 dz[..., k] = alone[..., k] + np.einsum("nij,nj->ni", slopes.e, ops.given_direction(du[:, k]))
         return du, dz
 
-    def _rate_tangent(self, stage, theta, d_theta, du, dz):  # type: ignore[no-untyped-def]
+    def _rate_tangent(self, stage: Stage, theta: Array, d_theta: Array, du: Array, dz: Array) -> Array:
         """Tangents of the local rates, (n_points, n_z, m)."""
         law = self.ops.law
         assert law is not None
         by_z, by_e, by_theta = law.rate_slopes(stage.z, stage.e, theta)
-        result = np.einsum("nij,njk->nik", by_z, dz) + np.einsum("nij,jk->nik", by_theta, d_theta)
+        result: Array = np.einsum("nij,njk->nik", by_z, dz) + np.einsum("nij,jk->nik", by_theta, d_theta)
         self.ops.symbols.set(theta)
         self.ops.write(stage.u)
         for k in range(du.shape[1]):
@@ -420,7 +466,19 @@ class Tangents:
         return _Node(u, np.zeros((0, 0)), du, np.zeros((0, 0, d_theta.shape[1])))
 
     # -- samples ----------------------------------------------------------------------------------------------------
-    def _sample(self, step, nodes, x, t, theta_at, d_theta_at, dt, dh, before, at):  # type: ignore[no-untyped-def]
+    def _sample(
+        self,
+        step: Step,
+        nodes: list[_Node],
+        x: float,
+        t: float,
+        theta_at: Theta,
+        d_theta_at: DTheta,
+        dt: Array,
+        dh: Array,
+        before: _Moving,
+        at: _Moving,
+    ) -> Array:
         """Derivatives of the outputs at a sample whose time is fixed while the step moves."""
         weights, slopes = interpolation(self.march.scheme, x)
         u = sum(w * n.u for w, n in zip(weights, nodes, strict=True))

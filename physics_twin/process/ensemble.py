@@ -14,9 +14,9 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError, SolveError
+from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.model import Failure, n_state
 from physics_twin.process.compiled import Compiled, Point
-from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.process.stage import significant
 from physics_twin.recipes import Action, Recipe, Steady
 from physics_twin.schedules import Amount, BoundPhase, Schedule, known_until, length_of

@@ -8,10 +8,10 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, UnknownNameError, unknown_name
+from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.model import SIValues, StateBlock, StateKind
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.process.fingerprint import model_hash
-from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.recipes import Action, Recipe, Steady
 from physics_twin.schedules import Schedule, bind, known_until, table_ended
 from physics_twin.signals import Signal

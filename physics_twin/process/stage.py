@@ -9,8 +9,8 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
-from physics_twin.process.compiled import SYMBOLIC_Z, Compiled, Counters, Differentiated, Point, arguments_of
 from physics_twin.inputs import PhaseInputs, lines_of
+from physics_twin.process.compiled import SYMBOLIC_Z, Compiled, Counters, Differentiated, Point, arguments_of
 from physics_twin.process.sundials import CLOCK
 from physics_twin.schedules import BoundPhase
 

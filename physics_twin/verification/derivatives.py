@@ -21,7 +21,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError
-from physics_twin.model import Model, Replays, SIValues, Sensitivities
+from physics_twin.model import Model, Replays, Sensitivities, SIValues
 from physics_twin.recipes import Recipe
 from physics_twin.simulation import trajectory
 
@@ -101,12 +101,12 @@ def taylor_test(
 
     Raises ModelError for a model that declares no sensitivities, SolveError when a run at the point itself fails.
     """
-    if not isinstance(model, Sensitivities):
-        raise ModelError(f"{model.name} declares no sensitivities")
     times = np.asarray(times, dtype=float)
     if isinstance(model, Replays) and state is None:
         # A step that the error control chooses anew is no function of the values; the derivative is that of the steps.
         model = model.replaying(times, recipe, values)
+    if not isinstance(model, Sensitivities):
+        raise ModelError(f"{model.name} declares no sensitivities")
     outputs, jacobian, _ = model.sensitivity(times, recipe, values, list(wrt), state)
     rows: list[TaylorRow] = []
     for k, name in enumerate(wrt):

@@ -1,4 +1,4 @@
-"""A script that is run on one rank and on two: run, tangents, adjoint, mechanics and a fit; it prints JSON on rank 0."""
+"""A script for one rank and for two: run, tangents, adjoint, mechanics and a fit; it prints JSON on rank 0."""
 
 import json
 import sys

@@ -139,8 +139,27 @@ def test_split_and_travel() -> None:
     np.testing.assert_allclose(
         pair.observe(parts, 20.0, QUENCH, v), pair.observe(whole, 20.0, QUENCH, v), rtol=1e-9, atol=1e-6
     )
-    again = pickle.loads(pickle.dumps(pair))
+    again = pickle.loads(pickle.dumps(pair))  # noqa: S301  (our own bytes)
     assert again.fingerprint == pair.fingerprint
     np.testing.assert_array_equal(
         again.trajectory(TIMES, QUENCH, v)[0], pair.trajectory(TIMES, QUENCH, v)[0]
     )
+
+
+def test_a_plastic_body_takes_the_parameters_of_the_thermal_model() -> None:
+    """The film coefficient is declared by the thermal model only; below yield the stress is elastic."""
+    steel = STEEL.replace(yield_stress="10 GPa")
+    said = {
+        "mesh": fem.mesh.plate(("20 mm", "40 mm"), cells=(2, 2), triangles=True),
+        "materials": {"body": steel},
+        "boundaries": {"left": fem.Symmetry(), "bottom": fem.Symmetry()},
+        "kind": fem.PLANE_STRESS,
+        "temperature": fem.Driven(),
+        "sensors": {"growth": fem.PointDisplacement("20 mm", "40 mm", component="y")},
+    }
+    thermal = heated_plate((2, 2))
+    plastic = fem.ThermoMechanics(thermal, fem.Plasticity(**said))
+    elastic = fem.ThermoMechanics(thermal, fem.Elasticity(**said))
+    assert "film" in plastic.parameters.names
+    grown = [float(pt.simulate(pair, [0.0, 10.0], QUENCH)["growth"][-1]) for pair in (plastic, elastic)]
+    assert grown[0] == pytest.approx(grown[1], rel=1e-6) and grown[1] > 1e-6
