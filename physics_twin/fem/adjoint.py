@@ -50,6 +50,8 @@ class Adjoint:
         self.wanted[: s.n_p] = d_p.any(axis=1)
         self.wanted[s.n_p : s.n_p + s.n_s] = bool(set(march.schedule.settings) & set(self.wrt))
         self._matrix: object = None
+        self._key: tuple[float, float, bytes] | None = None
+        self._same = False
 
     def gradient(self, weights: Array) -> Array:
         """d (sum of weights times outputs) / d wrt, (n_wrt,); weights (n_times, n_outputs)."""
@@ -60,6 +62,7 @@ class Adjoint:
         ops, law = self.ops, self.ops.law
         self.result = np.zeros(len(self.wrt))
         self.march.stages.begin()
+        self._key, self._same = None, False
         u_bar = np.zeros(ops.n)
         z_bar = np.zeros((0, 0)) if law is None else np.zeros((law.n_points, law.n_z))
         self.reference_bar = 0.0
@@ -124,10 +127,11 @@ class Adjoint:
         """l with J^T l = v on free rows; prescribed values and theta of the residual are carried to the parameters."""
         ops = self.ops
         solver = self.march.stages.solver
-        solver.set_operator(self._matrix)
+        if not self._same:
+            solver.set_operator(self._matrix)
         right = v.copy()
         right[ops.held] = 0.0
-        adjoint = solver.solve(right, transpose=True)
+        adjoint = solver.solve(right, transpose=True, family=-1)
         adjoint[ops.held] = 0.0
         ops.symbols.set(theta)
         ops.write(stage.u)
@@ -193,7 +197,11 @@ class Adjoint:
             base = step.z
             if timed:
                 base = step.z + h * sum((a * r for a, r in zip(row[:i], rates[:i], strict=True)), 0.0 * step.z)
-            self._matrix = jacobian_at(ops, q, g, stage, base, theta, self._matrix)
+            key = (q, g, ops.matrix_key(theta))
+            self._same = ops.linear and key == self._key
+            if not self._same:
+                self._matrix = jacobian_at(ops, q, g, stage, base, theta, self._matrix)
+            self._key = key
             slopes = None if law is None else law.slopes(stage.z, stage.e, base, g, theta)
             if slopes is not None:
                 v = v + self._given(stage, theta, np.einsum("nij,ni->nj", slopes.e, zb))

@@ -26,9 +26,7 @@ class Distribution:
     knots: tuple[float, ...]
     parameters: tuple[Parameter, ...]
 
-    def __init__(
-        self, name: str, value: Any, *, along: str, knots: Any, bounds: Any = None, prior: Any = None
-    ) -> None:
+    def __init__(self, name: str, value: Any, *, along: str, knots: Any, bounds: Any = None, prior: Any = None) -> None:
         check_name("distribution", name)
         numbers = np.asarray(to_si_array(knots, Unit("m"), name=f"knots of {name}"), dtype=float)
         if numbers.ndim != 1 or numbers.size < 2 or not (np.diff(numbers) > 0.0).all():
@@ -37,9 +35,7 @@ class Distribution:
         object.__setattr__(self, "along", along)
         object.__setattr__(self, "knots", tuple(numbers.tolist()))
         parameters = tuple(
-            Parameter(
-                f"{name}_{k + 1}", value, bounds=bounds, prior=prior, description=f"{name} at {along} = {x:g} m"
-            )
+            Parameter(f"{name}_{k + 1}", value, bounds=bounds, prior=prior, description=f"{name} at {along} = {x:g} m")
             for k, x in enumerate(numbers)
         )
         object.__setattr__(self, "parameters", parameters)

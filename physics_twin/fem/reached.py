@@ -7,11 +7,16 @@ import numpy as np
 from physics_twin.errors import ModelError
 from physics_twin.fem._dolfinx import ufl
 from physics_twin.fem.operators import Operators, constants_in
+from physics_twin.fem.quantities import Declarations
 from physics_twin.fem.symbols import Symbols
 
 
 def check_reached(model: Any) -> None:
-    """Raise ModelError for a name that is in no form, prescribed or initial value, rate or sensor."""
+    """Raise ModelError for a name that is in no form, prescribed or initial value, rate or sensor.
+
+    What a material declares may go unused: one `Solid` serves heat, elasticity and plasticity, and each of them asks
+    for some of its properties.
+    """
     discretized, ops = model.discretized, model.operators
     symbols: Symbols = ops.symbols
     reached = ops.used.copy()
@@ -23,8 +28,12 @@ def check_reached(model: Any) -> None:
         reached |= ops.law.depends
     for _, observer in discretized.sensors.values():
         reached |= _of_observer(observer, ops)
+    description = getattr(model.build, "description", None)
+    properties = Declarations()
+    properties.find(getattr(getattr(description, "elastic", description), "materials", None))
+    excused = {*properties.parameters, *properties.inputs}
     for k, name in enumerate(symbols.names[:-1]):
-        if not reached[k]:
+        if not reached[k] and name not in excused:
             what = "parameter" if k < symbols.n_p else "input"
             raise ModelError(
                 f'the {what} "{name}" appears in no property, source, condition, rate, start or sensor of '
