@@ -18,6 +18,7 @@ from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.fields import FieldSeries
 from physics_twin.fem.following import Link
 from physics_twin.fem.march import March, Stand, Tape
+from physics_twin.fem.plasticity import PlasticDescription
 from physics_twin.fem.portable import Portable
 from physics_twin.fem.tangents import Tangents
 from physics_twin.model import SIValues, StateBlock
@@ -275,6 +276,11 @@ def _declaring(model: FieldModel, parameters: Mapping[str, Parameter], inputs: M
         return model
     if not isinstance(model.build, Portable):
         raise ModelError(f'the model "{model.name}" cannot take the parameters of the other one; declare them in both')
-    description = replace(model.build.description, parameters=tuple(parameters.values()), inputs=tuple(inputs.values()))
+    more: dict[str, Any] = {"parameters": tuple(parameters.values()), "inputs": tuple(inputs.values())}
+    description = model.build.description
+    if isinstance(description, PlasticDescription):
+        description = replace(description, elastic=replace(description.elastic, **more))
+    else:
+        description = replace(description, **more)
     build = Portable(model.build.function, description)
     return FieldModel(model.name, model.version, build, model.stepping, model.validity, model.description)

@@ -141,9 +141,7 @@ def test_split_and_travel() -> None:
     )
     again = pickle.loads(pickle.dumps(pair))  # noqa: S301  (our own bytes)
     assert again.fingerprint == pair.fingerprint
-    np.testing.assert_array_equal(
-        again.trajectory(TIMES, QUENCH, v)[0], pair.trajectory(TIMES, QUENCH, v)[0]
-    )
+    np.testing.assert_array_equal(again.trajectory(TIMES, QUENCH, v)[0], pair.trajectory(TIMES, QUENCH, v)[0])
 
 
 def test_a_plastic_body_takes_the_parameters_of_the_thermal_model() -> None:

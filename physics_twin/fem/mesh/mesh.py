@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from physics_twin.fem.mesh.checks import Finding, findings_of, normalized
 from physics_twin.fem.mesh.geometry import cell_measures, facet_measures
 from physics_twin.fem.mesh.topology import Facets, all_facets, find_facets
 from physics_twin.units import Unit, format_si
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _M = Unit("m")
 
@@ -184,6 +187,12 @@ class Mesh:
 
         shift = lengths(offset, self.dimension, "offset", signed=True)
         return replace(self, points=self.points + shift)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw the cells with regions and boundaries by name; a model's `plot` also shows loads and sensors."""
+        from physics_twin.fem.fields.mesh_plot import plot_mesh
+
+        return plot_mesh(self, ax)
 
     def _region(self, name: str) -> IntArray:
         if name not in self.regions:
