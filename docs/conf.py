@@ -105,7 +105,7 @@ def _docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: 
     own = name.rpartition(".")[2]
     found: list[str] = []
     for paragraph in _paragraphs(lines):
-        if paragraph[0].lstrip().startswith(">>>") or paragraph[0].startswith("    "):
+        if paragraph[0].lstrip().startswith((">>>", "- ")) or paragraph[0].startswith("    "):
             found += [*paragraph, ""]
             continue
         described = _definitions(paragraph, names)
