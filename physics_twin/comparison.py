@@ -409,7 +409,8 @@ def _draw_array(one: "Axes", own: Sequence[ComparedChannel]) -> None:
         )
         return
     outside = np.array([bool(c.outside[-1]) for c in own])
-    plot_arrays.draw_profile(one, layout, observed, nominal, (low, high), outside)
+    words = "95 % of what the priors allow"
+    plot_arrays.draw_profile(one, layout, observed, nominal, (low, high), outside, band_name=words)
     one.set_ylabel(plot_style.label(array_of(own[0].channel), unit))
 
 

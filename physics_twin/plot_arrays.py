@@ -56,15 +56,14 @@ def draw_profile(
     band: "tuple[Array, Array] | None" = None,
     outside: "NDArray[np.bool_] | None" = None,
     name: str = "measured",
+    band_name: str = "95 % band of a measurement",
 ) -> None:
     """Draw samples (n,) over a line with the model (n,) and its band ((n,), (n,)) at the same places."""
     order = np.argsort(layout.shown, kind="stable")
     s = layout.shown[order]
     if band is not None:
         low, high = (edge[order] for edge in band)
-        plot_style.draw_band(
-            ax, s, low, None if model is None else model[order], high, name="95 % band of a measurement"
-        )
+        plot_style.draw_band(ax, s, low, None if model is None else model[order], high, name=band_name)
     elif model is not None:
         ax.plot(s, model[order], color=plot_style.MODEL, label="model", zorder=3)
     plot_style.draw_samples(

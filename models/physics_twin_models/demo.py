@@ -3,6 +3,8 @@
 The thermal isomerization of alpha-pinene (Fuguitt and Hawkins 1947; Box et al. 1973): eight analyses of five species,
 five rate constants. The data have a trap, which the library finds: two of the five columns are not independent. The
 envelope rests on the fit without them, and it is marked where the check on held-back samples gives reason to.
+
+Then a field model goes the same way: the heated rod of `demo_rod`, where DOLFINx is installed.
 """
 
 import argparse
@@ -17,10 +19,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import physics_twin as pt
+from physics_twin import errors
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Budget
 from physics_twin.estimation import HoldOut, holdout
 from physics_twin.measurements import Redundancy
+from physics_twin_models import demo_rod
 from physics_twin_models.alpha_pinene import alpha_pinene, experiment
 
 SEED = 7
@@ -118,8 +122,16 @@ def run(step: Step = lambda text: None) -> Demo:
     return Demo(model, batch, comparison, full, dependent, reduced, checks, envelope, seconds)
 
 
-def write(demo: Demo, out: Path, date: dt.date | None = None) -> Path:
-    """Write report, numbers and pictures to `out`; returns the path of the report."""
+def field_model_part(step: Step = lambda text: None) -> "demo_rod.RodDemo | str":
+    """The second part, or why it is skipped."""
+    try:
+        return demo_rod.run(step)
+    except errors.MissingDependencyError as reason:
+        return f"The field-model part (heated rod) is skipped: {reason}"
+
+
+def write(demo: Demo, out: Path, date: dt.date | None = None, more: str = "") -> Path:
+    """Write report, numbers and pictures to `out`; returns the path of the report. more: remark for its first page."""
     from matplotlib import pyplot as plt
 
     out.mkdir(parents=True, exist_ok=True)
@@ -155,6 +167,7 @@ def write(demo: Demo, out: Path, date: dt.date | None = None) -> Path:
             "Data: R. E. Fuguitt and J. E. Hawkins, J. Am. Chem. Soc. 69 (1947) 319, as printed in Box et al., "
             "Technometrics 15 (1973) 33. The envelope rests on the fit without the dependent columns, so that no "
             "measurement counts twice.",
+            *([more] if more else []),
         ),
         date=date,
     )
@@ -184,11 +197,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for report, pictures and numbers")
     given = parser.parse_args(arguments)
     start = time.perf_counter()
-    with _progress(Console(stderr=True), N_STEPS) as step:
+    # A report that is handed on carries its date; the numbers do not depend on it.
+    today = dt.date.today()
+    with _progress(Console(stderr=True), N_STEPS + demo_rod.N_STEPS) as step:
         demo = run(step)
+        rod = field_model_part(step)
         step("report")
-        # A report that is handed on carries its date; the numbers do not depend on it.
-        report = write(demo, given.out, dt.date.today())
+        more = (
+            rod if isinstance(rod, str) else "The second part, a field model, is in rod_report.html beside this file."
+        )
+        report = write(demo, given.out, today, more)
+        rod_report = None if isinstance(rod, str) else demo_rod.write(rod, given.out, today)
     n_all, n_reduced = (sum(c.n_samples for c in p.channels) for p in (demo.full, demo.reduced))
     print(demo.full)
     print(f"\nDependent channels\n{demo.dependent}")
@@ -196,9 +215,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, check in demo.checks.items():
         print(f"\nHold-out, {name}\n{check}")
     print(f"\n{demo.envelope}")
-    took = ", ".join(f"{name} {duration:.1f} s" for name, duration in demo.seconds.items())
+    seconds = dict(demo.seconds)
+    if isinstance(rod, str):
+        print(f"\n{rod}")
+    else:
+        print(f"\nHeated rod, a field model\n{rod.fit}\n{demo_rod.closed_form_sentence(rod)}")
+        print(f"{demo_rod.forecast_sentence(rod)}\n\n{rod.envelope}")
+        seconds |= rod.seconds
+    took = ", ".join(f"{name} {duration:.1f} s" for name, duration in seconds.items())
     print(f"\n{took}; all {time.perf_counter() - start:.1f} s")
-    print(f"report: {report}")
+    print(f"report: {report}" + ("" if rod_report is None else f" and {rod_report}"))
     return 0
 
 

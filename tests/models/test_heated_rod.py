@@ -47,7 +47,7 @@ def in_book_units(fit):
     return flux, film, mode["noise.thermocouple"], error["source_flux"] / 1e4, error["film_coefficient"] / 1e4
 
 
-@pytest.mark.parametrize(("film", "conductivity"), [(1.9e-3, 2.37), (1.4e-3, 4.01), (2e-2, 2.37)])
+@pytest.mark.parametrize(("film", "conductivity"), [(1.9e-3, 2.37), (1.4e-3, 4.01), (1e-2, 2.37)])
 def test_one_dimension_is_the_fin(rod, film, conductivity):
     """Elements of the second degree, 1 cm long, give the closed form to 1e-5 of the hottest rise, ends included."""
     found = temperatures(rod, film=film, conductivity=conductivity)

@@ -97,14 +97,14 @@ def _quantities(metal: Metal) -> tuple[pt.Parameter, pt.Parameter, pt.Signal, pt
     film = pt.Parameter(
         "film_coefficient",
         "0.001 W/cm^2/K",
-        bounds=("1e-5 W/cm^2/K", "0.1 W/cm^2/K"),
+        bounds=("2e-4 W/cm^2/K", "1e-2 W/cm^2/K"),
         description="h, of all sides and the far end",
-        source="free convection and radiation in a room: some 10 W/(m2 K)",
+        source="free convection and radiation in a room: some 10 W/m^2/K, 2 to 100 at the most",
     )
     conductivity = pt.Parameter(
         "conductivity",
         metal.conductivity,
-        bounds=("0.1 W/cm/K", "10 W/cm/K"),
+        bounds=("0 W/cm/K", None),
         description=f"k, {metal.name}",
         source=_SOURCE,
     )
