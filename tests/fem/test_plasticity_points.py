@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 
 import physics_twin as pt
 from physics_twin.errors import BoundsError, ModelError, SolveError, UnitError
+from physics_twin.verification import check_model
 
 fem = pt.fem
 E, NU, SY = 200e9, 0.3, 200e6
@@ -364,6 +365,42 @@ def test_two_plastic_materials_and_an_elastic_one_in_a_row():
     assert float(run["mean"][0]) == pytest.approx(100e6 / 10e9, rel=1e-9)
     elastic = 300e6 * (2.0 / E + 1.0 / 70e9)
     assert float(run["end"][0]) == pytest.approx(elastic + 100e6 / 10e9 + 50e6 / 30e9, rel=1e-9)
+
+
+def test_the_contract_of_models():
+    """A plastic bar keeps what every model of the library promises, derivatives included."""
+    gain, rate = pt.Parameter("gain", "80 MPa"), pt.Parameter("rate", 150.0)
+    material = solid(
+        fem.Chaboche([fem.BackStress(pt.Parameter("modulus", "10 GPa"), 50)], isotropic=fem.Voce(gain, rate)),
+        youngs_modulus=pt.Parameter("E", "200 GPa"),
+        yield_stress=pt.Parameter("sy", "200 MPa"),
+    )
+    # At the ends of load steps, where runs that are split agree; the slope in time has corners there.
+    times, names = np.array([0.0, 1.0, 1.75, 2.0]), ["E", "gain", "rate", "sy", "modulus"]
+    assert check_model(bar(material, 4), recipe=driven((0.0, 3.0, -1.0)), times=times, wrt=names).passed
+
+
+@pytest.mark.parametrize("kind", [fem.PLANE_STRESS, fem.PLANE_STRAIN], ids=["plane stress", "plane strain"])
+def test_one_step_far_beyond_yield_settles(kind):
+    """Strains of up to thirty times yield in one step, in random directions: every point comes back to its surface."""
+    plate = fem.Plasticity(
+        mesh=fem.mesh.plate(("1 m", "1 m"), cells=(8, 8), triangles=True),
+        kind=kind,
+        materials={"body": solid(RICH)},
+        boundaries={"left": fem.Clamped()},
+        sensors={"u": fem.PointDisplacement("1 m", "1 m", component="x")},
+    )
+    law = plate.operators.law
+    rng, n = np.random.default_rng(3), law.n_e
+    base = np.zeros((law.n_points, law.n_z))
+    strain = rng.normal(size=(law.n_points, n)) * np.exp(rng.uniform(np.log(1e-4), np.log(3e-2), (law.n_points, 1)))
+    if kind is fem.PLANE_STRAIN:
+        strain[:, 2] = 0.0
+    z, _ = law.solve(strain, base, 1.0, np.zeros(1), base)
+    residual, _ = law._evaluated(z, strain, base, 1.0, np.zeros(1), law.coordinates)
+    assert np.abs(residual / law._scale).max() < 1e-9
+    p = z[:, n]
+    assert (p >= 0.0).all() and (p > 0.02).any() and (p == 0.0).any()
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------
