@@ -12,6 +12,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, ShapeError
 from physics_twin.fem._dolfinx import MPI
+from physics_twin.fem.alone import alone
 from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.march import March, Step, Stretch, Tape
 from physics_twin.fem.newton import Stage, jacobian_at
@@ -53,6 +54,7 @@ class Adjoint:
         self._key: tuple[float, float, bytes] | None = None
         self._same = False
 
+    @alone
     def gradient(self, weights: Array) -> Array:
         """d (sum of weights times outputs) / d wrt, (n_wrt,); weights (n_times, n_outputs)."""
         expected = (self.times.size, len(self.model.outputs))

@@ -10,6 +10,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
+from physics_twin.fem.alone import alone
 from physics_twin.fem.fields import Atlas, Derived, FieldSeries, Mark, Recorder
 from physics_twin.fem.linear_solver import Direct, Iterative, LinearSolver
 from physics_twin.fem.march import Counts, March, Stand, Tape
@@ -220,6 +221,7 @@ class FieldModel:
                 model.__dict__[kept] = self.__dict__[kept]  # they do not know of time steps
         return model
 
+    @alone
     def replaying(self, times: Array, recipe: Recipe, values: SIValues) -> "FieldModel":
         """A copy that takes the steps of this run, as parts of the stretches between breakpoints."""
         tape = Tape(self._blank())
@@ -233,6 +235,7 @@ class FieldModel:
         return self.with_stepping(GivenSteps(tuple(stretches), tuple(on_level), scheme))
 
     # -- the Model protocol -----------------------------------------------------------------------------------------
+    @alone
     def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
         """State at the start of the recipe (n_state,)."""
         if t0 != 0.0:
@@ -240,6 +243,7 @@ class FieldModel:
         march = self._march(self._schedule(recipe), values)
         return self._pack(self._start(march, recipe))
 
+    @alone
     def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
         """State at t1 (n_state,) from the state at t0; raises SolveError."""
         if t1 < t0:
@@ -247,11 +251,13 @@ class FieldModel:
         march = self._march(self._schedule(recipe), values)
         return self._pack(march.run(self._resumed(state, t0), np.array([t0, t1]))[1])
 
+    @alone
     def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
         """Outputs (n_outputs,) at t, left limits."""
         march = self._march(self._schedule(recipe), values)
         return np.asarray(march.run(self._resumed(state, t), np.array([t]))[0][0])
 
+    @alone
     def trajectory(
         self, times: Array, recipe: Recipe, values: SIValues, state: Array | None = None
     ) -> tuple[Array, Array]:
@@ -259,6 +265,7 @@ class FieldModel:
         outputs, at, _ = self._run(times, recipe, values, state, None)
         return outputs, self._pack(at)
 
+    @alone
     def counted_trajectory(
         self, times: Array, recipe: Recipe, values: SIValues
     ) -> tuple[Array, Array, Mapping[str, int]]:
@@ -276,6 +283,7 @@ class FieldModel:
         """The solution, local states, and what is derived from them."""
         return self._atlas.names
 
+    @alone
     def field_trajectory(
         self, times: Array, recipe: Recipe, values: SIValues, names: Sequence[str], state: Array | None = None
     ) -> tuple[Array, Array, Mapping[str, int], FieldSeries]:
@@ -311,6 +319,7 @@ class FieldModel:
         """Every parameter and initial value."""
         return frozenset(self.parameters.names)
 
+    @alone
     def sensitivity(
         self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
     ) -> tuple[Array, Array, Array]:
@@ -332,6 +341,7 @@ class FieldModel:
         tangents = Tangents(self, march, wrt, self._parameter_slopes(schedule, wrt))
         return outputs, tangents.replay(tape, times, state is not None), self._pack(at)
 
+    @alone
     def pullback(
         self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str]
     ) -> tuple[Array, Callable[[Array], Array]]:
@@ -369,6 +379,7 @@ class FieldModel:
             slopes[names.index(f"initial.{name}")] = amount.slope(wrt)
         return slopes
 
+    @alone
     def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
         """(n_phases + 1,) s: the beginning of each phase and the end of the last."""
         schedule = self._schedule(recipe)
@@ -382,6 +393,7 @@ class FieldModel:
         ends = {s.phase: s.t1 for s in tape.stretches if s.phase < len(schedule.phases)}
         return np.array([0.0, *(ends[k] for k in range(len(schedule.phases)))])
 
+    @alone
     def compile_all(self) -> None:
         """Compile everything a run, its tangents and its adjoint need; what is compiled already costs nothing."""
         d, ops, observers = self.discretized, self.operators, self.observers

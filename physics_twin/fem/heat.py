@@ -92,11 +92,11 @@ def HeatConduction(
     what is not named is insulated. sources: region -> `HeatSource`, `Absorbed`, `Goldak`, or a list. initial: a
     quantity, Parameter or function of the coordinates; a quantity becomes the parameter `initial.temperature`.
     velocity: region -> components (m/s) of a moving strip or stream, stabilized by streamline upwinding. sensors:
-    output name -> `Point`, `Average`, `Maximum`, `Minimum`, `Integral`, `HeatFlow`. stepping: `Adaptive` or `FixedSteps`. steady: the
-    state is the solution for the inputs at each time, and initial is where the search for it begins. degree: of the
-    elements, 1 or 2. lumped: the storage at the nodes, without over- and undershoot; by default only where there is
-    latent heat. solver: `Direct()` or `Iterative()` instead of the library's choice. parameters and inputs: those that
-    only functions name.
+    output name -> `Point`, `Average`, `Maximum`, `Minimum`, `Integral`, `HeatFlow`. stepping: `Adaptive` or
+    `FixedSteps`. steady: the state is the solution for the inputs at each time, and initial is where the search for
+    it begins. degree: of the elements, 1 or 2. lumped: the storage at the nodes, without over- and undershoot; by
+    default only where there is latent heat. solver: `Direct()` or `Iterative()` instead of the library's choice.
+    parameters and inputs: those that only functions name.
 
     A quantity is a text with unit, a Parameter, a Signal, a table, or a function whose argument names say what it
     depends on: T, t, x, y, z (r, z), a local state, a parameter, an input. Units are checked when the model is built.

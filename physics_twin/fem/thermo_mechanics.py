@@ -14,6 +14,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, unknown_name
+from physics_twin.fem.alone import alone
 from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.fields import FieldSeries
 from physics_twin.fem.following import Link
@@ -106,6 +107,7 @@ class ThermoMechanics:
         return f"ThermoMechanics({self.name} {self.version}: {self.thermal!r} drives {self.mechanical!r})"
 
     # -- the Model protocol -----------------------------------------------------------------------------------------
+    @alone
     def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
         """State at the start of the recipe (n_state,)."""
         if t0 != 0.0:
@@ -113,6 +115,7 @@ class ThermoMechanics:
         march, at = self._started(recipe, values, None, 0.0)
         return self._pack(march, at)
 
+    @alone
     def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
         """State at t1 (n_state,) from the state at t0; raises SolveError."""
         if t1 < t0:
@@ -120,11 +123,13 @@ class ThermoMechanics:
         march, at = self._started(recipe, values, state, t0)
         return self._pack(march, march.run(at, np.array([t0, t1]))[1])
 
+    @alone
     def observe(self, state: Array, t: float, recipe: Recipe, values: SIValues) -> Array:
         """Outputs (n_outputs,) at t, left limits."""
         march, at = self._started(recipe, values, state, t)
         return np.asarray(march.run(at, np.array([t]))[0][0])
 
+    @alone
     def trajectory(
         self, times: Array, recipe: Recipe, values: SIValues, state: Array | None = None
     ) -> tuple[Array, Array]:
@@ -143,6 +148,7 @@ class ThermoMechanics:
         """Fields of the thermal model, then those of the mechanical one."""
         return (*self.thermal.field_names, *self._mechanical_fields)
 
+    @alone
     def field_trajectory(
         self, times: Array, recipe: Recipe, values: SIValues, names: Sequence[str], state: Array | None = None
     ) -> tuple[Array, Array, Mapping[str, int], FieldSeries]:
@@ -164,6 +170,7 @@ class ThermoMechanics:
         counts = {"steps": march.counts.steps, "rejected_steps": march.counts.rejected}
         return outputs, self._pack(march, at), counts, series
 
+    @alone
     def sensitivity(
         self, times: Array, recipe: Recipe, values: SIValues, wrt: Sequence[str], state: Array | None = None
     ) -> tuple[Array, Array, Array]:
@@ -182,10 +189,12 @@ class ThermoMechanics:
         tangents = Tangents(self, again, wrt, slopes)
         return outputs, tangents.replay(tape, times, state is not None), end
 
+    @alone
     def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
         """(n_phases + 1,) s: the beginning of each phase and the end of the last."""
         return self.thermal.phase_times(recipe, values)
 
+    @alone
     def replaying(self, times: Array, recipe: Recipe, values: SIValues) -> "ThermoMechanics":
         """A copy that takes the thermal steps of this run."""
         return replace(self, thermal=self.thermal.replaying(times, recipe, values))

@@ -49,3 +49,25 @@ def test_solves_and_tangents_leave_nothing_behind(solver: object) -> None:
     solve(n)
     gc.collect()
     assert (resident() - before) / n < 1000
+
+
+def test_threads_wait_for_one_another() -> None:
+    """Runs of one model with different values in four threads give what they give one after the other."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    model = fem.HeatConduction(
+        mesh=fem.mesh.bar("50 mm", 10),
+        materials={"bar": fem.Solid(conductivity="30 W/m/K", density="7850 kg/m^3", heat_capacity="470 J/kg/K")},
+        boundaries={"left": fem.Convection(pt.Parameter("film", "300 W/m^2/K"), "400 degC")},
+        sensors={"middle": fem.Point("20 mm")},
+    )
+    recipe = pt.Recipe.constant()
+    values = complete_values(model, recipe)
+
+    def run(film: float) -> list[float]:
+        return model.trajectory([10.0, 100.0], recipe, values.merge({"film": film}))[0].ravel().tolist()
+
+    films = [100.0 + 10.0 * k for k in range(24)]
+    alone = [run(film) for film in films]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, films)) == alone
