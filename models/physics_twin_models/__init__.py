@@ -17,6 +17,7 @@ from physics_twin_models.jacketed_reactor import jacketed_reactor
 from physics_twin_models.methanol import methanol
 from physics_twin_models.plate_with_hole import plate_with_hole
 from physics_twin_models.pmma_decomposition import pmma_calorimetry, pmma_decomposition
+from physics_twin_models.pyrolyzing_slab import pyrolyzing_slab
 from physics_twin_models.tank_cascade import tank_cascade
 
 CATALOGUE: tuple[Callable[[], Model], ...] = (
@@ -33,6 +34,7 @@ CATALOGUE: tuple[Callable[[], Model], ...] = (
     plate_with_hole,
     pmma_calorimetry,
     pmma_decomposition,
+    pyrolyzing_slab,
     tank_cascade,
 )
 

@@ -31,10 +31,11 @@ KINETICS = (
 )
 """What thermogravimetry determines of the material."""
 
-_R = "8.314462618 J/mol/K"  # CODATA 2018
+GAS_CONSTANT = "8.314462618 J/mol/K"  # CODATA 2018
+REFERENCES = {"volatile": "460 K", "weak": "560 K", "main": "640 K"}
+"""At which the rates are stated: the middle of each loss at 10 K/min."""
+
 _FIT = "fit of the MaCFP thermogravimetry (NIST, FSRI), rounded"
-# Middle of each loss at 10 K/min.
-_T_VOLATILE, _T_WEAK, _T_MAIN = "460 K", "560 K", "640 K"
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,17 @@ def _sample(m: pt.ProcessBuilder) -> _Sample:
     )
 
     temperature = reading - laboratory - placement
-    gas = m.constant(_R)
+    gas = m.constant(GAS_CONSTANT)
 
-    def rate(reference: pt.Expression, energy: pt.Expression, at: str) -> pt.Expression:
-        return reference * pt.exp(-energy / gas * (1.0 / temperature - 1.0 / m.constant(at)))
+    def rate(reference: pt.Expression, energy: pt.Expression, part: str) -> pt.Expression:
+        return reference * pt.exp(-energy / gas * (1.0 / temperature - 1.0 / m.constant(REFERENCES[part])))
 
     volatile = m.state("volatile_progress", "1", initial=0.0, scale=1.0, description="-ln of the share left")
     weak = m.state("weak_progress", "1", initial=0.0, scale=1.0, description="-ln of the share left")
     main = m.state("main_progress", "1", initial=0.0, scale=1.0, description="-ln of the share left")
-    k_volatile = rate(volatile_rate, volatile_energy, _T_VOLATILE)
-    k_weak = rate(weak_rate, weak_energy, _T_WEAK)
-    k_main = rate(main_rate, main_energy, _T_MAIN) * pt.exp(-(order - 1.0) * main)
+    k_volatile = rate(volatile_rate, volatile_energy, "volatile")
+    k_weak = rate(weak_rate, weak_energy, "weak")
+    k_main = rate(main_rate, main_energy, "main") * pt.exp(-(order - 1.0) * main)
     m.rate(volatile, k_volatile)
     m.rate(weak, k_weak)
     m.rate(main, k_main)
