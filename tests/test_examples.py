@@ -5,12 +5,22 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import physics_twin as pt
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TESTED = {"alpha_pinene", "furnace_recipe", "heated_block", "heated_rod", "own_csv", "python_model", "reactor_startup"}
+TESTED = {
+    "alpha_pinene",
+    "furnace_recipe",
+    "heat_flux_distribution",
+    "heated_block",
+    "heated_rod",
+    "own_csv",
+    "python_model",
+    "reactor_startup",
+}
 
 
 def example(name: str) -> ModuleType:
@@ -51,6 +61,16 @@ def test_heated_block() -> None:
     assert (posterior.sum_of_squares["K"] / n) ** 0.5 == pytest.approx(0.628, abs=0.002)
     assert posterior.inflation["film_coefficient"] > 5.0
     assert prediction.in_units()["temperature_1"].sel(quantile=0.5).values[-1] == pytest.approx(43.5, abs=0.3)
+
+
+def test_heat_flux_distribution(tmp_path: Path) -> None:
+    """The hidden flux is found within 2 kW/m^2 (of 12 to 35) and the draws cover the truth at 28 of 33 places."""
+    posterior, truth = example("heat_flux_distribution").main(str(tmp_path / "flux.png"))
+    assert posterior.converged
+    draws = posterior.draws.values / 1e3
+    assert np.abs(np.median(draws, axis=0) - truth).max() < 2.0
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    assert ((low <= truth) & (truth <= high)).sum() >= 28
 
 
 def test_heated_rod(tmp_path: Path) -> None:
