@@ -80,13 +80,17 @@ def Plasticity(
     The description is that of `Elasticity`. Regions whose `Solid` has a `yield_stress` (or a `FlowCurve`) are plastic,
     the others stay elastic. hardening: None (perfectly plastic), `Linear`, `Voce`, `FlowCurve`, or `Chaboche`.
     yield_stress and hardening may be Parameters and functions of T. stepping: load steps, FixedSteps("1 s") by default:
-    write recipes so that a load comes on in tens of steps (the error is of first order in the step where the direction
-    of the stress changes; a step that does not converge is taken in parts). At 0 s the loads of that moment are put on
-    in one step.
+    write recipes so that a load comes on in tens of steps. The error is of first order in the step where the stress
+    turns or back stresses recover; a step that does not converge is taken in parts; between ends of steps outputs are
+    straight lines, and a run that is split within a step takes another step there. At 0 s the loads of that moment
+    are put on in one step.
 
-    Plastic flow keeps the volume, which elements of degree 1 hardly can (they lock and carry too much). Recommended:
-    degree 2, triangles or tetrahedra, whose quadrature of degree 2 is chosen by itself; quadrilaterals and hexahedra
-    of degree 2 get degree 4, because with 2 points a side a nine-node cell has motions without strain.
+    Plastic flow keeps the volume, which elements of degree 1 hardly can: they lock, and carry too much. Recommended are
+    triangles and tetrahedra of degree 2 (meshes with triangles=True, tetrahedra=True, simplices=True), for which a
+    quadrature of degree 2 is chosen by itself: in Hill's tube with 20 cells through the wall the hoop stress at the
+    bore is right to 2e-3, with 40 to 5e-4. Quadrilaterals and hexahedra of degree 2 get degree 4; displacements and
+    collapse loads are right, but the pressure oscillates within a cell (5 % at the bore). With quadrature_degree=2
+    they show the better stresses in a strip, and can have motions without strain in other bodies.
 
     Sensors may also ask for local states: `Point(..., of="equivalent_plastic_strain")`, and plastic_strain_xx ... in
     `Average` and `Integral`. Stresses at points are extrapolated from the quadrature points of their cell.
