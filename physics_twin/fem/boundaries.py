@@ -1,16 +1,31 @@
 """Thermal boundary conditions. What is not named is insulated; a list of conditions is their sum."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from physics_twin.errors import BoundsError, UnitError
 from physics_twin.expressions import Expression
 from physics_twin.fem.quantities import Scope, resolve
-from physics_twin.units import Unit
+from physics_twin.units import Unit, format_si, to_si
 
 STEFAN_BOLTZMANN = 5.670374419e-8
 """W/(m^2 K^4), exact in the SI of 2019"""
 
 _RADIATION = Unit("W/m^2/K^4").dimension
+
+
+def _check_range(name: str, quantity: Any, unit: Unit, high: float = math.inf) -> None:
+    """Raise BoundsError for a constant outside [0, high]; a wrong unit is told later, with its boundary."""
+    if not isinstance(quantity, str | int | float):
+        return
+    try:
+        number = to_si(quantity, unit, name=name)
+    except UnitError:
+        return
+    if not 0.0 <= number <= high:
+        allowed = "zero or more; check its sign" if high == math.inf else f"between 0 and {high:g}"
+        raise BoundsError(f"{name} = {format_si(number, unit)} must be {allowed}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,10 @@ class Convection:
     film_coefficient: Any
     ambient: Any
 
+    def __post_init__(self) -> None:
+        """Check the sign."""
+        _check_range("film_coefficient", self.film_coefficient, Unit("W/m^2/K"))
+
     def inward(self, scope: Scope, where: str) -> Expression:
         """The heat flux into the body."""
         film = resolve(self.film_coefficient, "W/m^2/K", scope, f"{where}: film coefficient")
@@ -50,6 +69,10 @@ class Radiation:
 
     emissivity: Any
     surroundings: Any
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        _check_range("emissivity", self.emissivity, Unit("1"), 1.0)
 
     def inward(self, scope: Scope, where: str) -> Expression:
         """The heat flux into the body."""

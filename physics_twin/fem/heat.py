@@ -8,7 +8,7 @@ because of dz is added back as a source.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import casadi as ca
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from physics_twin.errors import ModelError
 from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
-from physics_twin.fem.boundaries import Temperature
+from physics_twin.fem.boundaries import Temperature, ThermalBoundary
 from physics_twin.fem.compilation import compile_form
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.enthalpy import enthalpy
@@ -35,6 +35,7 @@ from physics_twin.fem.reached import check_reached
 from physics_twin.fem.reactions import Reactions
 from physics_twin.fem.sensors import HeatFlow, Placed, mark_of
 from physics_twin.fem.size import check_size
+from physics_twin.fem.sources import Source
 from physics_twin.fem.stepping import Adaptive, Stepping
 from physics_twin.fem.symbols import NodalValue, Symbols, settled
 from physics_twin.parameters import Parameter
@@ -42,6 +43,7 @@ from physics_twin.signals import Signal
 from physics_twin.units import Unit
 
 _TEMPERATURE = Unit("degC")
+_BALANCE = ("stored_energy", "supplied_energy", "energy_imbalance")
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ def HeatConduction(
         raise ModelError(f'model "{name}" has no sensor; add sensors={{"core": fem.Point(...)}}')
     if not steady and not isinstance(initial, Parameter) and not callable(initial):
         initial = Parameter("initial.temperature", initial, description="temperature at the start")
+    if stepping is not None and not isinstance(stepping, Stepping):
+        raise ModelError(f'stepping is fem.Adaptive("0.05 K") or fem.FixedSteps("1 s"), not {stepping!r}')
     latent = any(isinstance(m, Solid) and m.latent_heat is not None for m in materials.values())
     if lumped is None:
         lumped = latent and degree == 1 and not any(getattr(m, "reactions", None) for m in materials.values())
@@ -172,8 +176,20 @@ class _Heat:
         d = self.d
         for region in [*d.materials, *d.sources, *d.velocity]:
             self.domain.check_region(region)
-        for boundary in d.boundaries:
+        for boundary, given in d.boundaries.items():
             self.domain.check_boundary(boundary)
+            conditions = as_list(given)
+            for condition in conditions:
+                if not isinstance(condition, ThermalBoundary):
+                    kinds = ", ".join(kind.__name__ for kind in get_args(ThermalBoundary))
+                    raise ModelError(f'boundary "{boundary}": {condition!r} is none of {kinds}')
+            if len(conditions) > 1 and any(isinstance(c, Temperature) for c in conditions):
+                raise ModelError(f'boundary "{boundary}": where the temperature is prescribed nothing else can act')
+        for region, given in d.sources.items():
+            for source in as_list(given):
+                if not isinstance(source, Source):
+                    kinds = ", ".join(kind.__name__ for kind in get_args(Source))
+                    raise ModelError(f'source of "{region}": {source!r} is none of {kinds}')
         for region, solid in d.materials.items():
             if not hasattr(solid, "requires"):
                 raise ModelError(f'material of "{region}" is a fem.Solid, not {solid!r}')
@@ -451,6 +467,10 @@ class _Heat:
         for name, sensor in self.d.sensors.items():
             if not name.isidentifier():
                 raise ModelError(f'a sensor\'s name is an identifier such as "core", not {name!r}')
+            if not self.d.steady and name in _BALANCE:
+                raise ModelError(f'the sensor "{name}" has the name of an output of every heat model; rename it')
+            if name in self.symbols.names:
+                raise ModelError(f'"{name}" is a sensor and a parameter or input; rename one')
             if isinstance(sensor, HeatFlow):
                 found[name] = (self._power_unit(), self._heat_flow(name, sensor))
             else:

@@ -294,3 +294,39 @@ def test_temperatures_outside_the_table_of_a_material_are_an_error():
         pt.simulate(model, [1e4])
     held = bar(materials={"bar": STEEL.replace(conductivity=table.with_outside(fem.Outside.HOLD))})
     assert float(pt.simulate(held, [1e4]).in_units()["core"][0]) == pytest.approx(200.0, abs=1.0)
+
+
+MISTAKEN_CONDITIONS = {
+    "text": (lambda: {"boundaries": {"left": "25 degC"}}, "none of Temperature, Flux"),
+    "mechanical": (lambda: {"boundaries": {"left": fem.Clamped()}}, "none of Temperature, Flux"),
+    "source": (lambda: {"sources": {"bar": "5 W/m^3"}}, "none of HeatSource"),
+    "held_and_heated": (
+        lambda: {"boundaries": {"left": [fem.Temperature("0 degC"), fem.Flux("1 W/m^2")]}},
+        "nothing else",
+    ),
+    "balance": (lambda: {"sensors": {"stored_energy": fem.Point("5 cm")}}, "rename it"),
+    "clash": (
+        lambda: {
+            "sensors": {"film": fem.Point("5 cm")},
+            "boundaries": {"left": fem.Convection(pt.Parameter("film", "5 W/m^2/K"), "1 degC")},
+        },
+        "a sensor and a parameter",
+    ),
+    "steps": (lambda: {"stepping": "0.05 K"}, "fem.Adaptive"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKEN_CONDITIONS)
+def test_what_is_no_condition_or_takes_a_name_is_refused(name):
+    """A text or a support instead of a thermal condition, two that contradict, names that are taken."""
+    change, message = MISTAKEN_CONDITIONS[name]
+    with pytest.raises(pt.ModelError, match=message):
+        bar(**change())
+
+
+def test_constants_of_conditions_have_a_range():
+    """A film coefficient below zero or an emissivity above one is refused where it is written."""
+    with pytest.raises(pt.BoundsError, match=r"film_coefficient = -500 W/m\^2/K must be zero or more"):
+        fem.Convection("-500 W/m^2/K", "20 degC")
+    with pytest.raises(pt.BoundsError, match=r"emissivity = 1\.2 must be between 0 and 1"):
+        fem.Radiation(1.2, "20 degC")
