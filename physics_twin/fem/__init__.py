@@ -20,6 +20,7 @@ from physics_twin.fem.hardening import (
 )
 from physics_twin.fem.harmonic import HarmonicResponse as HarmonicResponse, PointForce as PointForce
 from physics_twin.fem.heat import HeatConduction as HeatConduction
+from physics_twin.fem.heat_and_light import HeatAndLight as HeatAndLight
 from physics_twin.fem.linear_solver import Direct as Direct, Iterative as Iterative
 from physics_twin.fem.materials import (
     ContactLayer as ContactLayer,

@@ -259,7 +259,8 @@ class LinearSolver:
         return y
 
     def _norm(self, x: Array) -> float:
-        return float(np.sqrt(self._sum(np.array([x @ x]))[0]))
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused as that
+            return float(np.sqrt(self._sum(np.array([x @ x]))[0]))
 
     def _sum(self, x: Array) -> Array:
         if self.comm.size == 1:

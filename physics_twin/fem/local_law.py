@@ -132,9 +132,13 @@ class LocalLaw:
 
     def solve(self, e: Array, base: Array, weight: float, theta: Array, guess: Array) -> tuple[Array, Array]:
         """z (n_points, n_z) and the inverse of dL/dz; raises SolveError when Newton's method fails somewhere."""
-        z = guess.copy()
         if not self.n_points:
-            return z, np.empty((0, self.n_z, self.n_z))
+            return guess.copy(), np.empty((0, self.n_z, self.n_z))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused where it counts
+            return self._solved(e, base, weight, theta, guess)
+
+    def _solved(self, e: Array, base: Array, weight: float, theta: Array, guess: Array) -> tuple[Array, Array]:
+        z = guess.copy()
         residual, matrix = self._evaluated(z, e, base, weight, theta, self.coordinates)
         if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
             raise SolveError("a local state or its rate is not a finite number", time=0.0)
@@ -189,6 +193,10 @@ class LocalLaw:
     def slopes(self, z: Array, e: Array, base: Array, weight: float, theta: Array) -> LocalSlopes:
         """Derivatives of the solution with respect to everything that it depends on."""
         arguments = (z.T, e.T, base.T, weight, self.coordinates.T, theta)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._slopes_at(arguments)
+
+    def _slopes_at(self, arguments: tuple[Any, ...]) -> LocalSlopes:
         inverse = _inverse(_blocks(self._residual(*arguments)[1], self.n_points, self.n_z))
         e_, base_, weight_, theta_ = (_blocks(m, self.n_points, self.n_z) for m in self._slopes(*arguments))
         return LocalSlopes(

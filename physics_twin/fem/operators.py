@@ -526,5 +526,6 @@ class Operators:
 
     def norm(self, x: Array) -> float:
         """Euclidean norm over all ranks."""
-        s = float(x @ x)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and is refused as that
+            s = float(x @ x)
         return float(np.sqrt(s if self.comm.size == 1 else self.comm.allreduce(s, op=MPI.SUM)))

@@ -6,7 +6,6 @@ import pytest
 import physics_twin as pt
 from physics_twin import fem
 from physics_twin.errors import ModelError
-from physics_twin.fem.heat_and_light import HeatAndLight
 from physics_twin.verification import check_model
 
 STILL = fem.Solid(conductivity="1e-9 W/m/K", density="1000 kg/m^3", heat_capacity="1000 J/kg/K")
@@ -14,7 +13,7 @@ STILL = fem.Solid(conductivity="1e-9 W/m/K", density="1000 kg/m^3", heat_capacit
 
 def lit(n=200, absorption="400 1/m", sensors=None, **options):
     """10 mm of a body that hardly conducts, 1 mm of a clear one and a black cell; 1 kW/m^2 through the right end."""
-    return HeatAndLight(
+    return fem.HeatAndLight(
         mesh=fem.mesh.bar(["0.1 mm", "1 mm", "10 mm"], cells=[1, 4, n], regions=["black", "clear", "body"]),
         materials={"black": STILL, "clear": STILL, "body": STILL},
         absorption={"black": "14450 1/m", "clear": "1e-3 1/m", "body": absorption},
@@ -62,7 +61,7 @@ def test_light_reaches_what_lies_behind_a_layer_that_has_gone():
     """Where a local state has taken the absorption away, light passes: the layer behind is heated as the first was."""
     gone = fem.Reactions(states={"gone": fem.Local(rate=lambda x: "0 1/s" if x is None else "1 1/s")})
     body = fem.Solid(conductivity="1e-9 W/m/K", density="1000 kg/m^3", heat_capacity="1000 J/kg/K", reactions=gone)
-    model = HeatAndLight(
+    model = fem.HeatAndLight(
         mesh=fem.mesh.bar(
             ["0.1 mm", "1 mm", "5 mm", "5 mm"], cells=[1, 4, 50, 50], regions=["black", "clear", "behind", "before"]
         ),
@@ -86,7 +85,7 @@ def test_light_reaches_what_lies_behind_a_layer_that_has_gone():
 def test_a_region_without_absorption_is_refused():
     """Every region says how it absorbs."""
     with pytest.raises(ModelError, match='"body" has no absorption'):
-        HeatAndLight(
+        fem.HeatAndLight(
             mesh=fem.mesh.bar(["0.1 mm", "10 mm"], cells=[1, 10], regions=["black", "body"]),
             materials={"black": STILL, "body": STILL},
             absorption={"black": "14450 1/m"},
@@ -105,7 +104,7 @@ def test_model_holds_the_contract():
         heat_capacity=lambda T: "1000 J/kg/K" + "2 J/kg/K^2" * T,
         reactions=reactions,
     )
-    model = HeatAndLight(
+    model = fem.HeatAndLight(
         mesh=fem.mesh.bar(["0.1 mm", "10 mm"], cells=[1, 8], regions=["black", "body"]),
         materials={"black": STILL, "body": body},
         absorption={"black": "14450 1/m", "body": pt.Parameter("absorption", "900 1/m", bounds=("10 1/m", "9e3 1/m"))},

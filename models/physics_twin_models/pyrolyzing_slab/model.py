@@ -333,7 +333,6 @@ def pyrolyzing_slab(thickness: str = "5.8 mm", backing: str | None = None) -> "F
     as warm as the gas there.
     """
     from physics_twin import fem
-    from physics_twin.fem.heat_and_light import HeatAndLight
 
     parameters = [*_parameters(), *_kinetics(), *(_INSULATION if backing is not None else ())]
     named = {p.name: p for p in parameters}
@@ -355,7 +354,7 @@ def pyrolyzing_slab(thickness: str = "5.8 mm", backing: str | None = None) -> "F
     absorption["slab"] = _asking(("absorption", *_LEFT), lambda q: q.absorption * _thickness(q))
     back_gas, front_gas = pt.Signal("back_gas_temperature", "K"), pt.Signal("gas_temperature", "K")
     heights = np.cumsum([0.0, *(to_si(layer, Unit("m"), name="thickness") for layer in layers)])
-    return HeatAndLight(
+    return fem.HeatAndLight(
         mesh=fem.mesh.bar(layers, cells=cells, regions=regions),
         materials=materials,
         absorption=absorption,
