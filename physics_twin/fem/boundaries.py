@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from physics_twin.errors import BoundsError, UnitError
+from physics_twin.errors import BoundsError, ModelError, UnitError
 from physics_twin.expressions import Expression
 from physics_twin.fem.quantities import Scope, resolve
 from physics_twin.units import Unit, format_si, to_si
@@ -103,9 +103,13 @@ class GaussianSpot:
         power = resolve(self.power, "W", scope, f"{where}: power")
         radius = resolve(self.radius, "m", scope, f"{where}: radius")
         square: Any = 0
-        for axis in ("x", "y", "z"):
-            centre = getattr(self, axis)
+        centres = {axis: getattr(self, axis) for axis in ("x", "y", "z")}
+        if all(centre is None for centre in centres.values()):
+            raise ModelError(f'{where}: where is the spot? Give its centre, GaussianSpot(..., x="10 mm", y="5 mm")')
+        for axis, centre in centres.items():
             if centre is not None:
+                if axis not in scope:
+                    raise ModelError(f"{where}: the spot has a centre along {axis}, the body has no {axis}")
                 square = square + (scope[axis] - resolve(centre, "m", scope, f"{where}: {axis}")) ** 2
         return 2.0 * power / (3.141592653589793 * radius**2) * exp(-2.0 * square / radius**2)
 

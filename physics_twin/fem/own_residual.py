@@ -176,7 +176,11 @@ def discretize_residual(d: ResidualDescription) -> Discretized:
     residual, storage = d.residual(work), None if d.storage is None else d.storage(work)
     for what, form in (("residual", residual), ("storage", storage)):
         if form is not None and (not isinstance(form, ufl.Form) or len(form.arguments()) != 1):
-            raise ModelError(f"the {what} is a UFL form that is linear in w.v, not {form!r}")
+            # UFL prints itself at a length that hides the message.
+            got = f"a form with {len(form.arguments())} of w.v" if isinstance(form, ufl.Form) else type(form).__name__
+            raise ModelError(
+                f"the {what} is a UFL form that is linear in w.v, not {got}; multiply by w.v and by w.dx(region)"
+            )
     forms = {**symbols.forms, d.field: Expression(u, unit.dimension)}
     placed = Placed(domain, space, forms[d.field], unit, lambda _: forms)
     n, x = space.dofmap.index_map.size_local, space.tabulate_dof_coordinates()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from physics_twin.errors import ModelError
+
 
 @dataclass(frozen=True)
 class Local:
@@ -29,3 +31,9 @@ class Reactions:
     states: Mapping[str, Local]
     heat: Any = None
     parameters: tuple[Any, ...] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse states that are no `Local`."""
+        for name, local in self.states.items():
+            if not isinstance(local, Local):
+                raise ModelError(f'the reaction\'s state "{name}" is a fem.Local(rate=..., initial=...), not {local!r}')

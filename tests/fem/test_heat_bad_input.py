@@ -313,6 +313,12 @@ MISTAKEN_CONDITIONS = {
         "a sensor and a parameter",
     ),
     "steps": (lambda: {"stepping": "0.05 K"}, "fem.Adaptive"),
+    "spot_nowhere": (lambda: {"boundaries": {"left": fem.GaussianSpot("1 W", "1 mm")}}, "where is the spot"),
+    "spot_elsewhere": (
+        lambda: {"boundaries": {"left": fem.GaussianSpot("1 W", "1 mm", y="0 mm")}},
+        "the body has no y",
+    ),
+    "no_local": (lambda: {"materials": {"bar": STEEL.replace(reactions=fem.Reactions({"a": 1.0}))}}, "is a fem.Local"),
 }
 
 
