@@ -229,7 +229,6 @@ def sheared_block(hardening, steps, degree=2):
         },
         inputs=[a, g],
         degree=degree,
-        quadrature_degree=2,
         stepping=fem.FixedSteps(f"{1 / steps!r} s"),
     )
 
@@ -430,6 +429,10 @@ def test_bad_descriptions_are_refused():
         bar(solid(yield_stress=None))
     with pytest.raises(ModelError, match="flow curve begins at"):
         bar(solid(fem.FlowCurve([0.0, 0.1], ([210.0, 250.0], "MPa"))))
+    with pytest.raises(ModelError, match="motions without strain"):
+        bar(solid(), quadrature_degree=1)
+    with pytest.raises(ModelError, match="load steps"):
+        fem.Plasticity(mesh=None, materials={}, boundaries={}, sensors={"a": 1}, stepping=fem.Adaptive())
     with pytest.raises(ModelError, match="hardening is"):
         bar(solid("20 GPa"))
 
