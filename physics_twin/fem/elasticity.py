@@ -24,7 +24,7 @@ from physics_twin.fem.mechanical_sensors import MechanicalPlaced
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.operators import Driver, Essential, Formulation
 from physics_twin.fem.portable import Portable
-from physics_twin.fem.quantities import Declarations, as_list, resolve
+from physics_twin.fem.quantities import Declarations, as_list, named_parts, resolve
 from physics_twin.fem.reached import check_reached
 from physics_twin.fem.rigid_body import gathered, n_free, near_nullspace, require_held, rigid_motions
 from physics_twin.fem.sensors import mark_of
@@ -119,9 +119,9 @@ def Elasticity(
         raise ModelError(f'model "{name}" has no sensor; add sensors={{"tip": fem.PointDisplacement(...)}}')
     said = ElasticDescription(
         mesh=mesh,
-        materials=dict(materials),
-        boundaries=dict(boundaries),
-        sensors=dict(sensors),
+        materials=named_parts("materials", materials),
+        boundaries=named_parts("boundaries", boundaries),
+        sensors=named_parts("sensors", sensors),
         kind=kind,
         temperature=temperature,
         reference_temperature=reference_temperature,

@@ -28,9 +28,9 @@ from physics_twin.fem.local_law import LocalLaw, LocalState
 from physics_twin.fem.materials import Solid
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.observers import FunctionalObserver, Observer, RowObserver
-from physics_twin.fem.operators import Essential, Formulation
+from physics_twin.fem.operators import Essential, Formulation, constants_in
 from physics_twin.fem.portable import Portable
-from physics_twin.fem.quantities import Declarations, as_list, resolve
+from physics_twin.fem.quantities import Declarations, as_list, named_parts, resolve
 from physics_twin.fem.reached import check_reached
 from physics_twin.fem.reactions import Reactions
 from physics_twin.fem.sensors import HeatFlow, Placed, mark_of
@@ -116,16 +116,18 @@ def HeatConduction(
         initial = Parameter("initial.temperature", initial, description="temperature at the start")
     if stepping is not None and not isinstance(stepping, Stepping):
         raise ModelError(f'stepping is fem.Adaptive("0.05 K") or fem.FixedSteps("1 s"), not {stepping!r}')
-    latent = any(isinstance(m, Solid) and m.latent_heat is not None for m in materials.values())
+    latent = any(
+        isinstance(m, Solid) and m.latent_heat is not None for m in named_parts("materials", materials).values()
+    )
     if lumped is None:
         lumped = latent and degree == 1 and not any(getattr(m, "reactions", None) for m in materials.values())
     said = HeatDescription(
         mesh=mesh,
-        materials=dict(materials),
-        boundaries=dict(boundaries or {}),
-        sources=dict(sources or {}),
+        materials=named_parts("materials", materials),
+        boundaries=named_parts("boundaries", boundaries),
+        sources=named_parts("sources", sources),
         initial=initial,
-        sensors=dict(sensors),
+        sensors=named_parts("sensors", sensors),
         velocity=dict(velocity or {}),
         parameters=tuple(parameters),
         inputs=tuple(inputs),
@@ -332,6 +334,7 @@ class _Heat:
                 residual.append(-inward * self.test * w * self.domain.ds(boundary))
         form = _sum(residual)
         total_storage = None if d.steady else _sum(storage)
+        self._check_storage(total_storage)
         jacobian = ufl.algorithms.expand_derivatives(ufl.derivative(form, self.T))
         symmetric = symmetric and self.law is None and self.T not in jacobian.coefficients()
         formulation = Formulation(
@@ -358,6 +361,18 @@ class _Heat:
             marks={name: mark_of(self.domain, name, sensor) for name, sensor in d.sensors.items()},
             conditions={b: in_words(d.boundaries.get(b), "insulated") for b in d.mesh.boundaries},
         )
+
+    def _check_storage(self, storage: Any) -> None:
+        """ModelError where the enthalpy depends on time or inputs: a body whose capacity is turned up would cool."""
+        if storage is None:
+            return
+        used, n_p = constants_in(storage), self.symbols.n_p
+        moving = [name for k, name in enumerate(self.symbols.names[n_p:], n_p) if self.symbols.constants[k] in used]
+        if moving:
+            raise ModelError(
+                f'density, heat capacity and latent heat may not depend on "{moving[0]}": stored energy is a function '
+                "of temperature and local states; use a parameter, a function of T, or a local state"
+            )
 
     def _guards(self) -> "list[Guard]":
         d, placed = self.d, self._placed()

@@ -16,7 +16,7 @@ from physics_twin.errors import ModelError, UnitError, check_name, unknown_name
 from physics_twin.expressions import Expression
 from physics_twin.fem.distribution import Distribution
 from physics_twin.parameters import Parameter
-from physics_twin.signals import Signal
+from physics_twin.signals import Setting, Signal
 from physics_twin.units import Unit, to_si
 
 Scope = Mapping[str, Expression]
@@ -75,6 +75,11 @@ def resolve(quantity: Any, unit: str, scope: Scope, what: str) -> Expression:
         found = _known(quantity.name, scope, what)
     elif isinstance(quantity, Expression):
         found = quantity
+    elif isinstance(quantity, Setting):
+        raise ModelError(
+            f'{what}: the setting "{quantity.name}" belongs to a recipe; a model takes a Parameter, or a Signal that '
+            "the recipe sets"
+        )
     elif hasattr(quantity, "expression"):
         found = quantity.expression(_known("T", scope, what))
     elif callable(quantity):
@@ -105,6 +110,20 @@ def call(function: Any, scope: Scope, what: str) -> Any:
         return function(**arguments)
     except UnitError as error:
         raise UnitError(f"{what}: {error}") from None
+    except TypeError as error:  # math.exp(T), or two texts multiplied
+        raise ModelError(
+            f"{what}: its function cannot be evaluated ({error}); use pt.exp, pt.sqrt and their like, and begin "
+            "a product with a named quantity (Python cannot multiply two texts)"
+        ) from error
+
+
+def named_parts(name: str, given: Any) -> dict[str, Any]:
+    """A mapping of names as a dictionary; ModelError for anything else."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ModelError(f"{name} is a mapping from names, {name}={{...}}, not a {type(given).__name__}")
+    return dict(given)
 
 
 def _known(name: str, scope: Scope, what: str) -> Expression:

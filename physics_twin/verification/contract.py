@@ -458,7 +458,14 @@ def _agree_outputs(trial: _Trial, clause: str, a: Array, b: Array, what: str) ->
     if not (apart <= trial.accuracy).all():
         k = int(np.argmax(np.max(np.atleast_2d(apart), axis=0)))
         name = trial.model.outputs[k].name
-        raise _broken(clause, trial, f"{what}: {name} differs by {float(np.max(apart)):.3g} of its size")
+        raise _broken(clause, trial, f"{what}: {name} differs by {_amount(trial, float(np.max(apart)))}")
+
+
+def _amount(trial: _Trial, apart: float) -> str:
+    text = f"{apart:.3g} of its size"
+    if apart < 1e-2:  # that much an adaptive step may be allowed
+        text += f", more than accuracy={trial.accuracy:g}; give the accuracy that the model's tolerances promise"
+    return text
 
 
 def _agree_states(trial: _Trial, clause: str, a: Array, b: Array, what: str) -> None:
@@ -475,7 +482,7 @@ def _agree_states(trial: _Trial, clause: str, a: Array, b: Array, what: str) -> 
             size = max(block.scale, float(np.max(np.abs(a[own]))))
         apart = float(np.max(np.abs(a[own] - b[own]))) / size
         if not apart <= trial.accuracy:
-            raise _broken(clause, trial, f"{what}: the state {block.name} differs by {apart:.3g} of its size")
+            raise _broken(clause, trial, f"{what}: the state {block.name} differs by {_amount(trial, apart)}")
 
 
 def _one(block: StateBlock) -> object:

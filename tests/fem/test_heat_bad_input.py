@@ -1,6 +1,7 @@
 """What is wrong with a heat model is said where it is written, and a run that cannot be is a SolveError."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -318,6 +319,14 @@ MISTAKEN_CONDITIONS = {
         lambda: {"boundaries": {"left": fem.GaussianSpot("1 W", "1 mm", y="0 mm")}},
         "the body has no y",
     ),
+    "list_of_boundaries": (lambda: {"boundaries": [fem.Flux("1 W/m^2")]}, "boundaries is a mapping"),
+    "list_of_materials": (lambda: {"materials": [STEEL]}, "materials is a mapping"),
+    "setting": (
+        lambda: {"boundaries": {"left": fem.Flux(pt.Setting("flux", "W/m^2", bounds=(1, 2)))}},
+        "belongs to a recipe",
+    ),
+    "python_math": (lambda: {"sources": {"bar": fem.HeatSource(lambda T: math.exp(T))}}, "use pt.exp"),
+    "two_texts": (lambda: {"sources": {"bar": fem.HeatSource(lambda T: "1 W/m^3" * "1 1/K" * T)}}, "two texts"),
     "no_local": (lambda: {"materials": {"bar": STEEL.replace(reactions=fem.Reactions({"a": 1.0}))}}, "is a fem.Local"),
 }
 
