@@ -79,9 +79,8 @@ class Adjoint:
 
     # -- parameters -------------------------------------------------------------------------------------------------
     def _inputs(self, stretch: Stretch) -> PhaseInputs:
-        phases = self.march.schedule.phases
-        phase = phases[min(stretch.phase, len(phases) - 1)]
-        return PhaseInputs(lines_of(phase, self.march.values_, self.wrt), stretch.phase_start, np.zeros(len(self.wrt)))
+        lines = lines_of(self.march.phase(stretch), self.march.values_, self.wrt)
+        return PhaseInputs(lines, stretch.phase_start, np.zeros(len(self.wrt)))
 
     def _collect(self, theta_bar: Array, inputs: PhaseInputs | None, t: float) -> None:
         """theta_bar at a moment, carried to the names of wrt."""
@@ -315,27 +314,26 @@ class Adjoint:
     def _start(self, u_bar: Array, z_bar: Array, weights: Array) -> None:
         start, march, ops = self.tape.start, self.march, self.ops
         theta = march.theta(start, start.t, left=True)
+        inputs = self._inputs(Stretch(max(start.phase, 0), start.phase_start, start.t, start.t))
         for i in self.tape.before:
             if not march.stepped:
-                stretch = Stretch(max(start.phase, 0), start.phase_start, start.t, start.t)
-                self._memoryless(start.u, theta, self._inputs(stretch), start.t, weights[i])
+                self._memoryless(start.u, theta, inputs, start.t, weights[i])
                 continue
-            v, dz = self._observed(start.u, start.z, theta, None, start.t, weights[i])
+            v, dz = self._observed(start.u, start.z, theta, inputs, start.t, weights[i])
             u_bar = u_bar + v
             z_bar = z_bar + dz if dz is not None else z_bar
         if not march.stepped or start.phase >= 0:
             return  # no memory, or a start that is held fixed
         if not march.transient and ops.law is not None:
             step, theta = march.first_step(start)
-            stretch = Stretch(max(start.phase, 0), start.phase_start, start.t, start.t)
-            u_bar, z_bar = self._step(step, [], lambda _: theta, self._inputs(stretch), u_bar, z_bar, weights[0])
+            u_bar, z_bar = self._step(step, [], lambda _: theta, inputs, u_bar, z_bar, weights[0])
         if march.transient and self.reference_bar != 0.0:
             ones = np.full(ops.n, self.reference_bar)
-            dv, dz = self._weighted(1.0, 0.0, start.u, start.z, theta, ones, None, start.t)
+            dv, dz = self._weighted(1.0, 0.0, start.u, start.z, theta, ones, inputs, start.t)
             u_bar = u_bar + dv
             z_bar = z_bar + dz if dz is not None else z_bar
         initial = self.model.discretized.initial
         if initial is not None:
-            self._collect(u_bar @ initial.jacobian(theta), None, start.t)
+            self._collect(u_bar @ initial.jacobian(theta), inputs, start.t)
         if ops.law is not None:
-            self._collect(np.einsum("nij,ni->j", ops.law.initial_slope(theta), z_bar), None, start.t)
+            self._collect(np.einsum("nij,ni->j", ops.law.initial_slope(theta), z_bar), inputs, start.t)

@@ -391,7 +391,10 @@ class FieldModel:
         march = self._march(held, values)
         march.run(self._start(march, recipe), np.array([longest]), tape)
         ends = {s.phase: s.t1 for s in tape.stretches if s.phase < len(schedule.phases)}
-        return np.array([0.0, *(ends[k] for k in range(len(schedule.phases)))])
+        found = [0.0]
+        for k in range(len(schedule.phases)):
+            found.append(ends.get(k, found[-1]))  # a phase of no length leaves nothing on the tape
+        return np.array(found)
 
     @alone
     def compile_all(self) -> None:

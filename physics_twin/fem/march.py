@@ -145,6 +145,7 @@ class March:
         """Told of every sample: its number, the field, the local states and theta there."""
         self._last_storage: tuple[Array, Array] | None = None
         self._number = 0  # of the stretch
+        self._held: BoundPhase | None = None
         self.link: Link | None = None
         """A mechanical model that follows, with where it stands."""
         self.followed: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
@@ -174,9 +175,14 @@ class March:
         at.phase, at.phase_start = at.phase + 1, at.t
         at.side = 0.0
 
-    def phase(self, at: Stand) -> BoundPhase:
-        """The active phase; after the last one its inputs are held."""
-        return self.schedule.phases[min(max(at.phase, 0), len(self.schedule.phases) - 1)]
+    def phase(self, at: "Stand | Stretch") -> BoundPhase:
+        """The active phase; after the last one its inputs are held at what they came to."""
+        if at.phase < len(self.schedule.phases):
+            return self.schedule.phases[max(at.phase, 0)]
+        if self._held is None:
+            last = self.schedule.phases[-1]
+            self._held = replace(last, inputs=tuple(piece.aim() for piece in last.inputs))
+        return self._held
 
     def inputs(self, at: Stand) -> PhaseInputs:
         """The inputs of the active phase."""
@@ -595,19 +601,25 @@ class March:
         end = self.link.solve(step.stages[-1].u, u, z, theta(step.t + step.h))
         return replace(step, followed=Followed(u, z, end))
 
-    def followed_at(self, temperature: Array, theta: Array, within: "tuple[Step, float] | None") -> tuple[Array, Array]:
-        """Displacement and local states of the model that follows, at a place of a step or where the run stands."""
+    def followed_at(
+        self, temperature: Array, theta: Array, within: "tuple[Step, float] | None"
+    ) -> tuple[Array, Array, Array]:
+        """Temperature, displacement and local states of the model that follows, in a step or where the run stands.
+
+        With a memory all three are straight lines between the ends of a step: a temperature that is curved beside a
+        plastic strain that is not would be a stress that nothing causes.
+        """
         assert self.link is not None
         u, z = self.followed
         if not self.link.stepped:
             end = self.link.solve(temperature, u, z, theta)
             self.followed = (end.u, z)
-            return end.u, z
+            return temperature, end.u, z
         if within is None or within[0].followed is None:
-            return u, z
+            return temperature, u, z
         (step, x), f = within, within[0].followed
-        del step
-        return (1.0 - x) * f.u + x * f.end.u, (1.0 - x) * f.z + x * f.end.z
+        straight = (1.0 - x) * step.u + x * step.stages[-1].u
+        return straight, (1.0 - x) * f.u + x * f.end.u, (1.0 - x) * f.z + x * f.end.z
 
     def _check_memory(self, tape: Tape, stretch: Stretch) -> None:
         n_steps = sum(len(s.steps) for s in tape.stretches) + len(stretch.steps)
@@ -651,8 +663,8 @@ class March:
             stored = self._stored(u, z, theta) - reference
             values = np.concatenate([values, [stored, stored - imbalance, imbalance]])
         if self.link is not None:
-            displacement, local = self.followed_at(u, theta, within)
-            values = np.concatenate([values, self.link.outputs(u, displacement, local, theta)])
+            given, displacement, local = self.followed_at(u, theta, within)
+            values = np.concatenate([values, self.link.outputs(given, displacement, local, theta)])
         if not np.isfinite(values).all():
             raise SolveError("an output is not a finite number", time=float(theta[-1]), values=self._named_values())
         return values

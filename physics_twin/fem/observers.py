@@ -207,8 +207,14 @@ class FunctionalObserver:
                 (k, _compiled(ufl.algorithms.expand_derivatives(ufl.diff(self.form, v))))
                 for k, v, _ in _constants(ops, self.form)
             ]
-            self._gradients = by_u, by_z, by_theta
-        by_u, by_z, by_theta = self._gradients
+            by_distribution = []
+            for d in ops.symbols.distributions:
+                test = ufl.TestFunction(d.field.function_space)
+                form = _compiled(ufl.algorithms.expand_derivatives(ufl.derivative(self.form, d.field, test)))
+                if form is not False:
+                    by_distribution.append((d, form))
+            self._gradients = by_u, by_z, by_theta, by_distribution
+        by_u, by_z, by_theta, by_distribution = self._gradients
         du = np.zeros(ops.n) if by_u is False else ops._assemble(by_u)
         dz = None
         if by_z is not False and ops.law is not None:
@@ -218,6 +224,10 @@ class FunctionalObserver:
         for k, form in by_theta:
             if form is not False:
                 dtheta[k] = float(dolfinx.fem.assemble_scalar(form))
+        for d, form in by_distribution:
+            row = dolfinx.fem.assemble_vector(form)
+            row.scatter_reverse(dolfinx.la.InsertMode.add)
+            dtheta[d.entries] += d.basis.T @ row.array[: d.basis.shape[0]]
         return du, dz, dtheta
 
 

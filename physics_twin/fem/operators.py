@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ufl.corealg.traversal import unique_pre_traversal
 
 from physics_twin.arrays import Array
 from physics_twin.fem._dolfinx import MPI, PETSc, dolfinx, ufl
@@ -71,6 +72,19 @@ def constants_in(form: Any) -> list[Any]:
     return list(ufl.algorithms.analysis.extract_constants(form))
 
 
+def decides(form: Any) -> set[Any]:
+    """The coefficients and constants that switches within a form compare.
+
+    Derivatives do not see them: a source that is on below 300 K has the slope zero, and is not constant.
+    """
+    found: set[Any] = set()
+    for integral in form.integrals():
+        for node in unique_pre_traversal(integral.integrand()):
+            if isinstance(node, ufl.classes.Condition):
+                found |= {*ufl.algorithms.extract_coefficients(node), *constants_in(node)}
+    return found
+
+
 class Operators:
     """Assembles what time stepping needs, at the values last written into field, local states and symbols."""
 
@@ -92,7 +106,16 @@ class Operators:
         self.jacobian_form = self._derivative_by_field(self._trial)
         used = self.jacobian_form.coefficients() if not self.jacobian_form.empty() else ()
         in_matrix = [k for d in self.symbols.distributions if d.field in used for k in d.entries]
-        self.linear = f.local is None and self.field not in used and not any(d.field in used for d in f.drivers)
+        self._decides = decides(self.form)
+        # What Q has at u = 0 is left out of linear problems, which is right only while it stays the same.
+        in_storage = [] if f.storage is None else constants_in(f.storage)
+        moving = any(c in in_storage for c in self.symbols.constants[self.symbols.n_p :])
+        self.linear = not moving and (
+            f.local is None
+            and self.field not in used
+            and self.field not in self._decides
+            and not any(d.field in used for d in f.drivers)
+        )
         found = [k for k, c in enumerate(self.symbols.constants) if c in constants_in(self.jacobian_form)]
         self._matrix_needs = np.array(sorted({*found, *in_matrix}), dtype=int)
         appearing = constants_in(self.form)
@@ -314,6 +337,7 @@ class Operators:
             self._affine = self.linear and not self.f.drivers and not any(k in moving for k in self._matrix_needs)
             if self._affine:
                 constants = [self.symbols.constants[k] for k in moving]
+                self._affine = not any(c in self._decides for c in constants)
                 for k in moving:
                     slope = ufl.algorithms.expand_derivatives(ufl.diff(self.form, self.symbols.variables[k]))
                     if slope.empty():

@@ -10,7 +10,7 @@ level moves as the implicit function theorem says, with "the stretch ends later"
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ from physics_twin.fem.march import March, Step, Stretch, Tape, Theta
 from physics_twin.fem.newton import Stage, jacobian_at
 from physics_twin.fem.stepping import interpolation
 from physics_twin.inputs import PhaseInputs, lines_of
-from physics_twin.schedules import Amount
+from physics_twin.schedules import Amount, BoundPhase
 
 if TYPE_CHECKING:
     from physics_twin.fem.field_model import FieldModel
@@ -147,7 +147,7 @@ class Tangents:
     def _start(self, tape: Tape, at: _Moving) -> None:
         """Tangents of the initial field and local states."""
         theta = self.march.theta(tape.start, 0.0, left=False)
-        d_theta = np.vstack([self.d_p, np.zeros((theta.size - self.d_p.shape[0], self.m))])
+        d_theta = self._d_theta(self._inputs(Stretch(0, 0.0, 0.0, 0.0)), 0.0)
         initial = self.model.discretized.initial
         if initial is not None:
             at.u = initial.jacobian(theta) @ d_theta
@@ -196,9 +196,7 @@ class Tangents:
 
     # -- a stretch --------------------------------------------------------------------------------------------------
     def _inputs(self, stretch: Stretch) -> PhaseInputs:
-        phases = self.march.schedule.phases
-        phase = phases[min(stretch.phase, len(phases) - 1)]
-        lines = lines_of(phase, self.march.values_, self.wrt)
+        lines = lines_of(self.march.phase(stretch), self.march.values_, self.wrt)
         return PhaseInputs(lines, stretch.phase_start, self._phase_start[: len(self.wrt)])
 
     def _d_theta(self, inputs: PhaseInputs, t: float) -> Array:
@@ -213,8 +211,7 @@ class Tangents:
     def _stretch(self, stretch: Stretch, at: _Moving, times: Array, jacobian: Array) -> _Moving:
         march = self.march
         inputs = self._inputs(stretch)
-        phases = march.schedule.phases
-        phase = phases[min(stretch.phase, len(phases) - 1)]
+        phase = march.phase(stretch)
         middle = 0.5 * (stretch.t0 + stretch.t1)
         value, slope = inputs.at(middle) if self.ops.symbols.n_s else (np.empty(0), np.empty(0))
         p = march.p
@@ -235,7 +232,7 @@ class Tangents:
                     along = np.concatenate([np.zeros(p.size), slope, [1.0]])[:, None]
                     flow = self._solved_with(end.u, theta_at(t), along)
                     jacobian[i, :, self.wrt.index("time")] = self._observed(flow, theta_at(t), along, None, None)[:, 0]
-            return at
+            return replace(at, t=self._moved_end(stretch, phase, theta_at, d_inputs, d_slopes, slope, middle))
         # How the ends of the stretch move.
         d_t0 = at.t
         if stretch.on_level:
@@ -247,7 +244,7 @@ class Tangents:
         elif stretch.t1 == times[-1]:
             d_t1 = np.zeros(self.m)
         else:
-            d_t1 = self._phase_start
+            d_t1 = self._corner(inputs, stretch.t1)
         m, extra = self.m, int(stretch.on_level)
         # On a level: one more direction, in which only the stretch's end moves.
         wide = at.widened(extra)
@@ -295,6 +292,46 @@ class Tangents:
         for i, rows, column in waiting:
             jacobian[i] = rows + np.outer(column, moves)
         return wide.carried(m, moves)
+
+    def _moved_end(
+        self,
+        stretch: Stretch,
+        phase: BoundPhase,
+        theta_at: Theta,
+        d_inputs: Array,
+        d_slopes: Array,
+        slope: Array,
+        middle: float,
+    ) -> Array:
+        """How the end of a stretch moves for a model without a memory; only the ends of phases count, (m,)."""
+        if not stretch.ends_phase:
+            return self._phase_start
+        if not stretch.on_level:
+            length = phase.at_most if phase.duration is None else phase.duration
+            assert length is not None
+            return self._phase_start + self._slope_of(length)
+        t, end = stretch.t1, stretch.steps[-1].stages[-1]
+        fixed = np.vstack([self.d_p, d_inputs + d_slopes * (t - middle), np.zeros((1, self.m))])
+        along = np.concatenate([np.zeros(self.march.p.size), slope, [1.0]])[:, None]
+        both = np.hstack([fixed, along])
+        level = self._observed(self._solved_with(end.u, theta_at(t), both), theta_at(t), both, None, None)
+        row = level[phase.until_output]
+        assert phase.until_level is not None
+        if row[-1] == 0.0:
+            raise SolveError("a phase ends where its output touches the level: it has no derivative", time=t)
+        return np.asarray(-(row[:-1] - self._slope_of(phase.until_level)) / row[-1])
+
+    def _corner(self, inputs: PhaseInputs, t: float) -> Array:
+        """How the end t of a stretch moves that is a corner of an input: with its phase, and with its ramp's length."""
+        for line in inputs.lines:
+            for j in range(1, line.r.size):
+                bend = line.b[j - 1] - line.b[j]
+                if inputs.start + line.r[j] == t and bend != 0.0 and not line.jumps:
+                    # Both lines have the same value where they meet.
+                    own = (line.da[j] - line.da[j - 1] - line.db[j - 1] * (line.r[j] - line.r[j - 1])) / bend
+                    if own.any():
+                        return np.asarray(self._phase_start + own)
+        return self._phase_start
 
     def _slope_of(self, amount: Amount) -> Array:
         return amount.slope(self.wrt)
@@ -498,8 +535,19 @@ class Tangents:
             d_theta[:, k] = rate
         follower = None
         if step.followed is not None:
-            follower = self._follower_within(step, x, before, at, back)
+            follower = (
+                self._straight(nodes[0], nodes[-1], x, step.h, back),
+                self._follower_within(step, x, before, at, back),
+            )
         return self._observed(_Node(u, z, du, dz), theta, d_theta, at, follower)
+
+    def _straight(self, start: _Node, end: _Node, x: float, h: float, back: Array) -> _Node:
+        """The field between the ends of a step on a straight line, as a follower with a memory is given it."""
+        flow = (end.u - start.u) / h
+        du = (1.0 - x) * start.du + x * end.du + np.outer(flow, back)
+        if "time" in self.wrt:
+            du[:, self.wrt.index("time")] = flow
+        return _Node((1.0 - x) * start.u + x * end.u, start.z, du, start.dz)
 
     def _follower_within(self, step: Step, x: float, before: _Moving, after: _Moving, back: Array) -> _Node:
         """The model that follows at a place of a step: between the step's ends, with its tangents."""
@@ -515,9 +563,9 @@ class Tangents:
         return _Node((1.0 - x) * f.u + x * f.end.u, (1.0 - x) * f.z + x * f.end.z, du, dz)
 
     def _observed(
-        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "_Node | None"
+        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "tuple[_Node, _Node] | None"
     ) -> Array:
-        """(n_outputs, m) of a state with its tangents."""
+        """(n_outputs, m) of a state with its tangents; follower: what it is given, and where it stands."""
         march, ops = self.march, self.ops
         n = len(march.observers)
         m = d_theta.shape[1]
@@ -538,7 +586,7 @@ class Tangents:
         return rows if march.link is None else np.vstack([rows, self._followed(node, theta, d_theta, at, follower)])
 
     def _followed(
-        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "_Node | None"
+        self, node: _Node, theta: Array, d_theta: Array, at: "_Moving | None", follower: "tuple[_Node, _Node] | None"
     ) -> Array:
         """Outputs of the model that follows, (n_mechanical_outputs, m)."""
         link = self.march.link
@@ -548,9 +596,10 @@ class Tangents:
             u, z = link.initial(theta)
             stage = link.solve(node.u, u, z, theta)
             du, dz = link.solve_tangents(node.u, node.du, z, np.zeros((0, 0, m)), stage, theta, d_theta)
-            follower = _Node(stage.u, stage.z, du, dz)
+            follower = node, _Node(stage.u, stage.z, du, dz)
         elif follower is None:
             # Where the run stands: at its start.
             assert at is not None and at.followed is not None
-            follower = _Node(*self.march.followed, *at.followed)
-        return link.output_tangents(node.u, node.du, follower.u, follower.z, follower.du, follower.dz, theta, d_theta)
+            follower = node, _Node(*self.march.followed, *at.followed)
+        given, f = follower
+        return link.output_tangents(given.u, given.du, f.u, f.z, f.du, f.dz, theta, d_theta)
