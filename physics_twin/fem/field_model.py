@@ -1,5 +1,6 @@
 """`FieldModel`: a discretized field with its names and units; satisfies the Model protocol."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
 from physics_twin.fem.alone import alone
+from physics_twin.fem.domain import Domain
 from physics_twin.fem.fields import Atlas, Derived, FieldSeries, Mark, Recorder
 from physics_twin.fem.linear_solver import Direct, Iterative, LinearSolver
 from physics_twin.fem.march import Counts, March, Stand, Tape
@@ -185,15 +187,15 @@ class FieldModel:
         if f.local is not None:
             parts += [s.name for s in f.local.states] + [f.local.signature]
         for held in f.essential:
-            parts += [held.name, held.value.signature, _digest(held.dofs, f.symbols.domain.comm)]
+            bs = self.operators.space.dofmap.index_map_bs
+            parts += [held.name, held.value.signature, _where(held.value.coordinates, held.dofs % bs, f.symbols.domain)]
         if d.initial is not None:
             parts.append(d.initial.signature)
+        description = getattr(self.build, "description", None)
+        said = dict(getattr(getattr(description, "elastic", description), "sensors", {}))
         for name, (unit, observer) in d.sensors.items():
             parts += [name, unit.text, type(observer).__name__, getattr(observer, "signature", "")]
-            for key in ("entries", "weights"):
-                array = getattr(observer, key, None)
-                if array is not None:
-                    parts.append(_digest(array, f.symbols.domain.comm))
+            parts.append(_said(said.get(name)))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -562,6 +564,19 @@ class FieldModel:
         return Stand(t, u, local, reference, supplied, step, round(r[0]), float(r[1]), float(r[2]))
 
 
-def _digest(array: Any, comm: Any) -> str:
-    """Of an array whose numbering is the same in every run; on several ranks it is not, and nothing is said."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() if comm.size == 1 else ""
+def _where(coordinates: Array, components: Any, domain: Domain) -> str:
+    """Of held places, the same for any number of ranks: their coordinates to nine digits, in one order."""
+    size = float(np.ptp(domain.description.points, axis=0).max())
+    rows = np.column_stack([np.round(np.asarray(coordinates) / size, 9) + 0.0, components])
+    if domain.comm.size > 1:
+        rows = np.concatenate(domain.comm.allgather(rows))
+    ordered = rows[np.lexsort(rows.T)]
+    return hashlib.sha256(np.ascontiguousarray(ordered).tobytes()).hexdigest()
+
+
+def _said(sensor: Any) -> str:
+    """What a person wrote of a sensor; a function is known by the form that it became."""
+    if not dataclasses.is_dataclass(sensor):
+        return ""
+    values = {f.name: getattr(sensor, f.name) for f in dataclasses.fields(sensor)}
+    return repr({name: "function" if callable(v) else repr(v) for name, v in values.items()})

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import casadi as ca
 import numpy as np
 
-from physics_twin.errors import ModelError
+from physics_twin.errors import ModelError, unknown_name
 from physics_twin.expressions import Expression
 from physics_twin.fem._dolfinx import dolfinx, ufl
 from physics_twin.fem.boundaries import Temperature, ThermalBoundary
@@ -396,8 +396,24 @@ class _Heat:
     def _source(self, region: str, scope: Mapping[str, Expression], what: str) -> Any:
         parts = [s.density(scope, self.d.mesh, what).magnitude for s in as_list(self.d.sources.get(region))]
         if region in self.reacting and self.reactions is not None and self.reactions.heat is not None:
-            parts.append(resolve(self.reactions.heat, "W/m^3", scope, f"{what}: heat of reaction").magnitude)
+            parts.append(self._heat_of_reaction(region, scope, what).magnitude)
         return None if not parts else sum(parts[1:], parts[0])
+
+    def _heat_of_reaction(self, region: str, scope: Mapping[str, Expression], what: str) -> Expression:
+        """W/m^3: a function's value, or density times the heat of each state times its rate."""
+        assert self.reactions is not None
+        given = self.reactions.heat
+        if not isinstance(given, Mapping):
+            return resolve(given, "W/m^3", scope, f"{what}: heat of reaction")
+        density = resolve(self.d.materials[region].density, "kg/m^3", scope, f"{what}: density")
+        total: Any = 0
+        for name, heat in given.items():
+            if name not in self.reactions.states:
+                raise unknown_name("local state", name, self.reactions.states)
+            unit = f"J/kg/({self.reactions.states[name].unit})" if self.reactions.states[name].unit != "1" else "J/kg"
+            per_state = resolve(heat, unit, scope, f"{what}: heat of {name}")
+            total = total + density * per_state * scope[f"{name}_rate"]
+        return total if isinstance(total, Expression) else Expression(0.0, Unit("W/m^3").dimension)
 
     def _velocity(self, region: str, scope: Mapping[str, Expression], what: str) -> Any:
         given = self.d.velocity[region]

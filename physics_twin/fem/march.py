@@ -149,6 +149,8 @@ class March:
         self.link: Link | None = None
         """A mechanical model that follows, with where it stands."""
         self.followed: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
+        self.began: Followed | None = None
+        """How a model that follows with a memory took up its first loads."""
 
     # -- through the recipe -----------------------------------------------------------------------------------------
     def run(self, at: Stand, times: Array, tape: Tape | None = None) -> tuple[Array, Stand]:

@@ -25,7 +25,8 @@ class Local:
 class Reactions:
     """Local states by name, and the heat they release per volume and time (W/m^3; negative: consumed).
 
-    heat: a function of T, the local states and, under the name `<state>_rate`, their rates.
+    heat: {"cure": "350 kJ/kg"}, per mass of the solid and unit of the state (times density and rate); or a function in
+    W/m^3 of T, the local states and, under the name `<state>_rate`, their rates.
     """
 
     states: Mapping[str, Local]

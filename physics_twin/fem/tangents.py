@@ -18,7 +18,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.fem.local_law import LocalSlopes
-from physics_twin.fem.march import March, Step, Stretch, Tape, Theta
+from physics_twin.fem.march import March, Stand, Step, Stretch, Tape, Theta
 from physics_twin.fem.newton import Stage, jacobian_at
 from physics_twin.fem.stepping import interpolation
 from physics_twin.inputs import PhaseInputs, lines_of
@@ -124,16 +124,12 @@ class Tangents:
         at = _Moving(np.zeros((self.ops.n, m)), np.zeros((*shape, m)), np.zeros(m), np.zeros(m), np.zeros(m))
         self._phase_start = np.zeros(m)
         self._phase = start.phase
-        if march.link is not None and march.link.stepped:
-            link = march.link
-            theta = march.theta(start, start.t, left=True)
-            slopes = np.zeros((*march.followed[1].shape, m))
-            if not fixed_start and link.ops.law is not None:
-                d_theta = np.vstack([self.d_p, np.zeros((theta.size - self.d_p.shape[0], m))])[link.order]
-                slopes = link.ops.law.initial_slope(theta[link.order]) @ d_theta
-            at.followed = np.zeros((link.ops.n, m)), slopes
         if not fixed_start:
             self._start(tape, at)
+        if march.link is not None and march.link.stepped:
+            at.followed = np.zeros((march.link.ops.n, m)), np.zeros((*march.followed[1].shape, m))
+            if not fixed_start:
+                at.followed = self._followed_start(start, at)
         for i in tape.before:
             jacobian[i] = self._at_start(tape, at, times, i)
         for stretch in tape.stretches:
@@ -174,6 +170,15 @@ class Tangents:
             for k in range(self.m):
                 dq = self.ops.direction(1.0, 0.0, tape.start.u, theta, at.u[:, k], at.z[..., k], d_theta[:, k])
                 at.reference[k] = self.ops.sum(dq)
+
+    def _followed_start(self, start: Stand, at: _Moving) -> tuple[Array, Array]:
+        """Tangents of how a model that follows took up its first loads."""
+        link, began = self.march.link, self.march.began
+        assert link is not None and link.ops.law is not None and began is not None
+        theta = self.march.theta(start, start.t, left=True)
+        d_theta = self._d_theta(self._inputs(Stretch(0, 0.0, 0.0, 0.0)), 0.0)
+        d_base = link.ops.law.initial_slope(theta[link.order]) @ d_theta[link.order]
+        return link.solve_tangents(start.u, at.u, began.z, d_base, began.end, theta, d_theta)
 
     def _at_start(self, tape: Tape, at: _Moving, times: Array, i: int) -> Array:
         start = tape.start

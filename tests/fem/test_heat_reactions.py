@@ -215,3 +215,26 @@ def test_a_local_state_has_its_unit():
     np.testing.assert_allclose(run["a"], 2000.0 * np.exp([0.0, -1.0]), atol=3e-5 * 1000.0)
     changed = pt.simulate(body(reactions), [0.0], values={"initial.a": "1 mol/l"})
     np.testing.assert_allclose(changed["a"], 1000.0)
+
+
+def test_heat_per_mass_and_state_is_density_times_rate():
+    """heat={"cure": "300 kJ/kg"} is the function that multiplies density, heat and rate."""
+
+    def model(heat):
+        reactions = fem.Reactions({"cure": fem.Local(rate=lambda cure: "0.01 1/s" * (1 - cure))}, heat=heat)
+        return fem.HeatConduction(
+            mesh=fem.mesh.bar("10 mm", 2),
+            materials={
+                "bar": fem.Solid(
+                    conductivity="0.2 W/m/K", density="1200 kg/m^3", heat_capacity="1100 J/kg/K", reactions=reactions
+                )
+            },
+            sensors={"middle": fem.Point("5 mm")},
+            stepping=fem.FixedSteps("10 s"),
+        )
+
+    per_mass = pt.simulate(model({"cure": "300 kJ/kg"}), [0.0, 50.0, 300.0])["middle"].values
+    function = pt.simulate(model(lambda cure_rate: "1200 kg/m^3" * ("300 kJ/kg" * cure_rate)), [0.0, 50.0, 300.0])
+    np.testing.assert_allclose(per_mass, function["middle"].values, rtol=1e-12)
+    with pytest.raises(pt.UnknownNameError, match="cure"):
+        model({"cur": "300 kJ/kg"})
