@@ -87,6 +87,8 @@ class Stretch:
     t1: float
     ends_phase: bool = False
     on_level: bool = False
+    entered: "Followed | None" = None
+    """How a model that follows took up what jumped at the beginning."""
     steps: list[Step] = field(default_factory=list)
     samples: list[tuple[int, int, float]] = field(default_factory=list)
     """(number of the sample, number of the step, place in the step in [0, 1])"""
@@ -151,6 +153,7 @@ class March:
         self.followed: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
         self.began: Followed | None = None
         """How a model that follows with a memory took up its first loads."""
+        self._inputs_before = np.empty(0)
 
     # -- through the recipe -----------------------------------------------------------------------------------------
     def run(self, at: Stand, times: Array, tape: Tape | None = None) -> tuple[Array, Stand]:
@@ -160,6 +163,7 @@ class March:
         self.stages.begin()
         self.ops.begin(self.theta(at, at.t, left=True))
         self._guard(at.u, self.theta(at, at.t, left=True))
+        self._inputs_before = self.theta(at, at.t, left=True)[self.p.size : -1]
         i = 0
         while i < times.size and times[i] <= at.t:
             outputs[i] = self.observe(at)
@@ -264,7 +268,8 @@ class March:
     ) -> bool:
         """Steps from at.t to goal; returns whether the phase ended on its level."""
         theta = self._lines(inputs, at.t, goal)
-        self._impose(at, theta)
+        imposed = self._impose(at, theta)
+        stretch.entered = self._jumped(at, theta(at.t), imposed)
         q = self._storage(at, theta)
         watch = phase if phase is not None and phase.until_level is not None else None
         margin = self._margin(at.u, at.z, theta(at.t), watch) if watch is not None else 0.0
@@ -273,7 +278,7 @@ class March:
         span = goal - at.t
         h = self._first(at, span)
         previous: Step | None = None
-        attempts, tiny, rejected = 0, 0, False
+        attempts, tiny, rejected, crossed = 0, 0, False, False
         given = list(self.stepping.steps(self._number, span)) if isinstance(self.stepping, GivenSteps) else []
         self._number += 1
         while at.t < goal:
@@ -327,7 +332,6 @@ class March:
                         "the steps become too small for their tolerance", time=at.t, values=self._named_values()
                     )
                 continue
-            crossed = False
             if watch is not None:
                 step, new_q, crossed = self._to_level(at, step, new_q, theta, q, watch, margin)
                 if crossed:
@@ -345,8 +349,9 @@ class March:
             elif self.counts.failed:
                 h = min(2.0 * step.h, self._first(at, span))
             if crossed:
-                return True
-        return False
+                break
+        self._inputs_before = theta(at.t)[self.p.size : -1]
+        return crossed
 
     @property
     def _by_load(self) -> bool:
@@ -379,20 +384,21 @@ class March:
         value, slope = inputs.at(middle)
         return lambda t: np.concatenate([self.p, value + slope * (t - middle), [t]])
 
-    def _impose(self, at: Stand, theta: Theta) -> None:
-        """Prescribed values of the new stretch; the energy of a jump is supplied energy."""
+    def _impose(self, at: Stand, theta: Theta) -> bool:
+        """Prescribed values of the new stretch, and whether they jump; the energy of a jump is supplied energy."""
         if not self.transient or (not self.ops.held.size and not self.ops.any_held):
-            return  # without storage the first stage takes the new values
+            return False  # without storage the first stage takes the new values
         new = self.ops.essential_values(theta(at.t))
         change = float(np.abs(new - at.u[self.ops.held]).max(initial=0.0))
         if self.ops.comm.size > 1:
             change = self.ops.comm.allreduce(change)
         if change == 0.0:
-            return
+            return False
         at.u = at.u.copy()  # it may belong to a step that was kept
         before = self._stored(at.u, at.z, theta(at.t))
         at.u[self.ops.held] = new
         at.supplied += self._stored(at.u, at.z, theta(at.t)) - before
+        return True
 
     def _storage(self, at: Stand, theta: Theta) -> Array:
         if not self.transient:
@@ -602,6 +608,20 @@ class March:
         u, z = self.followed
         end = self.link.solve(step.stages[-1].u, u, z, theta(step.t + step.h))
         return replace(step, followed=Followed(u, z, end))
+
+    def _jumped(self, at: Stand, theta: Array, imposed: bool) -> "Followed | None":
+        """A mechanical model of its own memory takes up loads that jump at once, not over the next thermal step."""
+        if self.link is None or not self.link.stepped:
+            return None
+        if not imposed and np.allclose(theta[self.p.size : -1], self._inputs_before, rtol=1e-9, atol=0.0):
+            return None
+        u, z = self.followed
+        try:
+            entered = Followed(u, z, self.link.solve(at.u, u, z, theta))
+        except SolveError as failure:
+            raise SolveError(failure.reason, time=at.t, values=self._named_values()) from failure
+        self.followed = entered.end.u, entered.end.z
+        return entered
 
     def followed_at(
         self, temperature: Array, theta: Array, within: "tuple[Step, float] | None"

@@ -94,6 +94,11 @@ def depth_below(mesh: Mesh, boundary: str, scope: Scope) -> Expression:
     else:
         normal = np.linalg.svd(points - centre)[2][-1]
         normal = normal * np.sign(normal @ away)
+        if mesh.axisymmetric and abs(normal[0]) > 1e-9:
+            raise ModelError(
+                f'the boundary "{boundary}" of a body of revolution is curved: light through it converges on the axis; '
+                "give the source as a function of the coordinates"
+            )
         if np.abs((points - centre) @ normal).max() > 1e-6 * np.ptp(mesh.points, axis=0).max():
             raise ModelError(
                 f'the boundary "{boundary}" is not plane: give the source as a function of the coordinates'

@@ -267,6 +267,8 @@ class Tangents:
             d[n_p:] += slopes * (t - middle) + np.outer(slope, dt)
             return np.vstack([d, dt[None, :]])
 
+        if stretch.entered is not None:
+            wide = self._entered(stretch, wide, theta_at(stretch.t0), d_theta_at(stretch.t0, d_t0))
         waiting: list[tuple[int, Array, Array]] = []
         span = stretch.t1 - stretch.t0
         samples = list(stretch.samples)
@@ -297,6 +299,15 @@ class Tangents:
         for i, rows, column in waiting:
             jacobian[i] = rows + np.outer(column, moves)
         return wide.carried(m, moves)
+
+    def _entered(self, stretch: Stretch, at: _Moving, theta: Array, d_theta: Array) -> _Moving:
+        """The model that follows has taken up what jumped at the beginning of the stretch."""
+        link, f, temperature = self.march.link, stretch.entered, at.u.copy()
+        assert link is not None and f is not None and at.followed is not None
+        for k in range(temperature.shape[1] if self.ops.held.size else 0):
+            temperature[self.ops.held, k] = self.ops.essential_tangent(theta, d_theta[:, k])
+        followed = link.solve_tangents(stretch.steps[0].u, temperature, f.z, at.followed[1], f.end, theta, d_theta)
+        return replace(at, followed=followed)
 
     def _moved_end(
         self,

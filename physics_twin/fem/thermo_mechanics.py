@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import ModelError, RecipeError, ShapeError, unknown_name
+from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
 from physics_twin.fem.alone import alone
 from physics_twin.fem.field_model import FieldModel
 from physics_twin.fem.fields import FieldSeries
-from physics_twin.fem.following import Link
+from physics_twin.fem.following import Followed, Link
 from physics_twin.fem.march import March, Stand, Tape
 from physics_twin.fem.plasticity import PlasticDescription
 from physics_twin.fem.portable import Portable
@@ -215,7 +215,7 @@ class ThermoMechanics:
         for phase in schedule.phases:
             if phase.until_level is not None and phase.until_output >= len(self.thermal.outputs):
                 raise RecipeError(f'phase "{phase.name}" ends on a mechanical output; a thermal one is needed')
-        return self.thermal._schedule(recipe) if schedule.timed else schedule
+        return self.thermal._schedule(recipe)
 
     def _run(
         self,
@@ -244,6 +244,9 @@ class ThermoMechanics:
         if state is None:
             at = self.thermal._start(march, recipe)
             march.followed = link.initial(march.theta(at, 0.0, left=True))
+            if link.stepped:
+                march.began = self._loaded(march, at)
+                march.followed = march.began.end.u, march.began.end.z
         else:
             state = np.asarray(state, dtype=float)
             expected = sum(b.size for b in self.state)
@@ -257,6 +260,14 @@ class ThermoMechanics:
             march.followed = u, z
         march.link = link
         return march, at
+
+    def _loaded(self, march: March, at: Stand) -> Followed:
+        """The start of a body with a memory: initial temperature and loads come on in one step."""
+        u, z = march.followed
+        try:
+            return Followed(u, z, self._link.solve(at.u, u, z, march.theta(at, 0.0, left=True)))
+        except SolveError as failure:
+            raise SolveError(failure.reason, time=0.0, values=march._named_values()) from failure
 
     def _pack(self, march: March, at: Stand) -> Array:
         packed = self.thermal._pack(at)

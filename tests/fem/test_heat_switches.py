@@ -77,3 +77,14 @@ def test_phase_times_know_phases_of_no_length() -> None:
     )
     found = model.phase_times(recipe, complete_values(model, recipe))
     np.testing.assert_allclose(found, [0.0, 5.0, 5.0, 12.0], rtol=1e-9)
+
+
+def test_light_through_the_curved_side_of_a_body_of_revolution_is_refused() -> None:
+    """It converges on the axis, which an exponential of the depth does not know."""
+    with pytest.raises(pt.ModelError, match="converges on the axis"):
+        bar(
+            mesh=fem.mesh.cylinder("10 mm", "20 mm", cells=(4, 4), axisymmetric=True),
+            materials={"body": fem.Solid(conductivity="1 W/m/K", density="1000 kg/m^3", heat_capacity="1 kJ/kg/K")},
+            sources={"body": fem.Absorbed("1 kW/m^2", "300 1/m", through="side")},
+            sensors={"mean": fem.Average("body")},
+        )

@@ -200,3 +200,68 @@ def test_gradients_go_through_plastic_steps() -> None:
     pair = held_bar("2 s")
     times = np.array([0.0, 3.0, 7.3, 15.0])
     check_gradients(pair, times, QUENCH, ["film", "expansion", "youngs_modulus"], adjoint=False, tolerance=1e-4)
+
+
+STRONG = STEEL.replace(yield_stress="1e6 MPa")
+
+
+def held_plate(kind: object, material: fem.Solid) -> fem.ThermoMechanics:
+    """A plate that starts 100 K above its stress-free temperature between walls, with a pressure that jumps."""
+    mesh = fem.mesh.plate(("20 mm", "40 mm"), cells=(4, 4))
+    thermal = fem.HeatConduction(
+        mesh=mesh,
+        materials={"body": STEEL},
+        boundaries={"left": fem.Convection(pt.Parameter("film", "2000 W/m^2/K"), pt.Signal("gas", "degC"))},
+        initial="120 degC",
+        sensors={"mean": fem.Average("body")},
+        stepping=fem.FixedSteps("2 s"),
+    )
+    mechanical = kind(
+        mesh=mesh,
+        materials={"body": material},
+        boundaries={
+            "left": fem.Symmetry(),
+            "right": fem.Displacement(x="0 m"),
+            "bottom": fem.Symmetry(),
+            "top": fem.Pressure(pt.Signal("pressure", "MPa")),
+        },
+        kind=fem.PLANE_STRAIN,
+        temperature=fem.Driven(),
+        reference_temperature="20 degC",
+        sensors={"stress": fem.VonMises("8 mm", "15 mm")},
+        degree=1,
+    )
+    return fem.ThermoMechanics(thermal, mechanical)
+
+
+PRESSED = pt.Recipe(
+    [
+        pt.Phase("warm", gas="100 degC", pressure="0 MPa", duration="10 s"),
+        pt.Phase("press", gas="100 degC", pressure="50 MPa", duration="10 s"),
+    ]
+)
+
+
+def test_a_plastic_body_that_does_not_yield_is_an_elastic_one() -> None:
+    """At the start, where it is warmer than without stress, and within the step after a pressure has jumped."""
+    times = np.array([0.0, 1.0, 10.0, 10.1, 11.0, 20.0])
+    elastic = pt.simulate(held_plate(fem.Elasticity, STEEL), times, PRESSED)["stress"]
+    plastic = pt.simulate(held_plate(fem.Plasticity, STRONG), times, PRESSED)["stress"]
+    assert float(elastic[0]) > 1e8
+    assert abs(float(elastic[3] - elastic[2])) > 1e7
+    np.testing.assert_allclose(plastic, elastic, rtol=3e-3)  # temperatures between steps are straight for one of them
+
+
+def test_gradients_of_first_loads_and_of_loads_that_jump() -> None:
+    """What a plastic body takes up at the start and at a jump depends on parameters and settings."""
+    hold = pt.Setting("hold", "s", bounds=(1, 100), value="9.3 s")
+    press = pt.Setting("press", "MPa", bounds=(0, 100), value="50 MPa")
+    recipe = pt.Recipe(
+        [
+            pt.Phase("warm", gas="100 degC", pressure="1 MPa", duration=hold),
+            pt.Phase("press", gas="100 degC", pressure=press, duration="10 s"),
+        ]
+    )
+    names = ["film", "expansion", "youngs_modulus", "initial.temperature", "hold", "press"]
+    pair = held_plate(fem.Plasticity, STEEL.replace(yield_stress="200 MPa", hardening=fem.Linear("10 GPa")))
+    check_gradients(pair, np.array([0.0, 1.1, 9.9, 17.0]), recipe, names, adjoint=False, tolerance=1e-5)
