@@ -19,6 +19,7 @@ _SMALL = 3000  # unknowns below which PETSc's own LU is quicker than MUMPS
 _DIRECT = {1: 10**7, 2: 60_000, 3: 12_000}  # unknowns up to which a direct solver is taken, by dimension
 _BASIS = 24  # earlier solutions kept for the initial guess
 _MULTIGRID_AFTER = 150  # iterations with Jacobi after which multigrid is built
+_DERIVATIVES = 100.0  # times the tolerance of the run: below it, tangents chase the noise that the run left
 _RESIDUAL = 1e-6  # relative residual above which an answer is refused
 
 
@@ -148,6 +149,8 @@ class LinearSolver:
         if isinstance(self.choice, Direct):
             return self._direct(b, norm, transpose)
         relative = self.choice.rtol if rtol is None else rtol
+        if family:
+            relative = min(_DERIVATIVES * relative, 1e-6)
         return self._iterative(b, norm, relative * max(norm, scale), transpose, family)
 
     def _direct(self, b: Array, norm: float, transpose: bool) -> tuple[Array, Array]:

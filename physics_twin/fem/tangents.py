@@ -468,7 +468,8 @@ class Tangents:
             if law is not None and slopes is not None:
                 local = local + np.einsum("nij,nj->ni", slopes.e, ops.given_direction(held))
             march._write_local(stage.z)
-            right = ops.direction(q, g, stage.u, theta, held, local, d_theta[:, k])
+            moved = held if ops.any_held else None
+            right = ops.direction(q, g, stage.u, theta, moved, local, d_theta[:, k])
             if transient:
                 right = right - d_q0[:, k]
                 if d_flows:
