@@ -100,7 +100,7 @@ def predict_channels(
     fitted: the part of the same run that the fit has seen, if `run` is the other one. duration: of the whole run, in s.
     n_draws: see `affordable`. rng: for the noise of the sensors.
     """
-    sensors = {c.output: _sensor(posterior, c, run.name) for c in run.channels if run[c.output].used.any()}
+    sensors = _sensors(posterior, [c for c in run.channels if run[c.output].used.any()], run.name)
     shown = {o: np.maximum(run[o].times[run[o].used] - s.delay, 0.0) for o, s in sensors.items()}
     seen = np.empty(0) if fitted is None else fitted.times
     nodes = plot_times(np.concatenate([seen, *shown.values()]), run.duration if duration is None else duration)
@@ -111,12 +111,14 @@ def predict_channels(
         model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run.name if own else None
     )
     rows = np.asarray(prediction.draws.coords["draw"].values)
+    drawn = prediction.draws.transpose("output", "draw", "time").values
+    position = {str(output): k for k, output in enumerate(prediction.draws.coords["output"].values)}
     kept = np.isfinite(prediction.draws.values).all(axis=(1, 2))
     distance = np.zeros(kept.size)
     found: list[PredictedChannel] = []
     for output, sensor in sensors.items():
         series, sd = run[output], sensor.noise[rows]
-        true = np.asarray(prediction.draws.sel(output=output).values) + sensor.bias[rows, None]
+        true = drawn[position[output]] + sensor.bias[rows, None]
         at, line = np.searchsorted(times, shown[output]), np.searchsorted(times, nodes)
         noisy = true[:, at] + sd[:, None] * rng.standard_normal((rows.size, at.size))
         low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
@@ -136,7 +138,10 @@ def predict_channels(
                 fitted_times=np.empty(0) if before is None else before.times[before.used],
                 fitted=np.empty(0) if before is None else before.values[before.used],
                 nodes=nodes + sensor.delay,
-                band=measurement_band(true[kept][:, line], sd[kept]),
+                # At a single moment there is no curve to draw, and an array of sensors has thousands of such channels.
+                band=np.array([low, middle, high])
+                if line.size == 1
+                else measurement_band(true[kept][:, line], sd[kept]),
             )
         )
     return found, distance, prediction.notes
@@ -158,21 +163,29 @@ class _Sensor:
     """s; at the mode where it was estimated"""
 
 
-def _sensor(posterior: Posterior, channel: Channel, experiment: str) -> _Sensor:
-    """Noise, bias and delay of a channel's sensor: as estimated for this experiment, else for all, else as given."""
+def _sensors(posterior: Posterior, channels: Sequence[Channel], experiment: str) -> dict[str, _Sensor]:
+    """Noise, bias and delay of channels' sensors: as estimated for this experiment, else for all, else as given."""
+    names, n = set(posterior.names), posterior.n_draws
+    draws: dict[str, Array] = {}  # a noise may be shared by thousands
 
-    def estimated(name: str) -> str | None:
-        return next((n for n in (f"{name}@{experiment}", name) if n in posterior.parameters), None)
+    def level(name: str, given: float) -> Array:
+        estimated = next((k for k in (f"{name}@{experiment}", name) if k in names), None)
+        if estimated is None:
+            return np.full(n, given)
+        if estimated not in draws:
+            draws[estimated] = posterior[estimated]
+        return draws[estimated]
 
-    n = posterior.n_draws
-    noise, bias, delay = (
-        estimated(name) for name in (channel.noise_name, f"bias.{channel.output}", f"delay.{channel.output}")
-    )
-    return _Sensor(
-        np.full(n, channel.noise) if noise is None else posterior[noise],
-        np.full(n, channel.bias) if bias is None else posterior[bias],
-        channel.delay if delay is None else posterior.mode.scalar(delay),
-    )
+    def delay(name: str, given: float) -> float:
+        estimated = next((k for k in (f"{name}@{experiment}", name) if k in names), None)
+        return given if estimated is None else posterior.mode.scalar(estimated)
+
+    return {
+        c.output: _Sensor(
+            level(c.noise_name, c.noise), level(f"bias.{c.output}", c.bias), delay(f"delay.{c.output}", c.delay)
+        )
+        for c in channels
+    }
 
 
 def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, *, name: str = "measured") -> None:

@@ -189,13 +189,16 @@ def simulate_outputs(model: Model, recipe: Recipe, times: Array, values: Mapping
 def _noise(posterior: "Posterior", model: Model, rows: NDArray[np.intp]) -> Array:
     """Standard deviation of each output's sensor for each draw (n_draws, n_outputs), SI; 0 where it is not known."""
     sd = np.zeros((rows.size, len(model.outputs)))
-    names = [s.name for s in model.outputs]
+    position = {s.name: k for k, s in enumerate(model.outputs)}
+    estimated = {
+        name: posterior[name][rows] for name in {c.noise_name for c in posterior.channels} & set(posterior.parameters)
+    }
     for channel in posterior.channels:
-        if channel.output not in names:
+        if channel.output not in position:
             continue
-        k = names.index(channel.output)
-        if channel.noise_name in posterior.parameters:
-            own = posterior[channel.noise_name][rows]
+        k = position[channel.output]
+        if channel.noise_name in estimated:
+            own = estimated[channel.noise_name]
         else:
             own = np.full(rows.size, channel.difference_unit.to_si(channel.noise, difference=True))
         sd[:, k] = np.maximum(sd[:, k], own)  # the worst sensor where experiments had different ones

@@ -200,14 +200,21 @@ def to_datatree(posterior: Posterior) -> xr.DataTree:
     if residuals.sizes.get("sample", 0):
         observed: dict[str, Any] = {}
         fitted: dict[str, Any] = {}
-        keys = list(zip(residuals["output"].values.tolist(), residuals["experiment"].values.tolist(), strict=True))
-        for output, experiment in dict.fromkeys(keys):
-            rows = np.array([key == (output, experiment) for key in keys]) & np.asarray(residuals["used"].values)
-            label, dim = f"{output}@{experiment}", f"time_{output}@{experiment}"
-            attrs = {"units": str(residuals["units"].values[rows][0]) if rows.any() else "1"}
-            time = xr.Variable(dim, residuals["time"].values[rows], {"units": "s"})
-            observed[label] = xr.DataArray(residuals["observed"].values[rows], {dim: time}, (dim,), attrs=attrs)
-            fitted[label] = xr.DataArray(residuals["predicted"].values[rows], {dim: time}, (dim,), attrs=attrs)
+        series, experiments = residuals["output"].values, residuals["experiment"].values
+        arrays = residuals["array"].values if "array" in residuals else np.full(series.size, "")
+        # An array of sensors is one variable over its places: thousands of variables of one value are of no use.
+        series, used = np.where(arrays != "", arrays, series), residuals["used"].values
+        for name, experiment in dict.fromkeys(zip(series.tolist(), experiments.tolist(), strict=True)):
+            rows = np.flatnonzero((series == name) & (experiments == experiment) & used)
+            over = "time" if not rows.size or arrays[rows[0]] == "" else "place"
+            label, dim = f"{name}@{experiment}", f"{over}_{name}@{experiment}"
+            attrs = {"units": str(residuals["units"].values[rows][0]) if rows.size else "1"}
+            where = {dim: xr.Variable(dim, residuals["time"].values[rows], {"units": "s"})}
+            if over == "place":
+                known = [k for k in ("place_x", "place_y", "place_z") if k in residuals]
+                where = {f"{k}_{label}": xr.Variable(dim, residuals[k].values[rows], {"units": "m"}) for k in known}
+            observed[label] = xr.DataArray(residuals["observed"].values[rows], where, (dim,), attrs=attrs)
+            fitted[label] = xr.DataArray(residuals["predicted"].values[rows], where, (dim,), attrs=attrs)
         groups["/observed_data"] = xr.Dataset(observed)
         groups["/fit_at_mode"] = xr.Dataset(fitted)
     tree = xr.DataTree.from_dict(groups)
