@@ -36,14 +36,15 @@ def to_dataset(experiment: Experiment) -> "xr.Dataset":
     variables: dict[str, Any] = {}
     coordinates: dict[str, Any] = {}
     axes: list[tuple[str, bytes]] = []
+    together = _one_clock(experiment)
+    for array, own in together.items():
+        dimension = _time_axis(own[0], axes, coordinates, experiment)
+        variables |= _array_variables(array, own, dimension)
     for series in experiment:
         channel = series.channel
-        key = series.times.tobytes()
-        dimension = next((name for name, known in axes if known == key), None)
-        if dimension is None:
-            dimension = "time" if not axes else f"time_{len(axes) + 1}"
-            axes.append((dimension, key))
-            coordinates[dimension] = (dimension, series.times, _time_attributes(experiment))
+        if channel.place is not None and channel.place.array in together:
+            continue
+        dimension = _time_axis(series, axes, coordinates, experiment)
         attributes = {
             "units": channel.unit.si_text,
             "long_name": channel.output.replace("_", " "),
@@ -92,6 +93,42 @@ def to_dataset(experiment: Experiment) -> "xr.Dataset":
         "sha256": experiment.sha256,
     }
     return xr.Dataset(variables, coordinates, attributes)
+
+
+def _time_axis(series: Series, axes: list[tuple[str, bytes]], coordinates: dict[str, Any], of: Experiment) -> str:
+    """The dimension of a series' times, made if it is new."""
+    key = series.times.tobytes()
+    known = next((name for name, times in axes if times == key), None)
+    if known is not None:
+        return known
+    dimension = "time" if not axes else f"time_{len(axes) + 1}"
+    axes.append((dimension, key))
+    coordinates[dimension] = (dimension, series.times, _time_attributes(of))
+    return dimension
+
+
+def _one_clock(experiment: Experiment) -> dict[str, tuple[Series, ...]]:
+    """Arrays of sensors that were read at the same times: each is one variable, and not thousands."""
+    return {
+        array: own
+        for array, own in experiment.arrays.items()
+        if len({(s.times.tobytes(), s.channel.unit.si_text) for s in own}) == 1
+    }
+
+
+def _array_variables(array: str, own: tuple[Series, ...], dimension: str) -> dict[str, Any]:
+    """Values, flags, what is left out and places of an array, sensors first; names and reasons are in the record."""
+    dims = (f"place_{array}", dimension)
+    places = np.array([s.channel.place.coordinates for s in own if s.channel.place is not None])
+    attributes = {"units": own[0].channel.unit.si_text, "long_name": array.replace("_", " ")}
+    found: dict[str, Any] = {
+        array: (dims, np.array([s.values for s in own]), attributes),
+        f"{array}.flag": (dims, np.array([s.flags for s in own]), {"units": "1", "standard_name": "quality_flag"}),
+        f"{array}.left_out": (dims, np.array([s.left_out for s in own]), {"units": "1"}),
+    }
+    for k, axis in enumerate("xyz"[: places.shape[1]]):
+        found[f"{array}.{axis}"] = (dims[:1], places[:, k], {"units": "m", "long_name": f"{axis} of the sensor"})
+    return found
 
 
 def _time_attributes(experiment: Experiment) -> dict[str, str]:
@@ -161,15 +198,26 @@ def from_dataset(dataset: "xr.Dataset", source: str) -> Experiment:
 
 def _experiment(dataset: "xr.Dataset", record: Mapping[str, Any]) -> Experiment:
     series: dict[str, Series] = {}
+    seen: dict[str, int] = {}
+    tables_of: dict[str, tuple[Any, ...]] = {}
     for one in record["series"]:
         channel = channel_from_record(one["channel"])
-        variable = dataset[channel.output]
+        array = "" if channel.place is None else channel.place.array
+        name = array if array and array in dataset else channel.output
+        if name not in tables_of:
+            variable = dataset[name]
+            parts = (variable, dataset[f"{name}.flag"], dataset[f"{name}.left_out"])
+            tables_of[name] = (dataset[str(variable.dims[-1])].to_numpy(), *(part.to_numpy() for part in parts))
+        times, values, flags, left_out = tables_of[name]
+        if name == array:  # sensors stand in the order of the record
+            k = seen[name] = seen.get(name, -1) + 1
+            values, flags, left_out = values[k], flags[k], left_out[k]
         series[channel.output] = Series(
             channel,
-            dataset[str(variable.dims[0])].to_numpy(),
-            variable.to_numpy(),
-            dataset[f"{channel.output}.flag"].to_numpy(),
-            dataset[f"{channel.output}.left_out"].to_numpy(),
+            times,
+            values,
+            flags,
+            left_out,
             tuple(map(str, one["reasons"])),
             tuple(map(str, one["notes"])),
         )

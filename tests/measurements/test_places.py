@@ -64,6 +64,26 @@ def test_places_survive_a_file(tmp_path):
     assert again["T_3"].channel.place == Place("rod", "12 cm")
 
 
+def test_arrays_and_single_channels_share_a_file(tmp_path):
+    """Two arrays, shuffled, a thermometer of its own at other times, a missing reading and an exclusion: all return."""
+    rng = np.random.default_rng(6)
+    channels = [
+        Channel(f"{a}_{k}", unit="degC", noise="1 K", place=Place(a, f"{k} cm"))
+        for a in ("rod", "bar")
+        for k in range(6)
+    ]
+    channels = [channels[k] for k in rng.permutation(12)] + [Channel("room", unit="degC", noise="1 K")]
+    data = {c.output: 20.0 + rng.standard_normal(2) for c in channels[:-1]} | {"room": np.array([20.0, 21.0, 22.0])}
+    data["rod_3"][1] = np.nan
+    times = {c.output: np.array([0.0, 1.0]) for c in channels[:-1]} | {"room": np.array([0.0, 5.0, 9.0])}
+    cut = pt.measurements.Exclusion("0.5 s", "1.5 s", "door open", channels=("bar_2",))
+    run = Experiment.from_arrays("run", times, data, channels=channels, exclude=[cut])
+    run.save(tmp_path / "run.nc")
+    again = Experiment.load(tmp_path / "run.nc")
+    assert again == run
+    assert "rod" in run.dataset and "rod_3" not in run.dataset
+
+
 def test_an_experiment_without_places_keeps_its_hash():
     """The content of a record from before there were places hashes as it did (pinned)."""
     run = Experiment.from_arrays("run", [0.0, 1.0], {"a": [1.0, 2.0]}, channels=[Channel("a", unit="K", noise="1 K")])
