@@ -29,9 +29,10 @@ type UnknownItem = str | Parameter | PerExperiment | SmoothPrior
 class SmoothPrior:
     """Unknown parameters that are the values of a smooth function at even steps, in the order of the steps.
 
-    names: parameters of the model, `[f"flux_{i}" for i in range(1, 101)]`, or one `PerExperiment` for each, for a function
-        of its own in each experiment. mean, sd: of every value, with units; they replace the priors of the parameters. length:
-        correlation length in steps between neighbors: values that far apart have a correlation of 0.48.
+    names: parameters of the model, `[f"flux_{i}" for i in range(1, 101)]`, or one `PerExperiment` for each, for a
+        function of its own in each experiment. mean, sd: of every value, with units; they replace the priors of the
+        parameters. length: correlation length in steps between neighbors: values that far apart have a correlation of
+        0.48.
 
     The posterior's `parameters` show the prior of each value on its own.
 
