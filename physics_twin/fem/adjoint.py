@@ -183,11 +183,11 @@ class Adjoint:
             t = step.t + scheme.c[i] * h
             theta = theta_at(t)
             v, zb = u_stage[i], z_stage[i]
-            if flow_bar[i].any():
+            if self._anywhere(flow_bar[i]):
                 dv, dz = self._flow(stage, theta, flow_bar[i], inputs, t)
                 v = v + dv
                 zb = zb + dz if dz is not None else zb
-            if timed and law is not None and rate_bar[i].any():
+            if timed and law is not None and self._anywhere(rate_bar[i]):
                 dv, dz = self._rate(stage, theta, rate_bar[i], inputs, t)
                 v, zb = v + dv, zb + dz
             if row[i] == 0.0:
@@ -234,6 +234,10 @@ class Adjoint:
             self._essential(theta_at(step.t), u_start, inputs, step.t)
             u_start[ops.held] = 0.0
         return u_start, z_start
+
+    def _anywhere(self, a: Array) -> bool:
+        """Whether an entry is not zero on any rank: all of them go on together (one may hold no reacting cell)."""
+        return bool(self.ops.comm.allreduce(bool(a.any()), op=MPI.LOR))
 
     def _full_transpose(self, q: float, g: float, slopes, u: Array, theta: Array) -> Array:  # type: ignore[no-untyped-def]
         """J^T l with the local states' part, before rows and columns were struck; the weights last written are -l."""

@@ -239,12 +239,17 @@ class LocalLaw:
 
 
 def _rows(m: Any, n: int, k: int) -> Array:
+    """(n, k) from CasADi's (k, n)."""
+    if not n:
+        return np.empty((0, k))  # a rank without points; CasADi takes no columns for one
     return np.ascontiguousarray(np.asarray(m, dtype=float).T.reshape(n, k))
 
 
 def _blocks(m: Any, n: int, k: int) -> Array:
     """(n, k, c) from CasADi's (k, n c)."""
     a = np.asarray(m, dtype=float)
+    if not n:
+        return np.empty((0, k, a.size // k))
     return np.ascontiguousarray(a.reshape(k, n, -1).transpose(1, 0, 2))
 
 
