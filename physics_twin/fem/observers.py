@@ -164,6 +164,13 @@ def _constants(ops: Operators, expression: Any) -> list[tuple[int, Any, Any]]:
     return [(k, s.variables[k], s.directions[k]) for k, c in enumerate(s.constants) if c in used]
 
 
+def entries_in(ops: Operators, expression: Any) -> list[int]:
+    """The entries of theta that an expression holds: constants, and the coefficients of distributions."""
+    fields = ufl.algorithms.extract_coefficients(expression)
+    found = [k for k, _, _ in _constants(ops, expression)]
+    return found + [int(k) for d in ops.symbols.distributions if d.field in fields for k in d.entries]
+
+
 def _write_directions(ops: Operators, du: "Array | None", dz: "Array | None", dtheta: "Array | None") -> None:
     ops._write_direction(du)
     if ops.law is not None:

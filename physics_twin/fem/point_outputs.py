@@ -11,7 +11,7 @@ from physics_twin.arrays import Array
 from physics_twin.fem._dolfinx import MPI, dolfinx, ufl
 from physics_twin.fem.compilation import compile_expression
 from physics_twin.fem.domain import Domain, Entities
-from physics_twin.fem.observers import BlockRow, _constants, _Derivatives, _write_directions
+from physics_twin.fem.observers import BlockRow, _Derivatives, _write_directions, entries_in
 from physics_twin.fem.operators import Operators
 
 
@@ -121,7 +121,7 @@ class PointBlock:
             dofs = ops.space.dofmap.list[self._cells[self._at]]
             np.add.at(full.array, (dofs[:, :, None] * bs + np.arange(bs)).reshape(len(dofs), -1), slopes)
         full.scatter_reverse(dolfinx.la.InsertMode.add)
-        for k, _, _ in _constants(ops, self.expression):
+        for k in entries_in(ops, self.expression):
             one = np.zeros(theta.size)
             one[k] = 1.0
             dtheta[k] = float(weights @ self.tangents(ops, u, theta, None, None, one))
@@ -215,7 +215,7 @@ class LargestObserver:
             entries = (dofs[:, None] * bs + np.arange(bs)).reshape(-1)
             full.array[entries] = self._at_cells(ops, self._by_field, place[0])[0, place[1]]
         full.scatter_reverse(dolfinx.la.InsertMode.add)
-        for k, _, _ in _constants(ops, self.expression):
+        for k in entries_in(ops, self.expression):
             one = np.zeros(theta.size)
             one[k] = 1.0
             dtheta[k] = self.tangent(ops, u, theta, None, None, one)

@@ -82,3 +82,17 @@ def test_a_flow_through_a_distributed_film_coefficient() -> None:
         sensors={"flow": fem.HeatFlow("top"), "point": fem.Point("3 cm", "5 cm")},
     )
     check_gradients(model, TIMES, pt.Recipe.constant(), list(film.names))
+
+
+def test_stresses_of_a_distributed_modulus() -> None:
+    """A stress holds the modulus itself, at a point and where it is largest."""
+    modulus = fem.Distribution("modulus", "200 GPa", along="x", knots=([0, 100], "mm"))
+    model = fem.Elasticity(
+        mesh=fem.mesh.plate(("0.1 m", "0.05 m"), cells=(4, 2)),
+        materials={"body": fem.Solid(youngs_modulus=modulus, poissons_ratio=0.3)},
+        boundaries={"left": fem.Clamped(), "right": fem.Displacement(x="0.1 mm")},
+        kind=fem.PLANE_STRAIN,
+        sensors={"stress": fem.Stress("3 cm", "2 cm", component="xx"), "largest": fem.LargestVonMises("body")},
+        degree=1,
+    )
+    check_gradients(model, np.array([0.0]), pt.Recipe.constant(), list(modulus.names), tolerance=1e-5)
