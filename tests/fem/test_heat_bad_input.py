@@ -345,3 +345,14 @@ def test_constants_of_conditions_have_a_range():
         fem.Convection("-500 W/m^2/K", "20 degC")
     with pytest.raises(pt.BoundsError, match=r"emissivity = 1\.2 must be between 0 and 1"):
         fem.Radiation(1.2, "20 degC")
+
+
+def test_light_that_is_absorbed_within_a_cell_is_refused():
+    """Between the quadrature points of a coarse cell nearly all of the heat would be lost, without a word."""
+    with pytest.raises(pt.ModelError, match="thinner"):
+        fem.HeatConduction(
+            mesh=fem.mesh.bar("0.1 m", 4),
+            materials={"bar": fem.Solid(conductivity="1 W/m/K", density="1000 kg/m^3", heat_capacity="1000 J/kg/K")},
+            sources={"bar": fem.Absorbed("10 kW/m^2", "2000 1/m", through="left")},
+            sensors={"middle": fem.Point("5 cm")},
+        )
