@@ -14,7 +14,6 @@ from physics_twin.fem.quantities import Scope, resolve
 from physics_twin.parameters import Parameter
 from physics_twin.units import Unit, to_si
 
-
 _COARSEST = 2.5  # times 1/absorption: cells of 2 lose less than 0.3 % of the heat
 
 
@@ -33,9 +32,9 @@ class HeatSource:
 class Absorbed:
     """Radiation absorbed in depth (Beer and Lambert): flux times absorption times exp(-absorption depth).
 
-    flux: what enters through the plane boundary `through`, reflection already taken off, W/m^2. absorption: 1/m; a cell
-    at that boundary may be 2.5/absorption thick (at a Parameter's own value): in thicker ones heat would be lost between
-    the quadrature points. `HeatAndLight` has no such limit.
+    flux: what enters through the plane boundary `through`, reflection already taken off, W/m^2. absorption: 1/m; a
+    cell at that boundary may be 2.5/absorption thick (at a Parameter's own value): in thicker ones heat would be lost
+    between the quadrature points. `HeatAndLight` has no such limit.
     """
 
     flux: Any
