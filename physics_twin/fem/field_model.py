@@ -14,6 +14,7 @@ from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError,
 from physics_twin.fem.alone import alone
 from physics_twin.fem.domain import Domain
 from physics_twin.fem.fields import Atlas, Derived, FieldSeries, Mark, Recorder
+from physics_twin.fem.form_hash import form_hash
 from physics_twin.fem.linear_solver import Direct, Iterative, LinearSolver
 from physics_twin.fem.march import Counts, March, Stand, Tape
 from physics_twin.fem.newton import StageSolver
@@ -183,7 +184,8 @@ class FieldModel:
         d = self.discretized
         f = d.formulation
         parts = [self.name, f.symbols.domain.fingerprint, repr(self.stepping), *f.symbols.names]
-        parts += [form.signature() for form in (f.storage, f.residual) if form is not None]
+        names = self._names_of_symbols
+        parts += [form_hash(form, names) for form in (f.storage, f.residual) if form is not None]
         if f.local is not None:
             parts += [s.name for s in f.local.states] + [f.local.signature]
         for held in f.essential:
@@ -194,9 +196,27 @@ class FieldModel:
         description = getattr(self.build, "description", None)
         said = dict(getattr(getattr(description, "elastic", description), "sensors", {}))
         for name, (unit, observer) in d.sensors.items():
-            parts += [name, unit.text, type(observer).__name__, getattr(observer, "signature", "")]
+            parts += [
+                name,
+                unit.text,
+                type(observer).__name__,
+                form_hash(observer.form, names) if hasattr(observer, "form") else "",
+            ]
             parts.append(_said(said.get(name)))
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+    @property
+    def _names_of_symbols(self) -> dict[Any, str]:
+        """What the forms' constants and coefficients are called."""
+        f = self.discretized.formulation
+        found: dict[Any, str] = dict(zip(f.symbols.constants, f.symbols.names, strict=True))
+        found[f.field] = "the field"
+        if f.local is not None:
+            found[f.local.z] = "local states"
+        found |= {driver.field: f"driver {k}" for k, driver in enumerate(f.drivers)}
+        for d in f.symbols.distributions:
+            found[d.field] = "distribution of " + " ".join(f.symbols.names[k] for k in d.entries)
+        return found
 
     def __repr__(self) -> str:
         ops = self.operators

@@ -23,6 +23,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, SolveError
 from physics_twin.fem._dolfinx import MPI, PETSc, slepc, ufl
 from physics_twin.fem.elasticity import Driven, ElasticBody, ElasticDescription
+from physics_twin.fem.form_hash import form_hash
 from physics_twin.fem.materials import Solid
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.momentary import DifferentiableModel
@@ -205,7 +206,8 @@ class VibratingBody:
     def signature(self) -> str:
         """Of forms, mesh and number of modes."""
         f = self.ops.f
-        parts = [f.storage.signature(), f.residual.signature(), self.body.domain.fingerprint]
+        names = {**dict(zip(f.symbols.constants, f.symbols.names, strict=True)), f.field: "the field"}
+        parts = [form_hash(f.storage, names), form_hash(f.residual, names), self.body.domain.fingerprint]
         alone = self.ops.comm.size == 1  # on several ranks entries are numbered otherwise
         held = [e.dofs.tobytes() for e in self.body.essential] if alone else []
         return "\x1f".join([*parts, hashlib.sha256(b"".join(held)).hexdigest()])

@@ -185,7 +185,6 @@ class FunctionalObserver:
 
     def __init__(self, form: Any) -> None:
         self.form = form
-        self.signature = form.signature()
         self._value = compile_form(form)
         self._along: Any = None
         self._gradients: Any = None

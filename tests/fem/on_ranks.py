@@ -56,7 +56,6 @@ def main() -> dict[str, list[float]]:
             "stress": fem.Stress("25 mm", "10 mm", "19 mm", component="xx"),
         },
         temperature="60 degC",
-        parameters=[K],
     )
     mechanics = pt.simulate(bar, [0.0])
     noise = np.random.default_rng(3).normal(0.0, 0.5, (2, times.size))

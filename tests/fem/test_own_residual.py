@@ -72,3 +72,22 @@ def test_a_parameter_that_reaches_nothing_is_refused() -> None:
                 pt.Parameter("unused", "1"),
             ]
         )
+
+
+def test_the_fingerprint_does_not_count_what_was_built_before() -> None:
+    """UFL numbers its symbols through a process; a model built last has the fingerprint of one built first."""
+    first = curing_like().fingerprint
+    for _ in range(12):
+        curing_like()
+    assert curing_like().fingerprint == first
+    assert curing_like(factor=1.1).fingerprint != first
+
+
+def curing_like(factor: float = 1.0) -> fem.FieldModel:
+    """A weak form with several constants, whose order UFL decides by their numbers."""
+    return diffusion(
+        residual=lambda w: (
+            (w["diffusivity"] + factor * w["k"] * w.u) * ufl.inner(ufl.grad(w.u), ufl.grad(w.v)) * w.dx("bar")
+            + w["k"] * w["t"] * w.u * w.v * w.dx("bar")
+        )
+    )

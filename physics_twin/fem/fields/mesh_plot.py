@@ -286,7 +286,8 @@ def _solid(ax: Any, picture: _Picture) -> None:
     ax.add_collection3d(
         Poly3DCollection(
             points[polygons(outer)], facecolors=list(colors), edgecolors=edge, linewidths=0.3, alpha=see_through
-        )
+        ),
+        autolim=False,
     )
     dress_solid(ax, mesh, picture.scale)
     center, eye = points.mean(axis=0), eye_of(ax)

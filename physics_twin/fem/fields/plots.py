@@ -343,7 +343,9 @@ def _surface(ax: Any, scene: _Scene, boundaries: bool) -> None:
     faces = np.concatenate([colors, np.zeros((len(lifted), 4))])
     lines = np.concatenate([colors, np.tile([0.15, 0.15, 0.15, 1.0], (len(lifted), 1))])
     widths = np.concatenate([np.full(len(colors), 0.3), np.full(len(lifted), 0.9)])
-    ax.add_collection3d(Poly3DCollection(every, facecolors=faces, edgecolors=lines, linewidths=widths, zsort="average"))
+    solid = Poly3DCollection(every, facecolors=faces, edgecolors=lines, linewidths=widths, zsort="average")
+    # The limits are set by hand: matplotlib's own would read the unused places of polygons of fewer corners.
+    ax.add_collection3d(solid, autolim=False)
     dress_solid(ax, mesh, scale, scene.moved if scene.factor else None)
     if boundaries:
         center = scale(mesh.points).mean(axis=0)
