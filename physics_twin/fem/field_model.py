@@ -104,6 +104,7 @@ class FieldModel:
             choice=d.solver,
             near_nullspace=d.near_nullspace,
             steady=d.formulation.storage is None,
+            mesh=ops.symbols.domain.mesh,
         )
         return StageSolver(ops, solver)
 

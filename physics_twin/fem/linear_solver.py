@@ -14,6 +14,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.fem._dolfinx import MPI, PETSc
+from physics_twin.fem.native import released_with
 
 _SMALL = 3000  # unknowns below which PETSc's own LU is quicker than MUMPS
 _DIRECT = {1: 10**7, 2: 60_000, 3: 12_000}  # unknowns up to which a direct solver is taken, by dimension
@@ -67,6 +68,7 @@ class LinearSolver:
         choice: "Direct | Iterative | None" = None,
         near_nullspace: Any = None,
         steady: bool = False,
+        mesh: Any = None,
     ) -> None:
         if choice is None:
             choice = Direct() if direct_by_default(n_global, dimension) else Iterative(multigrid=steady)
@@ -77,9 +79,15 @@ class LinearSolver:
         self._small = n_global <= _SMALL and comm.size == 1
         self._ksp: Any = None
         self._matrix: Any = None
+        self._native = released_with(self, mesh)
         self._multigrid = isinstance(choice, Iterative) and choice.multigrid
         self._bases: dict[int, _Basis] = {}
         self._pair: Any = None
+
+    def keep(self, matrix: Any) -> None:
+        """Destroy this matrix with the solver, before the mesh goes."""
+        if not any(known is matrix for known in self._native):
+            self._native.append(matrix)
 
     def set_operator(self, matrix: Any) -> None:
         """Take another matrix (its values may be new in the same object)."""
@@ -95,11 +103,16 @@ class LinearSolver:
         self._bases.clear()
         self._multigrid = isinstance(self.choice, Iterative) and self.choice.multigrid
         if isinstance(self.choice, Iterative) and self._ksp is not None:
-            self._ksp.destroy()
+            self._destroy()
             self._ksp = None
+
+    def _destroy(self) -> None:
+        self._native[:] = [n for n in self._native if n is not self._ksp]
+        self._ksp.destroy()
 
     def _created(self, matrix: Any) -> Any:
         ksp: Any = PETSc.KSP().create(self.comm)
+        self._native.append(ksp)
         pc = ksp.getPC()
         if isinstance(self.choice, Direct):
             ksp.setType("preonly")
@@ -182,6 +195,7 @@ class LinearSolver:
         """Two PETSc vectors that lend their type to our arrays."""
         if self._pair is None:
             self._pair = tuple(self._matrix.createVecs())
+            self._native += self._pair
         right, left = self._pair
         return right, left
 
@@ -243,7 +257,7 @@ class LinearSolver:
 
     def _to_multigrid(self) -> None:
         self._multigrid = True
-        self._ksp.destroy()
+        self._destroy()
         self._ksp = self._created(self._matrix)
         self._ksp.setOperators(self._matrix)
 

@@ -123,6 +123,7 @@ class StageSolver:
         key = ops.matrix_key(theta)
         if self._weights != (q, g) or key != self._theta:
             self._matrix = ops.jacobian(q, g, theta, self._matrix)
+            self.solver.keep(self._matrix)
             self.solver.set_operator(self._matrix)
             self._weights, self._theta = (q, g), key
             self._last = None
@@ -221,6 +222,7 @@ class StageSolver:
 
     def _factor(self, q: float, g: float, stage: Stage, base: Array, theta: Array) -> None:
         self._matrix = jacobian_at(self.ops, q, g, stage, base, theta, self._matrix)
+        self.solver.keep(self._matrix)
         self.solver.set_operator(self._matrix)
         self._diagonal = self._matrix.getDiagonal().array * self.ops.free
         self._weights = (q, g)

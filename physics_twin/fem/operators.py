@@ -18,6 +18,7 @@ from physics_twin.fem.compilation import compile_expression, compile_form
 from physics_twin.fem.guards import Guard
 from physics_twin.fem.linear_solver import multiply
 from physics_twin.fem.local_law import LocalLaw
+from physics_twin.fem.native import released_with
 from physics_twin.fem.symbols import NodalValue, Symbols
 
 _MOST_MATRICES = 16  # parameters of a linear problem whose derivatives are kept as matrices
@@ -98,6 +99,7 @@ class Operators:
         self.n = int(index_map.size_local * bs)
         self.n_global = int(index_map.size_global * bs)
         self.offset = int(index_map.local_range[0] * bs)
+        self._native = released_with(self, mesh)
         self.q = dolfinx.fem.Constant(mesh, 0.0)
         self.r = dolfinx.fem.Constant(mesh, 0.0)
         self.form = self.r * f.residual if f.storage is None else self.q * f.storage + self.r * f.residual
@@ -280,10 +282,12 @@ class Operators:
         self.symbols.set(theta)
         if self._stiffness is None:
             self._stiffness = self._created()
+            self._native.append(self._stiffness)
         self._fill(self._stiffness, 0.0, 1.0)
         if self.f.storage is not None:
             if self._storage_matrix is None:
                 self._storage_matrix = self._created()
+                self._native.append(self._storage_matrix)
             self._fill(self._storage_matrix, 1.0, 0.0)
         self._matrix_key = key
 
@@ -459,6 +463,7 @@ class Operators:
             if kept is not None:
                 for old in kept[1:]:
                     if old is not None:
+                        self._native[:] = [n for n in self._native if n is not old]
                         old.destroy()
             self.symbols.set(theta)
             self.symbols.set_direction(unit)
@@ -506,6 +511,7 @@ class Operators:
         if matrix.norm() == 0.0:
             matrix.destroy()
             return None
+        self._native.append(matrix)
         return matrix
 
     def theta_gradient(self, q: float, r: float, u: Array, theta: Array, w: Array, wanted: Array) -> "Array | None":
@@ -540,6 +546,7 @@ class Operators:
     def _scratch(self) -> Any:
         if not hasattr(self, "_scratch_matrix"):
             self._scratch_matrix = self._created()
+            self._native.append(self._scratch_matrix)
         return self._scratch_matrix
 
     # -- sums over ranks --------------------------------------------------------------------------------------------
