@@ -112,6 +112,41 @@ def test_run_with_adjoint_gradient(benchmark: Any, linear: Any) -> None:
     benchmark.pedantic(run, rounds=2, warmup_rounds=1)
 
 
+NONLINEAR_DERIVATIVES = pytest.mark.benchmark(group=f"derivatives of {N_NONLINEAR} steps with k(T)")
+
+
+@pytest.fixture(scope="module")
+def nonlinear() -> Any:
+    """The model with k(T) and its values."""
+    model = cube.model(N, nonlinear=True)
+    return model, complete_values(model, cube.RECIPE)
+
+
+@NONLINEAR_DERIVATIVES
+def test_physics_twin_forward_run_nonlinear(benchmark: Any, nonlinear: Any) -> None:
+    model, values = nonlinear
+    benchmark.pedantic(lambda: model.trajectory(np.array([SHORT]), cube.RECIPE, values), rounds=3, warmup_rounds=1)
+
+
+@NONLINEAR_DERIVATIVES
+def test_nonlinear_run_with_four_tangents(benchmark: Any, nonlinear: Any) -> None:
+    model, values = nonlinear
+    benchmark.pedantic(
+        lambda: model.sensitivity(np.array([SHORT]), cube.RECIPE, values, NAMES), rounds=2, warmup_rounds=1
+    )
+
+
+@NONLINEAR_DERIVATIVES
+def test_nonlinear_run_with_adjoint_gradient(benchmark: Any, nonlinear: Any) -> None:
+    model, values = nonlinear
+    weights = np.ones((1, len(model.outputs)))
+
+    def run() -> Any:
+        return model.pullback(np.array([SHORT]), cube.RECIPE, values, NAMES)[1](weights)
+
+    benchmark.pedantic(run, rounds=2, warmup_rounds=1)
+
+
 @pytest.mark.benchmark(group="20,000 small steady solves in one process")
 def test_small_solves_leave_nothing_behind(benchmark: Any) -> None:
     """Growth of the process per solve is in extra_info; it has to stay below 1 kB."""
