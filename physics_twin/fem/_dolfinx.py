@@ -6,6 +6,7 @@ is imported, SLEPc when `slepc` is called, a C compiler at the first compilation
 """
 
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -43,6 +44,9 @@ except ImportError as error:
 PETSc.Sys.popSignalHandler()
 
 
+_LAST_WORDS = 2.0  # s that an error waits for those of the other ranks
+
+
 def _abort_all_ranks() -> None:
     """An error that one rank does not catch ends all of them with its message; the others would wait for ever."""
     shown = sys.excepthook
@@ -50,6 +54,10 @@ def _abort_all_ranks() -> None:
     def excepthook(kind: Any, error: Any, traceback: Any) -> None:
         shown(kind, error, traceback)
         sys.stderr.flush()
+        # Where all ranks fail, each has its say first; a rank that waits elsewhere does not come.
+        everyone, until = MPI.COMM_WORLD.Ibarrier(), time.monotonic() + _LAST_WORDS
+        while not everyone.Test() and time.monotonic() < until:
+            time.sleep(0.01)
         MPI.COMM_WORLD.Abort(1)
 
     sys.excepthook = excepthook

@@ -264,7 +264,7 @@ def test_under_mpi_a_failed_compilation_fails_every_rank(program: Path, mpiexec:
     """With the reason on each of them; nobody waits for the others."""
     process = start(program, mpiexec, "-n", "2", CC="false")
     output = process.communicate(timeout=PROMPTLY)[0]
-    assert process.returncode != 0 and "ModelError: a form cannot be compiled" in output, output
+    assert process.returncode != 0 and output.count("ModelError: a form cannot be compiled") >= 2, output
 
 
 def test_compiled_ahead_for_a_machine_without_compiler_and_with_a_read_only_disk(
