@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, ShapeError, UnitError, check_name, unknown_name
 from physics_twin.measurements import quality
+from physics_twin.measurements.batches import PhaseWindow
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Axis, Stamps, read_axis, start_on
 from physics_twin.measurements.flags import Flag, FlagArray, worst
@@ -107,6 +108,10 @@ class Series:
     channel: what they show. times: (n,) s since time zero, NaN where the clock was unreadable. values: (n,) SI, NaN
     where nothing was measured. flags: (n,) QARTOD codes. left_out: (n,) 0 for samples that take part in the misfit,
     else k with the reason `reasons[k - 1]`. notes: what the checks found, in words. All arrays are read-only.
+
+    What few series have is None elsewhere. censored: (n,) -1 where the true value is below `values` ("<0.05"), 1 where
+    it is above (a saturated sensor), 0 else. noise_scale: (n,) the noise of each sample as a multiple of the channel's
+    (an average has less, a laboratory value its own). reported: (n,) s since time zero when each result was known.
     """
 
     channel: Channel
@@ -116,10 +121,15 @@ class Series:
     left_out: NDArray[np.int8]
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    censored: NDArray[np.int8] | None = None
+    noise_scale: Array | None = None
+    reported: Array | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes and make the arrays read-only copies."""
-        for key, kind in (("times", np.float64), ("values", np.float64), ("flags", np.int8), ("left_out", np.int8)):
+        for key, kind in _ARRAYS.items():
+            if getattr(self, key) is None:
+                continue
             array = np.array(getattr(self, key), dtype=kind)
             if array.shape != (n := np.size(self.times),):
                 raise ShapeError(f"{self.channel.output}: {key} has the shape {array.shape}, and there are {n} times")
@@ -128,9 +138,17 @@ class Series:
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """Which samples take part in the misfit, (n,): measured, not bad, not left out."""
+        """Which samples take part in the misfit, (n,): measured, not censored, not bad, not left out."""
         trusted = (self.flags <= Flag.SUSPECT) & np.isfinite(self.values) & np.isfinite(self.times)
+        if self.censored is not None:
+            trusted &= self.censored == 0
         return np.asarray(trusted & (self.left_out == 0))
+
+    @property
+    def noise(self) -> Array:
+        """One standard deviation of each sample, (n,) SI; the starting value where the channel's is estimated."""
+        scale = np.ones(self.times.size) if self.noise_scale is None else self.noise_scale
+        return self.channel.noise * scale
 
     @property
     def counts(self) -> Mapping[Flag, int]:
@@ -139,25 +157,34 @@ class Series:
 
     def keep(self, mask: NDArray[np.bool_]) -> "Series":
         """Return the series with only the samples of `mask`, (n,)."""
-        return replace(
-            self,
-            times=self.times[mask],
-            values=self.values[mask],
-            flags=self.flags[mask],
-            left_out=self.left_out[mask],
-        )
+        arrays: dict[str, Any] = {key: getattr(self, key) for key in _ARRAYS}
+        return replace(self, **{key: None if array is None else array[mask] for key, array in arrays.items()})
 
     def __eq__(self, other: object) -> bool:
         """Whether all is the same, NaN in the same places included."""
         if not isinstance(other, Series):
             return NotImplemented
-        same_arrays = all(
-            np.array_equal(getattr(self, key), getattr(other, key), equal_nan=key in ("times", "values"))
-            for key in ("times", "values", "flags", "left_out")
-        )
+        same_arrays = all(_same(getattr(self, key), getattr(other, key)) for key in _ARRAYS)
         return same_arrays and (self.channel, self.reasons, self.notes) == (other.channel, other.reasons, other.notes)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+_ARRAYS: Mapping[str, Any] = {
+    "times": np.float64,
+    "values": np.float64,
+    "flags": np.int8,
+    "left_out": np.int8,
+    "censored": np.int8,
+    "noise_scale": np.float64,
+    "reported": np.float64,
+}
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if mine is None or theirs is None:
+        return mine is theirs
+    return np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
 
 
 def _count(flags: FlagArray) -> Mapping[Flag, int]:
@@ -171,7 +198,7 @@ class Experiment:
     name: as in parameters of one experiment, `ambient_temperature@charge_0417`. series: output -> samples. recipe: the
     inputs over time and the initial state. context: lot, equipment, shift, ... inputs: what was logged of them.
     provenance: file, hash, options, exclusions. notes: what the checks found about the record as a whole. t0_utc: time
-    zero, if the log has stamps.
+    zero, if the log has stamps. phases: when each phase of the batch ran, if that is known.
 
     Make one with `from_csv`, `from_frame` or `from_arrays`; `experiment["core_temperature"]` is its `Series`.
     """
@@ -184,6 +211,7 @@ class Experiment:
     inputs: tuple[RecordedInput, ...] = ()
     notes: tuple[str, ...] = ()
     t0_utc: dt.datetime | None = None
+    phases: tuple[PhaseWindow, ...] = ()
 
     def __post_init__(self) -> None:
         """Check names and contradictions, and freeze the mappings."""
@@ -229,7 +257,7 @@ class Experiment:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the fields: a read-only view of a mapping does not travel to worker processes."""
         fields = (dict(self.series), self.recipe, self.provenance, dict(self.context), self.inputs, self.notes)
-        return Experiment, (self.name, *fields, self.t0_utc)
+        return Experiment, (self.name, *fields, self.t0_utc, self.phases)
 
     # Making one ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,78 @@
+"""How an export is written: what is declared of it, and what was detected; both are shown and end up in provenance."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from physics_twin.errors import DataError
+
+__all__ = ["Layout", "LongForm", "StampsAt", "WideForm"]
+
+
+class StampsAt(enum.Enum):
+    """Where in its period the stamp of an average stands; a reading of one moment is `INSTANT`."""
+
+    INSTANT = "instant"
+    START = "start of the period"
+    END = "end of the period"
+
+
+@dataclass(frozen=True)
+class LongForm:
+    """One row a sample: columns of tag and value, and of quality, unit where there are."""
+
+    tag: str
+    value: str
+    quality: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class WideForm:
+    """One column a tag. quality: column of values -> its column of quality codes."""
+
+    quality: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The format of an export. What is None is detected; what is ambiguous has to be said.
+
+    encoding: "utf-8-sig", "cp1252", "utf-16", ... separator: one character. decimal: "." or ",". thousands: "" for
+    none, else one character. skiprows: lines of preamble before the header. header: number of header lines: 0, 1, or 2
+    with a row of units. column_names: names instead of those of the header. sheet: of a workbook.
+    time: the column of stamps, or of date and time of day. stamp_format: "ISO", "excel" (days since 1900), "unix s",
+    "unix ms", a unit of time for elapsed time ("s", "min", "h"), or as in `datetime.strptime`.
+    zone: IANA name of the clock on the wall, for stamps without an offset. stamps_at, period: for averages over a
+    period, whether it is stamped at its start or at its end, and its length ("1 min"); samples are then put in its
+    middle. form: `LongForm` or `WideForm`.
+    """
+
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    skiprows: int | None = None
+    header: int | None = None
+    column_names: tuple[str, ...] | None = None
+    sheet: str | None = None
+    time: str | tuple[str, str] | None = None
+    stamp_format: str | None = None
+    zone: str | None = None
+    stamps_at: StampsAt = StampsAt.INSTANT
+    period: str | None = None
+    form: LongForm | WideForm | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a file."""
+        if self.decimal not in (None, ".", ","):
+            raise DataError(f'decimal={self.decimal!r}: the decimal sign is "." or ","')
+        if self.header not in (None, 0, 1, 2):
+            raise DataError(f"header={self.header!r}: the number of header lines is 0, 1, or 2 with a row of units")
+        if (self.stamps_at is not StampsAt.INSTANT) != (self.period is not None):
+            raise DataError('stamps_at= and period= belong together: stamps_at=StampsAt.END, period="1 min"')
+
+    def over(self, detected: "Layout") -> "Layout":
+        """Return the layout with what is None taken from `detected`."""
+        known = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return replace(detected, **known)

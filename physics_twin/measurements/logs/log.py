@@ -1,0 +1,101 @@
+"""What an export holds, tag by tag, before it is cut into experiments."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import ShapeError, unknown_name
+from physics_twin.measurements.flags import Flag, FlagArray
+from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.tags import TagTable
+
+__all__ = ["Log", "TagSamples"]
+
+
+@dataclass(frozen=True, eq=False)
+class TagSamples:
+    """The samples of one tag, in the order of the export.
+
+    times: (n,) s since the log's origin, NaN where unreadable. values: (n,) in `unit`, NaN where nothing was measured;
+    of a text tag the number of the text in `states`. flags: (n,) QARTOD codes of cell, time and quality column.
+    censored: (n,) -1 where the true value is below `values`, 1 above, 0 else; None where nothing is censored.
+    states: texts of a text tag (batch, phase, position of a switch); () for numbers. unit: as the export states it, ""
+    if it does not. notes: what was found on reading, in words, with the first row. All arrays are read-only.
+    """
+
+    tag: str
+    times: Array
+    values: Array
+    flags: FlagArray
+    censored: NDArray[np.int8] | None = None
+    states: tuple[str, ...] = ()
+    unit: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the shapes and make the arrays read-only."""
+        n = np.size(self.times)
+        for key in ("times", "values", "flags", "censored"):
+            array = getattr(self, key)
+            if array is None:
+                continue
+            if np.shape(array) != (n,):
+                raise ShapeError(f"{self.tag}: {key} has the shape {np.shape(array)}, and there are {n} times")
+            array = array.view()  # no copy: a log may hold tens of millions
+            array.setflags(write=False)
+            object.__setattr__(self, key, array)
+
+    @property
+    def n(self) -> int:
+        """How many samples."""
+        return int(self.times.size)
+
+    @property
+    def counts(self) -> Mapping[Flag, int]:
+        """How many samples carry each flag."""
+        return {flag: int((self.flags == flag).sum()) for flag in Flag}
+
+    def between(self, low: float, high: float) -> "TagSamples":
+        """Return the samples from `low` to `high` (s since the origin, both inclusive)."""
+        t = self.times
+        ascending = t.size < 2 or bool((np.diff(t) >= 0.0).all())
+        rows: slice | NDArray[np.bool_]
+        if ascending:
+            rows = slice(int(np.searchsorted(t, low, "left")), int(np.searchsorted(t, high, "right")))
+        else:
+            rows = (t >= low) & (t <= high)
+        censored = None if self.censored is None else self.censored[rows]
+        return replace(self, times=t[rows], values=self.values[rows], flags=self.flags[rows], censored=censored)
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """An export as read. Make one with `read_log`; `log["31TI004.PV"]` are the samples of one tag.
+
+    samples: tag -> samples. layout: the format, as declared and detected. origin: UTC of time zero, None for elapsed
+    time. source, sha256: of the file. n_rows: rows of data. notes: what was found on reading. tags: the tag table, if
+    one was given.
+    """
+
+    samples: Mapping[str, TagSamples]
+    layout: Layout
+    origin: dt.datetime | None
+    source: str
+    sha256: str
+    n_rows: int
+    notes: tuple[str, ...] = ()
+    tags: TagTable | None = None
+
+    def __getitem__(self, tag: str) -> TagSamples:
+        """Return the samples of a tag. Raises UnknownNameError with the nearest one."""
+        if tag not in self.samples:
+            raise unknown_name(f"tag of {self.source}", tag, self.samples)
+        return self.samples[tag]
+
+    def __iter__(self) -> Iterator[TagSamples]:
+        """Run through the tags."""
+        return iter(self.samples.values())
