@@ -158,7 +158,8 @@ class Series:
     def keep(self, mask: NDArray[np.bool_]) -> "Series":
         """Return the series with only the samples of `mask`, (n,)."""
         arrays: dict[str, Any] = {key: getattr(self, key) for key in _ARRAYS}
-        return replace(self, **{key: None if array is None else array[mask] for key, array in arrays.items()})
+        kept: dict[str, Any] = {key: None if array is None else array[mask] for key, array in arrays.items()}
+        return replace(self, **kept)
 
     def __eq__(self, other: object) -> bool:
         """Whether all is the same, NaN in the same places included."""
