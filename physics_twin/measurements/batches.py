@@ -1,6 +1,7 @@
 """Production batches: what is known of each, where it begins and ends in a log, its phases, its laboratory values."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +9,10 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.channels import Uncertainty
 from physics_twin.units import QuantityLike
 
-__all__ = ["Batch", "LaboratoryValue", "PhaseWindow"]
+__all__ = ["Batch", "LaboratoryValue", "Moment", "PhaseWindow", "moment_text"]
+
+type Moment = dt.datetime | float
+"""A stamp with zone, or s on the clock of a log of elapsed time."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,48 @@ class Batch:
     """A batch of the plant, or any window of time.
 
     name: of the experiment. start, end: UTC (with zone), or s for logs of elapsed time. context: lot, equipment,
-    campaign, shift, remarks of the operator. phases: (name, start, end) likewise.
+    campaign, shift, remarks of the operator. phases: (name, start, end) likewise. source: the row of the table or the
+    tag that says so, for messages. notes: what was found on reading it, in words; they go into the experiment.
+
+    Raises DataError for a batch that ends before it begins, or a stamp without zone.
     """
 
     name: str
-    start: dt.datetime | float
-    end: dt.datetime | float
+    start: Moment
+    end: Moment
     context: Mapping[str, str | int | float] = field(default_factory=dict)
-    phases: tuple[tuple[str, dt.datetime | float, dt.datetime | float], ...] = ()
+    phases: tuple[tuple[str, Moment, Moment], ...] = ()
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check kinds and order of the ends."""
+        what = f'batch "{self.name}"' + (f" ({self.source})" if self.source else "")
+        _check_window(what, self.start, self.end)
+        for name, start, end in self.phases:
+            _check_window(f'{what}, phase "{name}"', start, end)
+            if isinstance(start, dt.datetime) != isinstance(self.start, dt.datetime):
+                raise DataError(f'{what}, phase "{name}": give stamps for batch and phases, or s for both')
+
+
+def _check_window(what: str, start: Moment, end: Moment) -> None:
+    for key, moment in (("start", start), ("end", end)):
+        if isinstance(moment, dt.datetime):
+            if moment.tzinfo is None:
+                raise DataError(f"{what}: the {key} {moment} has no zone; give it a tzinfo")
+        elif isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
+            raise DataError(f"{what}: the {key} {moment!r} is neither a stamp nor a finite number of seconds")
+    if isinstance(start, dt.datetime) != isinstance(end, dt.datetime):
+        raise DataError(f"{what}: start and end are a stamp and a number; give two of a kind")
+    if not start <= end:  # type: ignore[operator]  # two of a kind, see above
+        raise DataError(f"{what} ends at {moment_text(end)}, before it begins at {moment_text(start)}")
+
+
+def moment_text(moment: Moment) -> str:
+    """Return a moment as it is printed: a stamp in UTC, or seconds."""
+    if isinstance(moment, dt.datetime):
+        return moment.astimezone(dt.UTC).isoformat(sep=" ").replace("+00:00", " UTC")
+    return f"{moment:g} s"
 
 
 @dataclass(frozen=True)
@@ -46,14 +84,30 @@ class LaboratoryValue:
 
     output: of the model. value: number in `unit`. uncertainty: one standard deviation or `Uncertainty`. sampled_at:
     when the sample was drawn; None for the end of the batch. reported_at: when the result was known. censored: -1 for
-    "<0.05", 1 for ">100". batch: its name, needed where sampled_at is None.
+    "<0.05", 1 for ">100". batch: its name, needed where sampled_at is None. source: the row of the table, for messages.
+
+    Raises DataError for a value that is not finite, a stamp without zone, or one with neither batch nor time.
     """
 
     output: str
     value: float
     unit: str
     uncertainty: QuantityLike | Uncertainty
-    sampled_at: dt.datetime | float | None = None
-    reported_at: dt.datetime | float | None = None
+    sampled_at: Moment | None = None
+    reported_at: Moment | None = None
     censored: int = 0
     batch: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without a log."""
+        what = f"laboratory value of {self.output}" + (f" ({self.source})" if self.source else "")
+        if not math.isfinite(self.value):
+            raise DataError(f"{what}: {self.value!r} is no finite number")
+        if self.censored not in (-1, 0, 1):
+            raise DataError(f'{what}: censored={self.censored!r}; it is -1 for "<0.05", 1 for ">100", else 0')
+        if self.sampled_at is None and not self.batch:
+            raise DataError(f"{what} has neither a batch nor the time of its sample; give one of them")
+        for moment in (self.sampled_at, self.reported_at):
+            if isinstance(moment, dt.datetime) and moment.tzinfo is None:
+                raise DataError(f"{what}: the stamp {moment} has no zone; give it a tzinfo")
