@@ -6,82 +6,13 @@ from typing import Any
 
 from physics_twin.errors import BoundsError, DataError, check_name
 from physics_twin.measurements.places import Place
+from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay, plain
 from physics_twin.parameters import Parameter
 from physics_twin.priors import Normal, Uniform
 from physics_twin.recipes import RAMP, Rule
-from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si, unit as as_unit
+from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
 __all__ = ["Channel", "Column", "EstimatedNoise", "Uncertainty", "UnknownBias", "UnknownDelay"]
-
-
-def _plain(quantity: QuantityLike) -> tuple[float, str]:
-    """Return number and unit text: hashable, comparable, and the same after a file."""
-    number, its_unit = parse(quantity)
-    return float(number), its_unit.text
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """An expanded uncertainty as a certificate states it; the standard deviation is `value / k`.
-
-    value: a difference ("0.8 K"). k: coverage factor, above 0.
-    """
-
-    value: QuantityLike
-    k: float = 2.0
-
-    def __post_init__(self) -> None:
-        """Take number and unit apart."""
-        object.__setattr__(self, "value", _plain(self.value))
-        if not 0.0 < self.k < float("inf"):
-            raise BoundsError(f"coverage factor k = {self.k:g} is not above 0; certificates state 2 most of the time")
-
-    @property
-    def standard(self) -> tuple[float, str]:
-        """One standard deviation: number and unit."""
-        number, text = _plain(self.value)
-        return number / self.k, text
-
-
-@dataclass(frozen=True)
-class EstimatedNoise:
-    """A noise level that the calibration estimates, from `start`; channels with one `shared` name have it in common."""
-
-    start: QuantityLike
-    shared: str | None = None
-
-    def __post_init__(self) -> None:
-        """Take number and unit apart."""
-        object.__setattr__(self, "start", _plain(self.start))
-        if self.shared is not None:
-            check_name("noise", self.shared)
-
-
-@dataclass(frozen=True)
-class UnknownBias:
-    """An additive bias that the calibration estimates: measured = true + bias, bias ~ Normal(0, sd)."""
-
-    sd: QuantityLike
-
-    def __post_init__(self) -> None:
-        """Take number and unit apart."""
-        object.__setattr__(self, "sd", _plain(self.sd))
-
-
-@dataclass(frozen=True)
-class UnknownDelay:
-    """A pure delay that the calibration estimates: the sample at t shows the output at t - delay."""
-
-    low: QuantityLike
-    high: QuantityLike
-
-    def __post_init__(self) -> None:
-        """Take numbers and units apart, and check the range."""
-        object.__setattr__(self, "low", _plain(self.low))
-        object.__setattr__(self, "high", _plain(self.high))
-        low, high = (to_si(x, as_unit("s"), name="delay") for x in (self.low, self.high))
-        if not 0.0 <= low < high:
-            raise BoundsError(f"a delay between {low:g} s and {high:g} s: give 0 <= low < high")
 
 
 @dataclass(frozen=True)
@@ -200,7 +131,7 @@ class Channel:
         """What is to be estimated about the sensor: "noise", "bias", "delay" -> Parameter (those that are unknown)."""
         found: dict[str, Parameter] = {}
         if self.unknown_noise is not None:
-            start, text = _plain(self.unknown_noise.start)
+            start, text = plain(self.unknown_noise.start)
             found["noise"] = Parameter(
                 self.noise_name,
                 (start, text),
@@ -210,7 +141,7 @@ class Channel:
                 difference=True,
             )
         if self.unknown_bias is not None:
-            sd, text = _plain(self.unknown_bias.sd)
+            sd, text = plain(self.unknown_bias.sd)
             found["bias"] = Parameter(
                 f"bias.{self.output}",
                 (0.0, text),

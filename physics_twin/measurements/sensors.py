@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from physics_twin.measurements.channels import Uncertainty
+from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike
 
 __all__ = ["Installation", "Sensor"]

@@ -1,0 +1,192 @@
+"""From arrays to experiments: the samples of a channel are judged, and series, recipe and context put together.
+
+Tables, data frames, arrays and historian logs all end here, so that a sample gets the same flags whichever way it came.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import DataError, ShapeError, unknown_name
+from physics_twin.measurements import quality
+from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.channels import Channel
+from physics_twin.measurements.experiment import Experiment
+from physics_twin.measurements.flags import Flag, FlagArray, worst
+from physics_twin.measurements.provenance import Provenance
+from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
+from physics_twin.measurements.series import Series
+from physics_twin.recipes import STEADY, Level, Recipe, Steady
+from physics_twin.units import QuantityLike, to_si, unit as as_unit
+
+__all__ = ["InputSamples", "Samples", "assemble", "distinct", "leave_out", "recorded_inputs", "series_from"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples as read, before they are judged.
+
+    times: (n,) s since time zero, NaN where unreadable. values: (n,) in the unit of their channel, NaN where nothing
+    was measured. flags: (n,) QARTOD codes of the cells; None for missing where a value is NaN, bad where it is infinite
+    and good else. censored, noise_scale, reported: (n,) as in `Series`, or None. notes: what reading found, in words.
+
+    Raises ShapeError for lengths that differ.
+    """
+
+    times: Array
+    values: Array
+    flags: FlagArray | None = None
+    censored: NDArray[np.int8] | None = None
+    notes: tuple[str, ...] = ()
+    noise_scale: Array | None = None
+    reported: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        n = np.shape(self.times)
+        for key in ("values", "flags", "censored", "noise_scale", "reported"):
+            array = getattr(self, key)
+            if array is not None and np.shape(array) != n:
+                raise ShapeError(f"{key} has the shape {np.shape(array)}, and the times have {n}")
+
+    @property
+    def cell_flags(self) -> FlagArray:
+        """Flags of the cells, (n,)."""
+        if self.flags is not None:
+            return self.flags
+        found = np.where(np.isnan(self.values), Flag.MISSING, np.where(np.isfinite(self.values), Flag.GOOD, Flag.BAD))
+        return found.astype(np.int8)
+
+
+def series_from(channel: Channel, samples: Samples, order: FlagArray | None = None) -> Series:
+    """Judge the samples of a channel.
+
+    order: (n,) flags of the rows, where they are judged already (a table has one clock for all its columns); without
+    it the times are judged here. Nothing is dropped: each sample gets the worst flag that cell, row and checks give it.
+    """
+    notes: list[str] = []
+    if order is None:
+        order, found = quality.in_order(samples.times)
+        notes += found
+    notes += samples.notes
+    times, values = samples.times, samples.values
+    si = np.asarray(channel.unit.to_si(values), dtype=np.float64)
+    flags = worst(samples.cell_flags, order)
+    cold = quality.impossible(si, channel.unit) & (flags < Flag.BAD)
+    if cold.any():
+        flags = np.where(cold, np.int8(Flag.BAD), flags)
+        low = float(np.nanmin(np.where(cold, values, np.nan)))
+        notes.append(f"{int(cold.sum())} values lie below absolute zero ({low:g} {channel.unit}): bad")
+    # A limit of detection, printed again and again, is neither a stuck sensor nor a unit.
+    measured = np.isfinite(values) if samples.censored is None else np.isfinite(values) & (samples.censored == 0)
+    trusted = (flags <= Flag.SUSPECT) & measured
+    judged = np.flatnonzero(trusted)
+    jumps, jump_notes = quality.unit_jumps(np.where(trusted, values, np.nan), channel.unit)
+    flags = worst(flags, jumps)
+    flat, flat_notes = quality.stuck(values, times, judged[jumps[judged] < Flag.BAD])
+    flags = worst(flags, flat)
+    missing = int((flags == Flag.MISSING).sum())
+    if missing:
+        notes.append(f"{missing} not measured")
+    notes += _censored_notes(samples.censored, flags)
+    if not judged.size:
+        notes.append("no sample can be used")
+    return Series(
+        channel,
+        times,
+        si,
+        flags,
+        np.zeros(values.size, np.int8),
+        (),
+        (*notes, *jump_notes, *flat_notes),
+        censored=samples.censored,
+        noise_scale=samples.noise_scale,
+        reported=samples.reported,
+    )
+
+
+def _censored_notes(censored: NDArray[np.int8] | None, flags: FlagArray) -> list[str]:
+    if censored is None:
+        return []
+    sound = flags <= Flag.SUSPECT
+    counts = [(int(((censored == side) & sound).sum()), words) for side, words in _SIDES]
+    return [f"{n} {words}: kept, not used in a fit" for n, words in counts if n]
+
+
+_SIDES = ((-1, "below detection"), (1, "above the range"))
+
+
+def leave_out(series: Series, reasons: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> Series:
+    """Mark the samples in the ranges (low, high, reason, channels); a sample keeps its first reason."""
+    left_out = np.zeros(series.times.size, dtype=np.int8)
+    texts: list[str] = []
+    for low, high, text, channels in reasons:
+        if channels and series.channel.output not in channels:
+            continue
+        hit = (series.times >= low) & (series.times <= high) & (left_out == 0)
+        if hit.any():
+            texts.append(text)
+            left_out[hit] = len(texts)
+    return replace(series, left_out=left_out, reasons=tuple(texts))
+
+
+def distinct(channels: Sequence[Channel]) -> Sequence[Channel]:
+    """Return the channels. Raises DataError when there is none, or when two show the same output."""
+    if not channels:
+        raise DataError("an experiment needs at least one channel")
+    twice = sorted(output for output, n in Counter(channel.output for channel in channels).items() if n > 1)
+    if twice:
+        raise DataError(f'two channels show "{twice[0]}"; give the model one output for each sensor')
+    return channels
+
+
+def assemble(
+    name: str,
+    series: Mapping[str, Series],
+    *,
+    recipe: Recipe | None = None,
+    initial: Mapping[str, Level] | Literal["steady"] | Steady | None = None,
+    settle: QuantityLike | None = None,
+    provenance: Provenance,
+    context: Mapping[str, str | int | float] | None = None,
+    inputs: Sequence[RecordedInput] = (),
+    notes: Sequence[str] = (),
+    t0_utc: dt.datetime | None = None,
+    phases: Sequence[PhaseWindow] = (),
+) -> Experiment:
+    """Put an experiment together, and leave out what lies before time zero, settles, or is excluded in `provenance`.
+
+    series: output -> samples. recipe: without it there are no inputs. initial, settle: as in `Experiment.from_csv`.
+
+    Raises UnknownNameError for an exclusion of a channel that is not there, DataError for another `initial`.
+    """
+    recipe = Recipe.constant() if recipe is None else recipe
+    if initial is not None:
+        if isinstance(initial, str) and initial != "steady":
+            raise DataError(f'initial="{initial}": give "steady" or a mapping of state -> quantity')
+        if isinstance(initial, str | Steady):
+            recipe = recipe.replace(initial=STEADY)
+        else:  # what the recipe binds beside these stays bound
+            bound: Mapping[str, Any] = {} if isinstance(recipe.initial, Steady) else recipe.initial
+            recipe = recipe.replace(initial={**bound, **initial})
+    reasons: list[tuple[float, float, str, tuple[str, ...]]] = [
+        (-np.inf, float(np.nextafter(0.0, -1.0)), "before time zero", ())
+    ]
+    if settle is not None:
+        until = to_si(settle, as_unit("s"), name="settle")
+        reasons.append((0.0, float(np.nextafter(until, -1.0)), f"settling until {duration_text(until)}", ()))
+    for exclusion in provenance.exclusions:
+        for output in exclusion.channels:
+            if output not in series:
+                raise unknown_name("channel", output, series)
+        by = f" ({exclusion.by})" if exclusion.by else ""
+        reasons.append((*exclusion.span, f"excluded: {exclusion.reason}{by}", exclusion.channels))
+    out = {output: leave_out(one, reasons) for output, one in series.items()}
+    return Experiment(name, out, recipe, provenance, context or {}, tuple(inputs), tuple(notes), t0_utc, tuple(phases))

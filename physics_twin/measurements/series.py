@@ -1,0 +1,107 @@
+"""The samples of one channel, and how far each can be trusted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import ShapeError
+from physics_twin.measurements.channels import Channel
+from physics_twin.measurements.flags import Flag, FlagArray
+
+__all__ = ["Series", "count_flags"]
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The samples of one channel.
+
+    channel: what they show. times: (n,) s since time zero, NaN where the clock was unreadable. values: (n,) SI, NaN
+    where nothing was measured. flags: (n,) QARTOD codes. left_out: (n,) 0 for samples that take part in the misfit,
+    else k with the reason `reasons[k - 1]`. notes: what the checks found, in words. All arrays are read-only.
+
+    What few series have is None elsewhere. censored: (n,) -1 where the true value is below `values` ("<0.05"), 1 where
+    it is above (a saturated sensor), 0 else. noise_scale: (n,) the noise of each sample as a multiple of the channel's
+    (an average has less, a laboratory value its own). reported: (n,) s since time zero when each result was known.
+    """
+
+    channel: Channel
+    times: Array
+    values: Array
+    flags: FlagArray
+    left_out: NDArray[np.int8]
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    censored: NDArray[np.int8] | None = None
+    noise_scale: Array | None = None
+    reported: Array | None = None
+
+    def __post_init__(self) -> None:
+        """Check the shapes and make the arrays read-only copies."""
+        for key, kind in _ARRAYS.items():
+            if getattr(self, key) is None:
+                continue
+            array = np.array(getattr(self, key), dtype=kind)
+            if array.shape != (n := np.size(self.times),):
+                raise ShapeError(f"{self.channel.output}: {key} has the shape {array.shape}, and there are {n} times")
+            array.setflags(write=False)
+            object.__setattr__(self, key, array)
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Which samples take part in the misfit, (n,): measured, not censored, not bad, not left out."""
+        trusted = (self.flags <= Flag.SUSPECT) & np.isfinite(self.values) & np.isfinite(self.times)
+        if self.censored is not None:
+            trusted &= self.censored == 0
+        return np.asarray(trusted & (self.left_out == 0))
+
+    @property
+    def noise(self) -> Array:
+        """One standard deviation of each sample, (n,) SI; the starting value where the channel's is estimated."""
+        scale = np.ones(self.times.size) if self.noise_scale is None else self.noise_scale
+        return self.channel.noise * scale
+
+    @property
+    def counts(self) -> Mapping[Flag, int]:
+        """How many samples carry each flag."""
+        return count_flags(self.flags)
+
+    def keep(self, mask: NDArray[np.bool_]) -> "Series":
+        """Return the series with only the samples of `mask`, (n,)."""
+        arrays: dict[str, Any] = {key: getattr(self, key) for key in _ARRAYS}
+        kept: dict[str, Any] = {key: None if array is None else array[mask] for key, array in arrays.items()}
+        return replace(self, **kept)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same, NaN in the same places included."""
+        if not isinstance(other, Series):
+            return NotImplemented
+        same_arrays = all(_same(getattr(self, key), getattr(other, key)) for key in _ARRAYS)
+        return same_arrays and (self.channel, self.reasons, self.notes) == (other.channel, other.reasons, other.notes)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+_ARRAYS: Mapping[str, Any] = {
+    "times": np.float64,
+    "values": np.float64,
+    "flags": np.int8,
+    "left_out": np.int8,
+    "censored": np.int8,
+    "noise_scale": np.float64,
+    "reported": np.float64,
+}
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if mine is None or theirs is None:
+        return mine is theirs
+    return np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
+
+
+def count_flags(flags: FlagArray) -> Mapping[Flag, int]:
+    """Return how many samples carry each flag; flags (n,)."""
+    return {flag: int((flags == flag).sum()) for flag in Flag}
