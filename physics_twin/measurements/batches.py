@@ -58,16 +58,20 @@ class Batch:
                 raise DataError(f'{what}, phase "{name}": give stamps for batch and phases, or s for both')
 
 
-def _check_window(what: str, start: Moment, end: Moment) -> None:
+def _check_window(what: str, start: object, end: object) -> None:
     for key, moment in (("start", start), ("end", end)):
         if isinstance(moment, dt.datetime):
             if moment.tzinfo is None:
                 raise DataError(f"{what}: the {key} {moment} has no zone; give it a tzinfo")
         elif isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
             raise DataError(f"{what}: the {key} {moment!r} is neither a stamp nor a finite number of seconds")
-    if isinstance(start, dt.datetime) != isinstance(end, dt.datetime):
+    if isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
+        backwards = start > end
+    elif isinstance(start, int | float) and isinstance(end, int | float):
+        backwards = start > end
+    else:
         raise DataError(f"{what}: start and end are a stamp and a number; give two of a kind")
-    if not start <= end:  # type: ignore[operator]  # two of a kind, see above
+    if backwards:
         raise DataError(f"{what} ends at {moment_text(end)}, before it begins at {moment_text(start)}")
 
 
