@@ -5,6 +5,7 @@ says what to install where they are missing. What is missing is said where it is
 is imported, SLEPc when `slepc` is called, a C compiler at the first compilation (`physics_twin.fem.compilation`).
 """
 
+import functools
 import sys
 import time
 from contextlib import suppress
@@ -39,6 +40,26 @@ except ImportError as error:
         "field models need DOLFINx 0.11: pip install 'physics-twin[fem]' on Linux x86-64, or fenics-dolfinx from "
         f"conda-forge or Debian elsewhere ({error})"
     ) from error
+
+
+def _without_method_caches() -> None:
+    """UFL's dispatchers without the cache of Python 3.13.0 and 3.13.1 that never lets go of an object.
+
+    There `functools.singledispatchmethod` keeps a method that refers to its object in a dictionary that is weak in the
+    object only (cpython issue 127750, taken back in 3.13.2): every model that was ever built stays, with its
+    communicators, until MPI has none left and MUMPS ends the process.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] != "ufl":
+            continue
+        for kind in vars(module).values():
+            if isinstance(kind, type):
+                for method in vars(kind).values():
+                    if isinstance(method, functools.singledispatchmethod) and hasattr(method, "_method_cache"):
+                        method._method_cache = None
+
+
+_without_method_caches()
 
 # PETSc's handler answers SIGTERM with a page of advice and MPI_Abort; a service that is stopped wants its own answer.
 PETSc.Sys.popSignalHandler()

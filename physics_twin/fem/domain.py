@@ -12,6 +12,7 @@ from physics_twin.errors import ModelError, unknown_name
 from physics_twin.fem._dolfinx import MPI, basix_ufl, dolfinx, ufl
 from physics_twin.fem.mesh import Mesh
 from physics_twin.fem.mesh.topology import find_facets
+from physics_twin.fem.native import check_communicators
 
 Entities = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
@@ -26,6 +27,7 @@ class Domain:
     def __init__(self, description: Mesh, comm: Any = None) -> None:
         self.description = description
         self.comm = MPI.COMM_WORLD if comm is None else comm
+        check_communicators(self.comm)
         element = basix_ufl.element(
             "Lagrange", description.cell.value, description.order, shape=(description.dimension,)
         )

@@ -1,11 +1,18 @@
-"""PETSc objects that go before the mesh whose communicator they use.
+"""PETSc objects that go before the mesh whose communicator they use, and communicators that are left for a new mesh.
 
 The garbage collector frees the parts of a model in any order; a matrix that is freed after the communicator of its mesh
-takes the process with it.
+takes the process with it. MPI has about 2000 communicators for a process (MPICH), a model takes about ten; MUMPS does
+not notice when there are none left, and writes where it should not.
 """
 
+import gc
 import weakref
 from typing import Any
+
+from physics_twin.errors import ModelError
+from physics_twin.fem._dolfinx import MPI
+
+_FOR_A_MODEL = 32  # communicators: of mesh, matrices, factors; with as much to spare
 
 
 def released_with(owner: object, mesh: Any) -> list[Any]:
@@ -21,3 +28,28 @@ def _release(held: list[Any], mesh: Any) -> None:
         native.destroy()
     held.clear()
     del mesh
+
+
+def check_communicators(comm: Any) -> None:
+    """Raise ModelError where MPI has no communicators left for another model; unreachable models are freed first."""
+    if _left(comm):
+        return
+    gc.collect()
+    if not _left(comm):
+        raise ModelError(
+            "too many field models are alive in this process: MPI has no communicators left for another one. Keep the "
+            "results and not the models, or build one model and run it with different values"
+        )
+
+
+def _left(comm: Any) -> bool:
+    held: list[Any] = []
+    try:
+        for _ in range(_FOR_A_MODEL):
+            held.append(comm.Dup())
+    except MPI.Exception:
+        return False
+    finally:
+        for one in held:
+            one.Free()
+    return True
