@@ -1,21 +1,24 @@
 """The command line.
 
-`physics-twin info FILE` says what a saved file holds. `physics-twin compile MODULE:FUNCTION --out DIR` compiles all
-native code of a field model for machines that have no compiler. `physics-twin --version`.
+`physics-twin inspect FILE` says what is in a log and how to read it. `physics-twin info FILE` says what a saved file
+holds. `physics-twin compile MODULE:FUNCTION --out DIR` compiles all native code of a field model for machines that have
+no compiler. `physics-twin --version`.
 """
 
 import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from physics_twin import __version__
 from physics_twin.errors import FileFormatError, ModelError, PhysicsTwinError
+from physics_twin.files import atomic_write
 
-DESCRIPTION = "Physics-based process twins: what is in a saved file, and models compiled ahead of time."
+DESCRIPTION = "Physics-based process twins: what is in a log or a saved file, and models compiled ahead of time."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="physics-twin", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"physics_twin {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    inspecting = commands.add_parser("inspect", help="print what is in a log of a plant, and how to read it")
+    inspecting.add_argument("file", type=Path, help="CSV, xlsx or Parquet, as exported")
+    inspecting.add_argument("--zone", help='of its clock, as "Europe/Berlin", where the stamps carry no offset')
+    inspecting.add_argument("--sheet", help="of a workbook")
+    inspecting.add_argument("--plot", type=Path, metavar="PNG", help="write a picture of every tag")
+    inspecting.add_argument("--tags", type=Path, metavar="TOML", help="write a tag table to edit")
     info = commands.add_parser("info", help="print what a saved posterior, envelope, run or experiment holds")
     info.add_argument("file", type=Path, nargs="+", help="NetCDF file written by physics_twin")
     compiling = commands.add_parser("compile", help="compile a field model for machines that have no compiler")
@@ -36,7 +45,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "compile":
         return _compile(given.model, given.out, given.native)
+    if given.command == "inspect":
+        return _inspect(given.file, given.zone, given.sheet, given.plot, given.tags)
     return _info(given.file)
+
+
+def _inspect(path: Path, zone: str | None, sheet: str | None, picture: Path | None, tags: Path | None) -> int:
+    """Print what is in a log and the source that reads it; write a picture and a tag table where asked for."""
+    from physics_twin.measurements.inspection import inspect
+    from physics_twin.measurements.logs.layout import Layout
+
+    try:
+        if tags is not None and tags.exists():
+            raise FileFormatError(f"{tags} exists, and may have been edited; name another file or remove it")
+        found = inspect(path, layout=Layout(zone=zone, sheet=sheet), progress=sys.stderr.isatty())
+        print(found)
+        print(f"\nto read it:\n\n{textwrap.indent(found.mapping, '    ')}", end="")
+        if tags is not None:
+            with atomic_write(tags) as temporary:
+                temporary.write_text(found.tag_table, encoding="utf-8")
+        if picture is not None:
+            import matplotlib
+
+            from physics_twin.plot_style import figure_of
+
+            matplotlib.use("Agg")  # a window would wait for somebody to close it
+            with atomic_write(picture) as temporary:
+                figure_of(found.plot()).savefig(temporary)
+    except (PhysicsTwinError, OSError) as error:
+        print(f"physics-twin: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _info(files: Sequence[Path]) -> int:

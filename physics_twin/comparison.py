@@ -6,6 +6,7 @@ bounds and no prior are drawn evenly between the bounds (evenly in their logarit
 else, initial values without a prior included, stays at its value. The result says which.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -211,6 +212,7 @@ def compare(
         unknown = ParameterSet([p for p in model.parameters.parameters if p.name not in fixed and _open(p, used)])
         for name, parameter in unknown.items():
             drawn[name] = _source(parameter)
+        drawn |= {p.name: _source(p) for p in run.parameters.values() if p.name.startswith("bias.")}
         bound = () if isinstance(used.initial, Steady) else tuple(f"initial.{name}" for name in used.initial)
         for name in model.parameters:
             if name not in unknown and name not in bound and not isinstance(used.initial, Steady):
@@ -292,14 +294,16 @@ def _compared(
     except SolveError as error:
         nominal = np.full((times.size, len(model.outputs)), np.nan)
         notes.append(f"{run.name}: the model at its declared values failed: {error.reason}")
-    good = outputs[np.isfinite(outputs).all(axis=(1, 2))]
+    kept = np.isfinite(outputs).all(axis=(1, 2))
+    good = outputs[kept]
     found = []
     for channel in measured:
         series = run[channel.output]
         column = positions[channel.output]
-        noisy = good[:, :, column] + channel.bias + channel.noise * rng.standard_normal(good.shape[:2])
+        true = good[:, :, column] + prior_bias(channel, n_draws)[kept, None]
         at, line = np.searchsorted(times, shown[channel.output]), np.searchsorted(times, nodes)
-        low, _, high = np.quantile(noisy, LEVELS, axis=0)
+        sd = series.noise[series.used]
+        low, _, high = np.quantile(true[:, at] + sd * rng.standard_normal(good.shape[:2])[:, at], LEVELS, axis=0)
         center = nominal[:, column] + channel.bias
         found.append(
             ComparedChannel(
@@ -308,14 +312,25 @@ def _compared(
                 times=series.times[series.used],
                 observed=series.values[series.used],
                 nominal=center[at],
-                low=low[at],
-                high=high[at],
+                low=low,
+                high=high,
                 nodes=nodes + channel.delay,
                 curve=center[line],
-                band=measurement_band(good[:, line, column] + channel.bias, channel.noise)[[0, 2]],
+                band=measurement_band(true[:, line], float(np.median(sd)))[[0, 2]],
             )
         )
     return found, failures, notes
+
+
+def prior_bias(channel: Channel, n: int) -> Array:
+    """Biases (n,) SI of a channel before any fit: the known one, or draws from the prior of an unknown one.
+
+    The seed is the name of the bias, so that it is one bias in all channels and experiments that share it.
+    """
+    unknown = channel.parameters.get("bias")
+    if unknown is None or unknown.prior is None:
+        return np.full(n, channel.bias)
+    return unknown.prior.sd * np.random.default_rng(zlib.crc32(unknown.name.encode())).standard_normal(n)
 
 
 def plot_times(samples: Array, duration: float) -> Array:
@@ -433,4 +448,4 @@ def _difference(x: float, unit: Unit) -> str:
     return format_si(x, unit, 3, difference=True)
 
 
-__all__ = ["ComparedChannel", "Comparison", "compare", "measurement_band", "plot_times"]
+__all__ = ["ComparedChannel", "Comparison", "compare", "measurement_band", "plot_times", "prior_bias"]

@@ -43,7 +43,7 @@ def channel_table(
             seen = {name: course[np.searchsorted(times, c.times)] for name, course in courses.items()}
             r = point.residual[c.rows]
             own = c.unit.difference()
-            sd = float(levels.sd[c.group]) if c.group >= 0 else c.noise
+            sd = float(levels.sd[c.group]) * c.noise_scale if c.group >= 0 else c.noise
             correlation = correlations[c.series]
             declared = np.asarray(own.from_si(r, difference=True))
             white = r * w[c.rows]
@@ -64,6 +64,7 @@ def channel_table(
                     effective_samples=r.size * correlation.effective_samples / correlation.n_samples,
                     findings=_findings(c, white, c.observed - r, seen, correlation, n_tests),
                     array=c.array,
+                    noise_scale=c.noise_scale,
                 )
             )
     return tuple(found)

@@ -1,6 +1,7 @@
 """Noise levels that are estimated together with the parameters.
 
-Convention: the variance of a group is its sum of squares over n_g (n - p)/n, with n all samples and p what the data
+Convention: the variance of a group is its sum of squares (each residual over the scale of its sample, which is below
+one for an average) over n_g (n - p)/n, with n all samples and p what the data
 determine: a flat prior costs one degree of freedom per parameter, a parameter that its prior or a bound decides costs
 none (p = trace of the hat matrix; MacKay 1992). With flat priors and one group this is SSE/(n - p), and the draws of
 a linear model are exactly the multivariate t.
@@ -37,10 +38,10 @@ def start_levels(problem: Problem) -> Array:
 
 
 def weights(problem: Problem, sd: Array) -> Array:
-    """1/noise of each residual, (n_data,)."""
+    """1/noise of each residual, (n_data,); an estimated level is that of a sample of scale one."""
     if sd.size == 0:
         return np.asarray(1.0 / problem.noise)
-    level = np.append(sd, 0.0)[problem.groups]
+    level = np.append(sd, 0.0)[problem.groups] * problem.noise_scale
     return np.asarray(1.0 / np.where(problem.groups >= 0, level, problem.noise))
 
 
@@ -85,6 +86,6 @@ def update(problem: Problem, point: Point, sd: Array, free: NDArray[np.bool_]) -
     for g in range(sd.size):
         mine = problem.groups == g
         degrees[g] = float(mine.sum()) * (n - p) / n
-        squares = float((point.residual[mine] ** 2).sum())
+        squares = float(((point.residual[mine] / problem.noise_scale[mine]) ** 2).sum())
         found[g] = max(np.sqrt(squares / degrees[g]), SMALLEST * float(np.abs(observed[mine]).max()), 1e-300)
     return Levels(found, degrees)

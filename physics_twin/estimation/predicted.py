@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from physics_twin import plot_style
 from physics_twin.arrays import Array
-from physics_twin.comparison import measurement_band, plot_times
+from physics_twin.comparison import measurement_band, plot_times, prior_bias
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
@@ -120,7 +120,8 @@ def predict_channels(
         series, sd = run[output], sensor.noise[rows]
         true = drawn[position[output]] + sensor.bias[rows, None]
         at, line = np.searchsorted(times, shown[output]), np.searchsorted(times, nodes)
-        noisy = true[:, at] + sd[:, None] * rng.standard_normal((rows.size, at.size))
+        scale = np.ones(at.size) if series.noise_scale is None else series.noise_scale[series.used]
+        noisy = true[:, at] + sd[:, None] * scale * rng.standard_normal((rows.size, at.size))
         low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
         spread = noisy[kept].std(axis=0, ddof=1)
         distance += np.sum(((noisy - middle) / spread) ** 2, axis=1)
@@ -141,7 +142,7 @@ def predict_channels(
                 # At a single moment there is no curve to draw, and an array of sensors has thousands of such channels.
                 band=np.array([low, middle, high])
                 if line.size == 1
-                else measurement_band(true[kept][:, line], sd[kept]),
+                else measurement_band(true[kept][:, line], sd[kept] * float(np.median(scale))),
             )
         )
     return found, distance, prediction.notes
@@ -164,27 +165,36 @@ class _Sensor:
 
 
 def _sensors(posterior: Posterior, channels: Sequence[Channel], experiment: str) -> dict[str, _Sensor]:
-    """Noise, bias and delay of channels' sensors: as estimated for this experiment, else for all, else as given."""
+    """Noise, bias and delay of channels' sensors: as estimated for this experiment, else for all, else as given.
+
+    An unknown bias that was not estimated, as of a sensor that was replaced after the fit, is drawn from its prior.
+    """
     names, n = set(posterior.names), posterior.n_draws
     draws: dict[str, Array] = {}  # a noise may be shared by thousands
 
+    def estimated(name: str) -> str | None:
+        return next((k for k in (f"{name}@{experiment}", name) if k in names), None)
+
     def level(name: str, given: float) -> Array:
-        estimated = next((k for k in (f"{name}@{experiment}", name) if k in names), None)
-        if estimated is None:
+        key = estimated(name)
+        if key is None:
             return np.full(n, given)
-        if estimated not in draws:
-            draws[estimated] = posterior[estimated]
-        return draws[estimated]
+        if key not in draws:
+            draws[key] = posterior[key]
+        return draws[key]
+
+    def bias(c: Channel) -> Array:
+        if c.unknown_bias is not None and estimated(c.bias_name) is None:
+            return prior_bias(c, n)
+        # A sensor's bias that was estimated elsewhere does not replace the one that is stated here.
+        return np.full(n, c.bias) if c.unknown_bias is None and c.sensor is not None else level(c.bias_name, c.bias)
 
     def delay(name: str, given: float) -> float:
-        estimated = next((k for k in (f"{name}@{experiment}", name) if k in names), None)
-        return given if estimated is None else posterior.mode.scalar(estimated)
+        key = estimated(name)
+        return given if key is None else posterior.mode.scalar(key)
 
     return {
-        c.output: _Sensor(
-            level(c.noise_name, c.noise), level(f"bias.{c.output}", c.bias), delay(f"delay.{c.output}", c.delay)
-        )
-        for c in channels
+        c.output: _Sensor(level(c.noise_name, c.noise), bias(c), delay(f"delay.{c.output}", c.delay)) for c in channels
     }
 
 

@@ -23,7 +23,7 @@ from physics_twin.estimation.unknowns import (
     resolve,
     search_space,
 )
-from physics_twin.measurements import Experiment
+from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import ParameterSet, Values
 from physics_twin.recipes import Recipe
@@ -46,7 +46,7 @@ class ChannelData:
     rows: slice
     """In the residual vector."""
     noise: float
-    """One standard deviation, SI; the starting value where it is estimated."""
+    """One standard deviation, SI, root mean square over its samples; from the starting value where it is estimated."""
     group: int
     """Number of the noise group, -1 where the noise is given."""
     bias: float
@@ -55,6 +55,8 @@ class ChannelData:
     delay: float
     delay_column: int
     n_excluded: int
+    noise_scale: float = 1.0
+    """Noise of its samples as a multiple of the channel's, root mean square: 0.5 for averages of four."""
     array: str = ""
     """The array along which its residuals are looked at, "" where that is time."""
     place: tuple[float, ...] = ()
@@ -120,6 +122,8 @@ class Problem:
     """(n_data,) number of the noise group of each row, -1 where the noise is given."""
     noise: Array
     """(n_data,) SI: given, or the starting value."""
+    noise_scale: Array
+    """(n_data,) noise of each sample as a multiple of its channel's: an estimated level is that of scale one."""
     held: Held
     exact_time: bool
     """Whether the model gives dy/dt."""
@@ -195,6 +199,7 @@ def set_up(
     group_of = {member: g for g, group in enumerate(unknowns.noise) for member in group.members}
     groups: list[NDArray[np.intp]] = []
     noise: list[Array] = []
+    scales: list[Array] = []
     start = 0
     for experiment in runs:
         channels = []
@@ -205,6 +210,8 @@ def set_up(
                 continue
             used = used[np.argsort(series.times[used], kind="stable")]
             group = group_of.get((experiment.name, channel.output), -1)
+            scale = np.ones(used.size) if series.noise_scale is None else series.noise_scale[used]
+            typical = float(np.sqrt(np.mean(scale**2)))
             data = ChannelData(
                 experiment=experiment.name,
                 output=channel.output,
@@ -213,22 +220,22 @@ def set_up(
                 times=series.times[used],
                 observed=series.values[used],
                 rows=slice(start, start + used.size),
-                noise=channel.noise,
+                noise=channel.noise * typical,
                 group=group,
                 bias=channel.bias,
-                bias_column=_column(unknowns, Kind.BIAS, channel.output, experiment.name, "bias" in channel.parameters),
+                bias_column=_column(unknowns, Kind.BIAS, channel, experiment.name),
                 delay=channel.delay,
-                delay_column=_column(
-                    unknowns, Kind.DELAY, channel.output, experiment.name, "delay" in channel.parameters
-                ),
+                delay_column=_column(unknowns, Kind.DELAY, channel, experiment.name),
                 n_excluded=int(series.times.size - used.size),
+                noise_scale=typical,
                 array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
                 place=() if channel.place is None else channel.place.coordinates,
             )
             start += used.size
             channels.append(data)
             groups.append(np.full(used.size, group, dtype=np.intp))
-            noise.append(np.full(used.size, channel.noise))
+            noise.append(channel.noise * scale)
+            scales.append(scale)
         tasks.append(_task(model, experiment, unknowns, held.of[experiment.name], tuple(channels)))
     return Problem(
         model=model,
@@ -239,6 +246,7 @@ def set_up(
         n_data=start,
         groups=np.concatenate(groups),
         noise=np.concatenate(noise),
+        noise_scale=np.concatenate(scales),
         held=held,
         exact_time=isinstance(model, Sensitivities),
         coupling=coupling_of(smooth, unknowns.columns),
@@ -256,11 +264,13 @@ def _spatial(runs: Sequence[Experiment]) -> set[str]:
     return known - over_time
 
 
-def _column(unknowns: Unknowns, kind: Kind, output: str, experiment: str, declared: bool) -> int:
-    if not declared:
+def _column(unknowns: Unknowns, kind: Kind, channel: Channel, experiment: str) -> int:
+    """The column of a channel's bias or delay; one column may serve many channels. -1 where it is not unknown."""
+    declared = channel.parameters.get(kind.value)
+    if declared is None:
         return -1
     for j, c in enumerate(unknowns.columns):
-        if c.kind is kind and c.target == output and c.acts_on(experiment):
+        if c.kind is kind and f"{kind.value}.{c.target}" == declared.name and c.acts_on(experiment):
             return j
     return -1
 

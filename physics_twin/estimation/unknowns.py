@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, CalibrationError, UnitError, unknown_name
-from physics_twin.measurements import Channel, Experiment
+from physics_twin.measurements import Channel, Experiment, UnknownBias
+from physics_twin.measurements.sensors import Sensor
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import LogNormal, Prior, Truncated
@@ -39,7 +40,7 @@ class Unknown:
     """As declared; named as in the posterior."""
     kind: Kind
     target: str
-    """Model parameter or setting; for a sensor, the output."""
+    """Model parameter or setting; of a delay the output, of a bias the output or the serial of the sensor."""
     experiment: str | None
     """The only experiment it acts on, or None for all."""
 
@@ -154,6 +155,7 @@ def _settings(experiments: Sequence[Experiment]) -> dict[str, Setting]:
 
 def _sensors(experiments: Sequence[Experiment]) -> dict[str, Parameter]:
     """Unknown noise, bias and delay parameters that the channels declare."""
+    _check_certificates(experiments)
     found: dict[str, Parameter] = {}
     for experiment in experiments:
         for parameter in experiment.parameters.values():
@@ -162,6 +164,30 @@ def _sensors(experiments: Sequence[Experiment]) -> dict[str, Parameter]:
                     f"{parameter.name} is in {found[parameter.name].unit} and in {parameter.unit} in two experiments"
                 )
     return found
+
+
+def _check_certificates(experiments: Sequence[Experiment]) -> None:
+    """One bias is one instrument under one certificate: another one makes it another unknown."""
+    first: dict[str, tuple[str, Sensor, UnknownBias | None]] = {}
+    for experiment in experiments:
+        for channel in experiment.channels:
+            if channel.sensor is None or "bias" not in channel.parameters:
+                continue
+            name = channel.bias_name
+            where, sensor, bias = first.setdefault(name, (experiment.name, channel.sensor, channel.unknown_bias))
+            if (sensor, bias) == (channel.sensor, channel.unknown_bias):
+                continue
+            if sensor != channel.sensor:
+                serials = dict.fromkeys([sensor.serial, channel.sensor.serial])
+                raise CalibrationError(
+                    f"{name} would be one bias of two instruments or certificates: {' and '.join(map(repr, serials))} "
+                    f'in "{where}" and in "{experiment.name}"; after a new calibration give the sensor another serial, '
+                    'such as "TC-0417/2026"'
+                )
+            raise CalibrationError(
+                f'{name} has two standard deviations, in "{where}" and in "{experiment.name}" ({channel.output}); '
+                "state one bias= for the sensor"
+            )
 
 
 def _declaration(
@@ -219,7 +245,7 @@ def _target(name: str) -> tuple[Kind, str]:
 def _uses(experiment: Experiment, kind: Kind, target: str, model: Model) -> bool:
     if kind is Kind.MODEL:
         return target in model.parameters or target in experiment.recipe.settings
-    return any(kind.value in channel.parameters and channel.output == target for channel in experiment.channels)
+    return f"{kind.value}.{target}" in experiment.parameters
 
 
 def binds(experiment: Experiment, kind: Kind, target: str) -> bool:

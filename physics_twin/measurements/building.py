@@ -17,14 +17,16 @@ from physics_twin.errors import DataError, ShapeError, unknown_name
 from physics_twin.measurements import quality
 from physics_twin.measurements.batches import PhaseWindow
 from physics_twin.measurements.channels import Channel
+from physics_twin.measurements.checks import Checks, check_samples
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
+from physics_twin.measurements.sensors import Sensor
 from physics_twin.measurements.series import Series
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
-from physics_twin.units import QuantityLike, to_si, unit as as_unit
+from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
 __all__ = ["InputSamples", "Samples", "assemble", "distinct", "leave_out", "recorded_inputs", "series_from"]
 
@@ -70,13 +72,16 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
 
     order: (n,) flags of the rows, where they are judged already (a table has one clock for all its columns); without
     it the times are judged here. Nothing is dropped: each sample gets the worst flag that cell, row and checks give it.
+    The readings are judged as they were logged; the corrections of the sensor's certificate come last.
+
+    Raises UnitError, BoundsError for checks or corrections that do not fit the channel's unit.
     """
     notes: list[str] = []
     if order is None:
         order, found = quality.in_order(samples.times)
         notes += found
     notes += samples.notes
-    times, values = samples.times, samples.values
+    times, values, censored = samples.times, samples.values, samples.censored
     si = np.asarray(channel.unit.to_si(values), dtype=np.float64)
     flags = worst(samples.cell_flags, order)
     cold = quality.impossible(si, channel.unit) & (flags < Flag.BAD)
@@ -84,20 +89,31 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         flags = np.where(cold, np.int8(Flag.BAD), flags)
         low = float(np.nanmin(np.where(cold, values, np.nan)))
         notes.append(f"{int(cold.sum())} values lie below absolute zero ({low:g} {channel.unit}): bad")
+    checks = Checks() if channel.checks is None else channel.checks
+    if channel.checks is not None:
+        checked = check_samples(times, values, flags, checks, channel.unit, censored=censored, name=channel.output)
+        flags, censored = checked.flags, checked.censored
+        notes += checked.notes
     # A limit of detection, printed again and again, is neither a stuck sensor nor a unit.
-    measured = np.isfinite(values) if samples.censored is None else np.isfinite(values) & (samples.censored == 0)
+    measured = np.isfinite(values) if censored is None else np.isfinite(values) & (censored == 0)
     trusted = (flags <= Flag.SUSPECT) & measured
     judged = np.flatnonzero(trusted)
     jumps, jump_notes = quality.unit_jumps(np.where(trusted, values, np.nan), channel.unit)
     flags = worst(flags, jumps)
-    flat, flat_notes = quality.stuck(values, times, judged[jumps[judged] < Flag.BAD])
-    flags = worst(flags, flat)
+    found_flat: tuple[str, ...] = ()
+    if checks.flat is None and checks.deadband is None:  # what is declared knows better
+        flat, found_flat = quality.stuck(values, times, judged[jumps[judged] < Flag.BAD])
+        flags = worst(flags, flat)
     missing = int((flags == Flag.MISSING).sum())
     if missing:
         notes.append(f"{missing} not measured")
-    notes += _censored_notes(samples.censored, flags)
+    notes += _censored_notes(censored, flags)
     if not judged.size:
         notes.append("no sample can be used")
+    if channel.sensor is not None and channel.sensor.correction:
+        notes += channel.sensor.beyond(si[judged], channel.unit)
+        si, words = _corrected(si, channel.sensor, channel.unit)
+        notes.append(words)
     return Series(
         channel,
         times,
@@ -105,11 +121,21 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         flags,
         np.zeros(values.size, np.int8),
         (),
-        (*notes, *jump_notes, *flat_notes),
-        censored=samples.censored,
+        (*notes, *jump_notes, *found_flat),
+        censored=censored,
         noise_scale=samples.noise_scale,
         reported=samples.reported,
     )
+
+
+def _corrected(si: Array, sensor: Sensor, unit: Unit) -> tuple[Array, str]:
+    """Values (n,) SI with the corrections of the certificate, and what was done in words."""
+    corrected = sensor.correct(si)
+    change = (corrected - si)[np.isfinite(si)]
+    ends = (float(change.min()), float(change.max())) if change.size else (0.0, 0.0)
+    low, high = (format_si(end, unit, 3, difference=True) for end in ends)
+    by = low if low == high else f"{low} to {high}"
+    return corrected, f"corrected by {by} as the certificate of sensor {sensor.serial} says"
 
 
 def _censored_notes(censored: NDArray[np.int8] | None, flags: FlagArray) -> list[str]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from physics_twin.errors import BoundsError, DataError, check_name
+from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.places import Place
+from physics_twin.measurements.sensors import Sensor
 from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay, plain
 from physics_twin.parameters import Parameter
 from physics_twin.priors import Normal, Uniform
@@ -20,12 +22,14 @@ class Column:
     """A column of a log: its header and the unit of its numbers.
 
     rule: for an input, how it runs between its rows: `pt.RAMP` (straight lines, the default: it is measured) or
-    `pt.HOLD` (a set point, a valve position: it holds until the next row).
+    `pt.HOLD` (a set point, a valve position: it holds until the next row). checks: what is declared of its sensor; what
+    they find bad is bridged, for a column of inputs.
     """
 
     name: str
     unit: "str | Unit"
     rule: Rule = RAMP
+    checks: Checks | None = None
 
     def __post_init__(self) -> None:
         """Turn the unit's text into a Unit."""
@@ -41,14 +45,19 @@ class Channel:
     output: the model output that it shows. column: its header, when it differs from `output`. unit: of its numbers.
     noise: one standard deviation as a difference ("2 K"), `Uncertainty("0.8 K", k=2)` or `EstimatedNoise("2 K")`,
         which calibration estimates as the parameter `noise.<output>` (or `noise.<shared>`).
-    bias: known ("0.5 K": measured = true + bias), or `UnknownBias("1 K")`: parameter `bias.<output>`.
+    bias: known ("0.5 K": measured = true + bias), or `UnknownBias("1 K")`: parameter `bias.<output>`. Without it, a
+        sensor whose certificate states an uncertainty has an unknown bias of that size.
     delay: known ("20 s"), or `UnknownDelay("0 s", "60 s")`: parameter `delay.<output>`.
     place: where the sensor sits, if it is one of an array of like sensors.
+    sensor: which instrument it was, with its certificate: readings are corrected by it, and its bias is the parameter
+        `bias.<serial>`, one unknown for all channels and experiments that used it.
+    checks: what is declared of the instrument; its samples are checked against it.
 
     Read back, `noise`, `bias` (SI differences) and `delay` (s) are floats, 0.0 where there is none; where one is to be
     estimated they are its starting value and `parameters` holds its declaration.
 
-    Raises UnitError when a unit does not fit, BoundsError for a noise that is not above 0 or a negative delay.
+    Raises UnitError when a unit does not fit, certificate and checks included, BoundsError for a noise that is not
+    above 0 or a negative delay.
 
     >>> Channel("core", column="TC3", unit="degC", noise=Uncertainty("4 K", k=2)).noise
     2.0
@@ -65,6 +74,8 @@ class Channel:
     unknown_bias: UnknownBias | None = field(init=False)
     unknown_delay: UnknownDelay | None = field(init=False)
     place: Place | None = field(init=False)
+    sensor: Sensor | None = field(init=False)
+    checks: Checks | None = field(init=False)
 
     def __init__(
         self,
@@ -76,9 +87,15 @@ class Channel:
         bias: QuantityLike | UnknownBias | None = None,
         delay: QuantityLike | UnknownDelay | None = None,
         place: Place | None = None,
+        sensor: Sensor | None = None,
+        checks: Checks | None = None,
     ) -> None:
         check_name("channel", output, library_forms=True)
         declared = as_unit(unit)
+        if sensor is not None:
+            sensor.check_unit(declared)
+        if checks is not None:
+            checks.limits(declared, name=output)
 
         level: Any = noise
         if isinstance(noise, Uncertainty):
@@ -91,6 +108,8 @@ class Channel:
                 f"noise of {output} is {format_si(sd, declared, difference=True)}; a standard deviation is above 0"
             )
 
+        if bias is None and sensor is not None and sensor.uncertainty is not None:
+            bias = UnknownBias(sensor.uncertainty.standard)
         shift: Any = bias
         if isinstance(bias, UnknownBias):
             to_si(bias.sd, declared, name=f"bias of {output}", difference=True)
@@ -114,6 +133,8 @@ class Channel:
             unknown_bias=bias if isinstance(bias, UnknownBias) else None,
             unknown_delay=delay if isinstance(delay, UnknownDelay) else None,
             place=place,
+            sensor=sensor,
+            checks=checks,
         )
 
     def _set(self, **fields: object) -> None:
@@ -125,6 +146,11 @@ class Channel:
         """Name of the noise parameter: `noise.<shared>` or `noise.<output>`."""
         shared = None if self.unknown_noise is None else self.unknown_noise.shared
         return f"noise.{self.output if shared is None else shared}"
+
+    @property
+    def bias_name(self) -> str:
+        """Name of the bias parameter: `bias.<serial>` of a known sensor, else `bias.<output>`."""
+        return f"bias.{self.output if self.sensor is None else self.sensor.name}"
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -142,11 +168,12 @@ class Channel:
             )
         if self.unknown_bias is not None:
             sd, text = plain(self.unknown_bias.sd)
+            whose = self.output if self.sensor is None else f"value of sensor {self.sensor.serial}"
             found["bias"] = Parameter(
-                f"bias.{self.output}",
+                self.bias_name,
                 (0.0, text),
                 prior=Normal((0.0, text), (sd, text)),
-                description=f"measured minus true {self.output}",
+                description=f"measured minus true {whose}",
                 difference=True,
             )
         if self.unknown_delay is not None:

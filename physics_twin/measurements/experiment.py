@@ -337,7 +337,7 @@ class Experiment:
         from physics_twin.measurements.records import channel_record, recipe_record
 
         record, tables = recipe_record(self.recipe)
-        content = {
+        content: dict[str, Any] = {
             "name": self.name,
             "recipe": record,
             "context": dict(self.context),
@@ -345,6 +345,8 @@ class Experiment:
             "channels": [channel_record(channel) for channel in self.channels],
             "reasons": [series.reasons for series in self],
         }
+        if self.phases:  # only where there are: the hash of a record without them is what it was
+            content["phases"] = [[phase.name, phase.start, phase.end] for phase in self.phases]
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
         for one in tables:
             digest.update(np.array([one.times, one.values]).astype("<f8").tobytes())
@@ -354,13 +356,22 @@ class Experiment:
                 digest.update(np.where(np.isnan(array), np.nan, array + 0.0).astype("<f8").tobytes())
             digest.update(series.flags.tobytes())
             digest.update(series.left_out.tobytes())
+            for key in ("censored", "noise_scale", "reported"):
+                rare = getattr(series, key)
+                if rare is not None:
+                    numbers = np.asarray(rare, dtype=np.float64)
+                    digest.update(
+                        key.encode() + np.where(np.isnan(numbers), np.nan, numbers + 0.0).astype("<f8").tobytes()
+                    )
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
         """Whether content, provenance and notes are the same."""
         if not isinstance(other, Experiment):
             return NotImplemented
-        mine, theirs = ((x.sha256, dict(x.series), x.provenance, x.inputs, x.notes, x.t0_utc) for x in (self, other))
+        mine, theirs = (
+            (x.sha256, dict(x.series), x.provenance, x.inputs, x.notes, x.t0_utc, x.phases) for x in (self, other)
+        )
         return mine == theirs
 
     def __hash__(self) -> int:

@@ -10,6 +10,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.measurements import quality
 from physics_twin.measurements.channels import Column
+from physics_twin.measurements.checks import check_samples
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.series import count_flags
@@ -98,6 +99,10 @@ def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: 
     flags = np.where(cold & (flags <= Flag.SUSPECT), np.int8(Flag.BAD), flags)
     if cold.any():
         notes.append(f"{int(cold.sum())} values lie below absolute zero: bad")
+    if column.checks is not None:
+        checked = check_samples(times, values, flags, column.checks, unit, name=name)
+        flags = checked.flags
+        notes += checked.notes
     good = kept[(flags[kept] <= Flag.SUSPECT) & np.isfinite(values[kept])]
     if not good.size:
         raise DataError(f'{source}: the input "{name}" (column "{column.name}") has no reading at all')

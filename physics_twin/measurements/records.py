@@ -4,6 +4,7 @@ Nothing is looked up by a name that the file gives; what is not written here can
 are long, so they are returned beside the record as arrays and referred to by number.
 """
 
+import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from physics_twin.errors import FileFormatError
-from physics_twin.measurements.channels import Channel, EstimatedNoise, UnknownBias, UnknownDelay
+from physics_twin.measurements.channels import Channel
+from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.places import Place
+from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
 from physics_twin.recipes import (
     STEADY,
     Action,
@@ -52,7 +56,47 @@ def channel_record(channel: Channel) -> dict[str, Any]:
     # Only where there is one: the hash of a record without places is what it was before there were any.
     if channel.place is not None:
         record["place"] = {"array": channel.place.array, "coordinates": list(channel.place.coordinates)}
+    if channel.sensor is not None:
+        record["sensor"] = _sensor_record(channel.sensor)
+    if channel.checks is not None:
+        record["checks"] = _checks_record(channel.checks)
     return record
+
+
+def _sensor_record(sensor: Sensor) -> dict[str, Any]:
+    stated = sensor.uncertainty
+    return {
+        "serial": sensor.serial,
+        "correction": [[_pair(reading), _pair(added)] for reading, added in sensor.correction],
+        "uncertainty": None if stated is None else {"value": _pair(stated.value), "k": stated.k},
+        "valid_until": None if sensor.valid_until is None else sensor.valid_until.isoformat(),
+        "description": sensor.description,
+    }
+
+
+def _sensor(record: Record) -> Sensor:
+    stated, until = record["uncertainty"], record["valid_until"]
+    return Sensor(
+        str(record["serial"]),
+        tuple((_quantity(reading), _quantity(added)) for reading, added in record["correction"]),
+        None if stated is None else Uncertainty(_quantity(stated["value"]), float(stated["k"])),
+        None if until is None else dt.date.fromisoformat(str(until)),
+        str(record["description"]),
+    )
+
+
+_LIMITS = ("low", "high", "resolution", "deadband", "rate", "spike", "flat", "gap")
+
+
+def _checks_record(checks: Checks) -> dict[str, Any]:
+    limits = {key: getattr(checks, key) for key in _LIMITS}
+    stated: dict[str, Any] = {key: _pair(limit) for key, limit in limits.items() if limit is not None}
+    return stated | ({"zero_is_missing": True} if checks.zero_is_missing else {})
+
+
+def _checks(record: Record) -> Checks:
+    limits = {key: _quantity(record[key]) for key in _LIMITS if key in record}
+    return Checks(**limits, zero_is_missing=bool(record.get("zero_is_missing", False)))
 
 
 def channel_from_record(record: Record) -> Channel:
@@ -60,7 +104,7 @@ def channel_from_record(record: Record) -> Channel:
     unit = as_unit(str(record["unit"]))
     si = unit.difference().si_text
     noise, bias, delay = record["unknown_noise"], record["unknown_bias"], record["unknown_delay"]
-    place = record.get("place")
+    place, sensor, checks = (record.get(key) for key in ("place", "sensor", "checks"))
     return Channel(
         str(record["output"]),
         column=str(record["column"]),
@@ -73,6 +117,8 @@ def channel_from_record(record: Record) -> Channel:
         if delay is None
         else UnknownDelay(_quantity(delay["low"]), _quantity(delay["high"])),
         place=None if place is None else Place(str(place["array"]), *((float(x), "m") for x in place["coordinates"])),
+        sensor=None if sensor is None else _sensor(sensor),
+        checks=None if checks is None else _checks(checks),
     )
 
 

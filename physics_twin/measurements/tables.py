@@ -143,7 +143,7 @@ def read_table(
         elif len(row) < len(names):
             short.append(line)
         # A row that breaks off may break off inside a number: its last cell is not to be believed either.
-        cells = row if len(row) >= len(names) else [*row[:-1], _cut_off(row[-1])]
+        cells = row if len(row) >= len(names) else [*row[:-1], cut_off(row[-1])]
         for position, name in enumerate(names):
             columns[name].append(cells[position] if position < len(cells) else "")
     if short:
@@ -152,7 +152,7 @@ def read_table(
     return Table(columns, units, lines, path.name, hashlib.sha256(content).hexdigest(), tuple(notes))
 
 
-def _cut_off(cell: str) -> str:
+def cut_off(cell: str) -> str:
     return f"{cell} (the row breaks off here)" if cell.strip() else cell
 
 

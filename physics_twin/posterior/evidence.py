@@ -60,7 +60,7 @@ class ChannelEvidence:
     bias: float
     """Mean of measured minus model."""
     noise: float
-    """One standard deviation, as given or as estimated."""
+    """One standard deviation, as given or as estimated; root mean square where samples differ in it."""
     noise_name: str
     """Parameter of an estimated noise, "" where it is given."""
     whitened: float
@@ -73,6 +73,8 @@ class ChannelEvidence:
     """What the residuals show, each in a sentence."""
     array: str = ""
     """The array of sensors that it belongs to, where that is looked at over its places; "" over time."""
+    noise_scale: float = 1.0
+    """`noise` as a multiple of the parameter `noise_name` or of the channel's: below one for averages."""
 
     @property
     def name(self) -> str:

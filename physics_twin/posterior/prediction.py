@@ -198,7 +198,7 @@ def _noise(posterior: "Posterior", model: Model, rows: NDArray[np.intp]) -> Arra
             continue
         k = position[channel.output]
         if channel.noise_name in estimated:
-            own = estimated[channel.noise_name]
+            own = estimated[channel.noise_name] * channel.noise_scale
         else:
             own = np.full(rows.size, channel.difference_unit.to_si(channel.noise, difference=True))
         sd[:, k] = np.maximum(sd[:, k], own)  # the worst sensor where experiments had different ones
