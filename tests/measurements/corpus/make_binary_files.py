@@ -14,6 +14,10 @@ HERE = Path(__file__).parent
 MOMENTS = [dt.datetime(2026, 11, 20, 6, minute) for minute in range(3)]
 SERIALS = [46346.25, 46346.25 + 1.0 / 1440.0, 46346.25 + 2.0 / 1440.0]
 VALUES = [21.5, 21.75, 22.5]
+_NO_PROPERTIES = (
+    b'<?xml version="1.0"?>'
+    b'<coreProperties xmlns="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"/>'
+)
 
 
 def workbook(name: str, **sheets: list[list[object]]) -> None:
@@ -33,7 +37,7 @@ def workbook(name: str, **sheets: list[list[object]]) -> None:
         for entry in written.infolist():
             content = written.read(entry)
             if entry.filename == "docProps/core.xml":
-                content = b'<?xml version="1.0"?><coreProperties xmlns="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"/>'  # noqa: E501
+                content = _NO_PROPERTIES
             out.writestr(zipfile.ZipInfo(entry.filename, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
 
 
@@ -52,7 +56,7 @@ def main() -> None:
     workbook("epoch_1904.xlsx", Data=rows([*VALUES]))
     workbook("numbers_as_text.xlsx", Data=rows(["21,5", "21,75", "22,5"]))
     workbook("errors.xlsx", Data=rows([21.5, "#DIV/0!", 22.5]))
-    title = [["Plant west"], ["Campaign", 7], []]
+    title: list[list[object]] = [["Plant west"], ["Campaign", 7], []]
     workbook("titles.xlsx", Data=[*title, ["time", "T1"], [None, "degC"], *rows([*VALUES])[1:]])
     workbook("two_sheets.xlsx", June=rows([*VALUES]), July=rows([31.5, 31.75, 32.5]))
     workbook("cover_sheet.xlsx", Cover=[["Campaign 7"], ["Made by", "MK"]], Data=rows([*VALUES]))
