@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from physics_twin.errors import DataError
-from physics_twin.measurements.channels import Uncertainty
+from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike
 
-__all__ = ["Batch", "LaboratoryValue", "Moment", "PhaseWindow", "moment_text"]
+__all__ = ["Batch", "LaboratoryValue", "Moment", "PhaseWindow", "batch_name", "moment_text"]
 
 type Moment = dt.datetime | float
 """A stamp with zone, or s on the clock of a log of elapsed time."""
@@ -33,18 +33,19 @@ class PhaseWindow:
 class Batch:
     """A batch of the plant, or any window of time.
 
-    name: of the experiment. start, end: UTC (with zone), or s for logs of elapsed time. context: lot, equipment,
-    campaign, shift, remarks of the operator. phases: (name, start, end) likewise. source: the row of the table or the
-    tag that says so, for messages. notes: what was found on reading it, in words; they go into the experiment.
+    name: of the experiment. start, end: UTC (with zone), or s for logs of elapsed time; an end of None is the end of
+    the log, for a batch that still runs. context: lot, equipment, campaign, shift, remarks of the operator. phases:
+    (name, start, end) likewise. source: the row of the table or the tag that says so, for messages. notes: what was
+    found on reading it, in words; they go into the experiment.
 
     Raises DataError for a batch that ends before it begins, or a stamp without zone.
     """
 
     name: str
     start: Moment
-    end: Moment
+    end: Moment | None
     context: Mapping[str, str | int | float] = field(default_factory=dict)
-    phases: tuple[tuple[str, Moment, Moment], ...] = ()
+    phases: tuple[tuple[str, Moment, Moment | None], ...] = ()
     source: str = ""
     notes: tuple[str, ...] = ()
 
@@ -58,20 +59,21 @@ class Batch:
                 raise DataError(f'{what}, phase "{name}": give stamps for batch and phases, or s for both')
 
 
-def _check_window(what: str, start: object, end: object) -> None:
-    for key, moment in (("start", start), ("end", end)):
+def _check_window(what: str, start: Moment, end: Moment | None) -> None:
+    ends: tuple[tuple[str, object], ...] = (("start", start), ("end", end))  # objects: annotations bind nobody
+    for key, moment in ends:
+        if moment is None and key == "end":
+            continue
         if isinstance(moment, dt.datetime):
             if moment.tzinfo is None:
                 raise DataError(f"{what}: the {key} {moment} has no zone; give it a tzinfo")
         elif isinstance(moment, bool) or not isinstance(moment, int | float) or not math.isfinite(moment):
             raise DataError(f"{what}: the {key} {moment!r} is neither a stamp nor a finite number of seconds")
-    if isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
-        backwards = start > end
-    elif isinstance(start, int | float) and isinstance(end, int | float):
-        backwards = start > end
-    else:
+    if end is None:
+        return
+    if isinstance(start, dt.datetime) != isinstance(end, dt.datetime):
         raise DataError(f"{what}: start and end are a stamp and a number; give two of a kind")
-    if backwards:
+    if start > end:  # type: ignore[operator]  # two of a kind, see above
         raise DataError(f"{what} ends at {moment_text(end)}, before it begins at {moment_text(start)}")
 
 
@@ -86,11 +88,13 @@ def moment_text(moment: Moment) -> str:
 class LaboratoryValue:
     """One result of the laboratory, or one value at the end of a batch.
 
-    output: of the model. value: number in `unit`. uncertainty: one standard deviation or `Uncertainty`. sampled_at:
-    when the sample was drawn; None for the end of the batch. reported_at: when the result was known. censored: -1 for
-    "<0.05", 1 for ">100". batch: its name, needed where sampled_at is None. source: the row of the table, for messages.
+    output: of the model. value: number in `unit`; NaN for a result that is no number, with its `text`. uncertainty: one
+    standard deviation or `Uncertainty`. sampled_at: when the sample was drawn; None for the end of the batch.
+    reported_at: when the result was known. censored: -1 for "<0.05", 1 for ">100". batch: its name, needed where
+    sampled_at is None. source: the row of the table, for messages. notes: what was found on reading it, in words.
 
-    Raises DataError for a value that is not finite, a stamp without zone, or one with neither batch nor time.
+    Raises DataError for a value that is no number and has no text, a stamp without zone, or a value with neither batch
+    nor time.
     """
 
     output: str
@@ -102,11 +106,13 @@ class LaboratoryValue:
     censored: int = 0
     batch: str = ""
     source: str = ""
+    text: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what can be checked without a log."""
         what = f"laboratory value of {self.output}" + (f" ({self.source})" if self.source else "")
-        if not math.isfinite(self.value):
+        if not math.isfinite(self.value) and not (math.isnan(self.value) and self.text):
             raise DataError(f"{what}: {self.value!r} is no finite number")
         if self.censored not in (-1, 0, 1):
             raise DataError(f'{what}: censored={self.censored!r}; it is -1 for "<0.05", 1 for ">100", else 0')
@@ -115,3 +121,13 @@ class LaboratoryValue:
         for moment in (self.sampled_at, self.reported_at):
             if isinstance(moment, dt.datetime) and moment.tzinfo is None:
                 raise DataError(f"{what}: the stamp {moment} has no zone; give it a tzinfo")
+
+
+def batch_name(text: str) -> str:
+    """Return what a batch is called in its plant as an experiment can be called.
+
+    >>> batch_name("B 2026/0417"), batch_name("B101")
+    ('B_2026_0417', 'B101')
+    """
+    cleaned = "".join(sign if sign.isalnum() or sign in "_.-" else "_" for sign in text)
+    return "_".join(part for part in cleaned.split("_") if part) or "batch"
