@@ -21,20 +21,21 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray
 
-__all__ = ["Cells", "Numbers", "Table", "numbers", "read_table"]
+__all__ = ["MISREAD_FRACTION", "OTHER_DECIMAL", "Cells", "Numbers", "Table", "judge", "numbers", "read_table"]
 
 type Cells = Sequence[object]
 
 _NUMBER = {
-    ".": re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
-    ",": re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?"),
+    # No two repeats side by side: a cell of a hundred thousand digits and a letter would take a minute to refuse.
+    ".": re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"),
+    ",": re.compile(r"[+-]?(?:[0-9]+(?:,[0-9]*)?|,[0-9]+)(?:[eE][+-]?[0-9]+)?"),
 }
-_OTHER_DECIMAL = {".": re.compile(r"[+-]?[0-9]+,[0-9]+"), ",": re.compile(r"[+-]?[0-9]+\.[0-9]+")}
+OTHER_DECIMAL = {".": re.compile(r"[+-]?[0-9]+,[0-9]+"), ",": re.compile(r"[+-]?[0-9]+\.[0-9]+")}
 _PLAIN = re.compile(r"[0-9eE+\-. \n]*")  # with only these, float() accepts exactly what _NUMBER does
 _NOTHING = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat"})
 
 # One cell in ten in the other notation is no typing error but the wrong decimal= option.
-_MISREAD_FRACTION = 0.1
+MISREAD_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def numbers(cells: Cells, table: Table, column: str, *, decimal: str = ".") -> N
     foreign: list[int] = []
     n_good = 0
     for row, cell in enumerate(cells):
-        number, text = _judge(cell, decimal)
+        number, text = judge(cell, decimal)
         if number is not None:
             values[row] = number
             flags[row] = Flag.GOOD
@@ -234,9 +235,9 @@ def numbers(cells: Cells, table: Table, column: str, *, decimal: str = ".") -> N
         elif text:
             flags[row] = Flag.BAD
             bad.append((row, text))
-            if _OTHER_DECIMAL[decimal].fullmatch(text):
+            if OTHER_DECIMAL[decimal].fullmatch(text):
                 foreign.append(row)
-    if len(foreign) > _MISREAD_FRACTION * (n_good + len(bad)):
+    if len(foreign) > MISREAD_FRACTION * (n_good + len(bad)):
         other = "," if decimal == "." else "."
         raise DataError(
             f'{table.source}, {table.where(foreign[0])}, column "{column}": "{str(cells[foreign[0]]).strip()}" is no '
@@ -264,8 +265,8 @@ def _fast(cells: Cells) -> Array | None:
         return None
 
 
-def _judge(cell: object, decimal: str) -> tuple[float | None, str]:
-    """Return (number, "") or (None, text); an empty text means that nothing was measured."""
+def judge(cell: object, decimal: str) -> tuple[float | None, str]:
+    """Judge one cell: (number, "") or (None, text); an empty text means that nothing was measured."""
     if cell is None:
         return None, ""
     if isinstance(cell, bool | np.bool_):
