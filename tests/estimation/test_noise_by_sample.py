@@ -39,7 +39,7 @@ def test_known_noises_give_weighted_least_squares(line: Any) -> None:
     y = data(SCALE)
     posterior = calibrate(line(), scaled(TIMES, y, SCALE), unknown=["a", "b"], rng=1)
     mode, covariance = weighted(TIMES, y, 0.3 * SCALE)
-    np.testing.assert_allclose([posterior.mode["a"], posterior.mode["b"]], mode, rtol=1e-9)
+    np.testing.assert_allclose([posterior.mode.scalar("a"), posterior.mode.scalar("b")], mode, rtol=1e-9)
     np.testing.assert_allclose(posterior.covariance.values, covariance, rtol=1e-8)
     white = (y - mode[0] - mode[1] * TIMES) / (0.3 * SCALE)
     assert posterior.misfit == pytest.approx(white @ white, rel=1e-9)
@@ -53,8 +53,8 @@ def test_an_estimated_noise_is_that_of_scale_one(line: Any) -> None:
     posterior = calibrate(line(), run, unknown=["a", "b"], method=GaussNewton(n_draws=4000), rng=2)
     mode, covariance = weighted(TIMES, y, SCALE)
     variance = float((((y - mode[0] - mode[1] * TIMES) / SCALE) ** 2).sum()) / (TIMES.size - 2)
-    np.testing.assert_allclose([posterior.mode["a"], posterior.mode["b"]], mode, rtol=1e-8)
-    assert posterior.mode["noise.y"] == pytest.approx(np.sqrt(variance), rel=1e-7)
+    np.testing.assert_allclose([posterior.mode.scalar("a"), posterior.mode.scalar("b")], mode, rtol=1e-8)
+    assert posterior.mode.scalar("noise.y") == pytest.approx(np.sqrt(variance), rel=1e-7)
     np.testing.assert_allclose(posterior.covariance.values[:2, :2], variance * covariance, rtol=1e-6)
     chi_square = (TIMES.size - 2) * variance / posterior["noise.y"] ** 2
     assert chi_square.mean() == pytest.approx(TIMES.size - 2, rel=0.02)
@@ -71,7 +71,7 @@ def test_averages_tell_what_their_samples_tell(line: Any) -> None:
     raw = calibrate(line(), scaled(times, y, np.ones(times.size)), unknown=["a", "b"], rng=1)
     mean = calibrate(line(), scaled(moments, means, 1.0 / np.sqrt(counts)), unknown=["a", "b"], rng=1)
     for name in "ab":
-        assert mean.mode[name] == pytest.approx(raw.mode[name], rel=1e-9)
+        assert mean.mode.scalar(name) == pytest.approx(raw.mode.scalar(name), rel=1e-9)
     np.testing.assert_allclose(mean.covariance.values, raw.covariance.values, rtol=1e-8)
 
 
@@ -95,7 +95,7 @@ def test_two_channels_with_one_estimated_noise_scale_together(closed_form: Any) 
     run = assemble("run", series, provenance=Provenance("arrays"))
     posterior = calibrate(model, run, unknown=["a", "b"], rng=1)
     squares = sum((((s.values - s.values.mean()) / scales[o]) ** 2).sum() for o, s in run.series.items())
-    assert posterior.mode["noise.card"] == pytest.approx(np.sqrt(squares / 22), rel=1e-6)
+    assert posterior.mode.scalar("noise.card") == pytest.approx(np.sqrt(squares / 22), rel=1e-6)
     by_output = {c.output: c.noise for c in posterior.channels}
     assert by_output["z"] == pytest.approx(0.5 * by_output["y"], rel=1e-12)
 
@@ -123,7 +123,7 @@ def test_a_prediction_of_averages_is_one_of_averages(line: Any) -> None:
     posterior = calibrate(line(), run, unknown=["a", "b"], rng=1)
     predicted = posterior.predict(line(), run.recipe, [5.0])
     spread = float((predicted.measured - predicted.draws).std())
-    assert spread == pytest.approx(0.1 * posterior.mode["noise.y"], rel=0.15)
+    assert spread == pytest.approx(0.1 * posterior.mode.scalar("noise.y"), rel=0.15)
 
 
 def test_censored_samples_are_not_fitted(line: Any) -> None:
@@ -136,6 +136,6 @@ def test_censored_samples_are_not_fitted(line: Any) -> None:
     series = series_from(channel, Samples(TIMES, limits, censored=censored))
     posterior = calibrate(line(), assemble("run", {"y": series}, provenance=Provenance("arrays")), unknown=["a", "b"])
     mode, _ = weighted(TIMES[censored == 0], y[censored == 0], np.ones(22))
-    np.testing.assert_allclose([posterior.mode["a"], posterior.mode["b"]], mode, rtol=1e-9)
+    np.testing.assert_allclose([posterior.mode.scalar("a"), posterior.mode.scalar("b")], mode, rtol=1e-9)
     assert posterior.channels[0].n_excluded == 2
     assert "2 below detection: kept, not used in a fit" in series.notes

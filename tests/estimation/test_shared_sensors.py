@@ -59,7 +59,7 @@ def check(posterior: pt.Posterior, runs: list[Experiment], biases: list[str]) ->
     mean, covariance = exact(runs, biases)
     names = ["a", "b", *biases]
     order = [posterior.names.index(name) for name in names]
-    np.testing.assert_allclose([posterior.mode[name] for name in names], mean, rtol=1e-7)
+    np.testing.assert_allclose([posterior.mode.scalar(name) for name in names], mean, rtol=1e-7)
     np.testing.assert_allclose(posterior.covariance.values[np.ix_(order, order)], covariance, rtol=1e-6)
 
 
@@ -68,7 +68,7 @@ def test_one_thermocouple_in_two_experiments_has_one_bias(closed_form: Any) -> N
     runs = [run("first", {"y": OLD, "z": None}, 1, 1.7), run("second", {"z": OLD}, 2, 1.7)]
     posterior = calibrate(line_with_reference(closed_form), runs, unknown=["a", "b"], rng=1)
     check(posterior, runs, ["bias.TC_0417_2"])
-    assert posterior.mode["bias.TC_0417_2"] == pytest.approx(1.7, abs=0.3)
+    assert posterior.mode.scalar("bias.TC_0417_2") == pytest.approx(1.7, abs=0.3)
 
 
 def test_one_sensor_behind_two_outputs_of_one_experiment(closed_form: Any) -> None:
@@ -83,8 +83,8 @@ def test_a_replacement_is_another_unknown(closed_form: Any) -> None:
     runs = [run("first", {"y": OLD, "z": None}, 1, 1.7), run("second", {"y": NEW, "z": None}, 2, -2.0)]
     posterior = calibrate(line_with_reference(closed_form), runs, unknown=["a", "b"], rng=1)
     check(posterior, runs, ["bias.TC_0417_2", "bias.TC_0900"])
-    assert posterior.mode["bias.TC_0417_2"] == pytest.approx(1.7, abs=0.3)
-    assert posterior.mode["bias.TC_0900"] == pytest.approx(-2.0, abs=0.3)
+    assert posterior.mode.scalar("bias.TC_0417_2") == pytest.approx(1.7, abs=0.3)
+    assert posterior.mode.scalar("bias.TC_0900") == pytest.approx(-2.0, abs=0.3)
 
 
 def test_a_bias_by_experiment_is_still_possible(closed_form: Any) -> None:
@@ -92,8 +92,8 @@ def test_a_bias_by_experiment_is_still_possible(closed_form: Any) -> None:
     runs = [run("first", {"y": OLD, "z": None}, 1, 1.7), run("second", {"y": OLD, "z": None}, 2, -1.0)]
     unknown = ["a", "b", pt.PerExperiment("bias.TC_0417_2")]
     posterior = calibrate(line_with_reference(closed_form), runs, unknown=unknown, rng=1)
-    assert posterior.mode["bias.TC_0417_2@first"] == pytest.approx(1.7, abs=0.3)
-    assert posterior.mode["bias.TC_0417_2@second"] == pytest.approx(-1.0, abs=0.3)
+    assert posterior.mode.scalar("bias.TC_0417_2@first") == pytest.approx(1.7, abs=0.3)
+    assert posterior.mode.scalar("bias.TC_0417_2@second") == pytest.approx(-1.0, abs=0.3)
 
 
 def test_a_bias_that_is_given_is_not_estimated(closed_form: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_bias_that_is_given_is_not_estimated(closed_form: Any) -> None:
     assert dict(channel.parameters) == {}
     one = Experiment.from_arrays("run", TIMES, {"y": 301.5 + 0.5 * TIMES}, channels=[channel])
     posterior = calibrate(line_with_reference(closed_form), one, unknown=["a", "b"], rng=1)
-    assert posterior.mode["a"] == pytest.approx(300.0, rel=1e-9)
+    assert posterior.mode.scalar("a") == pytest.approx(300.0, rel=1e-9)
     mixed = [run("first", {"y": OLD, "z": None}, 1, 1.7), one]
     assert calibrate(line_with_reference(closed_form), mixed, unknown=["a", "b"]).names == ("a", "b", "bias.TC_0417_2")
 
@@ -136,7 +136,7 @@ def test_the_backward_run_sums_the_bias_over_channels(closed_form: Any) -> None:
     one = calibrate(forward, runs, unknown=["a", "b"], rng=1, method=GaussNewton())
     other = calibrate(backward, runs, unknown=["a", "b"], rng=1, method=QuasiNewton())
     for name in one.names:
-        assert other.mode[name] == pytest.approx(one.mode[name], abs=1e-3 * one.standard_errors[name])
+        assert other.mode.scalar(name) == pytest.approx(one.mode.scalar(name), abs=1e-3 * one.standard_errors[name])
 
 
 def test_predictions_know_the_sensor(closed_form: Any) -> None:

@@ -15,6 +15,8 @@ from physics_twin.measurements import (
     UnknownBias,
     UnknownDelay,
 )
+from physics_twin.measurements.checks import Checks
+from physics_twin.measurements.sensors import Sensor
 
 
 def test_a_noise_is_a_difference() -> None:
@@ -98,3 +100,33 @@ def test_a_channel_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(channel)) == channel  # noqa: S301
     with pytest.raises(dataclasses.FrozenInstanceError):
         channel.noise = 1.0  # type: ignore[misc]
+
+
+def test_a_sensor_brings_its_bias_under_its_own_name() -> None:
+    """The certificate's 0.8 K with k = 2 is an unknown bias of 0.4 K, called by the serial and not by the output."""
+    sensor = Sensor("TC-0417/2", uncertainty=Uncertainty("0.8 K"))
+    channel = Channel("core", unit="degC", noise="1 K", sensor=sensor)
+    assert channel.bias_name == "bias.TC_0417_2"
+    parameter = channel.parameters["bias"]
+    assert (parameter.name, parameter.value, parameter.difference) == ("bias.TC_0417_2", 0.0, True)
+    assert parameter.prior is not None and parameter.prior.sd == pytest.approx(0.4)
+    assert "TC-0417/2" in parameter.description
+    assert Channel("core", unit="degC", noise="1 K").bias_name == "bias.core"
+
+
+def test_what_is_said_of_the_bias_counts_more_than_the_certificate() -> None:
+    """A known bias is no unknown; another standard deviation takes the place of the certificate's."""
+    sensor = Sensor("TC-0417/2", uncertainty=Uncertainty("0.8 K"))
+    known = Channel("core", unit="degC", noise="1 K", sensor=sensor, bias="0 K")
+    assert (known.bias, dict(known.parameters)) == (0.0, {})
+    wide = Channel("core", unit="degC", noise="1 K", sensor=sensor, bias=UnknownBias("3 K")).parameters["bias"]
+    assert wide.prior is not None and (wide.name, wide.prior.sd) == ("bias.TC_0417_2", 3.0)
+    assert dict(Channel("core", unit="degC", noise="1 K", sensor=Sensor("TC-1")).parameters) == {}
+
+
+def test_certificates_and_checks_fit_the_unit() -> None:
+    """A thermocouple's certificate in a pressure channel, and a range in bar of a temperature."""
+    with pytest.raises(UnitError, match="sensor TC-1"):
+        Channel("p", unit="bar", noise="1 bar", sensor=Sensor("TC-1", uncertainty=Uncertainty("1 K")))
+    with pytest.raises(UnitError, match="high of core"):
+        Channel("core", unit="degC", noise="1 K", checks=Checks(high="5 bar"))
