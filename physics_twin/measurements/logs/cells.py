@@ -207,14 +207,16 @@ def read_cells(
     if not values.flags.writeable:
         values = values.copy()
     flags = np.full(n, Flag.GOOD, dtype=np.int8)
-    texts = column if left.size == n else column.gather(left)
     if left.size > _FEW:
+        texts = column if left.size == n else column.gather(left)
         dressed = rules.cast_dressed(texts)
         finite = np.isfinite(dressed)
         if finite.any():
             values[left[finite]] = dressed[finite]
             left, texts = left[~finite], texts.filter(pl.Series(~finite))
-    distinct, codes = _distinct(texts)
+        distinct, codes = _distinct(texts)
+    else:
+        distinct, codes = _distinct([column[int(row)] for row in left])
     verdicts = [rules(text) for text in distinct]
     values[left] = np.array([verdict.value for verdict in verdicts])[codes] if distinct else np.nan
     flags[left] = np.array([verdict.flag for verdict in verdicts], dtype=np.int8)[codes] if distinct else Flag.GOOD
@@ -265,14 +267,14 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-def _distinct(texts: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+def _distinct(texts: pl.Series | list[str | None]) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct texts, null as "", and which one each row holds, (n,)."""
+    if isinstance(texts, list) or len(texts) <= _FEW:
+        numbers: dict[str, int] = {}
+        codes = [numbers.setdefault(text or "", len(numbers)) for text in texts]
+        return list(numbers), np.array(codes, dtype=np.int64)
     if texts.null_count():
         texts = texts.fill_null("")
-    if len(texts) <= _FEW:
-        numbers: dict[str, int] = {}
-        codes = [numbers.setdefault(text, len(numbers)) for text in texts.to_list()]
-        return list(numbers), np.array(codes, dtype=np.int64)
     unique = texts.unique()
     if len(unique) == 1:
         return unique.to_list(), np.zeros(len(texts), dtype=np.int64)
