@@ -28,7 +28,7 @@ from physics_twin.measurements.series import Series
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
-__all__ = ["InputSamples", "Samples", "assemble", "distinct", "leave_out", "recorded_inputs", "series_from"]
+__all__ = ["InputSamples", "Samples", "assemble", "corrected", "distinct", "leave_out", "recorded_inputs", "series_from"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         notes.append("no sample can be used")
     if channel.sensor is not None and channel.sensor.correction:
         notes += channel.sensor.beyond(si[judged], channel.unit)
-        si, words = _corrected(si, channel.sensor, channel.unit)
+        si, words = corrected(si, channel.sensor, channel.unit)
         notes.append(words)
     return Series(
         channel,
@@ -128,8 +128,8 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
     )
 
 
-def _corrected(si: Array, sensor: Sensor, unit: Unit) -> tuple[Array, str]:
-    """Values (n,) SI with the corrections of the certificate, and what was done in words."""
+def corrected(si: Array, sensor: Sensor, unit: Unit) -> tuple[Array, str]:
+    """Return values (n,) SI with the corrections of the certificate, and what was done in words."""
     corrected = sensor.correct(si)
     change = (corrected - si)[np.isfinite(si)]
     ends = (float(change.min()), float(change.max())) if change.size else (0.0, 0.0)
