@@ -28,7 +28,16 @@ from physics_twin.measurements.series import Series
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
-__all__ = ["InputSamples", "Samples", "assemble", "corrected", "distinct", "leave_out", "recorded_inputs", "series_from"]
+__all__ = [
+    "InputSamples",
+    "Samples",
+    "assemble",
+    "corrected",
+    "distinct",
+    "leave_out",
+    "recorded_inputs",
+    "series_from",
+]
 
 
 @dataclass(frozen=True, eq=False)
