@@ -34,6 +34,8 @@ OTHER_DECIMAL = {".": re.compile(r"[+-]?[0-9]+,[0-9]+"), ",": re.compile(r"[+-]?
 _PLAIN = re.compile(r"[0-9eE+\-. \n]*")  # with only these, float() accepts exactly what _NUMBER does
 _NOTHING = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat"})
 
+BREAKS_OFF = " (the row breaks off here)"  # is added to a cell that may have lost its end
+
 # One cell in ten in the other notation is no typing error but the wrong decimal= option.
 MISREAD_FRACTION = 0.1
 
@@ -154,7 +156,7 @@ def read_table(
 
 
 def cut_off(cell: str) -> str:
-    return f"{cell} (the row breaks off here)" if cell.strip() else cell
+    return cell + BREAKS_OFF if cell.strip() else cell
 
 
 def _check_options(separator: str, decimal: str, skiprows: int, header: int) -> None:

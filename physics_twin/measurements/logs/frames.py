@@ -1,0 +1,311 @@
+"""Logs that are tables already: data frames, Parquet and results of a database query, with the types they have.
+
+A stamp with a zone is UTC at once, a number is that number; texts go the way of the cells of a text file.
+"""
+
+import datetime as dt
+import decimal as decimals
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from physics_twin.errors import DataError
+from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
+from physics_twin.measurements.logs.detection import Sample, detect_columns
+from physics_twin.measurements.logs.layout import Layout, LongForm
+from physics_twin.measurements.tags import Tag, TagTable
+
+if TYPE_CHECKING:
+    from physics_twin.measurements.logs.gathering import Window
+
+__all__ = ["NATIVE", "Connection", "Query", "open_frame", "open_parquet", "plain_cell"]
+
+NATIVE = "physics_twin log"  # key in the metadata of Parquet files that `convert_log` writes
+_ROWS = 500_000  # of a chunk
+_FETCHED = 50_000  # rows taken from a database at a time
+_LOOKED_AT = 2_000  # rows
+
+
+class Cursor(Protocol):
+    """What is used of a DB-API cursor."""
+
+    @property
+    def description(self) -> Any:
+        """The columns of the result."""
+
+    def execute(self, operation: str, parameters: Any = ..., /) -> Any:
+        """Run a query."""
+
+    def fetchmany(self, size: int = ..., /) -> Sequence[Any]:
+        """Return the next rows."""
+
+    def close(self) -> Any:
+        """Let go of the result."""
+
+
+class Connection(Protocol):
+    """What is used of a DB-API connection: sqlite3, psycopg, pyodbc, oracledb and so on."""
+
+    def cursor(self) -> Any:
+        """Return a cursor."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows of a database, streamed.
+
+    connection: any DB-API connection. sql: the query, with an ORDER BY time where the order matters (the hour repeated
+    when summer time ends is told apart by it). parameters: for its placeholders.
+    """
+
+    connection: Connection
+    sql: str
+    parameters: tuple[object, ...] = ()
+
+
+def open_frame(source: object, layout: Layout) -> Opened:
+    """Return a data frame or a query as an opened log. Raises DataError for anything else."""
+    notes = Notes()
+    if isinstance(source, Query):
+        return _open_chunks("the query", layout, *_fetched(source), notes)
+    if isinstance(source, pl.LazyFrame):
+        source = source.collect()
+    if isinstance(source, pl.DataFrame):
+        frame = source
+    elif type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "reset_index"):
+        frame = _from_pandas(source)
+    else:
+        raise DataError(f"a log is a file, a data frame or Query(connection, sql), not a {type(source).__name__}")
+    return _open_chunks("the frame", layout, tuple(frame.columns), _slices(frame), notes)
+
+
+def open_parquet(
+    path: Path, layout: Layout, limits: "Callable[[Layout], Window]", wanted: TagTable | Sequence[str] | None
+) -> Opened:
+    """Return a Parquet file as an opened log; rows outside the limits and tags that are not wanted are not even read.
+
+    Raises DataError where it is no intact Parquet file, FileNotFoundError.
+    """
+    digest = _sha256(path)
+    try:
+        lazy = pl.scan_parquet(path)
+        names = tuple(lazy.collect_schema().names())
+        native = NATIVE in pl.read_parquet_metadata(path)
+        look = lazy.head(_LOOKED_AT).collect()
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path.name}: this is no intact Parquet file ({error})") from None
+    if native:
+        form = LongForm("tag", "value", "flag", "unit" if "unit" in names else None)
+        known = Layout(time="time", stamp_format="ISO", form=form, decimal=".", thousands="")
+        if look.schema["time"] == pl.Float64:
+            known = replace(known, stamp_format="s")
+    else:
+        known = _detected(path.name, layout, look)
+    chosen = limits(known)
+    filtered = False
+    if isinstance(known.time, str):
+        column = pl.col(known.time)
+        kind = look.schema[known.time]
+        if isinstance(kind, pl.Datetime) and kind.time_zone is not None and known.period is None:
+            for limit, low in ((chosen.low, True), (chosen.high, False)):
+                if limit is not None:
+                    at = pl.lit(int(limit)).cast(pl.Datetime("us", "UTC"))
+                    lazy = lazy.filter(column >= at if low else column <= at)
+                    filtered = True
+    del filtered
+    chunks = _numbered(_batches(lazy, path.name))
+    opened = _opened(path.name, known, names, chunks, Notes(), lambda: digest, native=native)
+    del wanted
+    return opened
+
+
+def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
+    try:
+        yield from lazy.collect_batches(chunk_size=_ROWS, maintain_order=True)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{source}: this is no intact Parquet file ({error})") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    for start in range(0, frame.height, _ROWS):
+        yield frame.slice(start, _ROWS)
+
+
+def _numbered(frames: Iterator[pl.DataFrame]) -> Iterator[Chunk]:
+    row = 1
+    for frame in frames:
+        if frame.height:
+            yield Chunk(_readable(frame), range(row, row + frame.height))
+            row += frame.height
+
+
+def _readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame without types that only polars knows."""
+    odd = [
+        name
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Categorical | pl.Enum | pl.Decimal) or kind in (pl.Boolean, pl.Object)
+    ]
+    if not odd:
+        return frame
+    changed: list[pl.Series] = []
+    for name in odd:
+        column, kind = frame[name], frame.schema[name]
+        if isinstance(kind, pl.Decimal):
+            changed.append(column.cast(pl.Float64))
+        elif kind in (pl.Boolean, pl.Object):
+            changed.append(pl.Series(name, [plain_cell(cell) for cell in column], dtype=pl.String))
+        else:
+            changed.append(column.cast(pl.String))
+    return frame.with_columns(changed)
+
+
+def _open_chunks(
+    source: str, layout: Layout, names: tuple[str, ...], frames: Iterator[pl.DataFrame], notes: Notes
+) -> Opened:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f'{source}: two columns are called "{twice[0]}"; give each a name of its own')
+    first = next(frames, None)
+    if first is None or not first.height:
+        raise DataError(f"{source} has no rows")
+    known = _detected(source, layout, first)
+    return _opened(source, known, names, _numbered(itertools.chain([first], frames)), notes, lambda: "")
+
+
+def _opened(
+    source: str,
+    known: Layout,
+    names: tuple[str, ...],
+    chunks: Iterator[Chunk],
+    notes: Notes,
+    sha256: Callable[[], str],
+    *,
+    native: bool = False,
+) -> Opened:
+    return Opened(source, known, names, {}, (), (), chunks, sha256, notes, row="row", native=native)
+
+
+def _detected(source: str, declared: Layout, frame: pl.DataFrame) -> Layout:
+    """Return the layout of typed columns: a column of stamps by its type, the rest from texts."""
+    head = _readable(frame.head(_LOOKED_AT))
+    stamps = [name for name, kind in head.schema.items() if isinstance(kind, pl.Datetime | pl.Date)]
+    known = declared
+    if declared.time is None and stamps:
+        if len(stamps) > 1:
+            raise DataError(
+                f'{source}: the columns "{stamps[0]}" and "{stamps[1]}" both hold stamps; say which is the time of the '
+                f'value, layout=Layout(time="{stamps[0]}")'
+            )
+        known = replace(known, time=stamps[0])
+    if isinstance(known.time, str) and known.time in stamps and known.stamp_format is None:
+        known = replace(known, stamp_format="ISO")
+    columns = {name: [plain_cell(cell) for cell in head[name]] for name in head.columns}
+    typed = frozenset(name for name, kind in head.schema.items() if kind.is_numeric())
+    return detect_columns(Sample(tuple(head.columns), {}, columns, source, typed=typed), known)
+
+
+def plain_cell(cell: object) -> str:
+    """Return a cell of a frame, a database or a workbook as the text that stands for it: numbers in full."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, bool | np.bool_):
+        return str(bool(cell))
+    if isinstance(cell, float | np.floating):
+        return repr(float(cell))
+    if isinstance(cell, dt.datetime | dt.date | dt.time):
+        return cell.isoformat()
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    return str(cell)
+
+
+def _series(name: str, cells: Sequence[object]) -> pl.Series:
+    """Return cells of Python as a column of numbers, of stamps, or of texts where they are mixed."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds and all(issubclass(kind, int | float | decimals.Decimal) and kind is not bool for kind in kinds):
+        numbers = [None if cell is None else float(cell) for cell in cells]  # type: ignore[arg-type]
+        return pl.Series(name, numbers, dtype=pl.Float64)
+    if kinds == {dt.datetime}:
+        zoned = {cell.tzinfo is not None for cell in cells if isinstance(cell, dt.datetime)}
+        if zoned == {True}:
+            utc = [cell.astimezone(dt.UTC) if isinstance(cell, dt.datetime) else None for cell in cells]
+            return pl.Series(name, utc, dtype=pl.Datetime("us", "UTC"))
+        if zoned == {False}:
+            return pl.Series(name, cells, dtype=pl.Datetime("us"))
+    return pl.Series(name, [plain_cell(cell) for cell in cells], dtype=pl.String)
+
+
+def _from_pandas(source: Any) -> pl.DataFrame:
+    """Return a pandas frame; an index of stamps, or one that has a name, is a column."""
+    index = source.index
+    named = any(name is not None for name in getattr(index, "names", [None]))
+    if named or getattr(getattr(index, "dtype", None), "kind", "") == "M":
+        source = source.reset_index() if named else source.rename_axis("time").reset_index()
+    names = [str(name) for name in source.columns]
+    columns: list[pl.Series] = []
+    for k, name in enumerate(names):
+        column = source.iloc[:, k]
+        kind = column.dtype
+        if getattr(kind, "tz", None) is not None:
+            naive = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[us]")
+            columns.append(pl.Series(name, naive).dt.replace_time_zone("UTC"))
+        elif isinstance(kind, np.dtype) and kind.kind == "M":
+            columns.append(pl.Series(name, column.to_numpy().astype("datetime64[us]")))
+        elif isinstance(kind, np.dtype) and kind.kind in "iuf":
+            columns.append(pl.Series(name, column.to_numpy()))
+        elif isinstance(kind, np.dtype) and kind.kind == "m":
+            seconds = column.to_numpy().astype("timedelta64[us]").astype(np.int64) / 1e6
+            columns.append(pl.Series(name, np.where(column.isna().to_numpy(), np.nan, seconds)))
+        else:
+            cells = [None if cell is None or cell is not cell or _is_na(cell) else cell for cell in column]
+            columns.append(_series(name, cells))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f'the frame: two columns are called "{twice[0]}"; give each a name of its own')
+    return pl.DataFrame(columns)
+
+
+def _is_na(cell: object) -> bool:
+    return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)
+
+
+def _fetched(query: Query) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
+    """Run a query and return the names of its columns and its rows, a chunk at a time."""
+    cursor = query.connection.cursor()
+    if query.parameters:
+        cursor.execute(query.sql, query.parameters)
+    else:
+        cursor.execute(query.sql)
+    if cursor.description is None:
+        raise DataError("the query returns no rows; give a SELECT")
+    names = tuple(str(column[0]) for column in cursor.description)
+
+    def frames() -> Iterator[pl.DataFrame]:
+        kinds: dict[str, pl.DataType] = {}
+        try:
+            while rows := cursor.fetchmany(_FETCHED):
+                columns = [_series(name, cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)]
+                for column in columns:
+                    kinds.setdefault(column.name, column.dtype)
+                yield pl.DataFrame(columns)
+        finally:
+            cursor.close()
+
+    return names, frames()
+
+
+def wanted_names(wanted: TagTable | Sequence[str] | None) -> frozenset[str] | None:
+    """Return the names of the tags that are wanted, None for all."""
+    return None if wanted is None else frozenset(tag.name if isinstance(tag, Tag) else str(tag) for tag in wanted)
