@@ -4,7 +4,6 @@ Every check marks samples and says so in words; none deletes or repairs. The thr
 to cry wolf: a sample wrongly marked bad is lost to the fit, and nobody looks twice.
 """
 
-import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from physics_twin.arrays import Array
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.units import Unit, unit as as_unit
 
-__all__ = ["duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
+__all__ = ["GAP", "duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
 
 # A jump counts as abrupt against the largest of this many steps before it, and as lasting after as many samples.
 _WINDOW = 20
@@ -25,7 +24,7 @@ _SURE, _MAYBE = 40.0, 15.0
 # A sensor is stuck when it stays flat for this long right after this many lively steps.
 _FLAT = 20
 _BEFORE = 10
-_GAP = 5.0
+GAP = 5.0
 
 
 def duration_text(seconds: float) -> str:
@@ -97,7 +96,7 @@ def gaps(times: Array) -> tuple[str, ...]:
     if steps_forward.size < 10:
         return ()
     usual = float(np.median(steps_forward))
-    long = np.flatnonzero(steps > _GAP * usual)
+    long = np.flatnonzero(steps > GAP * usual)
     # Samples that thin out towards the end of a run are a plan, not gaps.
     if not long.size or long.size > 0.1 * steps_forward.size:
         return ()
@@ -227,8 +226,9 @@ def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArr
     steps = np.abs(np.diff(v))
     edges = np.flatnonzero(np.concatenate([[True], steps > 0.0, [True]]))  # where a run of equal values begins
     notes = []
-    for begin, end in itertools.pairwise(edges.tolist()):
-        if end - begin >= _FLAT and begin > _BEFORE and _lively(steps[begin - _BEFORE - 1 : begin - 1]):
+    long = np.flatnonzero(np.diff(edges) >= _FLAT)
+    for begin, end in zip(edges[long].tolist(), edges[long + 1].tolist(), strict=True):
+        if begin > _BEFORE and _lively(steps[begin - _BEFORE - 1 : begin - 1]):
             flags[where[begin:end]] = Flag.SUSPECT
             span = float(times[where[end - 1]] - times[where[begin]])
             notes.append(
