@@ -100,8 +100,8 @@ def look(file: object, size: int) -> tuple[bytes, tuple[bytes, ...]]:
     head: bytes = read(_HEAD)
     further: list[bytes] = []
     for k in range(1, _PLACES + 1):
-        at = size * k // _PLACES - (_PLACE if k == _PLACES else 0)
-        if at >= len(head):
+        at = size * k // _PLACES if k < _PLACES else max(size - _PLACE, len(head))
+        if len(head) <= at < size:
             seek(at - at % 4)
             further.append(read(_PLACE))
     return head, tuple(further)
