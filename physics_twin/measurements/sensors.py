@@ -47,7 +47,7 @@ class Sensor:
 
     def __post_init__(self) -> None:
         """Check the certificate, and take numbers and units apart."""
-        if not re.search(r"[^\W_]", self.serial):
+        if not re.search(r"[^\W_]", self.serial) or self.serial != self.serial.strip():
             raise DataError(f'"{self.serial}" is no serial number')
         if isinstance(self.valid_until, dt.datetime) or not isinstance(self.valid_until, dt.date | None):
             raise DataError(f"sensor {self.serial}: valid_until is a day (datetime.date), not {self.valid_until!r}")
