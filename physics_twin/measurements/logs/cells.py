@@ -18,7 +18,16 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.tables import MISREAD_FRACTION, OTHER_DECIMAL, judge
 
-__all__ = ["Cells", "States", "misread_decimal", "read_cells", "read_states", "text_notes"]
+__all__ = [
+    "Cells",
+    "States",
+    "distinct_texts",
+    "first_rows",
+    "misread_decimal",
+    "read_cells",
+    "read_states",
+    "text_notes",
+]
 
 _MINUS = "\N{MINUS SIGN}"
 _BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
@@ -28,6 +37,7 @@ _BELOW = frozenset({"<", "<=", "≤"})
 
 # Below this many cells a column is judged cell by cell: the fixed cost of an expression is about 30 cells.
 _FEW = 48
+_MOST_COMPARED = 5
 _LONGEST_TEXT = 120
 
 # What historians and workbooks write in place of a value, whatever the tag. "Shutdown" or "Off" may be states of a
@@ -214,9 +224,9 @@ def read_cells(
         if finite.any():
             values[left[finite]] = dressed[finite]
             left, texts = left[~finite], texts.filter(pl.Series(~finite))
-        distinct, codes = _distinct(texts)
+        distinct, codes = distinct_texts(texts)
     else:
-        distinct, codes = _distinct([column[int(row)] for row in left])
+        distinct, codes = distinct_texts([column[int(row)] for row in left])
     verdicts = [rules(text) for text in distinct]
     values[left] = np.array([verdict.value for verdict in verdicts])[codes] if distinct else np.nan
     flags[left] = np.array([verdict.flag for verdict in verdicts], dtype=np.int8)[codes] if distinct else Flag.GOOD
@@ -235,9 +245,9 @@ def read_states(column: pl.Series, *, known: tuple[str, ...] = ()) -> States:
     "#REF!") is bad, every other text is a state, without the blanks around it.
     """
     texts = column if column.dtype == pl.String else _as_text(column)
-    distinct, codes = _distinct(texts)
+    distinct, codes = distinct_texts(texts)
     rows = np.arange(len(texts))
-    first = _first_rows(codes, rows, len(distinct))
+    first = first_rows(codes, rows, len(distinct))
     numbers = {text: k for k, text in enumerate(known)}
     code, flag = np.full(len(distinct), np.nan), np.full(len(distinct), Flag.GOOD, dtype=np.int8)
     for k in np.argsort(first, kind="stable"):
@@ -267,7 +277,7 @@ def _as_text(column: pl.Series) -> pl.Series:
     return column.cast(pl.String)
 
 
-def _distinct(texts: pl.Series | list[str | None]) -> tuple[list[str], NDArray[np.int64]]:
+def distinct_texts(texts: pl.Series | list[str | None]) -> tuple[list[str], NDArray[np.int64]]:
     """Return the distinct texts, null as "", and which one each row holds, (n,)."""
     if isinstance(texts, list) or len(texts) <= _FEW:
         numbers: dict[str, int] = {}
@@ -275,14 +285,28 @@ def _distinct(texts: pl.Series | list[str | None]) -> tuple[list[str], NDArray[n
         return list(numbers), np.array(codes, dtype=np.int64)
     if texts.null_count():
         texts = texts.fill_null("")
+    # A column of quality or state holds a handful of texts, and comparing with one is ten times cheaper than a lookup.
+    codes_of = np.empty(len(texts), dtype=np.int64)
+    rows: NDArray[np.intp] | None = None
+    found: list[str] = []
+    while len(texts) > _FEW and len(found) < _MOST_COMPARED:
+        same = (texts == texts[0]).to_numpy()
+        found.append(texts[0])
+        codes_of[same if rows is None else rows[same]] = len(found) - 1
+        rows = np.flatnonzero(~same) if rows is None else rows[~same]
+        if not rows.size:
+            return found, codes_of
+        texts = texts.filter(pl.Series(~same))
+        if same.mean() < 0.1:
+            break
     unique = texts.unique()
-    if len(unique) == 1:
-        return unique.to_list(), np.zeros(len(texts), dtype=np.int64)
-    order = pl.Series(np.arange(len(unique), dtype=np.int64))
-    return unique.to_list(), texts.replace_strict(unique, order, return_dtype=pl.Int64).to_numpy()
+    order = pl.Series(np.arange(len(found), len(found) + len(unique), dtype=np.int64))
+    codes_of[rows] = texts.replace_strict(unique, order, return_dtype=pl.Int64).to_numpy()
+    return found + unique.to_list(), codes_of
 
 
-def _first_rows(codes: NDArray[np.int64], rows: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+def first_rows(codes: NDArray[np.int64], rows: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """Return the first of `rows`, (n_rows,) ascending, with each of the `n` codes, (n,); 0 for a code without a row."""
     first = np.zeros(n, dtype=np.intp)
     first[codes[::-1]] = rows[::-1]  # the last one written is the first row
     return first
@@ -294,7 +318,7 @@ def _counted(
     """Return bad text -> (how often, first row), in order of the first row."""
     if not bad:
         return {}
-    first, counts = _first_rows(codes, rows, len(distinct)), np.bincount(codes, minlength=len(distinct))
+    first, counts = first_rows(codes, rows, len(distinct)), np.bincount(codes, minlength=len(distinct))
     counted: dict[str, tuple[int, int]] = {}
     for k in sorted(bad, key=lambda k: int(first[k])):
         text = distinct[k].strip()

@@ -9,8 +9,9 @@ import datetime as dt
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from physics_twin.errors import DataError
 
@@ -63,8 +64,7 @@ US_PER_DAY = 86_400 * US_PER_SECOND
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """One stamp. us: since 1970, by the clock on the wall, or UTC where `offset_known`. midnight: written as 24:00."""
 
     us: int
@@ -141,20 +141,21 @@ def _around(body: str) -> str:
     return rf"\s*{body}\s*"
 
 
-def constants(match: re.Match[str]) -> tuple[int | None, bool | None, int | None] | None:
-    """Return what words say: (month by its name, afternoon, offset in us), or None if a word is none.
+def constants(groups: Mapping[str, str | None]) -> tuple[int | None, bool | None, int | None] | None:
+    """Return what words among the groups say: (month by its name, afternoon, offset in us), None if one says nothing.
 
-    Each is None where the stamp does not say it.
+    Each of the three is None where the stamp does not state it.
     """
-    have = match.re.groupindex
     month = afternoon = offset = None
-    if "b" in have:
-        month = MONTH_OF.get(match["b"].rstrip(".").casefold())
+    name = groups.get("b")
+    if name is not None:
+        month = MONTH_OF.get(name.rstrip(".").casefold())
         if month is None:
             return None
-    if "p" in have:
-        afternoon = match["p"][0] in "Pp"
-    text = match["z"] if "z" in have else None
+    half = groups.get("p")
+    if half is not None:
+        afternoon = half[0] in "Pp"
+    text = groups.get("z")
     if text is not None:
         offset = 0
         if text[0] not in "ZzUG":
@@ -171,32 +172,40 @@ def read_stamp(text: str, pattern: StampPattern) -> Stamp | None:
     match = pattern.match(text)
     if match is None:
         return None
-    words = constants(match)
+    groups = match.groupdict()
+    words = constants(groups)
     if words is None:
         return None
     month, afternoon, offset = words
-    groups = match.groupdict()
-    number = {key: int(groups[key]) for key in DIGITS if key != "f" and groups.get(key) is not None}
-    year = number["Y"] if "Y" in number else number["y"] + (2000 if number["y"] < 69 else 1900)
-    hour = number.get("H", 0)
-    if "I" in number:
-        if not 1 <= number["I"] <= 12:
+    get = groups.get
+    whole = get("Y")
+    if whole is None:
+        year = int(groups["y"])
+        year += 2000 if year < 69 else 1900
+    else:
+        year = int(whole)
+    twelve = get("I")
+    if twelve is not None:
+        hour = int(twelve)
+        if not 1 <= hour <= 12:
             return None
-        hour = number["I"] % 12 + 12 * bool(afternoon)
-    elif afternoon is not None and afternoon != (hour >= 12):  # "08:00 PM" by a clock that goes to 24
-        return None
-    minute, second = number.get("M", 0), number.get("S", 0)
-    digits = groups.get("f") or "0"
-    fraction = (int(digits.ljust(9, "0")) + 500) // 1000
-    midnight = hour == 24 and minute == second == int(digits) == 0
+        hour = hour % 12 + (12 if afternoon else 0)
+    else:
+        hour = int(get("H") or 0)
+        if afternoon is not None and afternoon != (hour >= 12):  # "08:00 PM" by a clock that goes to 24
+            return None
+    minute, second = int(get("M") or 0), int(get("S") or 0)
+    digits = get("f")
+    nanoseconds = int(digits.ljust(9, "0")) if digits else 0
+    midnight = hour == 24 and minute == second == nanoseconds == 0
     if (hour > 23 and not midnight) or minute > 59 or second > 59:
         return None
     try:
-        day = dt.date(year, month or number["m"], number["d"]).toordinal() - _EPOCH
+        day = dt.date(year, month or int(groups["m"]), int(groups["d"])).toordinal() - _EPOCH
     except ValueError:
         return None
-    us = day * US_PER_DAY + ((hour * 60 + minute) * 60 + second) * US_PER_SECOND + fraction
-    return Stamp(us - (offset or 0), offset is not None, midnight)
+    us = day * US_PER_DAY + ((hour * 60 + minute) * 60 + second) * US_PER_SECOND + (nanoseconds + 500) // 1000
+    return Stamp(us if offset is None else us - offset, offset is not None, midnight)
 
 
 _TIMES = [

@@ -198,7 +198,7 @@ class _Template:
 
 
 def _template(match: re.Match[str]) -> _Template | None:
-    words = constants(match)
+    words = constants(match.groupdict())
     if words is None:
         return None
     text = match.string
