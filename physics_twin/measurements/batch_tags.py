@@ -42,11 +42,12 @@ class ByTag:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A value and when it held, s since the log's origin."""
+    """A value and when it held, s since the log's origin; last: whether no other one follows."""
 
     text: str
     start: float
     end: float
+    last: bool
 
 
 def batches_by_tag(log: Log, by: ByTag) -> tuple[Batch, ...]:
@@ -75,7 +76,7 @@ def batches_by_tag(log: Log, by: ByTag) -> tuple[Batch, ...]:
         text, first, last = own[0].text, own[0].start, own[-1].end
         seen[text] = seen.get(text, 0) + 1
         name = batch_name(text) if seen[text] == 1 else f"{batch_name(text)}-{seen[text]}"
-        notes = _notes(own, seen[text], first <= begin, last >= end)
+        notes = _notes(own, seen[text], first <= begin, own[-1].last)
         inside = phases[int(np.searchsorted(ends, first, "right")) : int(np.searchsorted(starts, last, "left"))]
         windows = tuple(
             (one.text, _moment(log, max(one.start, first)), _moment(log, min(one.end, last))) for one in inside
@@ -127,7 +128,7 @@ def _stretches(samples: TagSamples, idle: frozenset[str], end: float) -> list[_S
     edges = np.concatenate([[0], np.flatnonzero(np.diff(codes) != 0) + 1])
     ends = np.append(t[edges[1:]], end)
     return [
-        _Stretch(texts[code], float(t[edge]), float(stop))
+        _Stretch(texts[code], float(t[edge]), stop, edge == edges[-1])
         for edge, code, stop in zip(edges.tolist(), codes[edges].tolist(), ends.tolist(), strict=True)
         if code >= 0 and texts[code].lower() not in idle
     ]

@@ -22,6 +22,7 @@ import polars as pl
 from physics_twin.errors import DataError, FileFormatError, UnitError, unknown_name
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
 from physics_twin.measurements.table_experiments import table_of
 from physics_twin.measurements.tables import Table, read_table
 from physics_twin.units import unit as as_unit
@@ -348,17 +349,16 @@ def _from_texts(
     if not shown:
         return [None] * len(texts)
     numbers = [as_number(text, kept.decimal) for _, text in shown]
-    if all(number is not None for number in numbers) and (format is None or "%" not in format):
+    digits = format is None and all(text.isdigit() and len(text) >= 12 for _, text in shown)  # 20261120070000
+    if all(number is not None for number in numbers) and not digits and (format is None or "%" not in format):
         parsed = {
             row: _from_number(kept, row, name, cast(float, number), format)
             for (row, _), number in zip(shown, numbers, strict=True)
         }
         return [parsed.get(row) for row, _ in texts]
-    from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
-
     if format is None:
         try:
-            format = detect_stamp_format([text for _, text in shown])
+            format = detect_stamp_format([text for _, text in shown], header=name)
         except DataError as error:
             raise DataError(
                 f'{kept.table.source}, {kept.table.where(shown[0][0])}, column "{name}": {error}; '
