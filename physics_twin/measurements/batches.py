@@ -9,7 +9,7 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike
 
-__all__ = ["Batch", "LaboratoryValue", "Moment", "PhaseWindow", "batch_name", "moment_text"]
+__all__ = ["Batch", "FromContext", "LaboratoryValue", "Moment", "PhaseWindow", "batch_name", "moment_text"]
 
 type Moment = dt.datetime | float
 """A stamp with zone, or s on the clock of a log of elapsed time."""
@@ -82,6 +82,22 @@ def moment_text(moment: Moment) -> str:
     if isinstance(moment, dt.datetime):
         return moment.astimezone(dt.UTC).isoformat(sep=" ").replace("+00:00", " UTC")
     return f"{moment:g} s"
+
+
+@dataclass(frozen=True)
+class FromContext:
+    """A quantity that stands in the batch list: its column, and the unit of its numbers."""
+
+    column: str
+    unit: str
+
+    def of(self, batch: Batch) -> tuple[float, str]:
+        """Return the quantity of a batch. Raises DataError where the cell is empty or no number."""
+        found = batch.context.get(self.column)
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            shown = "is empty or not there" if found is None else f'is "{found}", which is no number'
+            raise DataError(f'"{self.column}" of the batch list {shown}')
+        return float(found), self.unit
 
 
 @dataclass(frozen=True)

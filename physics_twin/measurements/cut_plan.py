@@ -1,0 +1,100 @@
+"""What the tags of a log become when it is cut: outputs, inputs, witnesses of pairs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from physics_twin.errors import DataError
+from physics_twin.measurements.batches import FromContext
+from physics_twin.measurements.building import distinct
+from physics_twin.measurements.channels import Channel, Column
+from physics_twin.measurements.checks import Checks
+from physics_twin.measurements.cross_checks import Pair
+from physics_twin.measurements.judging import JudgedTag, judge
+from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.sensors import Installation
+from physics_twin.measurements.tags import TagTable
+from physics_twin.recipes import Level
+from physics_twin.units import Unit, unit as as_unit
+
+__all__ = ["CutPlan", "InputOf", "OutputTag"]
+
+type InputOf = Column | Level | FromContext
+
+
+@dataclass(frozen=True)
+class OutputTag:
+    """A tag that shows an output."""
+
+    tag: str
+    output: str
+    plain: Channel
+
+
+@dataclass(frozen=True)
+class CutPlan:
+    """Which tags become what, and their judged samples (tag -> samples)."""
+
+    outputs: tuple[OutputTag, ...]
+    inputs: Mapping[str, InputOf]
+    table: TagTable | None
+    judged: Mapping[str, JudgedTag]
+    installed: Mapping[str, tuple[Installation, ...]]
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        log: Log,
+        table: TagTable | None,
+        channels: Sequence[Channel] | None,
+        inputs: Mapping[str, InputOf],
+        has_recipe: bool,
+    ) -> "CutPlan":
+        """Return the plan for a log, with its tags judged.
+
+        table: the tag table, or channels: with tags as columns. inputs: beside those of the table. has_recipe: the
+        inputs of the table are not wanted.
+
+        Raises UnknownNameError for a tag that is not in the log, DataError where no tag shows an output.
+        """
+        notes: list[str] = []
+        columns: dict[str, InputOf] = {}
+        kinds: dict[str, tuple[Unit, Checks, Mapping[str, float]]] = {}
+        outputs: list[OutputTag] = []
+        installed: dict[str, tuple[Installation, ...]] = {}
+        pairs: list[Pair] = []
+        if channels is not None:
+            for channel in distinct(channels):
+                _ = log[channel.column]
+                outputs.append(OutputTag(channel.column, channel.output, channel))
+                kinds[channel.column] = (channel.unit, channel.checks or Checks(), {})
+        elif table is not None:
+            for tag in table:
+                if tag.output is None and tag.input is None:
+                    continue
+                if tag.name not in log.samples:
+                    notes.append(f'the tag "{tag.name}" of the tag table is not in {log.source}')
+                    continue
+                kinds[tag.name] = (as_unit(tag.unit), tag.checks, tag.states)
+                if tag.output is not None:
+                    outputs.append(OutputTag(tag.name, tag.output, tag.channel()))
+                    installed[tag.name] = table.installed(tag.name)
+                elif tag.input is not None and not has_recipe:
+                    columns[tag.input] = tag.column()
+            pairs = [pair for pair in table.pairs if pair.first in log.samples and pair.second in log.samples]
+            for pair in pairs:
+                for name in (pair.first, pair.second):
+                    kinds.setdefault(name, (as_unit(table[name].unit), table[name].checks, table[name].states))
+        else:
+            raise DataError(f"{log.source}: declare what the tags show: tags= (a tag table) or channels=")
+        if not outputs:
+            raise DataError(f"{log.source}: none of the tags in the table that show an output is in the log")
+        columns |= inputs
+        for one in columns.values():
+            if isinstance(one, Column):
+                _ = log[one.name]
+                states = table[one.name].states if table is not None and one.name in table else {}
+                kinds.setdefault(one.name, (as_unit(one.unit), one.checks or Checks(), states))
+        judged = {name: judge(log[name], *kind) for name, kind in kinds.items()}
+        return cls(tuple(outputs), columns, table, judged, installed, tuple(pairs), tuple(notes))
