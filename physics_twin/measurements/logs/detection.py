@@ -11,6 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,12 +30,14 @@ __all__ = [
     "detect_numbers",
     "detect_text",
     "look",
+    "shape_of",
 ]
 
 _HEAD = 1 << 18  # bytes that are looked at first
 _PLACES = 3  # further places in the file that are looked at ...
 _PLACE = 1 << 14  # ... and their bytes
 _MOST = 0.8  # a column is of stamps if so many of its cells are: logs have dirt
+_ODD = 0.05  # stamps of a look that fewer have are broken ones
 _SEPARATORS = ("\t", ";", "|", ",")  # in this order: a comma may also be a decimal sign
 _THOUSANDS = " '’\u00a0\u202f"
 
@@ -60,7 +63,7 @@ _STAMP_LIKE = re.compile(
 _DATE = re.compile(r"\s*\d{1,4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}\s*")
 _CLOCK = re.compile(r"(?i)\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[ap]m)?\s*")
 _DIGITS = re.compile(r"\s*\d{10,13}(?:\.\d+)?\s*")
-_NUMBER = re.compile(r"[+-−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[+-−]?[.,]\d+(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[-+−]?[.,]\d+(?:[eE][+-]?\d+)?")
 _BRACKETS = re.compile(r"^(.*\S)\s*[\[(]\s*([^\[\]()]*(?:\([^()]*\))?)\s*[\])]$")
 _ELAPSED = re.compile(r"^(.+?)(?:\s*/\s*|_)(us|ms|s|sec|min|h|hr|d)$")
 
@@ -140,7 +143,7 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
     if not rows:
         raise DataError(f"{source}: the file is empty" if not text.strip("\0\r\n \ufeff") else f"{source}: no rows")
     body = [row for piece in pieces for row in _grid(piece.split("\n")[1:-1], separator)[0]]
-    shape = _shape(rows, at, body, declared, source)
+    shape = shape_of(rows, at, body, declared, source)
     data = [*rows[shape.first_data :], *body]
     data = [row for row in data if _is_data(row)] or data  # headers that come again and footers show nothing
     names = declared.column_names or shape.names
@@ -244,7 +247,9 @@ def _separator(lines: Sequence[str], declared: Layout, source: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
+    """Where a table begins. skiprows: lines before the header. first_data: index among the rows that hold anything."""
+
     names: tuple[str, ...]
     units: Mapping[str, str]
     skiprows: int
@@ -252,9 +257,9 @@ class _Shape:
     first_data: int
 
 
-def _shape(
+def shape_of(
     rows: Sequence[Sequence[str]], at: Sequence[int], body: Sequence[Sequence[str]], declared: Layout, source: str
-) -> _Shape:
+) -> Shape:
     """Tell preamble, header, row of units and data apart."""
     skip, header = declared.skiprows, declared.header
     if skip is not None and header is not None:
@@ -302,13 +307,13 @@ def _make(
     declared: Layout,
     at: Sequence[int],
     source: str,
-) -> _Shape:
+) -> Shape:
     if len(rows) < k + header:
         raise DataError(f"{source}: the file has no header of {header} lines")
     if header == 0:
         if declared.column_names is None:
             raise DataError(f"{source}: a file without header needs layout=Layout(column_names=...)")
-        return _Shape(declared.column_names, {}, skiprows, 0, k)
+        return Shape(declared.column_names, {}, skiprows, 0, k)
     names = column_names(rows[k], source, at[k])
     if declared.column_names is not None and len(declared.column_names) != len(names):
         raise DataError(f"{source}: {len(declared.column_names)} column_names for {len(names)} columns {list(names)}")
@@ -316,7 +321,7 @@ def _make(
     units: dict[str, str] = {}
     if header == 2:
         units = {name: bare_unit(text) for name, text in zip(names, rows[k + 1], strict=False) if text.strip()}
-    return _Shape(names, units, skiprows, header, k + header)
+    return Shape(names, units, skiprows, header, k + header)
 
 
 def column_names(cells: Sequence[str], source: str, line: int) -> tuple[str, ...]:
@@ -555,7 +560,17 @@ def _stamps(cells: list[str], source: str, column: str) -> str:
     try:
         return detect_stamp_format(cells)
     except DataError as error:
+        # One broken stamp among many is no other format: ask again without what looks like hardly any other cell.
+        looks = Counter(_look(cell) for cell in cells)
+        usual = [cell for cell in cells if looks[_look(cell)] >= _ODD * len(cells)]
+        if len(usual) < len(cells):
+            with suppress(DataError):
+                return detect_stamp_format(usual)
         raise DataError(f'{source}, column "{column}": {error}') from None
+
+
+def _look(cell: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
 
 
 def _unit_of_time(sample: Sample, name: str) -> str:

@@ -19,12 +19,11 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
 from physics_twin.measurements.logs.detection import Sample, detect_columns
 from physics_twin.measurements.logs.layout import Layout, LongForm
-from physics_twin.measurements.tags import Tag, TagTable
 
 if TYPE_CHECKING:
     from physics_twin.measurements.logs.gathering import Window
 
-__all__ = ["NATIVE", "Connection", "Query", "open_frame", "open_parquet", "plain_cell"]
+__all__ = ["NATIVE", "Connection", "Query", "file_digest", "open_frame", "open_parquet", "plain_cell"]
 
 NATIVE = "physics_twin log"  # key in the metadata of Parquet files that `convert_log` writes
 _ROWS = 500_000  # of a chunk
@@ -85,14 +84,12 @@ def open_frame(source: object, layout: Layout) -> Opened:
     return _open_chunks("the frame", layout, tuple(frame.columns), _slices(frame), notes)
 
 
-def open_parquet(
-    path: Path, layout: Layout, limits: "Callable[[Layout], Window]", wanted: TagTable | Sequence[str] | None
-) -> Opened:
-    """Return a Parquet file as an opened log; rows outside the limits and tags that are not wanted are not even read.
+def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]") -> Opened:
+    """Return a Parquet file as an opened log; rows outside the limits are not even read where they have a zone.
 
     Raises DataError where it is no intact Parquet file, FileNotFoundError.
     """
-    digest = _sha256(path)
+    digest = file_digest(path)
     try:
         lazy = pl.scan_parquet(path)
         names = tuple(lazy.collect_schema().names())
@@ -108,21 +105,19 @@ def open_parquet(
     else:
         known = _detected(path.name, layout, look)
     chosen = limits(known)
-    filtered = False
-    if isinstance(known.time, str):
-        column = pl.col(known.time)
-        kind = look.schema[known.time]
-        if isinstance(kind, pl.Datetime) and kind.time_zone is not None and known.period is None:
-            for limit, low in ((chosen.low, True), (chosen.high, False)):
-                if limit is not None:
-                    at = pl.lit(int(limit)).cast(pl.Datetime("us", "UTC"))
-                    lazy = lazy.filter(column >= at if low else column <= at)
-                    filtered = True
-    del filtered
+    if isinstance(known.time, str) and known.period is None:
+        column, kind = pl.col(known.time), look.schema[known.time]
+        if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+            if chosen.low is not None:
+                lazy = lazy.filter(column >= pl.lit(int(chosen.low)).cast(pl.Datetime("us", "UTC")))
+            if chosen.high is not None:
+                lazy = lazy.filter(column <= pl.lit(int(chosen.high)).cast(pl.Datetime("us", "UTC")))
+    notes = Notes()
+    if native:
+        said = pl.read_parquet_metadata(path)
+        notes.add("converted from {text}", 0, f"{said.get('source', '')} (SHA-256 {said.get('source_sha256', '')})")
     chunks = _numbered(_batches(lazy, path.name))
-    opened = _opened(path.name, known, names, chunks, Notes(), lambda: digest, native=native)
-    del wanted
-    return opened
+    return _opened(path.name, known, names, chunks, notes, lambda: digest, native=native)
 
 
 def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
@@ -132,7 +127,8 @@ def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
         raise DataError(f"{source}: this is no intact Parquet file ({error})") from None
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -304,8 +300,3 @@ def _fetched(query: Query) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
             cursor.close()
 
     return names, frames()
-
-
-def wanted_names(wanted: TagTable | Sequence[str] | None) -> frozenset[str] | None:
-    """Return the names of the tags that are wanted, None for all."""
-    return None if wanted is None else frozenset(tag.name if isinstance(tag, Tag) else str(tag) for tag in wanted)

@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -22,17 +23,19 @@ from physics_twin.measurements.logs.chunks import Chunk, Opened
 from physics_twin.measurements.logs.detection import bracketed_unit, detect_numbers
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import TagSamples
-from physics_twin.measurements.logs.stamps import read_stamps, to_utc
+from physics_twin.measurements.logs.quality_codes import QualityScheme, read_quality
+from physics_twin.measurements.logs.stamps import NO_TIME, read_stamps
+from physics_twin.measurements.logs.zones import to_utc
 from physics_twin.measurements.tables import BREAKS_OFF
 from physics_twin.measurements.tags import Tag, TagTable
 from physics_twin.units import to_si, unit as as_unit
 
-__all__ = ["Gathered", "Rows", "Window", "elapsed_unit", "gather", "times_of"]
+__all__ = ["Gathered", "Gathering", "Rows", "Window", "data_rows", "elapsed_unit", "gather", "times_of"]
 
 type Times = NDArray[np.int64] | Array  # us, or s of elapsed time
 
-_NAT = np.iinfo(np.int64).min  # of a row whose time is unreadable
 _DAY = 86_400_000_000  # us
+_TAIL, _HOURS = 20_000, 4 * 3_600_000_000  # local times that are remembered of each tag: rows, and us
 _MOST_TAGS = 200_000  # more distinct names than any plant has: the wrong column was taken for the tag
 _FEW = 256  # below it a loop in Python is the quicker way: an expression of polars costs as much as some 100 cells
 _SHOWS_SIGN = r"[.,'’\u00a0\u202f ]"
@@ -113,7 +116,12 @@ class Gathered:
 
 def elapsed_unit(stamp_format: str | None) -> float | None:
     """Return the seconds of one unit of a column of elapsed time, None for stamps."""
-    if stamp_format is None or "%" in stamp_format or stamp_format in ("ISO", "excel", "unix s", "unix ms"):
+    if (
+        stamp_format is None
+        or "%" in stamp_format
+        or stamp_format in ("ISO", "excel")
+        or stamp_format.startswith("unix")
+    ):
         return None
     return to_si((1.0, stamp_format), as_unit("s"), name="stamp_format")
 
@@ -124,14 +132,14 @@ def gather(opened: Opened, wanted: TagTable | Sequence[str] | None, window: Wind
     Raises DataError naming the line for what cannot be read as declared, UnknownNameError for a wanted tag that the log
     does not have.
     """
-    state = _State(opened, wanted, window)
+    state = Gathering(opened, wanted, window)
     for rows in data_rows(opened, window, state.count):
         state.take(rows)
     return state.finish()
 
 
 class Counter:
-    """Rows of data seen, and the first row whose time was unreadable."""
+    """Rows of data seen, how many had a readable time, and the first one that had not."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -195,17 +203,13 @@ def times_of(
         if cells.censored is not None:
             elapsed = np.where(cells.censored != 0, np.nan, elapsed)
         return elapsed, True, np.isfinite(elapsed)
-    if isinstance(column.dtype, pl.Datetime | pl.Date) and clock is None:
-        zoned = isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None
-        if zoned:
-            column = column.dt.convert_time_zone("UTC")
-        stamps = column.cast(pl.Datetime("us")) if not zoned else column.dt.cast_time_unit("us")
-        ok = stamps.is_not_null().to_numpy()
-        return stamps.to_physical().fill_null(_NAT).to_numpy(), zoned, ok
-    read = read_stamps(column, format=layout.stamp_format or "ISO", second=None if clock is None else frame[clock])
+    read = read_stamps(
+        column,
+        format=layout.stamp_format or "ISO",
+        second=None if clock is None else frame[clock],
+        decimal=layout.decimal,
+    )
     times = read.local_us
-    if not read.ok.all():
-        times = np.where(read.ok, times, _NAT)
     known = read.offset_known
     if known.all():
         return times, True, read.ok
@@ -257,9 +261,9 @@ def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened) -> 
         known = sum(cell in names for cell in cells if cell)
         filled = sum(bool(cell) for cell in cells)
         if cells == names or (cells == opened.header and cells):
-            opened.notes.add("{n} times the header comes again, the first is line {line}: skipped", line)
+            opened.notes.add("the header comes again in line {line} ({n} in all): skipped", line)
         elif opened.unit_row and cells == opened.unit_row:
-            opened.notes.add("{n} times the row of units comes again, the first is line {line}: skipped", line)
+            opened.notes.add("the row of units comes again in line {line} ({n} in all): skipped", line)
         elif known >= 2 and 2 * known > filled and any(name in cells for name in stamps):
             raise DataError(
                 f"{opened.name}, line {line}: another header begins here, and its columns are not those of the first; "
@@ -281,7 +285,7 @@ def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened) -> 
     return keep
 
 
-class _State:
+class Gathering:
     """The tags of a log while it is read."""
 
     def __init__(self, opened: Opened, wanted: TagTable | Sequence[str] | None, window: Window) -> None:
@@ -298,6 +302,8 @@ class _State:
         self.text_list: list[str] = []
         self.shared: _Pieces | None = None  # the times of a log in wide form
         self.quality_notes: dict[str, None] = {}
+        self.before: dict[str, Times] = {}  # of a log that is drained: latest local times of each tag
+        self.schemes: dict[str, QualityScheme | None] = {}
         form = self.layout.form
         self.long = form if isinstance(form, LongForm) else None
         if self.long is None:
@@ -337,9 +343,8 @@ class _State:
         return read_cells(column, decimal=self.layout.decimal or ".", thousands=self.layout.thousands or "")
 
     def _quality(self, column: pl.Series) -> FlagArray:
-        from physics_twin.measurements.logs.quality_codes import read_quality
-
-        read = read_quality(column)
+        read = read_quality(column, scheme=self.schemes.get(column.name))
+        self.schemes[column.name] = read.scheme  # 0 is good in one scheme and bad in the other: the column tells
         for note in read.notes:
             self.quality_notes.setdefault(f'quality column "{column.name}": {note}')
         return read.flags
@@ -428,7 +433,12 @@ class _State:
                 codes = codes[kept]
         column = rows.frame[form.value]
         cells = self._cells(column)
-        flags = self._quality(rows.frame[form.quality]) if form.quality is not None else None
+        flags: FlagArray | None = None
+        if self.opened.native:
+            column = rows.frame["text"]
+            cells, flags = _native_cells(cells, rows.frame)
+        elif form.quality is not None:
+            flags = self._quality(rows.frame[form.quality])
         if rows.last:
             flags = self._cut(flags, rows.frame.height)
         base = self._time_flags(rows)
@@ -494,12 +504,83 @@ class _State:
     def _units(self, rows: Rows, form: LongForm) -> tuple[list[str], NDArray[np.int32]] | None:
         return None if form.unit is None else _codes(rows.frame[form.unit])
 
+    def drain(self) -> pl.DataFrame | None:
+        """Return what was taken so far as rows of a log in long form, and let go of it."""
+        frames: list[pl.DataFrame] = []
+        shared = self._drained_times("", self.shared) if self.shared is not None else None
+        for tag, pieces in self.tags.items():
+            if not pieces.values:
+                continue
+            times = shared or self._drained_times(tag, pieces)
+            values, flags = _joined(pieces.values, np.float64), _joined(pieces.flags, np.int8)
+            censored = np.zeros(values.size, dtype=np.int8)
+            for at, side in pieces.censored:
+                censored[at] = side
+            said = np.full(values.size, -1, dtype=np.int64)
+            for at, codes, quality in pieces.texts:
+                said[at] = codes
+                flags[at] = quality
+            if times.flags is not None:
+                flags = worst(flags, times.flags)
+            texts = pl.Series([None if code < 0 else self.text_list[code] for code in said], dtype=pl.String)
+            if self.seconds is None:
+                micro = pl.Series(times.times).set(pl.Series(times.times == NO_TIME), None)
+                column = micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+            else:
+                column = pl.Series(times.times)
+            pieces.censored, pieces.texts, pieces.n = [], [], 0
+            frames.append(
+                pl.DataFrame(
+                    {"time": column, "value": values, "flag": flags, "censored": censored, "text": texts}
+                ).select(pl.lit(tag).alias("tag"), pl.all(), pl.lit(pieces.unit).alias("unit"))
+            )
+        return pl.concat(frames) if frames else None
+
+    def _drained_times(self, tag: str, pieces: _Pieces) -> "_Times":
+        before = self.before
+        local: Times = _one(pieces.times) if pieces.times else np.empty(0, dtype=np.int64)
+        known = all(k is True for k in pieces.known)
+        if self.seconds is not None or known or self.layout.zone is None:
+            pieces.known = []
+            return self._times(pieces)
+        earlier = before.get(tag)
+        n_before = 0
+        if earlier is not None and all(k is False for k in pieces.known):
+            pieces.times.insert(0, earlier)
+            pieces.known.insert(0, False)
+            n_before = earlier.size
+        elif earlier is not None:  # some stamps with an offset, some without
+            del before[tag]
+        times = self._times(pieces)
+        pieces.known = []
+        tail = local[-_TAIL:]
+        recent = np.flatnonzero(np.abs(tail - tail[-1]) <= _HOURS) if tail.size else np.empty(0, dtype=np.intp)
+        before[tag] = tail[recent]
+        return _Times(times.times[n_before:], None if times.flags is None else times.flags[n_before:], times.notes)
+
+    def check_decimals(self) -> None:
+        """Raise DataError where a tag was read with the wrong decimal sign."""
+        for tag, pieces in self.tags.items():
+            self._check_decimal(tag, pieces)
+
+    def _check_decimal(self, tag: str, pieces: _Pieces) -> None:
+        decimal = self.layout.decimal or "."
+        misread = misread_decimal(pieces.said, pieces.n_numbers, decimal=decimal) if pieces.said else None
+        if misread is not None:
+            text, line = misread
+            other = "," if decimal == "." else "."
+            where = f'column "{self.long.value}", tag "{tag}"' if self.long else f'column "{tag}"'
+            raise DataError(
+                f'{self.opened.name}, {self.opened.row} {line}, {where}: "{text}" is no number with the decimal sign '
+                f'"{decimal}"; is it layout=Layout(decimal="{other}")?'
+            )
+
     def finish(self) -> Gathered:
         """Return the samples of each tag, and let go of the pieces."""
         opened, count = self.opened, self.count
-        if not count.rows:
+        if not count.rows and self.window.all:
             raise DataError(f"{opened.name}: the file has a header and no rows of data")
-        if not count.readable:
+        if count.rows and not count.readable:
             line, cell = count.first or (0, "")
             like = f"stamps like {self.layout.stamp_format}" if self.seconds is None else "numbers"
             raise DataError(
@@ -551,25 +632,23 @@ class _State:
         known = pieces.known
         sizes = [piece.size for piece in pieces.times]
         pieces.times = []
-        if self.seconds is not None or all(k is True for k in known):
+        if self.seconds is not None or all(k is True for k in known) or self.layout.zone is None:
             return _Times(times, None, ())
         mask = np.concatenate([np.full(n, k) if isinstance(k, bool) else k for k, n in zip(known, sizes, strict=True)])
-        local = np.flatnonzero(~mask & (times != _NAT))
-        if not local.size or self.layout.zone is None:
-            return _Times(times, None, ())
-        utc = np.array(times, dtype=np.int64)
-        flags = np.full(times.size, Flag.GOOD, dtype=np.int8)
-        resolved, found, notes = to_utc(utc[local], self.layout.zone)
-        utc[local] = np.where(found == Flag.BAD, _NAT, resolved)
-        flags[local] = found
-        return _Times(utc, flags, tuple(notes))
+        utc, flags, notes = to_utc(
+            times.astype(np.int64, copy=False),
+            self.layout.zone,
+            offset_known=mask if mask.any() else None,
+            where=lambda row: f"sample {row + 1}",
+        )
+        return _Times(utc, flags, notes)
 
     def _origin(self, all_times: "Sequence[_Times]") -> int | None:
         if self.seconds is not None:
             return None
         earliest: int | None = None
         for times in {id(t): t for t in all_times}.values():
-            utc = times.times[times.times != _NAT] if (times.times == _NAT).any() else times.times
+            utc = times.times[times.times != NO_TIME] if (times.times == NO_TIME).any() else times.times
             if not self.window.all:
                 utc = utc[self.window.keep(utc)]
             if utc.size:
@@ -594,7 +673,7 @@ class _State:
                 flags = None if flags is None else flags[keep]
         seconds = (utc - origin).astype(np.float64)
         seconds /= 1e6
-        lost = utc == _NAT
+        lost = utc == NO_TIME
         if lost.any():
             seconds[lost] = np.nan
         return seconds, flags, keep
@@ -657,17 +736,7 @@ class _State:
         if not pieces.texts:
             return (), []
         row = self.opened.row
-        decimal = self.layout.decimal or "."
-        if pieces.n_numbers + len(pieces.said):
-            misread = misread_decimal(pieces.said, pieces.n_numbers, decimal=decimal)
-            if misread is not None:
-                text, line = misread
-                other = "," if decimal == "." else "."
-                where = f'column "{self.long.value}", tag "{tag}"' if self.long else f'column "{tag}"'
-                raise DataError(
-                    f'{self.opened.name}, {row} {line}, {where}: "{text}" is no number with the decimal sign '
-                    f'"{decimal}"; is it layout=Layout(decimal="{other}")?'
-                )
+        self._check_decimal(tag, pieces)
         at = np.concatenate([piece[0] for piece in pieces.texts])
         codes = np.concatenate([piece[1] for piece in pieces.texts])
         quality = np.concatenate([piece[2] for piece in pieces.texts])
@@ -721,12 +790,19 @@ def _no_time_note(found: tuple[int, int], row: str) -> str:
     return f"{n} rows have no readable time, the first is {row} {line}: they are bad"
 
 
+def _native_cells(cells: Cells, frame: pl.DataFrame) -> tuple[Cells, FlagArray]:
+    """Return cells and quality as a Parquet file of our own holds them."""
+    flags = np.array(cells.flags)
+    flags[frame["text"].is_not_null().to_numpy()] = Flag.BAD
+    side = frame["censored"].to_numpy()
+    quality = np.array(frame["flag"].to_numpy(), dtype=np.int8)
+    return Cells(cells.values, flags, np.array(side, dtype=np.int8) if side.any() else None, {}), quality
+
+
 def _one(pieces: list[Times]) -> Times:
     if len(pieces) == 1:
         return pieces[0]
-    whole = np.empty(sum(piece.size for piece in pieces), dtype=pieces[0].dtype)
-    np.concatenate(pieces, out=whole)
-    return whole
+    return cast("Times", np.concatenate(pieces))
 
 
 def _flags_of(ok: NDArray[np.bool_]) -> FlagArray:

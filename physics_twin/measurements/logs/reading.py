@@ -5,7 +5,7 @@ import gzip
 import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import IO, TYPE_CHECKING
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.clocks import parse_stamp
+from physics_twin.measurements.logs import frames
 from physics_twin.measurements.logs.chunks import Notes, Opened
 from physics_twin.measurements.logs.detection import bare_unit, column_names, detect_text, look
+from physics_twin.measurements.logs.frames import Query
 from physics_twin.measurements.logs.gathering import Window, elapsed_unit, gather
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
@@ -26,9 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from physics_twin.measurements.logs.frames import Query
-
-__all__ = ["opened", "read_log"]
+__all__ = ["Query", "Source", "names_of", "opened", "read_log", "show_bar", "tag_table", "window"]
 
 type Source = "str | os.PathLike[str] | pd.DataFrame | pl.DataFrame | Query"
 type Moment = str | dt.datetime | float | None
@@ -57,17 +57,18 @@ def read_log(
     Raises DataError, naming file, line and column, for what cannot be read or can be read in two ways (the message says
     what to declare); UnknownNameError for a tag or a column that is not there; FileNotFoundError.
     """
-    table = _tag_table(tags)
-    wanted = table if table is not None else _names(tags)
+    table = tag_table(tags)
+    wanted = table if table is not None else names_of(tags)
     with ExitStack() as stack:
-        told = stack.enter_context(_bar(source, shown=progress))
-        log = stack.enter_context(opened(source, layout or Layout(), told=told, between=between, wanted=wanted))
+        told = stack.enter_context(show_bar(source, shown=progress))
+        log = stack.enter_context(opened(source, layout or Layout(), told=told, between=between))
         found = gather(log, wanted, window(between, log.layout))
         digest = log.sha256()
     return Log(found.samples, found.layout, found.origin, log.name, digest, found.n_rows, found.notes, table)
 
 
-def _tag_table(tags: object) -> TagTable | None:
+def tag_table(tags: object) -> TagTable | None:
+    """Return the tag table that `tags` is, or that its file holds; None for names."""
     if isinstance(tags, TagTable):
         return tags
     if isinstance(tags, str | os.PathLike):
@@ -75,7 +76,8 @@ def _tag_table(tags: object) -> TagTable | None:
     return None
 
 
-def _names(tags: object) -> tuple[str, ...] | None:
+def names_of(tags: object) -> tuple[str, ...] | None:
+    """Return the names that `tags` are, None for all."""
     if tags is None or not isinstance(tags, Sequence):
         return None
     return tuple(str(tag) for tag in tags)
@@ -111,35 +113,18 @@ def _limit(moment: Moment, layout: Layout) -> float | None:
     return float((moment - _EPOCH) // dt.timedelta(microseconds=1))
 
 
-class _Silent:
-    """A bar that nobody sees."""
-
-    def __call__(self, n: int) -> None:
-        """Take note of `n` bytes more."""
-
-
 @contextmanager
-def _bar(source: object, *, shown: bool) -> Iterator["_Silent | _Told"]:
+def show_bar(source: object, *, shown: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar of the bytes read of a file."""
     if not shown or not isinstance(source, str | os.PathLike) or not Path(source).is_file():
-        yield _Silent()
+        yield None
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task(f"reading {Path(source).name}", total=Path(source).stat().st_size)
-        yield _Told(lambda n: progress.advance(task, n))
-
-
-class _Told:
-    """A bar on the screen."""
-
-    def __init__(self, advance: object) -> None:
-        self._advance = advance
-
-    def __call__(self, n: int) -> None:
-        """Take note of `n` bytes more."""
-        self._advance(n)  # type: ignore[operator]
+        yield lambda n: progress.advance(task, n)
 
 
 @contextmanager
@@ -147,13 +132,10 @@ def opened(
     source: Source,
     layout: Layout,
     *,
-    told: object = None,
+    told: Callable[[int], None] | None = None,
     between: tuple[Moment, Moment] | None = None,
-    wanted: TagTable | Sequence[str] | None = None,
 ) -> Iterator[Opened]:
     """Open a source of any kind. Raises DataError for a kind that is not read."""
-    from physics_twin.measurements.logs import frames
-
     if not isinstance(source, str | os.PathLike):
         yield frames.open_frame(source, layout)
         return
@@ -162,7 +144,7 @@ def opened(
         raise DataError(f"{path.name} is a folder; give one file of it")
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
-        yield frames.open_parquet(path, layout, lambda known: window(between, known), wanted)
+        yield frames.open_parquet(path, layout, lambda known: window(between, known))
         return
     if suffix in (".xlsx", ".xlsm"):
         from physics_twin.measurements.logs import workbooks
@@ -177,7 +159,7 @@ def opened(
 
 
 @contextmanager
-def _text(path: Path, declared: Layout, told: object) -> Iterator[Opened]:
+def _text(path: Path, declared: Layout, told: Callable[[int], None] | None) -> Iterator[Opened]:
     """Open delimited text, compressed or not."""
     zipped = path.suffix.lower() == ".gz"
     with _raw(path, zipped=zipped) as probe:
@@ -189,7 +171,7 @@ def _text(path: Path, declared: Layout, told: object) -> Iterator[Opened]:
     layout = detect_text(head, further, declared, path.name)
     encoding, separator = layout.encoding or "utf-8-sig", layout.separator or ","
     notes = Notes()
-    with HashedFile(path, told if callable(told) else None) as file:
+    with HashedFile(path, told) as file:
         stream: IO[bytes] = gzip.GzipFile(fileobj=file) if zipped else file  # type: ignore[assignment]
         lines = Lines(path, stream, encoding, certain=declared.encoding is not None)
         blocks = lines.blocks()

@@ -1,0 +1,88 @@
+"""A historian's export in long form: pandas reading it alone, read_log, and read_log + 500 batches + checks.
+
+PHYSICS_TWIN_BENCH_ROWS sets its rows (default one million; the target of 1.5 times pandas is stated for ten million).
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from physics_twin.measurements.logs.reading import read_log
+
+ROWS = int(os.environ.get("PHYSICS_TWIN_BENCH_ROWS", "1000000"))
+TAGS = 20
+BATCHES = 500
+ROUNDS = 3 if ROWS <= 2_000_000 else 2
+PEAK_MB = 1000.0  # stated for ten million rows
+
+pytestmark = pytest.mark.benchmark(group=f"a log of {ROWS:,} rows in long form")
+
+
+def write_export(path: Path, rows: int) -> None:
+    """Write tag, time, value, quality: 20 tags a second, in order of time, one value in 5000 a text of the historian."""
+    rng = np.random.default_rng(1)
+    per_block = TAGS * 50_000
+    with path.open("wb") as file:
+        for first in range(0, rows, per_block):
+            n = min(per_block, rows - first)
+            i = np.arange(first, first + n)
+            tag, second = i % TAGS, i // TAGS
+            value = 50.0 + 2.0 * tag + 5.0 * np.sin(second / 700.0 + tag) + rng.normal(0.0, 0.05, n)
+            text = pl.Series(value).round(4).cast(pl.String)
+            broken = rng.random(n) < 2e-4
+            frame = pl.DataFrame(
+                {
+                    "tag": pl.Series([f"31TI{k:03d}.PV" for k in range(TAGS)]).gather(tag),
+                    "time": pl.Series(second * 1_000_000 + 1_767_225_600_000_000)
+                    .cast(pl.Datetime("us"))
+                    .dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "value": pl.Series(["I/O Timeout"] * n).zip_with(pl.Series(broken), text),
+                    "quality": pl.Series(["Good", "Bad"]).gather(broken.astype(np.int64)),
+                }
+            )
+            frame.write_csv(file, include_header=first == 0)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("export") / "export.csv"
+    write_export(path, ROWS)
+    path.read_bytes()  # both readers find it in the cache of the operating system
+    yield path
+    path.unlink()
+
+
+def test_pandas_read_csv(benchmark: Any, export: Path) -> None:
+    frame = benchmark.pedantic(lambda: pd.read_csv(export), rounds=ROUNDS)
+    assert len(frame) == ROWS
+
+
+def test_physics_twin_read_log(benchmark: Any, export: Path) -> None:
+    log = benchmark.pedantic(lambda: read_log(export), rounds=ROUNDS)
+    assert log.n_rows == ROWS and len(log.samples) == TAGS
+
+
+def test_physics_twin_peak_memory(export: Path) -> None:
+    """The whole log is held in memory by a process that peaks below 1 GB for ten million rows."""
+    code = """
+        import resource, sys
+        from physics_twin.measurements.logs.reading import read_log
+        log = read_log(sys.argv[1])
+        print(log.n_rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(export)], capture_output=True, text=True, check=True
+    )
+    n_rows, kilobytes = (int(word) for word in done.stdout.split())
+    megabytes = kilobytes / 1024.0
+    print(f"\npeak memory of a process that reads {n_rows:,} rows: {megabytes:.0f} MB")
+    assert megabytes < PEAK_MB

@@ -1,0 +1,202 @@
+"""Workbooks as logs: stamps as spreadsheets hold them, numbers in full, texts judged like those of a text file.
+
+A spreadsheet knows dates only as numbers of days with a format. Where the format is there, openpyxl gives the stamp;
+where it is not (an export that wrote the bare number), the days count from 1900 or, in old files of the Mac, from 1904.
+"""
+
+import datetime as dt
+import itertools
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import polars as pl
+
+from physics_twin.errors import DataError
+from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
+from physics_twin.measurements.logs.detection import Sample, detect_columns, detect_numbers, shape_of
+from physics_twin.measurements.logs.frames import file_digest, plain_cell
+from physics_twin.measurements.logs.layout import Layout
+
+__all__ = ["open_workbook"]
+
+_ROWS = 20_000  # of a chunk
+_LOOKED_AT = 2_000  # rows
+_1904 = 1462.0  # days from the beginning of 1900, as spreadsheets count, to that of 1904
+_FORMULA = "a formula without a saved result; open the workbook in its program and save it"
+
+
+@contextmanager
+def open_workbook(path: Path, declared: Layout) -> Iterator[Opened]:
+    """Open a sheet of a workbook.
+
+    Raises DataError where it is no intact workbook, or where several sheets hold data and none is declared.
+    """
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, ParseError, EOFError) as error:
+        raise DataError(f"{path.name}: this is no intact workbook ({error}); save it again as .xlsx") from None
+    try:
+        sheet = _sheet(book, declared.sheet, path.name)
+        days = _1904 if book.epoch.year == 1904 else 0.0
+        yield _opened(path, sheet, declared, days)
+    except (zipfile.BadZipFile, ParseError, EOFError) as error:
+        raise DataError(f"{path.name}: this is no intact workbook ({error}); save it again as .xlsx") from None
+    finally:
+        book.close()
+
+
+def _sheet(book: Any, name: str | None, source: str) -> Any:
+    if name is not None:
+        if name not in book.sheetnames:
+            raise DataError(f'{source}: there is no sheet "{name}"; sheets: {", ".join(book.sheetnames)}')
+        return book[name]
+    filled = [sheet for sheet in book.worksheets if _has_data(sheet)]
+    if not filled:
+        raise DataError(f"{source}: no sheet holds a table")
+    if len(filled) > 1:
+        names = [sheet.title for sheet in filled]
+        raise DataError(
+            f'{source}: the sheets {", ".join(names)} hold data; say which, layout=Layout(sheet="{names[0]}")'
+        )
+    return filled[0]
+
+
+def _has_data(sheet: Any) -> bool:
+    """Whether a sheet holds a table: two rows of two cells among its first ones, one with a number or a stamp."""
+    if not hasattr(sheet, "iter_rows"):  # a sheet that is a chart
+        return False
+    sheet.reset_dimensions()  # programs write wrong ones
+    rows = [
+        [cell for cell in row if cell is not None and str(cell).strip()]
+        for row in itertools.islice(sheet.iter_rows(values_only=True), 200)
+    ]
+    wide = [row for row in rows if len(row) > 1]
+    return len(wide) > 1 and any(isinstance(cell, int | float | dt.datetime | dt.time) for row in wide for cell in row)
+
+
+def _texts(row: Sequence[object]) -> list[str]:
+    return [plain_cell(cell).strip() for cell in row]
+
+
+def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
+    source = f"{path.name}, sheet {sheet.title}"
+    head: list[tuple[int, tuple[object, ...]]] = []
+    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    for number, row in rows:
+        if any(cell is not None and str(cell).strip() for cell in row):
+            head.append((number, tuple(row)))
+        if len(head) >= _LOOKED_AT:
+            break
+    if declared.skiprows is not None:
+        head = [(number, row) for number, row in head if number > declared.skiprows]
+    if not head:
+        raise DataError(f"{source} is empty")
+    grid = [_texts(row) for _, row in head]
+    at = [number for number, _ in head]
+    shape = shape_of(grid, at, (), declared, source)
+    names = declared.column_names or shape.names
+    data = head[shape.first_data :]
+    columns: dict[str, list[str]] = {}
+    numeric: set[str] = set()
+    for k, name in enumerate(names):
+        cells = [row[k] if k < len(row) else None for _, row in data]
+        # Numbers are what they are; only texts can tell the decimal sign in which texts are written.
+        columns[name] = [plain_cell(cell).strip() for cell in cells]
+        if not any(isinstance(cell, str) and cell.strip() for cell in cells):
+            numeric.add(name)
+    known = declared.over(Layout(skiprows=shape.skiprows, header=shape.header, sheet=sheet.title))
+    texts = {
+        name: [plain_cell(row[k]) if k < len(row) and isinstance(row[k], str) else "" for _, row in data]
+        for k, name in enumerate(names)
+    }
+    known = _with_signs(Sample(names, shape.units, columns, source, typed=frozenset(numeric)), texts, known)
+    notes = Notes()
+    header = grid[shape.first_data - shape.header] if shape.header else []
+    unit_row = grid[shape.first_data - 1] if shape.header == 2 else []
+    chunks = _chunks(itertools.chain(data, rows), names, known, notes, days, source)
+    return Opened(
+        source,
+        known,
+        names,
+        shape.units,
+        _fitted(header, names),
+        _fitted(unit_row, names),
+        chunks,
+        lambda: file_digest(path),
+        notes,
+        row="row",
+    )
+
+
+def _with_signs(sample: Sample, texts: dict[str, list[str]], known: Layout) -> Layout:
+    """Detect by all cells, but the decimal sign by those that are texts."""
+    complete = detect_columns(sample, known if known.decimal else replace(known, decimal=".", thousands=""))
+    stamps = {complete.time} if isinstance(complete.time, str) else set(complete.time or ())
+    cells = (cell for name, column in texts.items() if name not in stamps for cell in column if cell)
+    decimal, thousands = detect_numbers(cells, known.decimal, known.thousands, "", sample.source)
+    return replace(complete, decimal=decimal or ".", thousands=thousands or "")
+
+
+def _fitted(cells: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    if not cells:
+        return ()
+    plain = [" ".join(cell.split()) for cell in cells[: len(names)]]
+    return (*plain, *[""] * (len(names) - len(plain)))
+
+
+def _chunks(
+    rows: Iterator[tuple[int, tuple[object, ...]]],
+    names: Sequence[str],
+    layout: Layout,
+    notes: Notes,
+    days: float,
+    source: str,
+) -> Iterator[Chunk]:
+    decimal = layout.decimal or "."
+    stamps = {layout.time} if isinstance(layout.time, str) else set(layout.time or ())
+    excel = layout.stamp_format == "excel"
+    n = len(names)
+    while batch := list(itertools.islice(rows, _ROWS)):
+        kept: list[list[str]] = []
+        lines: list[int] = []
+        for number, row in batch:
+            if not any(cell is not None and str(cell).strip() for cell in row):
+                continue
+            surplus = [cell for cell in row[n:] if cell is not None and str(cell).strip()]
+            if surplus:
+                raise DataError(
+                    f'{source}, row {number}: "{plain_cell(surplus[0])}" stands to the right of the {n} columns'
+                )
+            cells: list[str] = []
+            for name, cell in zip(names, (*row[:n], *[None] * (n - len(row))), strict=True):
+                if isinstance(cell, int | float) and not isinstance(cell, bool):
+                    number_text = plain_cell(cell + days if excel and name in stamps else cell)
+                    cells.append(number_text if name in stamps else number_text.replace(".", decimal))
+                elif isinstance(cell, dt.datetime | dt.date) and excel and name in stamps:
+                    cells.append(plain_cell(_serial(cell)))
+                else:
+                    cells.append(plain_cell(cell))
+            kept.append(cells)
+            lines.append(number)
+        if kept:
+            columns = zip(*kept, strict=True)
+            yield Chunk(
+                pl.DataFrame([pl.Series(m, c, dtype=pl.String) for m, c in zip(names, columns, strict=True)]), lines
+            )
+    del notes
+
+
+def _serial(cell: dt.datetime | dt.date) -> float:
+    """Return the days since 1900, as spreadsheets count them, of a stamp among bare numbers."""
+    moment = cell if isinstance(cell, dt.datetime) else dt.datetime(cell.year, cell.month, cell.day)
+    return (moment - dt.datetime(1899, 12, 30)) / dt.timedelta(days=1)
