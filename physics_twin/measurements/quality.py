@@ -67,6 +67,21 @@ def in_order(times: Array) -> tuple[FlagArray, tuple[str, ...]]:
 
 
 def _longest_series(t: Array) -> NDArray[np.bool_]:
+    """Return which entries form the longest non-decreasing series.
+
+    Where everything before lies below everything after, the series of both sides follow one another: only the stretches
+    between such places, which are out of order, are searched.
+    """
+    below = np.maximum.accumulate(t)[:-1] <= np.minimum.accumulate(t[::-1])[::-1][1:]
+    ends = np.concatenate([[0], np.flatnonzero(below) + 1, [t.size]])
+    keep = np.ones(t.size, dtype=bool)
+    for k in np.flatnonzero(np.diff(ends) > 1):
+        part = slice(int(ends[k]), int(ends[k + 1]))
+        keep[part] = _longest_of(t[part])
+    return keep
+
+
+def _longest_of(t: Array) -> NDArray[np.bool_]:
     """Return which entries form the longest non-decreasing series (patience sorting, run backwards)."""
     tails: list[float] = []  # smallest possible last value of a series of each length, of the negated reversed times
     ends: list[int] = []

@@ -184,3 +184,15 @@ def test_a_lively_sensor_that_freezes_is_suspect() -> None:
 def test_flat_by_right_is_not_stuck(what: str, values: Array) -> None:
     """Resolution explains it, or nothing speaks against it."""
     assert set(stuck_flags(values)) == {Flag.GOOD}, what
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=25))
+def test_a_log_in_pieces_keeps_as_many_rows_as_a_log_as_a_whole(times: list[int]) -> None:
+    """Only what is out of order is searched, and the rows kept are a longest series all the same."""
+    t = np.array(times, dtype=float)
+    kept = t[in_order(t)[0] <= Flag.SUSPECT]
+    assert (np.diff(kept) >= 0).all()
+    best = [1] * t.size
+    for i in range(t.size):
+        best[i] = 1 + max([best[j] for j in range(i) if t[j] <= t[i]], default=0)
+    assert kept.size == max(best)
