@@ -37,7 +37,9 @@ _BELOW = frozenset({"<", "<=", "≤"})
 
 # Below this many cells a column is judged cell by cell: the fixed cost of an expression is about 30 cells.
 _FEW = 48
-_MOST_COMPARED = 5
+# When distinct texts are told apart: runs if there are fewer than this share of the rows; else this many texts one by
+# one, each of at least this share of the rows that are left.
+_MOST_RUNS, _MOST_COMPARED, _LEAST_SHARE = 0.2, 5, 0.1
 _LONGEST_TEXT = 120
 
 # What historians and workbooks write in place of a value, whatever the tag. "Shutdown" or "Off" may be states of a
@@ -285,23 +287,29 @@ def distinct_texts(texts: pl.Series | list[str | None]) -> tuple[list[str], NDAr
         return list(numbers), np.array(codes, dtype=np.int64)
     if texts.null_count():
         texts = texts.fill_null("")
-    # A column of quality or state holds a handful of texts, and comparing with one is ten times cheaper than a lookup.
+    # A state or a batch stays for many rows, and quality for most of them: runs, or a handful of texts, are ten times
+    # cheaper to tell apart than by looking up every row.
+    new = (texts != texts.shift(1)).fill_null(True)
+    if new.sum() < _MOST_RUNS * len(texts):
+        heads = np.flatnonzero(new.to_numpy())
+        found, of_heads = distinct_texts(texts.filter(new))
+        return found, np.repeat(of_heads, np.diff(heads, append=len(texts)))
+    found = []
     codes_of = np.empty(len(texts), dtype=np.int64)
     rows: NDArray[np.intp] | None = None
-    found: list[str] = []
     while len(texts) > _FEW and len(found) < _MOST_COMPARED:
         same = (texts == texts[0]).to_numpy()
-        found.append(texts[0])
-        codes_of[same if rows is None else rows[same]] = len(found) - 1
-        rows = np.flatnonzero(~same) if rows is None else rows[~same]
-        if not rows.size:
-            return found, codes_of
-        texts = texts.filter(pl.Series(~same))
-        if same.mean() < 0.1:
+        if same.mean() < _LEAST_SHARE:
             break
+        codes_of[same if rows is None else rows[same]] = len(found)
+        found.append(texts[0])
+        rows = np.flatnonzero(~same) if rows is None else rows[~same]
+        texts = texts.filter(pl.Series(~same))
     unique = texts.unique()
     order = pl.Series(np.arange(len(found), len(found) + len(unique), dtype=np.int64))
-    codes_of[rows] = texts.replace_strict(unique, order, return_dtype=pl.Int64).to_numpy()
+    codes_of[slice(None) if rows is None else rows] = texts.replace_strict(
+        unique, order, return_dtype=pl.Int64
+    ).to_numpy()
     return found + unique.to_list(), codes_of
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag, FlagArray
@@ -68,7 +69,7 @@ def read_quality(column: pl.Series, *, scheme: QualityScheme | None = None) -> Q
 
     Raises DataError for a column that holds neither texts nor numbers.
     """
-    texts, codes = distinct_texts(_as_text(column))
+    texts, codes = _distinct(column)
     numbers = [_number(text) for text in texts]
     if scheme is None:
         scheme = _told_by([number for number in numbers if number is not None])
@@ -98,12 +99,20 @@ def read_quality(column: pl.Series, *, scheme: QualityScheme | None = None) -> Q
     return Quality(flags, scheme, (note,))
 
 
-def _as_text(column: pl.Series) -> pl.Series:
+def _distinct(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the distinct cells as texts, and which one each row holds, (n,)."""
     if column.dtype == pl.String:
-        return column
+        return distinct_texts(column)
     if column.dtype == pl.Object or column.dtype.is_nested():
         raise DataError(f'quality column "{column.name}" is of the type {column.dtype}, and not of texts or numbers')
-    return column.cast(pl.String)
+    if column.dtype.is_integer() and len(column) and not column.null_count():
+        numbers = column.to_numpy()
+        if int(numbers.min()) >= 0 and int(numbers.max()) < 1 << 16:
+            there = np.flatnonzero(np.bincount(numbers.astype(np.int64)))
+            rank = np.zeros(int(there[-1]) + 1, dtype=np.int64)
+            rank[there] = np.arange(there.size)
+            return [str(number) for number in there], rank[numbers]
+    return distinct_texts(column.cast(pl.String))
 
 
 def _empty(text: str) -> bool:

@@ -58,6 +58,8 @@ _ISO = (
     rf"(?:(?P<S>[0-9]{{2}})(?:[.,](?P<f>[0-9]{{1,9}}))?)?{_OFFSET}?",
 )
 
+_LONGEST = 200  # characters of a stamp; a megabyte of blanks in a cell is none, and would be slow to refuse
+
 DIGITS = ("Y", "y", "m", "d", "H", "I", "M", "S", "f")
 US_PER_SECOND = 1_000_000
 US_PER_DAY = 86_400 * US_PER_SECOND
@@ -81,6 +83,8 @@ class StampPattern:
 
     def match(self, text: str) -> re.Match[str] | None:
         """Return the match of a text that is a stamp of this format, blanks around it allowed."""
+        if len(text) > _LONGEST:
+            return None
         for expression in self.expressions:
             match = expression.fullmatch(text)
             if match is not None:
@@ -251,7 +255,7 @@ def detect_stamp_format(samples: Sequence[str], *, header: str = "") -> str:
 
     Raises DataError, naming the candidates and what to declare, when several formats fit or none does.
     """
-    texts = list(dict.fromkeys(text.strip() for text in samples if text.strip()))
+    texts = list(dict.fromkeys(text.strip()[: _LONGEST + 1] for text in samples if text.strip()))
     if not texts:
         raise DataError("the column of stamps is empty; say time= the header of the column that holds them")
     if all(_NUMBER.fullmatch(text) for text in texts) and not _date_with_points(texts):
