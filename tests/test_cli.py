@@ -64,3 +64,60 @@ def test_a_wrong_file_is_told_and_the_others_are_still_read(
         "gone.nc",
     ]
     assert 'experiment "run_1"' in told.out
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Path:
+    """A log of 40 minutes without a zone."""
+    rows = [f"2026-03-02 06:{k:02}:00,{20 + k / 10:.1f},{'on' if k > 5 else 'off'}" for k in range(40)]
+    (tmp_path / "log.csv").write_text("\n".join(["time,TI101 [degC],pump", *rows]) + "\n")
+    return tmp_path / "log.csv"
+
+
+def test_inspect_prints_what_is_in_a_log_and_how_to_read_it(log_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table, the zone asked for, the source to paste; and no progress bar, since nobody sits at this terminal."""
+    assert main(["inspect", str(log_file)]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert "TI101" in told.out and "pump" in told.out and "--zone" in told.out and "pt.read_log(" in told.out
+
+
+def test_inspect_writes_a_picture_and_a_tag_table(
+    log_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the zone declared nothing is asked; a tag table that exists is not written over."""
+    picture, tags = tmp_path / "log.png", tmp_path / "tags.toml"
+    given = ["inspect", str(log_file), "--zone", "Europe/Berlin", "--plot", str(picture), "--tags", str(tags)]
+    assert main(given) == 0
+    assert "zone Europe/Berlin" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG") and "TI101" in tags.read_text()
+    tags.write_text("edited")
+    assert main(given) == 1
+    assert "tags.toml" in capsys.readouterr().err and tags.read_text() == "edited"
+
+
+def test_inspect_takes_the_sheet_of_a_workbook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sheet that is named is the one that is read."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for title in ("first", "second"):
+        sheet = book.create_sheet(title)
+        sheet.append(["t [s]", f"T of {title}"])
+        for k in range(5):
+            sheet.append([k, 1.5 * k])
+    book.save(tmp_path / "log.xlsx")
+    assert main(["inspect", str(tmp_path / "log.xlsx"), "--sheet", "second"]) == 0
+    out = capsys.readouterr().out
+    assert "T of second" in out and "T of first" not in out
+
+
+@pytest.mark.parametrize(("name", "content"), [("gone.csv", None), ("log.csv", "hello"), ("log.xlsx", "no workbook")])
+def test_inspect_says_why_it_cannot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None
+) -> None:
+    """No file, no log, no workbook: the reason with the name on stderr, status 1, no traceback."""
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert main(["inspect", str(tmp_path / name)]) == 1
+    assert name in capsys.readouterr().err
