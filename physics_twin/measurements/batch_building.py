@@ -190,14 +190,14 @@ class BatchBuilder:
         before, after = int(np.searchsorted(usable, zero)) - 1, int(np.searchsorted(usable, stop))
         first = min(int(usable[before]), zero) if before >= 0 else zero
         last = max(int(usable[after]) + 1, stop) if after < usable.size and column.rule is Rule.RAMP else stop
+        if before < 0 and (after == before + 1):
+            raise DataError(f'the input "{name}" (tag "{column.name}") has no reading before the end of the batch')
         if judged.changes_unit(slice(zero, stop)):
             raise DataError(
                 f'the input "{name}" (tag "{column.name}") seems to change its unit, and an input cannot be left out'
             )
         notes = []
-        exact = (
-            zero < times.size and times[zero] == window.zero and bool((usable[before + 1 : before + 2] == zero).all())
-        )
+        exact = usable.size > before + 1 and usable[before + 1] == zero and times[zero] == window.zero
         if before >= 0 and not exact:
             gap = duration_text(window.zero - float(times[first]))
             how = "held from" if column.rule is Rule.HOLD else "on a straight line from"
@@ -284,10 +284,10 @@ def _series(judged: JudgedTag, channel: Channel, rows: slice, zero: float) -> Se
 
 def _check_usable(series: Mapping[str, Series], absent: Sequence[MissingTag], window: Window, last: float) -> None:
     """Raise DataError, saying why, where no channel has a sample to use."""
+    if window.start > last:  # then nothing is known of its inputs either, whatever the laboratory says
+        raise DataError("no sample at all: the log ends before it begins")
     if any(one.used.any() for one in series.values()):
         return
-    if window.start > last:
-        raise DataError("no sample at all: the log ends before it begins")
     if not series:
         raise DataError("no sample at all in its time")
     tags = ", ".join(one.tag for one in absent)

@@ -32,10 +32,11 @@ class Window:
 
 def windows_of(log: Log, batches: Sequence[Batch], time_zero: str) -> tuple[list[Window], list[NotBuilt]]:
     """Return the batches on the clock of the log, in order of time, and those that have no time zero."""
-    seen: dict[str, Batch] = {}
+    seen: set[str] = set()
     for batch in batches:
-        if seen.setdefault(batch.name, batch) is not batch:
+        if batch.name in seen:
             raise DataError(f'two batches are called "{batch.name}"' + (f" ({batch.source})" if batch.source else ""))
+        seen.add(batch.name)
     if time_zero != "start" and not any(name == time_zero for batch in batches for name, *_ in batch.phases):
         raise unknown_name("phase of the batches (time_zero=)", time_zero, {p for b in batches for p, *_ in b.phases})
     last = last_time(log)

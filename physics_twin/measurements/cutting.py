@@ -9,7 +9,7 @@ from physics_twin.errors import DataError, RecipeError
 from physics_twin.measurements.batch_building import BatchBuilder, InitialOf
 from physics_twin.measurements.batch_tables import BatchList, batch_list
 from physics_twin.measurements.batch_tags import ByTag, batches_by_tag
-from physics_twin.measurements.batch_windows import overlaps, rows_in, windows_of
+from physics_twin.measurements.batch_windows import orphans_of, overlaps, rows_in, windows_of
 from physics_twin.measurements.batches import Batch, FromContext, LaboratoryValue
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.collection import Experiments
@@ -102,22 +102,15 @@ def experiments_from(
         built.append(experiment)
         missing += absent
         replaced += changes
-    if not built and windows:
-        reasons = "; ".join(f"{one.batch}: {one.reason}" for one in not_built[:3])
-        raise DataError(f"{log.source}: none of {len(listed.batches)} batches could be built ({reasons})")
     if not built:
-        raise DataError(
-            f"{log.source}: there is no batch" + "".join(f"; {one.batch}: {one.reason}" for one in unplaced)
-        )
+        reasons = "; ".join(f"{one.batch}: {one.reason}" for one in not_built[:3]) or "there is none"
+        raise DataError(f"{log.source}: none of {len(listed.batches)} batches could be built ({reasons})")
     _distinct_names(built)
+    lost = [orphans_of(judged, *rows[tag]) for tag, judged in plan.judged.items()]
     report = CuttingReport(
         n_batches=len(listed.batches),
         overlaps=overlaps(windows),
-        orphans=tuple(
-            one
-            for tag, judged in plan.judged.items()
-            if (one := orphans_of(judged, *rows[tag])).n_outside + one.n_timeless
-        ),
+        orphans=tuple(one for one in lost if one.n_outside + one.n_timeless),
         not_built=tuple(not_built),
         missing=tuple(missing),
         laboratory=tuple(orphans),

@@ -1,0 +1,562 @@
+"""Logs cut into experiments: what each holds, and the account of what none of them does."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from physics_twin.errors import DataError, UnitError, UnknownNameError
+from physics_twin.measurements.batch_tables import read_batches
+from physics_twin.measurements.batch_tags import ByTag
+from physics_twin.measurements.batches import Batch, FromContext, LaboratoryValue
+from physics_twin.measurements.channels import Channel, Column
+from physics_twin.measurements.checks import Checks
+from physics_twin.measurements.cross_checks import Pair
+from physics_twin.measurements.cutting import experiments_from
+from physics_twin.measurements.flags import Flag
+from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.log import Log, TagSamples
+from physics_twin.measurements.provenance import Exclusion
+from physics_twin.measurements.sensors import Installation, Sensor
+from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.uncertainty import Uncertainty
+from physics_twin.recipes import HOLD, RAMP, Recipe, Rule, Table
+
+ORIGIN = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
+CORE = Tag("TI1", output="core", unit="degC", noise="1 K")
+GAS = Tag("TIC2", input="gas", unit="degC", rule=RAMP)
+
+
+def tag(name: str, times: Any, values: Any, **more: Any) -> TagSamples:
+    """Samples of a tag; NaN is missing."""
+    v = np.asarray(values, dtype=np.float64)
+    flags = np.where(np.isnan(v), Flag.MISSING, Flag.GOOD).astype(np.int8)
+    return TagSamples(name, np.asarray(times, dtype=np.float64), v, flags, **more)
+
+
+def log_of(*samples: TagSamples, tags: TagTable | None = None, origin: dt.datetime | None = ORIGIN) -> Log:
+    """A log of these tags."""
+    one = {sample.tag: sample for sample in samples}
+    return Log(one, Layout(zone="UTC", separator=";"), origin, "plant.csv", "c0ffee", 9, (), tags)
+
+
+def at(seconds: float) -> dt.datetime:
+    """A moment of the log."""
+    return ORIGIN + dt.timedelta(seconds=seconds)
+
+
+def wavy(n: int, step: float = 10.0) -> tuple[Any, Any]:
+    """Times and values of a lively sensor."""
+    t = np.arange(n) * step
+    return t, 100.0 + 20.0 * np.sin(t / 300.0) + np.random.default_rng(0).normal(0.0, 1.0, n)
+
+
+T, V = wavy(1000)  # 9990 s
+
+
+def plain_log(table: TagTable | None = None) -> Log:
+    """A log of one output and one input."""
+    return log_of(tag("TI1", T, V), tag("TIC2", T + 5.0, V + 50.0), tags=table or TagTable((CORE, GAS)))
+
+
+TWO = (Batch("A", at(1000.0), at(3000.0), {"lot": "L1"}), Batch("B", at(5000.0), at(8000.0), {"lot": "L2"}))
+
+
+def gas_of(experiment: Any) -> Table:
+    """The recorded input as the recipe holds it."""
+    item = experiment.recipe.phases[0].inputs["gas"]
+    assert isinstance(item, Table)
+    return item
+
+
+# What an experiment holds --------------------------------------------------------------------------------------------
+
+
+def test_each_batch_is_an_experiment_with_time_zero_at_its_start() -> None:
+    """Both ends belong to a batch, times begin at its start, values are SI, context and provenance are carried."""
+    a, b = experiments_from(plain_log(), batches=TWO)
+    core = a["core"]
+    assert (core.times[0], core.times[-1], core.times.size) == (0.0, 2000.0, 201)
+    assert np.array_equal(core.values, V[100:301] + 273.15)
+    assert (a.t0_utc, b.t0_utc) == (at(1000.0), at(5000.0))
+    assert (dict(a.context), dict(b.context)) == ({"lot": "L1"}, {"lot": "L2"})
+    assert (a.provenance.source, a.provenance.sha256) == ("plant.csv", "c0ffee")
+    assert a.provenance.options == {"separator": ";", "zone": "UTC", "stamps_at": "instant"}
+
+
+def test_a_sample_where_the_next_batch_begins_belongs_to_that_one() -> None:
+    """Batches without a pause share no sample; the last one keeps its end."""
+    batches = [Batch("A", at(1000.0), at(2000.0)), Batch("B", at(2000.0), at(3000.0))]
+    a, b = experiments_from(plain_log(), batches=batches)
+    assert (a["core"].times[-1], b["core"].times[0], b["core"].times[-1]) == (990.0, 0.0, 1000.0)
+    assert a["core"].times.size + b["core"].times.size == 201
+
+
+def test_inputs_at_time_zero_and_at_the_end_follow_from_their_neighbors() -> None:
+    """A ramp is interpolated across the start and runs on to the end; the note says from when."""
+    times, values = np.array([0.0, 900.0, 1100.0, 2900.0, 3100.0]), np.array([20.0, 40.0, 60.0, 60.0, 80.0])
+    log = log_of(tag("TI1", T, V), tag("TIC2", times, values), tags=TagTable((CORE, GAS)))
+    (a,) = experiments_from(log, batches=TWO[:1])
+    gas = gas_of(a)
+    assert gas.times[:2] == (0.0, 100.0)
+    assert gas.values[:2] == (50.0 + 273.15, 60.0 + 273.15)
+    assert np.interp(2000.0, gas.times, gas.values) == pytest.approx(70.0 + 273.15, abs=1e-9)
+    assert "at time zero on a straight line from the sample 100 s before" in a.inputs[0].notes
+
+
+def test_a_set_point_that_was_set_before_the_batch_holds_in_it() -> None:
+    """Exception reporting keeps a set point once, perhaps days before; it is not lost with the cut."""
+    held = Tag("TIC2", input="gas", unit="degC", rule=HOLD)
+    log = log_of(tag("TI1", T, V), tag("TIC2", [0.0, 2000.0, 3500.0], [20.0, 30.0, 99.0]), tags=TagTable((CORE, held)))
+    (a,) = experiments_from(log, batches=TWO[:1])
+    gas = gas_of(a)
+    assert gas.rule is Rule.HOLD
+    assert gas.times == (0.0, 1000.0, 2000.0)
+    assert gas.values == (293.15, 303.15, 303.15)
+    assert "at time zero held from the sample 16.7 min before" in a.inputs[0].notes
+
+
+def test_an_input_with_a_sample_at_time_zero_needs_no_other() -> None:
+    """Then nothing is assumed and nothing noted."""
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, V), tags=TagTable((CORE, GAS)))
+    (a,) = experiments_from(log, batches=TWO[:1])
+    assert gas_of(a).values[0] == V[100] + 273.15
+    assert not any("time zero" in note for note in a.inputs[0].notes)
+
+
+def test_an_input_without_any_reading_before_or_in_a_batch_is_the_reason_not_to_build_it() -> None:
+    """A model cannot run without its input; the other batch is built."""
+    log = log_of(tag("TI1", T, V), tag("TIC2", T + 4000.0, V), tags=TagTable((CORE, GAS)))
+    found = experiments_from(log, batches=TWO)
+    assert found.names == ("B",)
+    assert found.report.not_built[0].batch == "A"
+    assert 'input "gas" (tag "TIC2") has no reading before the end' in found.report.not_built[0].reason
+
+
+def test_phases_are_windows_since_time_zero_and_one_may_set_it() -> None:
+    """time_zero= names a phase; what lies before is kept and left out."""
+    phases = (("heat", at(1200.0), at(2000.0)), ("cool", at(2000.0), at(3000.0)))
+    batches = [Batch("A", at(1000.0), at(3000.0), phases=phases), Batch("B", at(5000.0), at(6000.0))]
+    a, _ = experiments_from(plain_log(), batches=batches)
+    assert [(p.name, p.start, p.end) for p in a.phases] == [("heat", 200.0, 1000.0), ("cool", 1000.0, 2000.0)]
+    found = experiments_from(plain_log(), batches=batches, time_zero="heat")
+    assert found.names == ("A",)
+    assert found.report.not_built[0].reason == 'it has no phase "heat" for time zero'
+    assert found[0].t0_utc == at(1200.0)
+    assert int((found[0]["core"].left_out > 0).sum()) == 20
+    assert found[0].phases[0].start == 0.0
+    with pytest.raises(UnknownNameError, match='did you mean "heat"'):
+        experiments_from(plain_log(), batches=batches, time_zero="heating")
+
+
+def test_channels_and_columns_do_without_a_tag_table() -> None:
+    """What from_csv takes works here, with tags as columns; constants and quantities of the list are inputs too."""
+    channel = Channel("core", column="TI1", unit="degC", noise="1 K")
+    batches = [Batch("A", at(1000.0), at(3000.0), {"charge": 1.25})]
+    (a,) = experiments_from(
+        log_of(tag("TI1", T, V), tag("TIC2", T, V)),
+        batches=batches,
+        channels=[channel],
+        inputs={"gas": Column("TIC2", "degC"), "feed": "2 kg/s", "load": FromContext("charge", "kg")},
+        initial={"level": FromContext("charge", "m"), "temperature": "20 degC"},
+    )
+    inputs = a.recipe.phases[0].inputs
+    assert (inputs["feed"], inputs["load"]) == ("2 kg/s", (1.25, "kg"))
+    assert isinstance(inputs["gas"], Table)
+    assert a.recipe.initial == {"level": (1.25, "m"), "temperature": "20 degC"}
+
+
+def test_a_quantity_that_the_list_lacks_is_the_reason_not_to_build_a_batch() -> None:
+    """The batch is named, and which cell is missing."""
+    batches = [Batch("A", at(1000.0), at(3000.0), {"charge": 1.0}), Batch("B", at(5000.0), at(8000.0))]
+    found = experiments_from(plain_log(), batches=batches, initial={"level": FromContext("charge", "m")})
+    assert found.names == ("A",)
+    assert '"level": "charge" of the batch list is empty' in found.report.not_built[0].reason
+    with pytest.raises(DataError, match='batch "B": the initial value of "level"'):
+        experiments_from(plain_log(), batches=batches, initial={"level": FromContext("charge", "m")}, strict=True)
+
+
+def test_recipes_and_initial_states_may_follow_from_the_batch() -> None:
+    """A recipe by lot, and names by a rule of the plant."""
+    recipes = {"L1": Recipe.constant(gas="300 K"), "L2": Recipe.constant(gas="400 K")}
+    a, b = experiments_from(
+        plain_log(),
+        batches=TWO,
+        recipe=lambda batch: recipes[str(batch.context["lot"])],
+        initial=lambda batch: "steady",
+        name=lambda batch: f"line1.{batch.name}",
+    )
+    assert (a.name, b.name) == ("line1.A", "line1.B")
+    assert a.recipe.phases[0].inputs["gas"] == "300 K"
+    assert b.recipe.phases[0].inputs["gas"] == "400 K"
+    assert a.inputs == ()
+
+
+def test_settling_and_exclusions_apply_in_each_batch_or_in_one() -> None:
+    """A range that a person takes out has its reason, in all batches or in the one that is named."""
+    exclusion = Exclusion("100 s", "200 s", "lid open", by="akin")
+    a, b = experiments_from(plain_log(), batches=TWO, settle="50 s", exclude={"B": [exclusion]})
+    assert a["core"].reasons == ("settling until 50 s",)
+    assert b["core"].reasons == ("settling until 50 s", "excluded: lid open (akin)")
+    assert int((b["core"].left_out == 2).sum()) == 11
+    with pytest.raises(UnknownNameError, match='no batch \\(exclude=\\) "C"'):
+        experiments_from(plain_log(), batches=TWO, exclude={"C": [exclusion]})
+    with pytest.raises(UnknownNameError, match='channel \\(exclude=\\) "cor"'):
+        experiments_from(plain_log(), batches=TWO, exclude=[Exclusion(0.0, 1.0, "x", channels=("cor",))])
+
+
+def test_digital_states_become_numbers() -> None:
+    """A valve that says Open and Closed is an input of 1 and 0; another text is bad."""
+    states = ("Open", "Closed", "Moving")
+    valve = tag("XV", [0.0, 500.0, 1500.0, 2500.0], [1.0, 0.0, 2.0, 1.0], states=states)
+    table = TagTable((CORE, Tag("XV", input="valve", rule=HOLD, states={"Open": 1.0, "Closed": 0.0})))
+    (a,) = experiments_from(log_of(tag("TI1", T, V), valve, tags=table), batches=TWO[:1])
+    item = a.recipe.phases[0].inputs["valve"]
+    assert isinstance(item, Table)
+    assert (item.times, item.values) == ((0.0, 1500.0, 2000.0), (1.0, 0.0, 0.0))
+    assert a.inputs[0].counts[Flag.BAD] == 1
+    with pytest.raises(DataError, match=r'tag "XV" shows texts.*states='):
+        other = TagTable((CORE, Tag("XV", input="valve", rule=HOLD)))
+        experiments_from(log_of(tag("TI1", T, V), valve, tags=other), batches=TWO[:1])
+
+
+def test_logs_of_elapsed_time_take_batches_in_seconds() -> None:
+    """A trial rig without a clock; stamps do not fit it, and seconds do not fit a plant."""
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, V), tags=TagTable((CORE, GAS)), origin=None)
+    (a,) = experiments_from(log, batches=[Batch("A", 1000.0, 3000.0)])
+    assert a.t0_utc is None
+    assert a["core"].times[-1] == 2000.0
+    with pytest.raises(DataError, match=r'batch "A": .* is a stamp'):
+        experiments_from(log, batches=TWO[:1])
+    with pytest.raises(DataError, match='batch "A": 1000 s is elapsed time'):
+        experiments_from(plain_log(), batches=[Batch("A", 1000.0, 3000.0)])
+
+
+def test_a_batch_list_is_read_by_its_path_in_the_zone_of_the_log(tmp_path: Path) -> None:
+    """Two files and a tag table are all that is needed; the list is in the provenance with its hash."""
+    path = tmp_path / "batches.csv"
+    path.write_text("Batch;Start;End;lot\nA;2026-03-01 00:20;2026-03-01 00:50;L1\n")
+    (a,) = experiments_from(plain_log(), batches=path)
+    assert (a.t0_utc, a["core"].times[-1]) == (at(1200.0), 1800.0)
+    assert a.provenance.options["batches"] == "batches.csv"
+    assert len(a.provenance.options["batches sha256"]) == 64
+    assert a.provenance.options["batch"] == "batches.csv, row 1 (line 2)"
+    (same,) = experiments_from(plain_log(), batches=read_batches(path, zone="UTC"))
+    assert same["core"] == a["core"]
+
+
+def test_batches_by_tag_need_no_list() -> None:
+    """The batch tag of the historian cuts the log, and the phase tag gives the phases."""
+    states = ("IDLE", "A", "B")
+    ids = tag("ID", [0.0, 1000.0, 3000.0, 5000.0, 8000.0], [0.0, 1.0, 0.0, 2.0, 0.0], states=states)
+    phases = tag("PH", [1000.0, 2000.0, 3000.0], [0.0, 1.0, 2.0], states=("heat", "cool", "IDLE"))
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, V), ids, phases, tags=TagTable((CORE, GAS)))
+    found = experiments_from(log, batches=ByTag("ID", phase="PH"))
+    assert found.names == ("A", "B")
+    assert [p.name for p in found["A"].phases] == ["heat", "cool"]
+    assert found["A"]["core"].times[-1] == 2000.0
+
+
+# Checks --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_wholly_after_a_change_of_unit_is_found_out() -> None:
+    """Alone it is as smooth as any; the whole tag shows where degC became K."""
+    values = np.where(T >= 4000.0, V + 273.15, V)
+    log = log_of(tag("TI1", T, values), tag("TIC2", T, V), tags=TagTable((CORE, GAS)))
+    found = experiments_from(log, batches=TWO)
+    assert found.names == ("A",)
+    assert "after a change of unit" in found.report.not_built[0].reason
+    assert any("degC to K" in note for note in found.report.tags["TI1"])
+
+
+def test_an_input_that_changes_its_unit_is_not_bridged() -> None:
+    """Bad stretches of an input are bridged, but not all that follows a change of unit."""
+    values = np.where(T >= 6000.0, V + 273.15, V)
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, values), tags=TagTable((CORE, GAS)))
+    found = experiments_from(log, batches=TWO)
+    assert found.names == ("A",)
+    assert 'the input "gas" (tag "TIC2") seems to change its unit' in found.report.not_built[0].reason
+
+
+def test_declared_limits_are_checked_and_each_batch_says_what_hit_it() -> None:
+    """Range, rate and spike with their counts, at the times of the batch; nothing is deleted."""
+    values = V.copy()
+    values[150] = 700.0
+    values[550] += 80.0
+    table = TagTable(
+        (Tag("TI1", output="core", unit="degC", noise="1 K", checks=Checks(high="500 degC", spike="30 K")),)
+    )
+    a, b = experiments_from(log_of(tag("TI1", T, values), tags=table), batches=TWO)
+    assert a["core"].notes == ("1 outside the range of the sensor, the first at 8.33 min: bad",)
+    assert b["core"].notes == ("1 a spike, the first at 8.33 min: suspect",)
+    assert a["core"].flags[50] == Flag.BAD
+    assert a["core"].times.size == 201
+    assert a["core"].counts[Flag.GOOD] == 200
+    assert int(b["core"].used.sum()) == 301
+
+
+def test_samples_out_of_order_are_bad_at_their_own_time() -> None:
+    """A clock that jumped back spoils its samples and not the rest; the report counts them."""
+    times = T.copy()
+    times[200:203] -= 800.0
+    a, _ = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
+    assert (np.diff(a["core"].times) >= 0.0).all()
+    assert a["core"].counts[Flag.BAD] == 3
+    found = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
+    assert found.report.disordered == {"TI1": 3}
+    assert "out of order" in str(found.report)
+
+
+def test_the_unit_that_the_export_states_is_compared() -> None:
+    """An export in degF is not read as degC."""
+    log = log_of(tag("TI1", T, V, unit="degF"), tags=TagTable((CORE,)))
+    with pytest.raises(UnitError, match='tag "TI1": the export says degF, and degC is declared'):
+        experiments_from(log, batches=TWO)
+
+
+def test_gaps_are_noted_in_the_batch_that_has_them() -> None:
+    """A lost hour is a matter of its batch; the break between two batches is none."""
+    keep = (T < 1500.0) | ((T > 2200.0) & (T < 3000.0)) | (T > 5000.0)
+    a, b = experiments_from(log_of(tag("TI1", T[keep], V[keep]), tags=TagTable((CORE,))), batches=TWO)
+    assert a["core"].notes == ("1 gap (the usual step is 10 s), the longest is 12 min from 8.17 min on",)
+    assert b["core"].notes == ()
+
+
+def test_two_sensors_of_one_quantity_are_compared_within_the_batch() -> None:
+    """A pair that drifts apart is suspect there; a tag without output only bears witness."""
+    drifted = V + np.where((T > 5500.0) & (T < 7500.0), 12.0, 0.0)
+    table = TagTable((CORE, Tag("TI9", unit="degC")), pairs=(Pair("TI1", "TI9", "3 K"),))
+    log = log_of(tag("TI1", T, V), tag("TI9", T, drifted), tags=table)
+    a, b = experiments_from(log, batches=TWO)
+    assert list(b.series) == ["core"]
+    assert a["core"].counts[Flag.SUSPECT] == 0
+    assert b["core"].counts[Flag.SUSPECT] > 150
+
+
+# Sensors -------------------------------------------------------------------------------------------------------------
+
+
+def sensed(*installations: Installation) -> TagTable:
+    """A tag table with two sensors; the second reads half a kelvin low."""
+    u = Uncertainty("0.8 K")
+    low = Sensor("TC-2", (("0 degC", "0.5 K"), ("500 degC", "0.5 K")), u)
+    return TagTable((CORE,), (Sensor("TC-1", uncertainty=u), low), installations)
+
+
+def test_each_batch_has_the_sensor_that_was_installed_at_its_start() -> None:
+    """Its correction is applied, and its bias is the parameter of that serial."""
+    table = sensed(Installation("TI1", "TC-1"), Installation("TI1", "TC-2", at(4000.0)))
+    a, b = experiments_from(log_of(tag("TI1", T, V), tags=table), batches=TWO)
+    assert list(a.parameters) == ["bias.TC_1"]
+    assert list(b.parameters) == ["bias.TC_2"]
+    assert np.allclose(a["core"].values, V[100:301] + 273.15, atol=1e-9)
+    assert np.allclose(b["core"].values, V[500:801] + 273.65, atol=1e-9)
+
+
+def test_samples_after_a_replacement_are_left_out_and_reported() -> None:
+    """Two sensors have two biases; what the second one showed is kept but not used."""
+    table = sensed(Installation("TI1", "TC-1"), Installation("TI1", "TC-2", at(2000.0)))
+    found = experiments_from(log_of(tag("TI1", T, V), tags=table), batches=TWO)
+    core = found["A"]["core"]
+    assert int(core.used.sum()) == 100
+    assert core.reasons == ("the sensor was replaced: TC-1 by TC-2",)
+    (one,) = found.report.replaced
+    assert (one.batch, one.tag, one.at, one.before, one.after) == ("A", "TI1", 1000.0, "TC-1", "TC-2")
+    assert "TI1 from TC-1 to TC-2" in str(found)
+
+
+# Laboratory ----------------------------------------------------------------------------------------------------------
+
+
+def lab(value: float, **more: Any) -> LaboratoryValue:
+    """A concentration."""
+    more.setdefault("uncertainty", "0.02 mol/L")
+    return LaboratoryValue("c", value, "mol/L", **more)
+
+
+def test_laboratory_values_join_their_batch_by_name_or_by_time() -> None:
+    """Each with its own uncertainty over the median of all, its own time and the time when it was known."""
+    values = (
+        lab(0.7, batch="A", sampled_at=at(1500.0), reported_at=at(9000.0)),
+        lab(0.5, sampled_at=at(2500.0), uncertainty="0.04 mol/L"),
+        lab(0.1, batch="A"),
+        lab(0.05, batch="B", censored=-1),
+    )
+    found = experiments_from(plain_log(), batches=TWO, laboratory=values)
+    c = found["A"]["c"]
+    assert c.times.tolist() == [500.0, 1500.0, 2000.0]
+    assert c.values == pytest.approx([700.0, 500.0, 100.0])
+    assert c.noise == pytest.approx([20.0, 40.0, 20.0])
+    assert c.reported is not None
+    assert c.reported[0] == 8000.0
+    assert np.isnan(c.reported[1:]).all()
+    assert found["B"]["c"].channel == c.channel
+    assert found["B"]["c"].censored is not None
+    assert int(found["B"]["c"].used.sum()) == 0
+    assert found.report.laboratory == ()
+
+
+def test_laboratory_values_without_a_batch_are_counted_and_never_dropped() -> None:
+    """Unknown batch, time in none or in two, a text, a batch that could not be built: each with its reason."""
+    values = (
+        lab(0.7, batch="C", source="lab.csv, row 1"),
+        lab(0.6, sampled_at=at(4000.0)),
+        lab(0.5, batch="A", sampled_at=at(1000.0) + dt.timedelta(days=1)),
+        LaboratoryValue("c", float("nan"), "mol/L", "0.02 mol/L", batch="A", text="pending"),
+        lab(0.4, batch="late"),
+        lab(0.3, sampled_at=at(2900.0)),
+        lab(0.2, batch="A"),
+    )
+    batches = [*TWO, Batch("late", at(20000.0), at(21000.0)), Batch("twin", at(2800.0), at(3100.0))]
+    found = experiments_from(plain_log(), batches=batches, laboratory=values)
+    reasons = [one.reason for one in found.report.laboratory]
+    assert reasons == [
+        'there is no batch "C"',
+        "its time lies outside every batch",
+        'it was sampled 23.44 h after the end of its batch "A"',
+        "it is no number",
+        'its time lies in 2 batches ("A" and "twin"), and it names none',
+        "its batch could not be built",
+    ]
+    assert found["A"]["c"].times.tolist() == [2000.0]
+    assert "lab.csv, row 1" in str(found)
+
+
+def test_a_sample_from_the_tank_after_the_end_is_kept_with_the_inputs_of_that_time() -> None:
+    """Ten minutes after the end is a custom of the plant: the value keeps its time, the recipe runs until then."""
+    (a,) = experiments_from(plain_log(), batches=TWO[:1], laboratory=[lab(0.1, batch="A", sampled_at=at(3600.0))])
+    assert a["c"].times.tolist() == [2600.0]
+    assert "1 sampled after the end of the batch, by up to 10 min" in a["c"].notes
+    assert a.recipe.phases[0].duration == (2600.0, "s")
+    assert gas_of(a).times[-1] >= 2600.0
+
+
+def test_one_output_is_not_shown_by_a_tag_and_by_the_laboratory() -> None:
+    """Two instruments are two outputs of the model."""
+    value = LaboratoryValue("core", 90.0, "degC", "1 K", batch="A")
+    with pytest.raises(DataError, match='"core" is shown by a tag and by the laboratory'):
+        experiments_from(plain_log(), batches=TWO, laboratory=[value])
+
+
+def test_laboratory_values_of_one_output_have_one_dimension() -> None:
+    """Percent and mol/L of one output is a mistake, named with its row."""
+    values = [
+        lab(0.7, batch="A"),
+        LaboratoryValue("c", 7.0, "percent", "1 percent", batch="A", source="lab.csv, row 2"),
+    ]
+    with pytest.raises(UnitError, match=r"in mol/L and in percent \(lab.csv, row 2\)"):
+        experiments_from(plain_log(), batches=TWO, laboratory=values)
+
+
+# The account ---------------------------------------------------------------------------------------------------------
+
+
+def test_samples_outside_of_all_batches_are_counted_by_tag() -> None:
+    """In a batch or outside, every sample of the log is accounted for; unreadable times are told apart."""
+    times = T.copy()
+    times[10] = np.nan
+    found = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
+    inside = sum(run["core"].times.size for run in found)
+    (one,) = found.report.orphans
+    assert (one.tag, one.n_timeless, one.n) == ("TI1", 1, 1000)
+    assert one.n_outside + one.n_timeless + inside == 1000
+
+
+def test_overlapping_batches_both_keep_their_samples_and_are_reported() -> None:
+    """Two reactors, or a slip in the list: how long, and no sample lost or counted outside."""
+    batches = [Batch("A", at(1000.0), at(3000.0)), Batch("B", at(2000.0), at(4000.0))]
+    found = experiments_from(plain_log(), batches=batches)
+    assert [(o.first, o.second, o.seconds) for o in found.report.overlaps] == [("A", "B", 1000.0)]
+    assert found["A"]["core"].times.size == found["B"]["core"].times.size == 201
+    assert found.report.orphans[0].n_outside == 1000 - 301
+
+
+def test_batches_without_data_say_why() -> None:
+    """Planned but never run, in a hole of the export, or without one of their tags."""
+    hole = (T < 3500.0) | (T > 4500.0)
+    table = TagTable((CORE, Tag("TI2", output="skin", unit="degC", noise="1 K")))
+    late = T > 4600.0
+    log = log_of(tag("TI1", T[hole], V[hole]), tag("TI2", T[late], V[late]), tags=table)
+    batches = [*TWO, Batch("hole", at(3600.0), at(4400.0)), Batch("planned", at(20000.0), at(21000.0))]
+    found = experiments_from(log, batches=batches)
+    assert found.names == ("A", "B")
+    assert [(one.batch, one.reason) for one in found.report.not_built] == [
+        ("hole", "no sample at all in its time"),
+        ("planned", "no sample at all: the log ends before it begins"),
+    ]
+    assert [(one.batch, one.tag) for one in found.report.missing] == [("A", "TI2")]
+    assert list(found["A"].series) == ["core"]
+    assert "no sample of TI2" in found["A"].notes
+    assert "planned" in str(found)
+
+
+def test_a_batch_of_bad_samples_only_is_not_built() -> None:
+    """A dead sensor is no experiment, and the reason names what is wrong with its samples."""
+    values = np.where((T > 4900.0) & (T < 8100.0), np.nan, V)
+    found = experiments_from(log_of(tag("TI1", T, values), tags=TagTable((CORE,))), batches=TWO)
+    assert found.names == ("A",)
+    assert "no sample can be used (core: 301 not measured" in found.report.not_built[0].reason
+
+
+def test_where_no_batch_can_be_built_the_error_says_why() -> None:
+    """An empty result would pass for success."""
+    with pytest.raises(DataError, match=r"none of 1 batches could be built.*the log ends before it begins"):
+        experiments_from(plain_log(), batches=[Batch("A", at(20000.0), at(21000.0))])
+
+
+def test_a_batch_that_still_runs_ends_with_the_log() -> None:
+    """No end means the last sample of the log."""
+    (a,) = experiments_from(plain_log(), batches=[Batch("A", at(9000.0), None)])
+    assert a["core"].times[-1] == 990.0
+
+
+def test_a_batch_that_outlives_the_log_says_so() -> None:
+    """The export stopped too early."""
+    (a,) = experiments_from(plain_log(), batches=[Batch("A", at(9000.0), at(12000.0))])
+    assert "the log ends 33.4 min before the batch does" in a.notes
+
+
+def test_tags_of_the_table_that_the_log_lacks_are_noted() -> None:
+    """One table serves many logs; none of its outputs in the log is an error."""
+    table = TagTable((CORE, GAS, Tag("TI7", output="skin", unit="degC", noise="1 K")))
+    found = experiments_from(plain_log(table), batches=TWO)
+    assert 'the tag "TI7" of the tag table is not in plant.csv' in found.report.notes
+    with pytest.raises(DataError, match="none of the tags"):
+        experiments_from(plain_log(TagTable((table.tags[2],))), batches=TWO)
+
+
+def test_what_is_declared_twice_or_not_at_all_is_an_error() -> None:
+    """tags or channels, inputs or recipe, names once."""
+    channel = Channel("core", column="TI1", unit="degC", noise="1 K")
+    bare = log_of(tag("TI1", T, V))
+    with pytest.raises(DataError, match="declare what the tags show"):
+        experiments_from(bare, batches=TWO)
+    with pytest.raises(DataError, match="tags= or channels="):
+        experiments_from(bare, batches=TWO, channels=[channel], tags=TagTable((CORE,)))
+    with pytest.raises(DataError, match=r"inputs= .recorded. or recipe="):
+        experiments_from(bare, batches=TWO, channels=[channel], inputs={}, recipe=Recipe.constant())
+    with pytest.raises(UnknownNameError, match=r'tag of plant.csv "TI"'):
+        experiments_from(bare, batches=TWO, channels=[Channel("core", column="TI", unit="degC", noise="1 K")])
+    with pytest.raises(DataError, match='two batches are called "A"'):
+        experiments_from(bare, batches=[TWO[0], TWO[0]], channels=[channel])
+    with pytest.raises(DataError, match='name= makes "x" of two batches'):
+        experiments_from(bare, batches=TWO, channels=[channel], name=lambda batch: "x")
+
+
+def test_judging_once_finds_what_from_arrays_finds_in_a_batch_of_its_own() -> None:
+    """Where a log holds one batch only, its samples get the flags that they get as arrays."""
+    from physics_twin.measurements.experiment import Experiment
+
+    values = V.copy()
+    values[300:330] = values[300]
+    values[700:] = (values[700:] * 1.8) + 32.0
+    values[5] = -300.0
+    values[17] = np.nan
+    channel = Channel("core", column="TI1", unit="degC", noise="1 K", checks=Checks(rate="6 K/s"))
+    one = experiments_from(log_of(tag("TI1", T, values)), batches=[Batch("A", at(0.0), at(9990.0))], channels=[channel])
+    same = Experiment.from_arrays("A", T, {"core": values}, channels=[channel])
+    assert np.array_equal(one[0]["core"].flags, same["core"].flags)
+    assert {Flag.BAD, Flag.SUSPECT, Flag.MISSING} <= {Flag(x) for x in one[0]["core"].flags}
