@@ -118,7 +118,10 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
     _not_text(head, source)
     encoding = declared.encoding or _encoding(head, further)
     text = _decoded(head, encoding, source)
-    pieces = [_decoded(piece, encoding.replace("-sig", ""), source) for piece in further]
+    inside = encoding.replace("-sig", "")
+    if inside.lower().replace("_", "-") == "utf-16":  # a piece from the middle has no byte order mark
+        inside = "utf-16-be" if head.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
+    pieces = [_decoded(piece, inside, source) for piece in further]
     whole = not further
     lines = text.split("\n")
     if not whole and len(lines) > 1:
@@ -130,10 +133,9 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
         separator = announced[1]
     else:
         separator = _separator(lines[declared.skiprows or 0 :], declared, source)
-    if len(separator) != 1 or separator == declared.decimal:
-        raise DataError(
-            f"separator={separator!r} with decimal={declared.decimal!r}: one character, not the decimal sign"
-        )
+    # The decimal sign may separate as well: "21,5" in quotes. Without quotes the rows are longer than the header.
+    if len(separator) != 1 or separator in '"\r\n':
+        raise DataError(f"separator={separator!r}: one character, no quote and no end of line")
     rows, at = _grid(lines, separator)
     if announced and rows and declared.skiprows is None:
         rows, at = rows[1:], at[1:]
@@ -198,6 +200,10 @@ def _decoded(content: bytes, encoding: str, source: str) -> str:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(content)
     except LookupError:
         raise DataError(f'encoding="{encoding}" is not known to Python; try "utf-8-sig" or "cp1252"') from None
+    except UnicodeError as error:  # UTF-16 without a byte order mark
+        raise DataError(
+            f'{source}: the bytes are not {encoding} ({error}); say encoding="utf-16-le" or "utf-8-sig"'
+        ) from None
     return text.removeprefix("\ufeff").rstrip("\0").replace("\r\n", "\n").replace("\r", "\n")
 
 

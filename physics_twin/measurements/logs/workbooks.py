@@ -7,6 +7,7 @@ where it is not (an export that wrote the bare number), the days count from 1900
 import datetime as dt
 import itertools
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +28,21 @@ __all__ = ["open_workbook"]
 _ROWS = 20_000  # of a chunk
 _LOOKED_AT = 2_000  # rows
 _1904 = 1462.0  # days from the beginning of 1900, as spreadsheets count, to that of 1904
+# What openpyxl and the libraries below it raise on bytes that are no workbook, or one of which bytes are lost.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ParseError,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,  # encrypted
+)
 _FORMULA = "a formula without a saved result; open the workbook in its program and save it"
 
 
@@ -43,16 +59,26 @@ def open_workbook(path: Path, declared: Layout) -> Iterator[Opened]:
         raise FileNotFoundError(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, ParseError, EOFError) as error:
-        raise DataError(f"{path.name}: this is no intact workbook ({error}); save it again as .xlsx") from None
+    except (InvalidFileException, *_DAMAGE) as error:
+        raise _damaged(path.name, error) from None
     try:
         sheet = _sheet(book, declared.sheet, path.name)
         days = _1904 if book.epoch.year == 1904 else 0.0
         yield _opened(path, sheet, declared, days)
-    except (zipfile.BadZipFile, ParseError, EOFError) as error:
-        raise DataError(f"{path.name}: this is no intact workbook ({error}); save it again as .xlsx") from None
     finally:
         book.close()
+
+
+def _damaged(source: str, error: Exception) -> DataError:
+    return DataError(f"{source}: this is no intact workbook ({error}); save it again as .xlsx")
+
+
+def _rows(sheet: Any, source: str) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a sheet. Raises DataError for what only a damaged file makes its reader raise."""
+    try:
+        yield from sheet.iter_rows(values_only=True)
+    except _DAMAGE as error:
+        raise _damaged(source, error) from None
 
 
 def _sheet(book: Any, name: str | None, source: str) -> Any:
@@ -60,7 +86,7 @@ def _sheet(book: Any, name: str | None, source: str) -> Any:
         if name not in book.sheetnames:
             raise DataError(f'{source}: there is no sheet "{name}"; sheets: {", ".join(book.sheetnames)}')
         return book[name]
-    filled = [sheet for sheet in book.worksheets if _has_data(sheet)]
+    filled = [sheet for sheet in book.worksheets if _has_data(sheet, source)]
     if not filled:
         raise DataError(f"{source}: no sheet holds a table")
     if len(filled) > 1:
@@ -71,14 +97,14 @@ def _sheet(book: Any, name: str | None, source: str) -> Any:
     return filled[0]
 
 
-def _has_data(sheet: Any) -> bool:
+def _has_data(sheet: Any, source: str) -> bool:
     """Whether a sheet holds a table: two rows of two cells among its first ones, one with a number or a stamp."""
     if not hasattr(sheet, "iter_rows"):  # a sheet that is a chart
         return False
     sheet.reset_dimensions()  # programs write wrong ones
     rows = [
         [cell for cell in row if cell is not None and str(cell).strip()]
-        for row in itertools.islice(sheet.iter_rows(values_only=True), 200)
+        for row in itertools.islice(_rows(sheet, source), 200)
     ]
     wide = [row for row in rows if len(row) > 1]
     return len(wide) > 1 and any(isinstance(cell, int | float | dt.datetime | dt.time) for row in wide for cell in row)
@@ -91,7 +117,7 @@ def _texts(row: Sequence[object]) -> list[str]:
 def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
     source = f"{path.name}, sheet {sheet.title}"
     head: list[tuple[int, tuple[object, ...]]] = []
-    rows = enumerate(sheet.iter_rows(values_only=True), 1)
+    rows = enumerate(_rows(sheet, source), 1)
     for number, row in rows:
         if any(cell is not None and str(cell).strip() for cell in row):
             head.append((number, tuple(row)))
