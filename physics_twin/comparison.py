@@ -19,6 +19,7 @@ from physics_twin import plot_arrays, plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, DataError, SolveError, UnitError, unknown_name
 from physics_twin.measurements import Channel, Experiment
+from physics_twin.measurements.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior import FailedSimulation
@@ -221,6 +222,7 @@ def compare(
         channels += found
         failures += failed
         notes += said
+    notes += expired_certificates(runs)
     if not drawn:
         notes.append("no parameter has a prior or two bounds: the band shows sensor noise only")
     return Comparison(

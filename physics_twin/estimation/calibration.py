@@ -20,6 +20,7 @@ from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.measurements import Experiment, find_dependent_channels
+from physics_twin.measurements.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
@@ -94,6 +95,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *diagnostics.summary(channels, estimate.correlations),
         *diagnostics.between_experiments(problem, point, w),
         *_dependent(problem),
+        *expired_certificates(problem.experiments),
     ]
     d = point.z.size
     classical = np.sqrt(np.diag(estimate.covariance)[:d])
@@ -149,6 +151,9 @@ def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
         "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
+    expired = expired_certificates(problem.experiments)
+    if expired:  # predictions repeat it
+        found["certificates"] = json.dumps(expired)
     return {**found, **_versions()}
 
 

@@ -14,6 +14,7 @@ from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.comparison import measurement_band, plot_times, prior_bias
 from physics_twin.measurements import Channel, Experiment
+from physics_twin.measurements.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.units import format_si
@@ -145,7 +146,7 @@ def predict_channels(
                 else measurement_band(true[kept][:, line], sd[kept] * float(np.median(scale))),
             )
         )
-    return found, distance, prediction.notes
+    return found, distance, (*prediction.notes, *expired_certificates([run]))
 
 
 def affordable(model: Model, runs: Sequence[Experiment], n_draws: int) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, ShapeError, UnitError, check_name, unknown_name
 from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.certificates import out_of_date
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.flags import Flag
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
+
+    from physics_twin.measurements.delays import Delay
+    from physics_twin.measurements.steady import SteadyWindows
 
 __all__ = ["Exclusion", "Experiment", "Provenance", "RecordedInput", "Series"]
 
@@ -84,7 +88,18 @@ class Experiment:
         if self.t0_utc is not None and self.t0_utc.tzinfo is None:
             raise DataError(f"t0_utc = {self.t0_utc} has no zone")
         object.__setattr__(self, "series", MappingProxyType(dict(self.series)))
+        self._say_what_expired()
         object.__setattr__(self, "context", MappingProxyType(dict(self.context)))
+
+    def _say_what_expired(self) -> None:
+        # Without counts: a part of the record repeats the note word by word, and it stands there once.
+        late: list[str] = []
+        for output, series in self.series.items():
+            sensor = series.channel.sensor
+            if sensor is not None and out_of_date(series, self.t0_utc).any():
+                which = f"the certificate of sensor {sensor.serial} ({output})"
+                late.append(f"{which} ended on {sensor.valid_until}, before the end of the record")
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *late))) if late else self.notes)
 
     def _check_arrays(self) -> None:
         first: dict[str, Channel] = {}
@@ -380,13 +395,14 @@ class Experiment:
 
     @property
     def quality(self) -> "pd.DataFrame":
-        """Samples by flag, how many are left out and used, and what the checks found: a row a channel or input."""
+        """Samples by flag, censored, left out and used, and what the checks found: a row a channel or input."""
         import pandas as pd
 
         rows: dict[str, dict[str, object]] = {}
         for output, series in self.series.items():
             rows[output] = {flag.words: n for flag, n in series.counts.items()}
             rows[output] |= {
+                "censored": series.n_censored,
                 "left out": int((series.left_out > 0).sum()),
                 "used": int(series.used.sum()),
                 "notes": "; ".join([*series.notes, *_left_out_words(series)]),
@@ -394,7 +410,8 @@ class Experiment:
         for one in self.inputs:
             key = one.name if one.name not in rows else f"{one.name} (input)"
             rows[key] = {flag.words: n for flag, n in one.counts.items()}
-            rows[key] |= {"left out": 0, "used": one.counts[Flag.GOOD], "notes": "; ".join(one.notes)}
+            said = "; ".join(one.notes)
+            rows[key] |= {"censored": 0, "left out": 0, "used": one.counts[Flag.GOOD], "notes": said}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def __str__(self) -> str:
@@ -458,6 +475,92 @@ class Experiment:
     def _selected(self, series: Mapping[str, Series], words: str) -> "Experiment":
         provenance = replace(self.provenance, selections=(*self.provenance.selections, words))
         return replace(self, series=series, provenance=provenance)
+
+    # Reducing it -----------------------------------------------------------------------------------------------------
+
+    def average(
+        self, period: QuantityLike, *, outputs: Sequence[str] | None = None, least: int = 1, inputs: bool = False
+    ) -> "Experiment":
+        """Return means over windows of `period`, with the noise that a mean has; see `averaging.average`.
+
+        Raises BoundsError for a period or `least` that is not above 0, UnknownNameError for an output that is not
+        there, DataError when no mean is left.
+        """
+        from physics_twin.measurements.averaging import average
+
+        return average(self, period, outputs=outputs, least=least, inputs=inputs)
+
+    def resample(self, period: QuantityLike, *, outputs: str | Sequence[str] | None = None) -> "Experiment":
+        """Return samples every `period` from time zero on; see `resampling.resample`. `average` keeps more.
+
+        Raises BoundsError for a period that is not above 0, UnknownNameError for an output that is not there, DataError
+        for a period finer than the samples, and where no grid time has a value.
+        """
+        from physics_twin.measurements.resampling import resample
+
+        return resample(self, period, outputs=outputs)
+
+    def select(
+        self,
+        phase: str | Sequence[str] | None = None,
+        *,
+        start: QuantityLike | None = None,
+        end: QuantityLike | None = None,
+    ) -> "Experiment":
+        """Return the samples of one phase or several, from `start` to `end`; see `selection.select`.
+
+        Raises UnknownNameError for a phase that did not run, DataError when nothing is asked for or no sample in use is
+        left.
+        """
+        from physics_twin.measurements.selection import select
+
+        return select(self, phase, start=start, end=end)
+
+    def split(self, train: float = 0.7, *, gap: QuantityLike | None = None) -> "tuple[Experiment, Experiment]":
+        """Return the first share `train` of the sample times, to fit, and the rest, to test; see `selection.split`.
+
+        Raises BoundsError for a `train` or `gap` out of range, DataError when a part would have no sample in use.
+        """
+        from physics_twin.measurements.selection import split
+
+        return split(self, train, gap=gap)
+
+    def steady_windows(
+        self,
+        outputs: str | Sequence[str] | None = None,
+        *,
+        window: QuantityLike,
+        step: QuantityLike | None = None,
+        false_alarm: float = 0.05,
+        tolerance: Mapping[str, QuantityLike] | None = None,
+    ) -> "SteadyWindows":
+        """Return the windows in which none of the channels moves, with their means; see `steady.steady_windows`.
+
+        Raises UnknownNameError for an output that is not there, BoundsError for numbers out of range, DataError when no
+        window has 20 samples in use of every channel.
+        """
+        from physics_twin.measurements.steady import steady_windows
+
+        return steady_windows(self, outputs, window=window, step=step, false_alarm=false_alarm, tolerance=tolerance)
+
+    def find_delay(
+        self,
+        source: str,
+        output: str,
+        *,
+        longest: QuantityLike = "10 min",
+        lag: bool = False,
+        at_rest: bool = False,
+        probability: float = 0.95,
+    ) -> "Delay":
+        """Return by how much `output` follows `source`, a channel or an input, with an interval; see `delays`.
+
+        Raises UnknownNameError for names that are not there, BoundsError for numbers out of range, and DataError where
+        no delay can be told.
+        """
+        from physics_twin.measurements.delays import find_delay
+
+        return find_delay(self, source, output, longest=longest, lag=lag, at_rest=at_rest, probability=probability)
 
     # Files and pictures ----------------------------------------------------------------------------------------------
 

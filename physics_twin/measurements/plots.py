@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError
+from physics_twin.measurements.certificates import out_of_date
 from physics_twin.measurements.flags import Flag
 from physics_twin.plot_arrays import Layout, draw_map
 
@@ -39,7 +41,7 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
         size = (8.0, 1.2 + 2.0 * len(outputs))
         _, grid = plt.subplots(len(outputs), sharex=not arrays, squeeze=False, figsize=size, layout="constrained")
         axes = list(grid[:, 0])
-        axes[0].set_title(experiment.name)
+        axes[0].set_title(experiment.name, pad=16.0 if experiment.phases else None)
     elif isinstance(ax, Sequence | np.ndarray):
         axes = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(axes) != len(outputs):
@@ -58,6 +60,8 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
             hit = series.flags == flag
             if hit.any():
                 one.plot(t[hit], y[hit], marker, color=color, ms=5, label=f"{flag.words} ({int(hit.sum())})")
+        _mark_limits(one, series, t, y)
+        _mark_certificate(one, series, experiment, divisor)
         hit = (series.left_out > 0) & (series.flags < Flag.BAD)
         if hit.any():
             one.plot(t[hit], y[hit], "o", color="0.6", ms=3, mfc="none", label=f"left out ({int(hit.sum())})")
@@ -73,6 +77,11 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
                 transform=place,
                 label=f"missing ({int(missing.sum())})",
             )
+        for phase in experiment.phases:
+            one.axvline(phase.start / divisor, color="0.8", lw=0.8, zorder=0)
+            if one is axes[0]:
+                where = {"transform": one.get_xaxis_transform(), "va": "bottom", "fontsize": "x-small", "color": "0.4"}
+                one.text(phase.start / divisor, 1.0, phase.name, clip_on=False, **where)
         one.set_ylabel(f"{series.channel.output} [{unit}]" if axes.count(one) == 1 else f"[{unit}]")
         one.legend(fontsize="small", loc="best")
     if single:
@@ -80,6 +89,29 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
     for one, (array, own) in zip(axes[len(single) :], arrays.items(), strict=True):
         _draw_array(one, array, own)
     return axes
+
+
+# The truth lies that way: arrows at the limit.
+_ARROWS = ((-1, r"$\downarrow$", "below"), (1, r"$\uparrow$", "above"))
+
+
+def _mark_limits(ax: "Axes", series: "Series", t: Array, y: Array) -> None:
+    """Draw an arrow at each sample that only says on which side of it the truth lies; t, y (n,) as drawn."""
+    if series.censored is None:
+        return
+    for side, marker, words in _ARROWS:
+        hit = (series.censored == side) & (series.flags < Flag.BAD)
+        if hit.any():
+            label = f"{words} the limit ({int(hit.sum())})"
+            ax.plot(t[hit], y[hit], ls="", marker=marker, color="#0072B2", ms=9, label=label)
+
+
+def _mark_certificate(ax: "Axes", series: "Series", experiment: "Experiment", divisor: float) -> None:
+    """Draw a line where the certificate of the sensor ended, if the record goes on."""
+    late = out_of_date(series, experiment.t0_utc)
+    if late.any():
+        label = "certificate of the sensor ended"
+        ax.axvline(float(series.times[late].min()) / divisor, color="#CC79A7", lw=1.0, ls=":", label=label)
 
 
 def _draw_array(ax: "Axes", array: str, own: "Sequence[Series]") -> None:

@@ -1,6 +1,9 @@
 """An experiment in words."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.quality import duration_text
@@ -17,7 +20,7 @@ def describe(experiment: "Experiment") -> str:
     lines = [f'experiment "{experiment.name}", {duration_text(experiment.duration)}']
     if experiment.t0_utc is not None:
         lines[0] += f", time zero {experiment.t0_utc.isoformat()}"
-    head = ["channel", "unit", "noise", *(flag.words for flag in Flag), "left out", "used"]
+    head = ["channel", "unit", "noise", *(flag.words for flag in Flag), "censored", "left out", "used"]
     rows = [head]
     for name, own in rows_of(experiment):
         channel = own[0].channel
@@ -27,12 +30,15 @@ def describe(experiment: "Experiment") -> str:
             noise += " at most"
         if channel.unknown_noise is not None:
             noise += " (to be estimated)"
+        if any(s.noise_scale is not None for s in own):
+            noise += _scales(own)
         rows.append(
             [
                 name,
                 str(channel.unit),
                 noise,
                 *(str(sum(s.counts[flag] for s in own)) for flag in Flag),
+                str(sum(s.n_censored for s in own)),
                 str(sum(int((s.left_out > 0).sum()) for s in own)),
                 str(sum(int(s.used.sum()) for s in own)),
             ]
@@ -52,6 +58,8 @@ def describe(experiment: "Experiment") -> str:
         )
     if not experiment.inputs:
         lines += [f"  {line}" for line in str(experiment.recipe).splitlines()]
+    for phase in experiment.phases:
+        lines.append(f"  phase {phase.name}: {duration_text(phase.start)} to {duration_text(phase.end)}")
     lines += [f"  {key}: {value}" for key, value in experiment.context.items()]
     lines += [f"  note: {note}" for note in experiment.notes]
     for series in experiment:
@@ -65,6 +73,15 @@ def describe(experiment: "Experiment") -> str:
         origin += f", sha256 {experiment.provenance.sha256[:12]}"
     lines.append(origin)
     return "\n".join(lines)
+
+
+def _scales(own: "Sequence[Series]") -> str:
+    """How the noise of samples in use differs from that of their channel: " times 0.13"."""
+    scales = np.concatenate([s.noise_scale[s.used] for s in own if s.noise_scale is not None])
+    if not scales.size:
+        return ""
+    low, high = (f"{end:.3g}" for end in (scales.min(), scales.max()))
+    return f" times {low}" if low == high else f" times {low} to {high}"
 
 
 def rows_of(experiment: "Experiment") -> "list[tuple[str, tuple[Series, ...]]]":

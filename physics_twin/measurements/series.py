@@ -65,6 +65,11 @@ class Series:
         return self.channel.noise * scale
 
     @property
+    def n_censored(self) -> int:
+        """How many samples say only that the truth is below or above them."""
+        return 0 if self.censored is None else int((self.censored != 0).sum())
+
+    @property
     def counts(self) -> Mapping[Flag, int]:
         """How many samples carry each flag."""
         return count_flags(self.flags)

@@ -4,6 +4,7 @@ Two bands: of the true output (parameters only) and of what a sensor would show 
 drawn). Where inputs, settings, outputs or time leave the ranges that the data covered, the prediction says so.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,7 @@ def predict(
     fitted = posterior.provenance.get("fingerprint", model.fingerprint)
     if fitted != model.fingerprint:
         notes = (*notes, f'the model "{model.name}" is not the one that was fitted: its equations or constants differ')
+    notes = (*notes, *json.loads(posterior.provenance.get("certificates", "[]")))
     sd = _noise(posterior, model, rows)
     measured = outputs + sd[:, None, :] * own.standard_normal(outputs.shape)
     center = {name: np.asarray([np.median(v)]) for name, v in members.items()}

@@ -74,7 +74,8 @@ def data(content: Content, number: Numbering) -> Section:
 
 
 def _experiment(run: Experiment, number: Numbering) -> list[Html]:
-    head = ["quantity", "unit", "noise (1 sd)", *(f.words for f in Flag), "left out", "used", "lowest to highest"]
+    flags = [f.words for f in Flag]
+    head = ["quantity", "unit", "noise (1 sd)", *flags, "censored", "left out", "used", "lowest to highest"]
     rows = []
     for name, own in rows_of(run):
         channel, unit = own[0].channel, own[0].channel.unit
@@ -82,17 +83,19 @@ def _experiment(run: Experiment, number: Numbering) -> list[Html]:
         noise = "to be estimated" if channel.unknown_noise is not None else given
         total = {f: sum(s.counts[f] for s in own) for f in Flag}
         counts = [str(n) if n or f is Flag.GOOD else "" for f, n in total.items()]
+        counts.append(str(n) if (n := sum(s.n_censored for s in own)) else "")
         left = sum(int((s.left_out > 0).sum()) for s in own)
         used = np.concatenate([s.values[s.used] for s in own])
         ends = [numeral(float(unit.from_si(float(x))), 4) for x in (used.min(), used.max())] if used.size else []
         span = joined(ends, " to ")
         rows.append([name, pretty(unit), noise, *counts, str(left) if left else "", str(used.size), span])
-    clean = all(set(np.unique(s.flags)) <= {Flag.GOOD, Flag.NOT_EVALUATED} and not s.left_out.any() for s in run)
+    good = {Flag.GOOD, Flag.NOT_EVALUATED}
+    clean = all(set(np.unique(s.flags)) <= good and not s.left_out.any() and not s.n_censored for s in run)
     n = sum(s.times.size for s in run)
     scale = plot_style.time_scale(run.duration)
     words = f"{count(n, 'sample')} over {scale(np.array(run.duration)):.4g} {scale.unit}; {run.n_used} used. "
     mark = flag("no sample flagged or left out", "good") if clean else flag("some samples flagged or left out", "doubt")
-    parts = [tag("h3", f"Experiment {run.name}"), paragraph(words, mark), table(head, rows, numbers=range(3, 10))]
+    parts = [tag("h3", f"Experiment {run.name}"), paragraph(words, mark), table(head, rows, numbers=range(3, 11))]
     found = [*run.notes, *(f"{s.channel.output}: {t}" for s in run for t in (*s.notes, *s.reasons))]
     found += [f"input {one.name}: {t}" for one in run.inputs for t in one.notes]
     parts.append(bullets(map(signs, found)) if found else paragraph(CLEAN, css="small"))
@@ -142,10 +145,11 @@ def _samples(run: Experiment) -> Html:
             shown = []
             for i in np.flatnonzero(s.times == t):
                 words = Flag(int(s.flags[i])).words if s.flags[i] >= Flag.SUSPECT else "left out"
-                clean = bool(s.used[i]) and s.flags[i] < Flag.SUSPECT
-                shown.append(
-                    joined([numeral(float(s.channel.unit.from_si(s.values[i])), 4), "" if clean else f" ({words})"])
-                )
+                side = 0 if s.censored is None else int(s.censored[i])
+                clean = (bool(s.used[i]) or (side != 0 and s.left_out[i] == 0)) and s.flags[i] < Flag.SUSPECT
+                limit = {-1: "below ", 0: "", 1: "above "}[side]
+                number = numeral(float(s.channel.unit.from_si(s.values[i])), 4)
+                shown.append(joined([limit, number, "" if clean else f" ({words})"]))
             row.append(joined(shown, ", "))
         rows.append(row)
     head = [scale.label, *(plot_style.label(s.channel.output, s.channel.unit) for s in run)]
