@@ -29,7 +29,8 @@ _FIRST_US, _LAST_US = (
     int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) * _US for year in (_FIRST_YEAR, _LAST_YEAR)
 )
 _NEIGHBORS = 500  # rows on either side of a repeated hour that tell the sampling period
-_STEADY = 1.5  # a step longer than this many periods is a gap
+_STEADY_SHARE = 0.7  # of the steps nearby that are a quarter around the period; below it there is no period to keep
+_GAP = 1.5  # a step longer than this many periods is a gap
 _MOST_REVERSALS = 0.05  # of the rows nearby; above it their order tells nothing
 
 type _Integers = NDArray[np.int64]
@@ -148,7 +149,13 @@ def to_utc(
             flags[skipped] = Flag.BAD
             notes.append(_skipped_note(skipped, zone, changes[int(change[~back][0])], name))
         if back.any():
-            night = _Nights(local, utc, rows[back], change[back], changes)
+            shown = local
+            if not all_walls:  # rows that came in UTC, as the clock on the wall would have shown them
+                others = readable & ~walls
+                moments = np.array([c.at for c in changes], dtype=np.int64)
+                shown = local.copy()
+                shown[others] += offsets[np.searchsorted(moments, local[others], side="right")]
+            night = _Nights(shown, utc, rows[back], change[back], changes)
             unresolved, seamless = night.resolve()
             flags[unresolved] = Flag.SUSPECT
             if unresolved.size:
@@ -237,29 +244,34 @@ class _Nights:
         steps[0] = early_first - self.utc[self.timed[begin - 1]] if begin else np.nan
         steps[k] = self.utc[self.timed[end]] - late_last if end < self.timed.size else np.nan
 
-        near = np.diff(self.local[max(0, begin - _NEIGHBORS) : end + _NEIGHBORS])
-        forward = np.sort(near[near > 0])
+        around = slice(max(0, begin - _NEIGHBORS), end + _NEIGHBORS)
+        forward = np.diff(self.local[around])
+        forward = np.sort(forward[forward > 0])
         usual = float(forward[(forward.size - 1) // 2]) if forward.size else 0.0
-        outer = np.concatenate(
-            [np.diff(self.local[max(0, begin - _NEIGHBORS) : begin]), np.diff(self.local[end : end + _NEIGHBORS])]
-        )
+        steady = np.mean(np.abs(forward - usual) <= usual / 4) > _STEADY_SHARE if forward.size else False
+        sides = (slice(around.start, begin), slice(end, around.stop))
+        outer = np.concatenate([np.diff(self.utc[self.timed[side]][self.change[side] < 0]) for side in sides])
         n_reversals = int((outer < 0).sum())
-        undecided = (0, k, k)
-        if n_reversals > _MOST_REVERSALS * max(outer.size, 1):
+        # Where the change of pass breaks the period least; every row of the visit is then suspect.
+        cost = np.nan_to_num(np.abs(steps + shift - usual) - np.abs(steps - usual))
+        undecided = (0, k, int(cost.argmin()) if cost.min() < cost.max() else k)
+        if n_reversals > _MOST_REVERSALS * outer.size:
             return undecided
-        jumps_back = (steps < 0.0) & (steps < usual - shift / 2)
-        keeps_period = (steps >= 0.0) & (np.abs(steps + shift - usual) <= min(usual, shift) / 4)
-        seams = np.flatnonzero(jumps_back | keeps_period)
+        # A log that steps back elsewhere has to step back further here.
+        seam = steps < min(usual - shift / 2, 0.0, 2.0 * outer.min(initial=0))
+        if steady:
+            seam |= (steps >= 0.0) & (np.abs(steps + shift - usual) <= min(usual, shift) / 4)
+        seams = np.flatnonzero(seam)
         backward = np.flatnonzero(steps < 0.0)
-        if not seams.size and backward.size and not n_reversals:
-            seams = backward  # a small step back: a log that never steps back went into its second pass after a gap
+        if not seams.size and not n_reversals:
+            seams = backward  # a small step back: the second pass after a gap
         if seams.size == 1:
             return 0, 0, int(seams[0])
-        if seams.size or backward.size:
+        if seams.size or backward.size or not steady:
             return undecided
-        gaps = np.flatnonzero(np.isnan(steps) | (steps > _STEADY * usual))
+        gaps = np.flatnonzero(np.isnan(steps) | (steps > _GAP * usual))
         if not gaps.size:
             self.seamless = True
-            return undecided
+            return 0, k, k
         # Rows that run on from before the hour are in the first pass, those that run on to after it in the second.
         return int(gaps[0]), int(gaps[-1]), int(gaps[-1])
