@@ -160,8 +160,8 @@ def to_utc(
             flags[unresolved] = Flag.SUSPECT
             if unresolved.size:
                 why = (
-                    f"; it runs through that hour once and without a break, so the clock may not follow summer time: "
-                    f'then say zone="{_fixed(changes[int(change[back][0])].after)}" or the like'
+                    "; the log runs through that hour once and without a break, so the clock may not follow summer "
+                    f"time{_fixed(changes[int(change[back][0])].after)}"
                     if seamless
                     else ""
                 )
@@ -178,16 +178,15 @@ def _year(us: int) -> int:
 
 
 def _fixed(offset: int) -> str:
-    """Return the IANA name of a fixed offset; its sign is the other way round."""
+    """Return what to declare for a clock that stays at an offset; the sign in these names is the other way round."""
     hours = -offset / (3600 * _US)
-    return f"Etc/GMT{hours:+.0f}" if hours == round(hours) and hours else "UTC"
+    return f': then say zone="Etc/GMT{hours:+.0f}"' if hours == round(hours) and hours else ""
 
 
 def _skipped_note(rows: NDArray[np.intp], zone: str, change: Transition, name: Callable[[int], str]) -> str:
-    fixed = _fixed(change.before)
     return (
         f"{rows.size} stamps do not exist in {zone} (the hour that summer time skips), the first is "
-        f'{name(int(rows[0]))}: they are bad; if the clock does not follow summer time, say zone="{fixed}" or the like'
+        f"{name(int(rows[0]))}: they are bad; the clock may not follow summer time{_fixed(change.before)}"
     )
 
 
