@@ -11,6 +11,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.tags import TagTable
 
 __all__ = ["Log", "TagSamples"]
@@ -99,3 +100,30 @@ class Log:
     def __iter__(self) -> Iterator[TagSamples]:
         """Run through the tags."""
         return iter(self.samples.values())
+
+    def __str__(self) -> str:
+        """Source, rows and span, then a row for each tag with its samples by flag, then the notes."""
+        n = len(self.samples)
+        ends = [(float(np.nanmin(s.times)), float(np.nanmax(s.times))) for s in self if np.isfinite(s.times).any()]
+        lines = [f"log of {self.source}: {self.n_rows} rows, {n} tag{'' if n == 1 else 's'}"]
+        if ends:
+            low, high = min(first for first, _ in ends), max(last for _, last in ends)
+            began = (
+                f"{low:g} s"
+                if self.origin is None
+                else (self.origin + dt.timedelta(seconds=low)).isoformat(" ", "seconds")
+            )
+            lines[0] += f", {duration_text(high - low)} from {began.replace('+00:00', ' UTC')}"
+        head = ["tag", "unit", "samples", *(flag.words for flag in Flag), "censored"]
+        rows = [head]
+        for one in self:
+            censored = 0 if one.censored is None else int(np.count_nonzero(one.censored))
+            unit = f"{len(one.states)} text{'s' if len(one.states) > 1 else ''}" if one.states else one.unit
+            rows.append([one.tag, unit, str(one.n), *(str(one.counts[flag]) for flag in Flag), str(censored)])
+        always = ("tag", "unit", "samples", "good")
+        kept = [k for k, title in enumerate(head) if title in always or any(row[k] != "0" for row in rows[1:])]
+        widths = {k: max(len(row[k]) for row in rows) for k in kept}
+        lines += ["  " + "  ".join(row[k].ljust(widths[k]) for k in kept).rstrip() for row in rows]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {one.tag}: {note}" for one in self for note in one.notes]
+        return "\n".join(lines)
