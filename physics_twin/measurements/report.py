@@ -11,6 +11,7 @@ from physics_twin.units import format_si
 
 if TYPE_CHECKING:
     from physics_twin.measurements.experiment import Experiment, Series
+    from physics_twin.measurements.sensors import Sensor
 
 __all__ = ["describe", "rows_of"]
 
@@ -58,6 +59,7 @@ def describe(experiment: "Experiment") -> str:
         )
     if not experiment.inputs:
         lines += [f"  {line}" for line in str(experiment.recipe).splitlines()]
+    lines += _sensors(experiment)
     for phase in experiment.phases:
         lines.append(f"  phase {phase.name}: {duration_text(phase.start)} to {duration_text(phase.end)}")
     lines += [f"  {key}: {value}" for key, value in experiment.context.items()]
@@ -73,6 +75,25 @@ def describe(experiment: "Experiment") -> str:
         origin += f", sha256 {experiment.provenance.sha256[:12]}"
     lines.append(origin)
     return "\n".join(lines)
+
+
+def _sensors(experiment: "Experiment") -> list[str]:
+    """A line for each sensor with a certificate: what it stood behind, what is left of its bias, until when."""
+    outputs: dict[Sensor, list[str]] = {}
+    for channel in experiment.channels:
+        if channel.sensor is not None:
+            outputs.setdefault(channel.sensor, []).append(channel.output)
+    lines = []
+    for sensor, behind in outputs.items():
+        parts = [f"  sensor {sensor.serial}: {', '.join(behind)}"]
+        if sensor.uncertainty is not None:
+            unit = experiment[behind[0]].channel.unit
+            sd = format_si(sensor.standard_uncertainty or 0.0, unit, difference=True)
+            parts.append(f"bias known to {sd} (one standard deviation)")
+        if sensor.valid_until is not None:
+            parts.append(f"certificate until {sensor.valid_until}")
+        lines.append(", ".join(parts))
+    return lines
 
 
 def _scales(own: "Sequence[Series]") -> str:

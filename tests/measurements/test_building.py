@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -14,6 +15,8 @@ from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.provenance import Provenance
 from physics_twin.measurements.sensors import Sensor
 from physics_twin.recipes import HOLD, RAMP, Table
+
+matplotlib.use("Agg")
 
 CORE = Channel("core", unit="degC", noise="1 K")
 GOOD = np.int8(Flag.GOOD)
@@ -151,3 +154,64 @@ def test_phases_and_exclusions_are_part_of_it() -> None:
     wrong = Provenance("log", exclusions=(Exclusion(9, 11, "x", channels=("cores",)),))
     with pytest.raises(UnknownNameError, match='did you mean "core"'):
         assemble("b1", series, provenance=wrong)
+
+
+# In print ------------------------------------------------------------------------------------------------------------
+
+
+def limited() -> Experiment:
+    """A laboratory series with limits of detection and noise by sample, beside a phase."""
+    values = np.array([5.0, 4.0, 3.0, 0.5, 0.5])
+    censored = np.array([0, 0, 0, -1, -1], dtype=np.int8)
+    channel = Channel("salt", unit="g/L", noise="0.2 g/L")
+    samples = Samples(np.arange(5.0) * 600.0, values, censored=censored, noise_scale=np.array([1.0, 0.5, 0.5, 1, 1]))
+    phases = [PhaseWindow("wash", 0.0, 1200.0)]
+    return assemble("b1", {"salt": series_from(channel, samples)}, provenance=Provenance("lab.csv"), phases=phases)
+
+
+def test_limits_noise_and_phases_are_printed() -> None:
+    """How many samples only bound the truth, by what the noise differs, and when each phase ran."""
+    text = str(limited())
+    assert "censored" in text and "0.2 g/L times 0.5 to 1" in text
+    assert "phase wash: 0 s to 20 min" in text
+    assert "2 below detection: kept, not used in a fit" in text
+    table = limited().quality
+    assert (table.loc["salt", "censored"], table.loc["salt", "used"], table.loc["salt", "good"]) == (2, 3, 5)
+    assert "censored" not in str(Experiment.from_arrays("x", [0.0], {"core": [1.0]}, channels=[CORE]))
+
+
+def test_limits_are_drawn_as_arrows() -> None:
+    """Where the truth lies: an arrow down at the limit, apart from what was measured."""
+    (ax,) = limited().plot()
+    arrows = [line for line in ax.lines if line.get_marker() == r"$\downarrow$"]
+    assert [line.get_label() for line in arrows] == ["below the limit (2)"]
+    assert np.asarray(arrows[0].get_ydata()).tolist() == [0.5, 0.5]
+    measured = next(line for line in ax.lines if line.get_label() == "salt")
+    assert int(np.isfinite(np.asarray(measured.get_ydata(), dtype=float)).sum()) == 3
+    assert [text.get_text() for text in ax.texts] == ["wash"]
+
+
+# Methods -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_methods_of_an_experiment_are_the_functions(tmp_path: Path) -> None:
+    """Averaging, resampling, phases, parts, steady windows and delays by one line each."""
+    rng = np.random.default_rng(0)
+    t = np.arange(0.0, 1200.0)
+    moving = np.interp(t, [0.0, 300.0, 600.0, 1200.0], [0.0, 0.0, 50.0, 50.0])
+    late = np.interp(t - 20.0, t, moving)
+    data = {
+        "a": 300.0 + moving + 0.1 * rng.standard_normal(t.size),
+        "b": 300.0 + late + 0.1 * rng.standard_normal(t.size),
+    }
+    series = {o: series_from(Channel(o, unit="K", noise="0.1 K"), Samples(t, v)) for o, v in data.items()}
+    run = assemble("r", series, provenance=Provenance("arrays"), phases=[PhaseWindow("rest", 0.0, 300.0)])
+    mean = run.average("1 min")
+    assert mean["a"].times.size == 20
+    assert mean["a"].noise_scale is not None and mean["a"].noise_scale[0] == pytest.approx(60**-0.5, rel=0.3)
+    assert run.resample("10 s")["a"].times.size == 120
+    assert run.select("rest")["a"].times.max() < 301.0
+    fitted, tested = run.split(train=0.5)
+    assert fitted["a"].times.max() < tested["a"].times.min()
+    assert len(run.steady_windows(window="2 min")) > 0
+    assert run.find_delay("a", "b", longest="1 min").value == pytest.approx(20.0, abs=1.0)

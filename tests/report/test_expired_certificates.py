@@ -48,6 +48,7 @@ def test_the_record_says_so_itself(tmp_path: Path) -> None:
     note = "the certificate of sensor QT-11 (x) ended on 2026-11-19, before the end of the record"
     assert late.notes == (note,)
     assert str(late).count(note) == 1
+    assert "sensor QT-11: x, bias known to 0.1 g/L (one standard deviation), certificate until 2026-11-19" in str(late)
     assert late.last(3).notes == (note,)
     late.save(tmp_path / "late.nc")
     assert pt.Experiment.load(tmp_path / "late.nc") == late
