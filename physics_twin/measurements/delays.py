@@ -373,7 +373,7 @@ class _Fit:
         seen = float(score @ score)
         for k in range(1, n_lags + 1):
             seen += 2.0 * (1.0 - k / (n_lags + 1.0)) * float(score[k:] @ score[:-k])
-        return max(1.0, seen / max(believed, 1e-300))
+        return float(max(1.0, seen / max(believed, 1e-300)))
 
     def _white(self, x: Array, decay: Array, width: Array) -> Array:
         scaled = x / self.s
@@ -447,6 +447,7 @@ def _estimate(
         raise DataError(
             f"{output} does not follow {source} within {duration_text(limit)} beyond chance, so nothing can be told "
             "about a delay; take a stretch in which the source moves more, or look for a longer one (longest=)"
+            + ("" if lag else ", or for a slow response (lag=True)")
         )
     # Chandler and Bate (Biometrika 94, 167, 2007): the likelihood is flattened by what it misjudges.
     flattened = 1.0 if stepped else fit.misjudged(constant, value, float(alike[0]))

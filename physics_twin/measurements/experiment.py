@@ -479,7 +479,13 @@ class Experiment:
     # Reducing it -----------------------------------------------------------------------------------------------------
 
     def average(
-        self, period: QuantityLike, *, outputs: Sequence[str] | None = None, least: int = 1, inputs: bool = False
+        self,
+        period: QuantityLike,
+        *,
+        outputs: str | Sequence[str] | None = None,
+        least: int = 1,
+        inputs: bool = False,
+        compressed: bool | None = None,
     ) -> "Experiment":
         """Return means over windows of `period`, with the noise that a mean has; see `averaging.average`.
 
@@ -488,7 +494,7 @@ class Experiment:
         """
         from physics_twin.measurements.averaging import average
 
-        return average(self, period, outputs=outputs, least=least, inputs=inputs)
+        return average(self, period, outputs=outputs, least=least, inputs=inputs, compressed=compressed)
 
     def resample(self, period: QuantityLike, *, outputs: str | Sequence[str] | None = None) -> "Experiment":
         """Return samples every `period` from time zero on; see `resampling.resample`. `average` keeps more.

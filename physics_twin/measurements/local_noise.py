@@ -23,6 +23,10 @@ SHORTEST, LONGEST = 12, 60
 """Samples of a block: fewer say nothing about memory; along more of them a straight line fits no process."""
 N_BLOCKS = 400
 """Blocks that are looked at where each has times of its own; 400 of 20 give the correlation to 0.01."""
+N_EVEN = 20_000
+"""The same where all blocks have their times in common, and cost little."""
+N_LEVELS = 200_000
+"""Values that are looked at for the steps of a converter."""
 GAP = 5.0
 """Usual steps after which a new block begins."""
 RESTLESS = 5.0
@@ -62,8 +66,9 @@ def local_noise(times: Array, values: Array, scale: Array | None = None, *, n_bl
     even = bool(np.ptp(of_scale) == 0.0) and bool(
         np.abs(steps[starts[:, None] + np.arange(n_block - 1)] - spacing).max() <= 0.02 * spacing
     )
-    if not even and starts.size > N_BLOCKS:
-        starts = starts[np.linspace(0, starts.size - 1, N_BLOCKS).round().astype(int)]
+    most = N_EVEN if even else N_BLOCKS
+    if starts.size > most:
+        starts = starts[np.linspace(0, starts.size - 1, most).round().astype(int)]
     rows = starts[:, None] + np.arange(n_block)
     t, s = times[rows], of_scale[rows]
     y = (values[rows] - values[rows].mean(axis=1, keepdims=True)) / s
@@ -141,6 +146,7 @@ def converter_step(values: Array, unit_step: float | None = None) -> float:
         return unit_step
     if values.size < SHORTEST:
         return 0.0
+    values = values[:N_LEVELS]
     levels = np.unique(values)
     if levels.size > 1:
         steps = np.diff(levels)

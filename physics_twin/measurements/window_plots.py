@@ -29,7 +29,7 @@ def plot_steady(found: "SteadyWindows", ax: "Axes | Sequence[Axes] | None" = Non
             plot_style.draw_samples(one, t, y)
             for k, window in enumerate(found):
                 ends = scale(np.array([window.start, window.end]))
-                one.axvspan(*ends, color=plot_style.BAND, alpha=0.45, lw=0, label="steady" if k == 0 else None)
+                one.axvspan(*ends, color=plot_style.BAND, alpha=0.45, lw=0.6, label="steady" if k == 0 else None)
                 mean = float(unit.from_si(window.means[name]))
                 error = 2.0 * float(unit.from_si(window.standard_errors[name], True))
                 # Two lines from edge to edge: the band is often thinner than a mark.
@@ -69,7 +69,7 @@ def plot_delay(found: "Delay", ax: "Axes | Sequence[Axes] | None" = None) -> "li
             np.asarray(unit.from_si(found.fitted)),
             color=plot_style.MODEL,
             zorder=5,
-            label=f"{found.source}, {found.value:.3g} s later" + (", with a lag" if found.lag > 0.0 else ""),
+            label=f"{found.source}, {found.value:.4g} s later" + (", with a lag" if found.lag > 0.0 else ""),
         )
         upper.set_ylabel(plot_style.label(found.output, unit))
         upper.set_xlabel(scale.label)
@@ -86,8 +86,10 @@ def plot_delay(found: "Delay", ax: "Axes | Sequence[Axes] | None" = None) -> "li
             lw=0,
             label=f"{100 * found.probability:g} % interval",
         )
-        lower.axvline(found.value, color=plot_style.MEASURED, lw=1.0, ls="--", label=f"{found.value:.3g} s")
+        lower.axvline(found.value, color=plot_style.MEASURED, lw=1.0, ls="--", label=f"{found.value:.4g} s")
         lower.set_ylim(0.0, 1.05)
+        room = max(1.5 * (found.high - found.low), float(found.delays[1] - found.delays[0]))
+        lower.set_xlim(max(found.low - room, 0.0), min(found.high + room, float(found.delays[-1])))
         lower.set_xlabel("delay / s")
         lower.set_ylabel("relative likelihood")
         lower.legend(loc="best")
