@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "rows_of"]
 
+MOST = 20
+"""Sensors that are printed, a line each."""
+
 
 def describe(experiment: "Experiment") -> str:
     """Return name, duration, samples by flag, inputs, notes and provenance as text."""
@@ -93,7 +96,8 @@ def _sensors(experiment: "Experiment") -> list[str]:
         if sensor.valid_until is not None:
             parts.append(f"certificate until {sensor.valid_until}")
         lines.append(", ".join(parts))
-    return lines
+    more = [f"  and {len(lines) - MOST} more sensors"] if len(lines) > MOST else []
+    return [*lines[:MOST], *more]
 
 
 def _scales(own: "Sequence[Series]") -> str:
