@@ -28,7 +28,7 @@ pytestmark = pytest.mark.benchmark(group=f"a log of {ROWS:,} rows in long form")
 
 
 def write_export(path: Path, rows: int) -> None:
-    """Write tag, time, value, quality: 20 tags a second, in order of time, one value in 5000 a text of the historian."""
+    """Write tag, time, value, quality: 20 tags a second, by time; one value in 5000 is a text of the historian."""
     rng = np.random.default_rng(1)
     per_block = TAGS * 50_000
     with path.open("wb") as file:

@@ -15,9 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
+
 from physics_twin.errors import DataError, PhysicsTwinError, unknown_name
 from physics_twin.measurements.logs.layout import Layout, LongForm, WideForm
-from physics_twin.measurements.logs.stamps import detect_stamp_format
+from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
 from physics_twin.units import unit as as_unit
 
 __all__ = [
@@ -37,7 +39,8 @@ _HEAD = 1 << 18  # bytes that are looked at first
 _PLACES = 3  # further places in the file that are looked at ...
 _PLACE = 1 << 14  # ... and their bytes
 _MOST = 0.8  # a column is of stamps if so many of its cells are: logs have dirt
-_ODD = 0.05  # stamps of a look that fewer have are broken ones
+_MISREAD = 0.1  # one number in ten that looks grouped is no slip
+_ASKED = 200  # stamps that are looked at one by one where they do not all have one format
 _SEPARATORS = ("\t", ";", "|", ",")  # in this order: a comma may also be a decimal sign
 _THOUSANDS = " '’\u00a0\u202f"
 
@@ -64,6 +67,7 @@ _DATE = re.compile(r"\s*\d{1,4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}\s*")
 _CLOCK = re.compile(r"(?i)\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[ap]m)?\s*")
 _DIGITS = re.compile(r"\s*\d{10,13}(?:\.\d+)?\s*")
 _NUMBER = re.compile(r"[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[-+−]?[.,]\d+(?:[eE][+-]?\d+)?")
+_LIKE_TAG = re.compile(r"[A-Z]{1,5}[-_]?\d+[A-Z]?")
 _BRACKETS = re.compile(r"^(.*\S)\s*[\[(]\s*([^\[\]()]*(?:\([^()]*\))?)\s*[\])]$")
 _ELAPSED = re.compile(r"^(.+?)(?:\s*/\s*|_)(us|ms|s|sec|min|h|hr|d)$")
 
@@ -148,6 +152,8 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
     shape = shape_of(rows, at, body, declared, source)
     data = [*rows[shape.first_data :], *body]
     data = [row for row in data if _is_data(row)] or data  # headers that come again and footers show nothing
+    stamped = [row for row in data if any(_STAMP_LIKE.fullmatch(cell) for cell in row)]
+    data = stamped if 2 * len(stamped) > len(data) else data  # and neither do rows of means and sums
     names = declared.column_names or shape.names
     columns = {name: [row[k].strip() if k < len(row) else "" for row in data] for k, name in enumerate(names) if name}
     sample = Sample(tuple(names), shape.units, columns, source, separator)
@@ -227,8 +233,8 @@ def _grid(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[i
 def _separator(lines: Sequence[str], declared: Layout, source: str) -> str:
     """Return the separator that all rows of data have equally often."""
     sample = [line for line in lines if line.strip()][:2000]
-    # The preamble is short, so the second half is data; of a tiny file the last rows are.
-    sample = sample[len(sample) // 2 :] if len(sample) > 4 else sample[-2:]
+    if len(sample) > 50:  # the preamble is short, so the second half is data
+        sample = sample[len(sample) // 2 :]
     best: list[tuple[float, str]] = []
     for separator in _SEPARATORS:
         if separator == declared.decimal:
@@ -237,10 +243,10 @@ def _separator(lines: Sequence[str], declared: Layout, source: str) -> str:
         widths = Counter(len(row) for row in rows)
         if not rows:
             continue
-        width, n = max(widths.items(), key=lambda item: (item[1], item[0]))
+        width, n = max(widths.items(), key=lambda item: (item[0] > 1, item[1], item[0]))
         if width > 1:
             best.append((n / len(rows), separator))
-    good = [separator for share, separator in best if share >= _MOST]
+    good = [separator for share, separator in best if share >= 0.5]
     if good:
         return good[0]
     if best:
@@ -270,7 +276,7 @@ def shape_of(
     skip, header = declared.skiprows, declared.header
     if skip is not None and header is not None:
         return _make(rows, skip, header, 0, declared, at, source)
-    first = _first_data(rows, body, declared, source)
+    first = _first_data(rows, at, body, source)
     if header == 0 or (header is None and first == 0 and declared.column_names is not None):
         return _make(rows, (at[first] - 1) if skip is None else skip, 0, first, declared, at, source)
     if skip is not None:  # the first row that is left is the header
@@ -285,6 +291,8 @@ def shape_of(
     candidates = [k for k in range(first) if len(_bare(rows[k])) >= min(2, width) and all(_bare(rows[k])[1:])]
     widest = max((len(_bare(rows[k])) for k in candidates), default=0)
     candidates = [k for k in candidates if len(_bare(rows[k])) in (width, widest)]
+    named = [k for k in candidates if not any(_is_number(cell) for cell in rows[k])]
+    candidates = named or candidates
     if header == 2:
         candidates = [k for k in candidates if k < first - 1] or candidates
     names = [k for k in candidates if not (k > 0 and _is_units(rows[k], rows[k - 1]))]
@@ -300,6 +308,12 @@ def shape_of(
             f"{source}: lines {where} may hold the header; say which, layout=Layout(skiprows={at[first] - 2}, header=1)"
         )
     k = names[0]
+    above = [j for j in range(k) if _is_data(rows[j]) and any(_STAMP_LIKE.fullmatch(cell) for cell in rows[j])]
+    if len(above) > 1:  # a preamble may hold a stamp; several rows of them are data
+        raise DataError(
+            f"{source}, line {at[k]}: a header begins here, and from line {at[above[0]]} on rows of data stand above it; "
+            f"split the file there, or say layout=Layout(skiprows={at[k] - 1}) if they are a preamble"
+        )
     n = header or (2 if k + 1 < first and _is_units(rows[k + 1], rows[k]) else 1)
     start = at[k - 1] if k else (at[0] - 1 if not any("\n" in cell for cell in rows[0]) else 0)
     return _make(rows, start, n, k, declared, at, source)
@@ -320,10 +334,12 @@ def _make(
         if declared.column_names is None:
             raise DataError(f"{source}: a file without header needs layout=Layout(column_names=...)")
         return Shape(declared.column_names, {}, skiprows, 0, k)
-    names = column_names(rows[k], source, at[k])
-    if declared.column_names is not None and len(declared.column_names) != len(names):
-        raise DataError(f"{source}: {len(declared.column_names)} column_names for {len(names)} columns {list(names)}")
-    names = declared.column_names or names
+    if declared.column_names is None:
+        names = column_names(rows[k], source, at[k])
+    else:
+        names = declared.column_names
+        if len(names) != len(_bare(rows[k])):
+            raise DataError(f"{source}: {len(names)} column_names for {len(_bare(rows[k]))} columns {_bare(rows[k])}")
     units: dict[str, str] = {}
     if header == 2:
         units = {name: bare_unit(text) for name, text in zip(names, rows[k + 1], strict=False) if text.strip()}
@@ -370,35 +386,40 @@ def _is_data(row: Sequence[str]) -> bool:
     return n > 1 or (n == 1 and len(row) > 1 and _is_number(filled[0]) and len(filled) < 3)
 
 
-def _first_data(rows: Sequence[Sequence[str]], body: Sequence[Sequence[str]], declared: Layout, source: str) -> int:
+def _first_data(rows: Sequence[Sequence[str]], at: Sequence[int], body: Sequence[Sequence[str]], source: str) -> int:
     """Return the first row of data: from it on rows are as wide as most of the file, and hold stamps or numbers."""
     tail = [row for row in [*rows[len(rows) // 2 :], *body] if _is_data(row)]
     if not tail:
         tail = [row for row in rows if _is_data(row)]
     if not tail:
         raise DataError(
-            f"{source}: no row looks like data (a stamp or a time, then values); if one does, say "
-            "layout=Layout(skiprows=0, header=1, time=..., stamp_format=...)"
+            f"{source}: there are no rows of data (a stamp or a time, then values) in lines 1 to {at[-1]}; if there "
+            "are, say layout=Layout(skiprows=0, header=1, time=..., stamp_format=...)"
         )
     width = Counter(len(row) for row in tail).most_common(1)[0][0]
-    stamped = sum(any(_STAMP_LIKE.fullmatch(cell) for cell in row) for row in tail) > len(tail) / 2
+    where = Counter(k for row in tail for k, cell in enumerate(row) if _STAMP_LIKE.fullmatch(cell))
+    column = where.most_common(1)[0] if where else (0, 0)
+    stamped = column[1] > len(tail) / 2
     bare = Counter(len(_bare(row)) for row in tail).most_common(1)[0][0]
+
+    def is_data(row: Sequence[str]) -> bool:
+        if not _is_data(row):
+            return False
+        return not stamped or (len(row) > column[0] and bool(_STAMP_LIKE.fullmatch(row[column[0]])))
+
     for k, row in enumerate(rows):
-        fits = len(row) == width or len(row) >= bare
-        if fits and _is_data(row) and (not stamped or any(_STAMP_LIKE.fullmatch(cell) for cell in row)):
-            # A preamble line such as "From;20.11.2026 07:00;to;21.11.2026" stands alone: data go on.
-            following = rows[k + 1 : k + 4]
-            if not following or sum(map(_is_data, following)) * 2 > len(following):
-                return k
-    return next(k for k, row in enumerate(rows) if _is_data(row))
+        # A preamble line such as "20.11.2026 07:00;printed by" stands alone: data go on.
+        if len(row) in (width, bare) and is_data(row) and (k + 1 == len(rows) or is_data(rows[k + 1])):
+            return k
+    return next(
+        (k for k, row in enumerate(rows) if is_data(row)), next(k for k, row in enumerate(rows) if _is_data(row))
+    )
 
 
 def _is_units(row: Sequence[str], above: Sequence[str]) -> bool:
     """Whether a row holds units for the names above it."""
     filled = [cell for cell in row[1:] if cell]
-    if len(_bare(row)) > len(_bare(above)) or not [cell for cell in row if cell]:
-        return False
-    if not filled:
+    if not filled or len(_bare(row)) > len(_bare(above)) or (_TIME.fullmatch(row[0]) and bare_unit(row[0]) == row[0]):
         return False
     good = sum(_is_unit(bare_unit(cell)) for cell in filled)
     return good * 2 > len(filled) and not any(_is_number(cell) and cell != "1" for cell in filled)
@@ -415,6 +436,8 @@ def bare_unit(text: str) -> str:
 def _is_unit(text: str) -> bool:
     if text in ("-", "--", "1"):
         return True
+    if _LIKE_TAG.fullmatch(text):  # T1 is no tesla
+        return False
     try:
         as_unit(text)
     except PhysicsTwinError:
@@ -446,8 +469,8 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
     time, stamp_format = _time(sample, known)
     form = known.form or _form(sample, time)
     values = _value_columns(sample, time, form)
-    cells = (cell for name in values if name not in sample.typed for cell in sample.columns[name])
-    decimal, thousands = detect_numbers(cells, known.decimal, known.thousands, sample.separator, sample.source)
+    texts = {name: sample.columns[name] for name in values if name not in sample.typed}
+    decimal, thousands = detect_numbers(texts, known.decimal, known.thousands, sample.separator, sample.source)
     return replace(known, time=time, stamp_format=stamp_format, form=form, decimal=decimal, thousands=thousands)
 
 
@@ -546,8 +569,9 @@ def _format_of(sample: Sample, name: str) -> str:
             )
         cells = [cell for cell in cells if _DIGITS.fullmatch(cell)]
     else:
-        like = [cell for cell in cells if _STAMP_LIKE.fullmatch(cell) or _DATE.fullmatch(cell)]
-        cells = like or cells
+        like = [cell for cell in cells if _STAMP_LIKE.fullmatch(cell)]
+        # Spreadsheets write midnight as a bare date; the other cells show the whole format.
+        cells = [cell for cell in like if not _DATE.fullmatch(cell)] or like or cells
     return _stamps(cells, sample.source, name)
 
 
@@ -566,17 +590,19 @@ def _stamps(cells: list[str], source: str, column: str) -> str:
     try:
         return detect_stamp_format(cells)
     except DataError as error:
-        # One broken stamp among many is no other format: ask again without what looks like hardly any other cell.
-        looks = Counter(_look(cell) for cell in cells)
-        usual = [cell for cell in cells if looks[_look(cell)] >= _ODD * len(cells)]
-        if len(usual) < len(cells):
+        # One broken stamp among many is no other format: the format of most of those that are clear, if it is the only
+        # one for all that it fits.
+        formats: Counter[str] = Counter()
+        for cell in list(dict.fromkeys(cells))[:_ASKED]:
             with suppress(DataError):
-                return detect_stamp_format(usual)
+                formats[detect_stamp_format([cell])] += 1
+        for format, _ in formats.most_common(2):
+            ok = read_stamps(pl.Series(cells, dtype=pl.String), format=format).ok
+            fitting = [cell for cell, fits in zip(cells, ok, strict=True) if fits]
+            if 2 * len(fitting) > len(cells):
+                with suppress(DataError):
+                    return detect_stamp_format(fitting)
         raise DataError(f'{source}, column "{column}": {error}') from None
-
-
-def _look(cell: str) -> str:
-    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
 
 
 def _unit_of_time(sample: Sample, name: str) -> str:
@@ -639,51 +665,53 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([.,'’\u00a0\u202f ])\d{3})(?:\1\d{3})*
 
 
 def detect_numbers(
-    cells: Iterable[str], decimal: str | None, thousands: str | None, separator: str, source: str
+    columns: Mapping[str, Iterable[str]], decimal: str | None, thousands: str | None, separator: str, source: str
 ) -> tuple[str | None, str | None]:
     """Return the decimal and the thousands sign that the cells show; decimal None where none of them decides.
 
-    Raises DataError where every cell that could tell reads both ways (12.345, 1,234), or where cells contradict.
+    columns: header -> cells. Where most cells show one decimal sign and some the other one, it is that of most; what is
+    then no number is the reader's to judge, and nothing is taken for thousands.
+
+    Raises DataError where every cell that could tell reads both ways (12.345, 1,234).
     """
-    certain: dict[str, str] = {}  # decimal sign -> a cell that shows it
+    certain: Counter[str] = Counter()  # decimal sign -> cells that show it
     groups: dict[str, str] = {}  # thousands sign -> a cell that shows it
-    either: dict[str, str] = {}  # sign -> a cell that reads both ways
-    for cell in dict.fromkeys(cells):
-        text = cell.strip().replace("−", "-")
-        if not any(sign in text for sign in ".,'’ \u00a0\u202f"):
-            continue
-        if text.startswith(("<", ">", "≤", "≥")):
-            text = text.lstrip("<>≤≥= ")
-        if _EITHER.fullmatch(text):
-            either.setdefault("." if "." in text else ",", cell)
-            continue
-        for sign, pattern in _FRACTION.items():
-            if pattern.fullmatch(text) and any(c.isdigit() for c in text):
-                certain.setdefault(sign, cell)
-        found = _GROUPED.fullmatch(text)
-        if found and (found[2] is not None or text.count(found[1]) > 1 or found[1] in _THOUSANDS):
-            if found[2] == found[1]:
+    either: dict[str, str] = {}  # sign -> a cell that reads both ways, with its column
+    n_either: Counter[str] = Counter()
+    for name, cells in columns.items():
+        for cell, n in Counter(cells).items():
+            text = cell.strip().replace("−", "-").lstrip("<>≤≥= ")
+            if not any(sign in text for sign in ".,'’ \u00a0\u202f"):
                 continue
-            groups.setdefault(found[1], cell)
-            if found[2] is not None:
-                certain.setdefault(found[2], cell)
-            elif found[1] in ".,":
-                certain.setdefault("," if found[1] == "." else ".", cell)
+            if _EITHER.fullmatch(text):
+                sign = "." if "." in text else ","
+                either.setdefault(sign, f'column "{name}": "{cell}"')
+                n_either[sign] += n
+                continue
+            for sign, pattern in _FRACTION.items():
+                if pattern.fullmatch(text) and any(c.isdigit() for c in text):
+                    certain[sign] += n
+            found = _GROUPED.fullmatch(text)
+            if not found or found[2] == found[1]:
+                continue
+            if found[2] is not None or text.count(found[1]) > 1 or found[1] in _THOUSANDS:
+                groups.setdefault(found[1], f'column "{name}": "{cell}"')
+                if found[2] is not None:
+                    certain[found[2]] += n
+                elif found[1] in ".,":
+                    certain["," if found[1] == "." else "."] += n
+    if len(certain) == 2:
+        usual, _ = certain.most_common(1)[0]
+        return decimal or usual, thousands or ""
     if decimal is None:
-        if len(certain) == 2:
-            raise DataError(
-                f'{source}: "{certain["."]}" and "{certain[","]}" do not have one decimal sign; say '
-                'layout=Layout(decimal=".") or ","; the others are then flagged'
-            )
         if certain:
             decimal = next(iter(certain))
         elif either and separator == "," and "," not in either:
             decimal = "."  # whoever separates by commas does not write decimals with them
         elif either:
-            cell = next(iter(either.values()))
-            sign = next(iter(either))
+            sign, cell = next(iter(either.items()))
             raise DataError(
-                f'{source}: "{cell}" may have "{sign}" as its decimal sign or between thousands, and no other number '
+                f'{source}, {cell} may have "{sign}" as its decimal sign or between thousands, and no other number '
                 f'tells; say layout=Layout(decimal="{sign}") or layout=Layout(decimal="{"," if sign == "." else "."}", '
                 f'thousands="{sign}")'
             )
@@ -694,8 +722,13 @@ def detect_numbers(
         marks = [sign for sign in groups if sign != decimal]
         if len(marks) > 1:
             raise DataError(
-                f'{source}: "{groups[marks[0]]}" and "{groups[marks[1]]}" have different signs between thousands; say '
+                f"{source}, {groups[marks[0]]} and {groups[marks[1]]} have different signs between thousands; say "
                 'layout=Layout(thousands=" ") or whichever it is'
             )
-        thousands = marks[0] if marks else other if other in either else ""
+        if not marks and n_either[other] > _MISREAD * (sum(certain.values()) + sum(n_either.values())):
+            raise DataError(
+                f'{source}, {either[other]}: if "{other}" stands between thousands, say layout=Layout(thousands="{other}"); '
+                'if these cells are no numbers, say thousands=""'
+            )
+        thousands = marks[0] if marks else ""  # a single 1,500 among numbers like 1.25 may be a slip of the pen
     return decimal, thousands

@@ -100,7 +100,7 @@ class _Pieces:
     n_numbers: int = 0
     unit: str = ""
     other_unit: tuple[int, str, int] | None = None  # count, unit, first line
-    no_time: tuple[int, int] | None = None  # count, first line
+    no_time: tuple[int, int, str] | None = None  # count, first line, its cell
 
 
 @dataclass(frozen=True)
@@ -209,11 +209,30 @@ def times_of(
         second=None if clock is None else frame[clock],
         decimal=layout.decimal,
     )
-    times = read.local_us
+    times, ok = read.local_us, read.ok
+    if clock is None and not ok.all() and column.dtype == pl.String:
+        times, ok = _with_bare_dates(column, times, ok, layout.stamp_format or "ISO")
     known = read.offset_known
     if known.all():
-        return times, True, read.ok
-    return times, False if not known.any() else known, read.ok
+        return times, True, ok
+    return times, False if not known.any() else known, ok
+
+
+def _with_bare_dates(
+    column: pl.Series, times: NDArray[np.int64], ok: NDArray[np.bool_], format: str
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return times with a bare date among stamps read as its midnight: spreadsheets leave 00:00 away."""
+    date, joint, clock = format.partition(" ")
+    if not joint or "%d" not in date or not any(sign in clock for sign in ("%H", "%I")):
+        return times, ok
+    left = np.flatnonzero(~ok)
+    read = read_stamps(column.gather(left), format=date)
+    if not read.ok.any():
+        return times, ok
+    times, ok = times.copy(), ok.copy()
+    times[left[read.ok]] = read.local_us[read.ok]
+    ok[left[read.ok]] = True
+    return times, ok
 
 
 def _shift(layout: Layout) -> float:
@@ -329,13 +348,15 @@ class Gathering:
     def _settle_decimal(self, rows: Rows) -> None:
         """Look for the decimal sign in the first cells that show one: so far all were whole numbers."""
         names = [self.long.value] if self.long is not None else self.columns
-        cells: list[str] = []
+        shown: dict[str, list[str]] = {}
         for name in names:
             column = rows.frame[name]
             if column.dtype == pl.String:
-                cells += column.filter(column.str.contains(_SHOWS_SIGN)).unique(maintain_order=True).to_list()
-        if cells:
-            decimal, thousands = detect_numbers(cells, None, self.layout.thousands or None, "", self.opened.name)
+                cells = column.filter(column.str.contains(_SHOWS_SIGN)).to_list()
+                if cells:
+                    shown[name] = cells
+        if shown:
+            decimal, thousands = detect_numbers(shown, None, self.layout.thousands or None, "", self.opened.name)
             if decimal is not None:
                 self.layout = Layout(decimal=decimal, thousands=thousands).over(self.layout)
 
@@ -367,7 +388,7 @@ class Gathering:
         base = self._time_flags(rows)
         shared.times.append(rows.times)
         shared.known.append(rows.known)
-        self._no_time(shared, rows)
+        self._no_time(shared, rows, self.layout)
         last_column = self.opened.names[-1]
         every = last_column not in self.columns and last_column not in self.quality.values()
         for name in self.columns:
@@ -395,11 +416,10 @@ class Gathering:
         return _flags_of(rows.ok)
 
     @staticmethod
-    def _no_time(pieces: _Pieces, rows: Rows) -> None:
+    def _no_time(pieces: _Pieces, rows: Rows, layout: Layout) -> None:
         if rows.ok is not None:
             lost = np.flatnonzero(~rows.ok)
-            count, first = pieces.no_time or (0, int(rows.lines[lost[0]]))
-            pieces.no_time = (count + int(lost.size), first)
+            _count_lost(pieces, rows, lost, layout)
 
     def _take_long(self, rows: Rows, form: LongForm) -> None:
         names, codes = _codes(rows.frame[form.tag])
@@ -492,8 +512,7 @@ class Gathering:
             own_flags = None if flags is None else flags[part]
             at = np.arange(part.start, part.stop) if order is None else order[part]
             if lost is not None and lost[part].any():
-                count, first = pieces.no_time or (0, int(rows.lines[at[np.flatnonzero(lost[part])[0]]]))
-                pieces.no_time = (count + int(lost[part].sum()), first)
+                _count_lost(pieces, rows, at[np.flatnonzero(lost[part])], self.layout)
             if units is not None:
                 own_flags = _one_unit(pieces, units, at, own_flags, rows.lines)
             pieces.times.append(times[part].copy())
@@ -785,9 +804,16 @@ def _moment(origin: int | None) -> dt.datetime | None:
     return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=origin)
 
 
-def _no_time_note(found: tuple[int, int], row: str) -> str:
-    n, line = found
-    return f"{n} rows have no readable time, the first is {row} {line}: they are bad"
+def _count_lost(pieces: _Pieces, rows: Rows, lost: NDArray[np.intp], layout: Layout) -> None:
+    """Take note of rows without a readable time."""
+    row = int(lost[0])
+    n, line, cell = pieces.no_time or (0, int(rows.lines[row]), _time_cell(rows.frame, layout, row))
+    pieces.no_time = (n + int(lost.size), line, cell)
+
+
+def _no_time_note(found: tuple[int, int, str], row: str) -> str:
+    n, line, cell = found
+    return f'{n} rows have no readable time, the first is {row} {line} ("{cell}"): they are bad'
 
 
 def _native_cells(cells: Cells, frame: pl.DataFrame) -> tuple[Cells, FlagArray]:

@@ -177,7 +177,7 @@ def _text(path: Path, declared: Layout, told: Callable[[int], None] | None) -> I
         blocks = lines.blocks()
         first = next(blocks, b"")
         header_rows = read_head(first, separator, layout.skiprows or 0, layout.header or 0, path.name)
-        header: tuple[str, ...] = header_rows.rows[0] if header_rows.rows else ()
+        header = header_rows.rows[0] if header_rows.rows else ()
         names = layout.column_names or column_names(header, path.name, header_rows.next_line - 1)
         unit_row = header_rows.rows[1] if len(header_rows.rows) > 1 else ()
         units = {name: bare_unit(cell) for name, cell in zip(names, unit_row, strict=False) if cell}

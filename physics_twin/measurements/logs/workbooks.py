@@ -43,7 +43,10 @@ _DAMAGE = (
     NotImplementedError,
     RuntimeError,  # encrypted
 )
-_FORMULA = "a formula without a saved result; open the workbook in its program and save it"
+_FORMULA = (
+    "{n} or more cells hold a formula without a saved result, the first is {text} in row {line}: they are missing; "
+    "open the workbook in its program and save it"
+)
 
 
 @contextmanager
@@ -147,9 +150,10 @@ def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
     }
     known = _with_signs(Sample(names, shape.units, columns, source, typed=frozenset(numeric)), texts, known)
     notes = Notes()
+    _uncalculated(path, sheet.title, head, notes)
     header = grid[shape.first_data - shape.header] if shape.header else []
     unit_row = grid[shape.first_data - 1] if shape.header == 2 else []
-    chunks = _chunks(itertools.chain(data, rows), names, known, notes, days, source)
+    chunks = _chunks(itertools.chain(data, rows), names, known, days, source)
     return Opened(
         source,
         known,
@@ -164,12 +168,32 @@ def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
     )
 
 
+def _uncalculated(path: Path, title: str, head: Sequence[tuple[int, tuple[object, ...]]], notes: Notes) -> None:
+    """Take note of formulas that no program has calculated: their cells read as empty."""
+    import openpyxl
+
+    if all(cell is not None for _, row in head for cell in row):
+        return
+    values = dict(head)
+    book = openpyxl.load_workbook(path, read_only=True, data_only=False)
+    try:
+        for number, row in enumerate(_rows(book[title], path.name), 1):
+            if number > head[-1][0]:
+                break
+            known = values.get(number, ())
+            for k, cell in enumerate(row):
+                if isinstance(cell, str) and cell.startswith("=") and (k >= len(known) or known[k] is None):
+                    notes.add(_FORMULA, number, cell)
+    finally:
+        book.close()
+
+
 def _with_signs(sample: Sample, texts: dict[str, list[str]], known: Layout) -> Layout:
     """Detect by all cells, but the decimal sign by those that are texts."""
     complete = detect_columns(sample, known if known.decimal else replace(known, decimal=".", thousands=""))
     stamps = {complete.time} if isinstance(complete.time, str) else set(complete.time or ())
-    cells = (cell for name, column in texts.items() if name not in stamps for cell in column if cell)
-    decimal, thousands = detect_numbers(cells, known.decimal, known.thousands, "", sample.source)
+    said = {name: [cell for cell in column if cell] for name, column in texts.items() if name not in stamps}
+    decimal, thousands = detect_numbers(said, known.decimal, known.thousands, "", sample.source)
     return replace(complete, decimal=decimal or ".", thousands=thousands or "")
 
 
@@ -184,7 +208,6 @@ def _chunks(
     rows: Iterator[tuple[int, tuple[object, ...]]],
     names: Sequence[str],
     layout: Layout,
-    notes: Notes,
     days: float,
     source: str,
 ) -> Iterator[Chunk]:
@@ -219,7 +242,6 @@ def _chunks(
             yield Chunk(
                 pl.DataFrame([pl.Series(m, c, dtype=pl.String) for m, c in zip(names, columns, strict=True)]), lines
             )
-    del notes
 
 
 def _serial(cell: dt.datetime | dt.date) -> float:
