@@ -1,6 +1,7 @@
 """Pictures of many experiments: all over each other, readable for five and for five hundred."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_experiments"]
 
 _OWN_COLORS = 7
-_POINTS = 400  # of one line: more do not fit into the width of a picture
+# Points of one line: more do not fit into the width of a picture, and of a cloud of lines nobody sees them.
+_POINTS, _CLOUD, _FEWEST_POINTS = 400, 40_000, 80
 _GRID = 200
 _FEW = 20  # samples of a channel in one experiment up to which they are marks and no line
 _LEAST = 5  # experiments that make a median
@@ -42,16 +44,18 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
     longest = max((run.duration for run in experiments), default=0.0)
     scale = time_scale(longest)
     few = len(experiments) <= _OWN_COLORS
+    n_points = int(np.clip(_CLOUD // max(len(experiments), 1), _FEWEST_POINTS, _POINTS))
     looks = grayscale_safe(len(experiments)) if few else []
     with style():
         axes = panels(len(outputs), ax)
         for one, output in zip(axes, outputs, strict=True):
             unit = next(run.series[output].channel.unit for run in experiments if output in run.series)
-            lines: list[tuple[Array, Array]] = []
+            curves: list[_Curve] = []
             for k, run in enumerate(experiments):
                 if output not in run.series:
                     continue
-                t, y = _drawn(run.series[output], unit)
+                whole = _used(run.series[output], unit)
+                t, y = _thinned(*whole, n_points)
                 if few:
                     as_marks = t.size <= _FEW
                     one.plot(
@@ -64,9 +68,9 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
                         label=run.name,
                     )
                 else:
-                    lines.append((scale(t), y))
-            if lines:
-                _overlay(one, lines)
+                    curves.append(_Curve(scale(t), y, scale(whole[0]), whole[1]))
+            if curves:
+                _overlay(one, curves)
             one.set_ylabel(label(output, unit))
         label_times(axes, scale)
         axes[0].set_title(f"{len(experiments)} experiments")
@@ -75,45 +79,55 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
     return axes
 
 
-def _drawn(series: Series, unit: Unit) -> tuple[Array, Array]:
-    """Return times in s and values in the unit, (n,), of the samples in use, thinned out to what a picture shows."""
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """The samples in use of a channel in one experiment: t, y (n,) thinned out for drawing, and all of them."""
+
+    t: Array
+    y: Array
+    all_t: Array
+    all_y: Array
+
+
+def _used(series: Series, unit: Unit) -> tuple[Array, Array]:
+    """Return times in s and values in the unit, (n,), of the samples in use."""
     used = np.flatnonzero(series.used)
-    t = series.times[used]
-    y = np.asarray(unit.from_si(series.values[used]), dtype=np.float64)
-    if t.size <= _POINTS:
+    return series.times[used], np.asarray(unit.from_si(series.values[used]), dtype=np.float64)
+
+
+def _thinned(t: Array, y: Array, n_points: int) -> tuple[Array, Array]:
+    """Return about `n_points` of the samples, or all if there are fewer."""
+    if t.size <= n_points:
         return t, y
     # The lowest and the highest sample of each stretch: a spike must not vanish in the thinning.
-    edges = np.linspace(0, t.size, _POINTS // 2 + 1).astype(int)
-    kept = sorted(
-        {
-            k
-            for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-            for k in (a + int(np.argmin(y[a:b])), a + int(np.argmax(y[a:b])))
-        }
-    )
+    length = -(-t.size // (n_points // 2))
+    padded = np.append(y, np.full(-t.size % length, y[-1])).reshape(-1, length)
+    begins = np.arange(padded.shape[0]) * length
+    kept = np.unique(np.concatenate([begins + padded.argmin(axis=1), begins + padded.argmax(axis=1)]))
+    kept = kept[kept < t.size]
     return t[kept], y[kept]
 
 
-def _overlay(ax: "Axes", lines: list[tuple[Array, Array]]) -> None:
+def _overlay(ax: "Axes", curves: Sequence[_Curve]) -> None:
     """Draw many experiments as thin lines, with their median and the band of the middle 90 % where they suffice."""
     from matplotlib.collections import LineCollection
 
-    marks = [one for one in lines if one[0].size <= _FEW]
-    curves = [one for one in lines if one[0].size > _FEW]
-    shade = float(np.clip(8.0 / max(len(lines), 1), 0.04, 0.5))
-    if curves:
-        ax.add_collection(
-            LineCollection([np.column_stack(one) for one in curves], colors=MEASURED, linewidths=0.6, alpha=shade)
-        )
+    shade = float(np.clip(8.0 / len(curves), 0.04, 0.5))
+    lines = [one for one in curves if one.all_t.size > _FEW]
+    if lines:
+        points = [np.column_stack((one.t, one.y)) for one in lines]
+        ax.add_collection(LineCollection(points, colors=MEASURED, linewidths=0.6, alpha=shade))
         ax.plot([], [], color=MEASURED, lw=0.6, alpha=0.5, label="one experiment")
-        grid = np.linspace(0.0, max(float(t[-1]) for t, _ in curves), _GRID)
-        values = np.array([np.interp(grid, t, y, left=np.nan, right=np.nan) for t, y in curves])
+        grid = np.linspace(0.0, max(float(one.t[-1]) for one in lines), _GRID)
+        # Of all samples: those that are drawn are the extremes of their stretch.
+        values = np.array([np.interp(grid, one.all_t, one.all_y, left=np.nan, right=np.nan) for one in lines])
         enough = np.isfinite(values).sum(axis=0) >= _LEAST
         if enough.any():
             low, middle, high = np.full((3, _GRID), np.nan)
             low[enough], middle[enough], high[enough] = np.nanpercentile(values[:, enough], [5.0, 50.0, 95.0], axis=0)
             ax.fill_between(grid, low, high, color=BAND, alpha=0.5, lw=0, label="middle 90 %")
             ax.plot(grid, middle, color=MODEL, label="median")
-    for t, y in marks:
-        ax.plot(t, y, ls="", marker="o", ms=2.5, color=MEASURED, alpha=max(shade, 0.15))
+    for one in curves:
+        if one.all_t.size <= _FEW:
+            ax.plot(one.t, one.y, ls="", marker="o", ms=2.5, color=MEASURED, alpha=max(shade, 0.15))
     ax.autoscale_view()

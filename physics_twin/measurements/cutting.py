@@ -18,6 +18,7 @@ from physics_twin.measurements.cutting_report import CuttingReport, MissingTag, 
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.laboratory_joining import join_batches, orphan
 from physics_twin.measurements.laboratory_series import LaboratoryChannels
+from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.provenance import Exclusion
 from physics_twin.measurements.tags import Tag, TagTable
@@ -31,6 +32,7 @@ def experiments_from(
     log: Any,
     *,
     batches: Any,
+    layout: Layout | None = None,
     tags: TagTable | str | os.PathLike[str] | None = None,
     channels: Sequence[Channel] | None = None,
     inputs: Mapping[str, InputOf] | None = None,
@@ -46,9 +48,9 @@ def experiments_from(
 ) -> Experiments:
     """Cut an export into experiments, one for each batch.
 
-    log: a `Log`, or what `read_log` takes. batches: batches (`read_batches`), the path or frame of a batch list whose
-        headers say what they are, or `ByTag("BATCH_ID", phase="PHASE")`. Stamps of a list that is given by its path
-        are in the zone of the log where they have no offset.
+    log: a `Log`, or what `read_log` takes with layout=. batches: batches (`read_batches`), the path or frame of a batch
+        list whose headers say what they are, or `ByTag("BATCH_ID", phase="PHASE")`. Stamps of a list that is given by
+        its path are in the zone of the log where they have no offset.
     tags: the tag table, or its file; without it, that of the log. channels: instead of it, with tags as columns.
     inputs: model input -> `Column` (its tag), a quantity or setting that holds throughout, or `FromContext`; they are
         added to those of the tag table. recipe: the inputs instead, or what makes one from a batch.
@@ -74,7 +76,7 @@ def experiments_from(
     table = None if channels is not None else _tag_table(tags)
     if channels is not None and tags is not None:
         raise DataError("give tags= or channels=, and not both")
-    log = _read(log, batches, table, channels, inputs, progress)
+    log = _read(log, layout, batches, table, channels, inputs, progress)
     if table is None and channels is None:
         table = log.tags
     listed = _listed(batches, log)
@@ -136,6 +138,7 @@ def _tag_table(tags: TagTable | str | os.PathLike[str] | None) -> TagTable | Non
 
 def _read(
     log: Any,
+    layout: Layout | None,
     batches: Any,
     table: TagTable | None,
     channels: Sequence[Channel] | None,
@@ -143,6 +146,8 @@ def _read(
     progress: bool,
 ) -> Log:
     if isinstance(log, Log):
+        if layout is not None:
+            raise DataError("layout= is for a log that is yet to be read; this one is a Log")
         return log
     from physics_twin.measurements.logs.reading import read_log
 
@@ -150,11 +155,11 @@ def _read(
     columns = [one.name for one in (inputs or {}).values() if isinstance(one, Column)]
     if table is not None:
         more = [tag for tag in dict.fromkeys([*by, *columns]) if tag not in table]
-        return read_log(log, tags=replace(table, tags=(*table.tags, *map(Tag, more))), progress=progress)
+        return read_log(log, layout=layout, tags=replace(table, tags=(*table.tags, *map(Tag, more))), progress=progress)
     if channels is None:
         raise DataError("declare what the tags show: tags= (a tag table) or channels=")
     names = dict.fromkeys([*(channel.column for channel in channels), *columns, *by])
-    return read_log(log, tags=list(names), progress=progress)
+    return read_log(log, layout=layout, tags=list(names), progress=progress)
 
 
 def _listed(batches: Any, log: Log) -> BatchList:

@@ -24,19 +24,19 @@ __all__ = ["JudgedTag", "judge"]
 
 # The checks in the order in which they act; a sample counts for the first that marks it.
 _WORDS = (
-    "no number or unreadable",
+    "without a number",
     "not measured",
     "doubtful by the export's own word",
     "back in time or ahead of it",
-    "at the time of the sample before",
+    "at the time of the one before",
     "below absolute zero",
-    "zero, which is declared to mean not measured",
+    "of zero, which is declared to mean not measured",
     "outside the range of the sensor",
-    "a quicker change than declared",
-    "a spike",
-    "flat for longer than declared",
+    "after a quicker change than declared",
+    "in a spike",
+    "in a stretch that is flat for longer than declared",
     "after a change of unit",
-    "stuck",
+    "in a stretch where the sensor is stuck",
 )
 _CELL, _MISSING, _DOUBT, _BACK, _AGAIN, _COLD, _ZERO, _RANGE, _RATE, _SPIKE, _FLAT, _UNIT, _STUCK = range(1, 14)
 
@@ -71,7 +71,8 @@ class JudgedTag:
                 hit = np.flatnonzero(causes == cause)
                 flag = Flag(int(flags[hit].max()))
                 first = duration_text(float(self.times[rows][hit[0]]) - zero)
-                notes.append(f"{hit.size} {_WORDS[cause - 1]}, the first at {first}: {flag.words}")
+                samples = "1 sample" if hit.size == 1 else f"{hit.size} samples"
+                notes.append(f"{samples} {_WORDS[cause - 1]}, the first at {first}: {flag.words}")
         if self.censored is not None:
             notes += self._censored_notes(rows)
         t = self.times[rows][flags <= Flag.SUSPECT]

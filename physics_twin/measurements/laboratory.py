@@ -234,7 +234,8 @@ def _in_zone(
         later = [one for one in meanings if not isinstance(floor, dt.datetime) or one >= floor]
         moment = (later or meanings)[0]
         sure = len(meanings) == 1 or len(later) == 1
-        note = f"the stamp {reading} lies in the hour that {zone} repeats; taken as its first pass (summer time)"
+        words = f'the stamp {reading} ("{_shown(column)}") lies in the hour that {zone} repeats'
+        note = f"{words}; taken as its first pass (summer time)"
         found.append(_Stamp(moment, () if sure else (note,)))
         latest[batches[row]] = moment
     return found

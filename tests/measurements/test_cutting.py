@@ -1,6 +1,7 @@
 """Logs cut into experiments: what each holds, and the account of what none of them does."""
 
 import datetime as dt
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,32 @@ def test_batches_by_tag_need_no_list() -> None:
     assert found["A"]["core"].times[-1] == 2000.0
 
 
+def test_a_night_with_a_repeated_hour_from_three_files(tmp_path: Path) -> None:
+    """Export, tag table and batch list of the night in which summer time ends: nothing overlaps, nothing is lost."""
+    first = dt.datetime(2026, 10, 24, 23, 0, tzinfo=dt.UTC)  # 01:00 on the wall
+    rows = ["Tag;Zeit;Wert"]
+    for k in range(300):  # minutes
+        wall = (first + dt.timedelta(minutes=k)).astimezone(zoneinfo.ZoneInfo("Europe/Berlin"))
+        name = "IDLE" if k < 30 or k >= 270 else "B1" if k < 150 else "B2"
+        rows.append(f"TI1;{wall:%d.%m.%Y %H:%M:%S};{20 + k % 7},5")
+        rows.append(f"BATCH;{wall:%d.%m.%Y %H:%M:%S};{name}")
+    (tmp_path / "historian.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "tags.toml").write_text('[tags.TI1]\noutput = "core"\nunit = "degC"\nnoise = "1 K"\n')
+    (tmp_path / "batches.csv").write_text(
+        "Batch;Start;End\nB1;25.10.2026 01:30;25.10.2026 02:30\nB2;25.10.2026 02:30;25.10.2026 04:30\n"
+    )
+    common: dict[str, Any] = {"layout": Layout(zone="Europe/Berlin", decimal=","), "tags": tmp_path / "tags.toml"}
+    by_tag = experiments_from(tmp_path / "historian.csv", batches=ByTag("BATCH"), **common)
+    assert [run.duration for run in by_tag] == [7140.0, 7200.0]
+    assert [run["core"].times.size for run in by_tag] == [120, 121]
+    batches = read_batches(tmp_path / "batches.csv", zone="Europe/Berlin")
+    by_list = experiments_from(tmp_path / "historian.csv", batches=batches, **common)
+    # The list cannot tell which 02:30 is meant and says so; from the first one on it is three hours to 04:30.
+    assert [run.duration for run in by_list] == [3540.0, 10800.0]
+    assert all("first pass" in run.notes[0] for run in by_list)
+    assert by_list.report.overlaps == ()
+
+
 # Checks --------------------------------------------------------------------------------------------------------------
 
 
@@ -290,8 +317,8 @@ def test_declared_limits_are_checked_and_each_batch_says_what_hit_it() -> None:
         (Tag("TI1", output="core", unit="degC", noise="1 K", checks=Checks(high="500 degC", spike="30 K")),)
     )
     a, b = experiments_from(log_of(tag("TI1", T, values), tags=table), batches=TWO)
-    assert a["core"].notes == ("1 outside the range of the sensor, the first at 8.33 min: bad",)
-    assert b["core"].notes == ("1 a spike, the first at 8.33 min: suspect",)
+    assert a["core"].notes == ("1 sample outside the range of the sensor, the first at 8.33 min: bad",)
+    assert b["core"].notes == ("1 sample in a spike, the first at 8.33 min: suspect",)
     assert a["core"].flags[50] == Flag.BAD
     assert a["core"].times.size == 201
     assert a["core"].counts[Flag.GOOD] == 200
@@ -498,7 +525,7 @@ def test_a_batch_of_bad_samples_only_is_not_built() -> None:
     values = np.where((T > 4900.0) & (T < 8100.0), np.nan, V)
     found = experiments_from(log_of(tag("TI1", T, values), tags=TagTable((CORE,))), batches=TWO)
     assert found.names == ("A",)
-    assert "no sample can be used (core: 301 not measured" in found.report.not_built[0].reason
+    assert "no sample can be used (core: 301 samples not measured" in found.report.not_built[0].reason
 
 
 def test_where_no_batch_can_be_built_the_error_says_why() -> None:
