@@ -380,36 +380,42 @@ def reference_seconds(stamp: str, layout: Layout, origin: dt.datetime | None) ->
     return [(naive.replace(tzinfo=zone, fold=fold) - origin).total_seconds() + shift for fold in (0, 1)]
 
 
-def reference_lines(content: bytes, layout: Layout) -> list[list[str]]:
-    """Return the cells of every line."""
+def reference_rows(content: bytes, layout: Layout) -> tuple[list[str], list[list[str]]]:
+    """Return the header, whose names may run over several lines, and the cells of every line after it."""
+    separator = layout.separator or ","
     whole = content.decode(layout.encoding or "utf-8", "replace").removeprefix("\ufeff")
+    lines = re.split("\r\n|\n|\r", whole)[layout.skiprows or 0 :]
+    header: list[list[str]] = []
+    reader = csv.reader((line + "\n" for line in lines), delimiter=separator)
+    with contextlib.suppress(StopIteration, csv.Error):
+        while len(header) < (1 if layout.header is None else layout.header):
+            row = next(reader)
+            if any(cell.strip() for cell in row):
+                header.append(row)
     rows = []
-    for line in re.split("\r\n|\n|\r", whole):
+    for line in lines[reader.line_num :]:
         if '"' in line:
-            try:
-                rows.append(next(csv.reader([line], delimiter=layout.separator or ",")))
-            except (csv.Error, StopIteration):
-                rows.append([])
+            with contextlib.suppress(StopIteration, csv.Error):
+                rows.append(next(csv.reader([line], delimiter=separator)))
         else:
-            rows.append(line.split(layout.separator or ","))
-    return rows
+            rows.append(line.split(separator))
+    names = [" ".join(cell.replace("\ufeff", "").split()) for cell in header[0]] if header else []
+    return [name or f"column {k}" for k, name in enumerate(names, 1)], rows
 
 
 def wrong_numbers(log: Log, content: bytes, checked: Counter[str]) -> str:
     """Say which number, state or moment of a log of delimited text is not in the file, "" if all are."""
     layout = log.layout
-    rows = reference_lines(content, layout)
-    skip, n_header = layout.skiprows or 0, 1 if layout.header is None else layout.header
-    body = [row for row in rows[skip:] if any(cell.strip() for cell in row)]
-    header = [" ".join(cell.replace("\ufeff", "").split()) for cell in body[0]] if n_header and body else []
+    header, body = reference_rows(content, layout)
     names = list(layout.column_names or header)
-    body = body[n_header:]
     stamp_columns = [layout.time] if isinstance(layout.time, str) else list(layout.time or ())
     if not set(stamp_columns) <= set(names):
-        return f"the time column {stamp_columns} is none of {names}"
+        return f"columns: the time {stamp_columns} is none of {names}"
     stamps_at = [names.index(name) for name in stamp_columns]
     for one in log:
         if isinstance(layout.form, LongForm):
+            if not {layout.form.tag, layout.form.value} <= set(names):
+                return f"columns: those of {layout.form} are none of {names}"
             tag_at, value_at = names.index(layout.form.tag), names.index(layout.form.value)
             lines = [
                 row for row in body if len(row) > tag_at and " ".join(row[tag_at].split()) == " ".join(one.tag.split())
@@ -440,7 +446,7 @@ def wrong_samples(
                 continue
             cell = row[value_at]
             if one.states:
-                if one.states[int(value)] != cell.strip():
+                if one.states[int(value)] != " ".join(cell.split()):
                     continue
                 checked["states"] += 1
             else:
@@ -458,8 +464,8 @@ def wrong_samples(
                 checked["moments"] += 1
                 break
         else:
-            shown = one.states[int(value)] if one.states else repr(value)
-            return f"{one.tag}: sample {k}, {shown} at {moment!r} s, is in no line of its own"
+            shown = f"state {one.states[int(value)]!r}" if one.states else f"number {value!r}"
+            return f"{shown}, sample {k} of {one.tag} at {moment!r} s, is in no line of its own"
     return ""
 
 
@@ -510,8 +516,10 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
         signal.setitimer(signal.ITIMER_REAL, 0.0)
     except PhysicsTwinError as error:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        outcome = f"refused: {type(error).__name__}"
-        return (outcome, "") if "fuzzed" in str(error) else ("nameless", f"the error does not name the file: {error}")
+        # What is wrong with an option is wrong for every file.
+        if "fuzzed" in str(error) or str(error).startswith(("between", "there is no time zone")):
+            return f"refused: {type(error).__name__}", ""
+        return "nameless", f"the error does not name the file: {error}"
     except TooSlow:
         return "hang", "".join(traceback.format_exc().splitlines(keepends=True)[-9:])
     except BaseException as error:  # polars' panics are no Exception, and every kind is a finding
@@ -529,7 +537,7 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
     if one.suffix in BINARY or one.suffix.endswith(".gz"):
         return "read, not compared", ""
     fault = wrong_numbers(log, one.content, checked)
-    return ("wrong", fault) if fault else ("read", "")
+    return (f"wrong {fault.partition(' ')[0]}", fault) if fault else ("read", "")
 
 
 def shortened(one: Input, outcome: str, folder: Path) -> Input:
