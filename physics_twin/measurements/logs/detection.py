@@ -6,6 +6,7 @@ raises an alarm later. So each step takes only what a single reading of the cell
 
 import codecs
 import csv
+import io
 import itertools
 import os
 import re
@@ -39,6 +40,7 @@ _HEAD = 1 << 18  # bytes that are looked at first
 _PLACES = 3  # further places in the file that are looked at ...
 _PLACE = 1 << 14  # ... and their bytes
 _MOST = 0.8  # a column is of stamps if so many of its cells are: logs have dirt
+_BROKEN = 8  # lines that a header may be broken over
 _MISREAD = 0.1  # one number in ten that looks grouped is no slip
 _ASKED = 200  # stamps that are looked at one by one where they do not all have one format
 _SEPARATORS = ("\t", ";", "|", ",")  # in this order: a comma may also be a decimal sign
@@ -217,17 +219,24 @@ def _grid(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[i
     """Return rows that hold anything and the line each ends in, forgiving: errors are the reader's to raise."""
     rows: list[list[str]] = []
     at: list[int] = []
-    reader = csv.reader((line + "\n" for line in lines), delimiter=separator)
-    while True:
+    k = 0
+    while k < len(lines):
+        line, last = lines[k], k
+        # A header may be broken within a cell. A quote that nothing closes must not swallow the rows after it.
+        while line.count('"') % 2 and last + 1 < min(len(lines), k + _BROKEN):
+            last += 1
+            line += "\n" + lines[last]
+        if line.count('"') % 2:
+            line, last = lines[k].replace('"', ""), k
+        k = last + 1
         try:
-            row = next(reader)
-        except StopIteration:
-            return rows, at
+            row = next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), [])
         except csv.Error:
             continue
         if any(cell.strip() for cell in row):
             rows.append([cell.replace("\ufeff", "").strip() for cell in row])
-            at.append(reader.line_num)
+            at.append(k)
+    return rows, at
 
 
 def _separator(lines: Sequence[str], declared: Layout, source: str) -> str:
@@ -311,8 +320,8 @@ def shape_of(
     above = [j for j in range(k) if _is_data(rows[j]) and any(_STAMP_LIKE.fullmatch(cell) for cell in rows[j])]
     if len(above) > 1:  # a preamble may hold a stamp; several rows of them are data
         raise DataError(
-            f"{source}, line {at[k]}: a header begins here, and from line {at[above[0]]} on rows of data stand above it; "
-            f"split the file there, or say layout=Layout(skiprows={at[k] - 1}) if they are a preamble"
+            f"{source}, line {at[k]}: a header begins here, and from line {at[above[0]]} on rows of data stand above "
+            f"it; split the file there, or say layout=Layout(skiprows={at[k] - 1}) if they are a preamble"
         )
     n = header or (2 if k + 1 < first and _is_units(rows[k + 1], rows[k]) else 1)
     start = at[k - 1] if k else (at[0] - 1 if not any("\n" in cell for cell in rows[0]) else 0)
@@ -727,8 +736,8 @@ def detect_numbers(
             )
         if not marks and n_either[other] > _MISREAD * (sum(certain.values()) + sum(n_either.values())):
             raise DataError(
-                f'{source}, {either[other]}: if "{other}" stands between thousands, say layout=Layout(thousands="{other}"); '
-                'if these cells are no numbers, say thousands=""'
+                f'{source}, {either[other]}: if "{other}" stands between thousands, say '
+                f'layout=Layout(thousands="{other}"); if such cells are no numbers, say thousands=""'
             )
         thousands = marks[0] if marks else ""  # a single 1,500 among numbers like 1.25 may be a slip of the pen
     return decimal, thousands

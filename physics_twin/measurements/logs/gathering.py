@@ -818,10 +818,10 @@ def _no_time_note(found: tuple[int, int, str], row: str) -> str:
 
 def _native_cells(cells: Cells, frame: pl.DataFrame) -> tuple[Cells, FlagArray]:
     """Return cells and quality as a Parquet file of our own holds them."""
-    flags = np.array(cells.flags)
+    quality = np.array(frame["flag"].to_numpy(), dtype=np.int8)
+    flags = np.where(np.isfinite(cells.values), cells.flags, quality).astype(np.int8)
     flags[frame["text"].is_not_null().to_numpy()] = Flag.BAD
     side = frame["censored"].to_numpy()
-    quality = np.array(frame["flag"].to_numpy(), dtype=np.int8)
     return Cells(cells.values, flags, np.array(side, dtype=np.int8) if side.any() else None, {}), quality
 
 

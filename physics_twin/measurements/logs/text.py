@@ -13,6 +13,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,36 +35,59 @@ _UTF8 = frozenset({"utf-8", "utf-8-sig", "utf8", "ascii", "us-ascii"})
 
 
 class HashedFile(io.RawIOBase):
-    """A file whose bytes are hashed as they pass."""
+    """A file whose bytes are hashed as they pass, in a thread beside: hashing lets go of the interpreter."""
 
     def __init__(self, path: Path, told: Callable[[int], None] | None = None) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with this object
         self._hash = hashlib.sha256()
         self._told = told
+        self._beside: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
 
     def readable(self) -> bool:
         """Whether it can be read: yes."""
         return True
 
+    def read(self, size: int = -1, /) -> bytes:
+        """Read up to `size` bytes and have them hashed."""
+        data = self._file.read(size) or b""
+        if len(data) < BLOCK:
+            self._wait()
+            self._hash.update(data)
+        else:
+            self._wait()  # one block at a time: they come in order, and no more than two are held
+            if self._beside is None:
+                self._beside = ThreadPoolExecutor(1)
+            self._last = self._beside.submit(self._hash.update, data)
+        if self._told is not None:
+            self._told(len(data))
+        return data
+
     def readinto(self, buffer: object, /) -> int:
-        """Read into a buffer and hash what came."""
-        n = self._file.readinto(buffer)  # type: ignore[arg-type]
-        if n:
-            self._hash.update(memoryview(buffer)[:n])  # type: ignore[arg-type]
-            if self._told is not None:
-                self._told(n)
-        return n or 0
+        """Read into a buffer, as gzip does, and hash what came."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+            self._last = None
 
     def close(self) -> None:
         """Close the file."""
+        if self._beside is not None:
+            self._beside.shutdown()
+            self._beside = None
         self._file.close()
         super().close()
 
     def digest(self) -> str:
         """Read what is left and return the SHA-256 of the whole file."""
-        buffer = bytearray(1 << 20)
-        while self.readinto(buffer):
+        while self.read(1 << 20):
             pass
+        self._wait()
         return self._hash.hexdigest()
 
 
@@ -121,7 +145,7 @@ class Lines:
                     )
             if block:
                 yield block
-                self.n_lines += block.count(b"\n")
+                self.n_lines += int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == 10))
 
     def _read(self, size: int) -> bytes:
         pieces: list[bytes] = []
@@ -315,20 +339,30 @@ def _fast(block: bytes, separator: str, names: Sequence[str]) -> pl.DataFrame | 
     mark = separator.encode()
     if len(block) < _SMALL or len(mark) != 1 or len(names) < 2 or b"\0" in block:
         return None
-    n_lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    counted = b'"' not in block and block.count(mark) == n_lines * (len(names) - 1)
-    if not counted:
-        without = plain(block, mark, len(names))
+    raw = np.frombuffer(block, dtype=np.uint8)
+    n_lines = int(np.count_nonzero(raw == 10)) + (not block.endswith(b"\n"))
+    surplus, odd = divmod(int(np.count_nonzero(raw == mark[0])), n_lines)
+    width = surplus + 1
+    if odd or width < len(names):
+        return None
+    quoted = b'"' in block
+    if quoted:
+        without = plain(block, mark, width)
         if without is None:
             return None
         block = without
-    frame = _polars(block, separator, names)
+    # Columns beyond the header have to be empty: many exports end each line with a separator.
+    columns = [*names, *(f"\0{k}" for k in range(len(names), width))]
+    frame = _polars(block, separator, columns)
     if frame is None or frame.height != n_lines:
         return None
     # The counts agree, so if one line is short another is long, and of a short line polars leaves the last cell null.
-    if counted and frame.to_series(len(names) - 1).null_count() and plain(block, mark, len(names)) is None:
+    if not quoted and frame.to_series(width - 1).null_count() and plain(block, mark, width) is None:
         return None
-    return frame
+    for k in range(len(names), width):
+        if frame.to_series(k).null_count() < n_lines:
+            return None
+    return frame.select(names) if width > len(names) else frame
 
 
 def _polars(block: bytes, separator: str, names: Sequence[str]) -> pl.DataFrame | None:
