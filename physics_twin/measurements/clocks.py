@@ -5,17 +5,16 @@ always carry an offset or are given a zone, and inside everything is seconds sin
 """
 
 import datetime as dt
-import itertools
-import zoneinfo
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError, UnitError, unknown_name
+from physics_twin.errors import DataError, UnitError
 from physics_twin.measurements.channels import Column
 from physics_twin.measurements.flags import Flag, FlagArray
+from physics_twin.measurements.logs.stamp_formats import pattern_of, read_stamp
+from physics_twin.measurements.logs.zones import NO_TIME, time_zone, to_utc
 from physics_twin.measurements.tables import Cells, Numbers, Table, numbers
 from physics_twin.units import QuantityLike, Unit, parse, to_si, unit as as_unit
 
@@ -30,7 +29,8 @@ class Stamps:
     """A column of stamps.
 
     column: its header. zone: an IANA name ("Europe/Berlin", "UTC") for stamps that carry no offset of their own.
-    format: as in `datetime.strptime` ("%d.%m.%Y %H:%M:%S"); without it, ISO 8601.
+    format: as in `datetime.strptime` ("%d.%m.%Y %H:%M:%S", with %Y or %y, %m or %b, %d, %H or %I and %p, %M, %S, %f
+    and %z); without it, ISO 8601.
 
     The two passes through the hour that is repeated when summer time ends are told apart by the order of the rows.
     """
@@ -40,19 +40,11 @@ class Stamps:
     format: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that the zone exists."""
+        """Check that the zone exists and that the format is one."""
         if self.zone is not None:
-            _zone(self.zone)
-
-
-def _zone(name: str) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        known = sorted(zoneinfo.available_timezones())
-        if not known:
-            raise DataError("this computer has no time zones; install the package tzdata") from None
-        raise unknown_name("time zone", name, known) from None
+            time_zone(self.zone)
+        if self.format is not None:
+            pattern_of(self.format)
 
 
 @dataclass(frozen=True)
@@ -120,7 +112,7 @@ def parse_stamp(text: str, *, zone: str | None = None, format: str | None = None
     if stamp.tzinfo is None:
         if zone is None:
             raise DataError(f'the stamp "{text}" has no zone; say which, for example zone="Europe/Berlin" or "UTC"')
-        stamp = stamp.replace(tzinfo=_zone(zone))
+        stamp = stamp.replace(tzinfo=time_zone(zone))
     return stamp.astimezone(dt.UTC)
 
 
@@ -136,11 +128,10 @@ def _naive_or_aware(cell: object, format: str | None) -> dt.datetime | None:
         cell = cell.astype("datetime64[us]").item()
     if isinstance(cell, dt.datetime):  # a pandas Timestamp is one as well
         return dt.datetime.combine(cell.date(), cell.timetz())
-    text = str(cell).strip()
-    try:
-        return dt.datetime.fromisoformat(text) if format is None else dt.datetime.strptime(text, format)
-    except ValueError:
+    stamp = read_stamp(str(cell), pattern_of(format or "ISO"))
+    if stamp is None:
         return None
+    return (_EPOCH if stamp.offset_known else _EPOCH.replace(tzinfo=None)) + stamp.us * _MICROSECOND
 
 
 def _stamp_axis(cells: Cells, table: Table, stamps: Stamps) -> Axis:
@@ -153,73 +144,26 @@ def _stamp_axis(cells: Cells, table: Table, stamps: Stamps) -> Axis:
             f'{table.source}, {table.where(0)}, column "{stamps.column}": "{str(cells[0]).strip()}" is not {like}, and '
             "neither is any other cell of the column"
         )
-    notes = [*_unreadable(np.flatnonzero(flags == Flag.BAD), table, stamps.column)]
-    local = [(row, stamp) for row, stamp in known if stamp.tzinfo is None]
-    moments = {row: stamp.astimezone(dt.UTC) for row, stamp in known if stamp.tzinfo is not None}
-    if local and stamps.zone is None:
-        row = local[0][0]
-        raise DataError(
-            f'{table.source}, {table.where(row)}, column "{stamps.column}": the stamp "{str(cells[row]).strip()}" has '
-            f'no zone; say Stamps("{stamps.column}", zone="Europe/Berlin"), or whichever zone the clock was in'
-        )
+    notes = _unreadable(np.flatnonzero(flags == Flag.BAD), table, stamps.column)
+    us = np.full(len(cells), NO_TIME, dtype=np.int64)
+    aware = np.zeros(len(cells), dtype=np.bool_)
+    for row, stamp in known:
+        if stamp.tzinfo is None and stamps.zone is None:
+            raise DataError(
+                f'{table.source}, {table.where(row)}, column "{stamps.column}": the stamp "{str(cells[row]).strip()}" '
+                f'has no zone; say Stamps("{stamps.column}", zone="Europe/Berlin"), or whichever zone the clock was in'
+            )
+        aware[row] = stamp.tzinfo is not None
+        us[row] = (stamp - (_EPOCH if aware[row] else _EPOCH.replace(tzinfo=None))) // _MICROSECOND
     if stamps.zone is not None:
-        zoned, skipped, ambiguous = _from_local(local, _zone(stamps.zone))
-        moments |= zoned
-        if skipped:
-            flags[skipped] = Flag.BAD
-            notes.append(
-                f"{len(skipped)} stamps do not exist in {stamps.zone} (the hour that summer time skips), the first is "
-                f"{table.where(skipped[0])}: they are bad"
-            )
-        if ambiguous:
-            flags[ambiguous] = Flag.SUSPECT
-            notes.append(
-                f"{len(ambiguous)} stamps lie in the hour that {stamps.zone} repeats, and the rows do not show which "
-                f"pass it is; taken as the first (summer time), from {table.where(ambiguous[0])} on: they are suspect"
-            )
-    if not moments:
+        us, flags, found = to_utc(us, stamps.zone, offset_known=aware, where=table.where)
+        notes += found
+    timed = us != NO_TIME
+    if not timed.any():
         raise DataError(f'{table.source}, column "{stamps.column}": none of the stamps exists in {stamps.zone}')
-    origin = moments[min(moments)]
-    seconds = np.full(len(cells), np.nan)
-    for row, moment in moments.items():
-        seconds[row] = ((moment - origin) // _MICROSECOND) / 1e6
-    return Axis(seconds, flags, origin, tuple(notes))
-
-
-def _from_local(
-    local: Sequence[tuple[int, dt.datetime]], zone: zoneinfo.ZoneInfo
-) -> tuple[dict[int, dt.datetime], list[int], list[int]]:
-    """Return the moments in UTC by row, the rows whose stamp does not exist, and those that stay ambiguous."""
-    if not local:
-        return {}, [], []
-    steps = [(b[1] - a[1]) for a, b in itertools.pairwise(local)]
-    forward = sorted(step for step in steps if step >= dt.timedelta(0))
-    usual = forward[len(forward) // 2] if forward else dt.timedelta(0)
-    moments: dict[int, dt.datetime] = {}
-    skipped: list[int] = []
-    twofold: list[int] = []
-    resolved = False
-    previous: dt.datetime | None = None
-    sure = False  # whether the row before is known to be in its place
-    for row, stamp in local:
-        early, late = (stamp.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC) for fold in (0, 1))
-        if early > late:  # PEP 495: in a gap the offset of fold 0 is the one before, so its moment is the later one
-            skipped.append(row)
-            continue
-        moment = early
-        if early != late:
-            twofold.append(row)
-            if previous is None:
-                pass
-            elif early < previous or abs(late - previous - usual) < abs(early - previous - usual):
-                moment = late
-                resolved = True
-            elif sure and previous + 2 * usual >= early:
-                resolved = True  # the rows run on from before the hour: it is the first pass
-        sure = resolved or early == late
-        moments[row] = moment
-        previous = moment if previous is None else max(previous, moment)
-    return moments, skipped, [] if resolved else twofold
+    first = int(us[timed].min())
+    seconds = np.where(timed, (us - first) / 1e6, np.nan)
+    return Axis(seconds, flags, _EPOCH + first * _MICROSECOND, notes)
 
 
 def start_on(axis: Axis, start: QuantityLike | dt.datetime) -> float:

@@ -64,6 +64,8 @@ DIGITS = ("Y", "y", "m", "d", "H", "I", "M", "S", "f")
 US_PER_SECOND = 1_000_000
 US_PER_DAY = 86_400 * US_PER_SECOND
 _EPOCH = dt.date(1970, 1, 1).toordinal()
+# What a datetime can hold: 24:00 on the last day of 9999 is none, nor is the first of year 1 east of Greenwich.
+FIRST_US, LAST_US = (1 - _EPOCH) * US_PER_DAY, (dt.date.max.toordinal() + 1 - _EPOCH) * US_PER_DAY - 1
 
 
 class Stamp(NamedTuple):
@@ -209,7 +211,8 @@ def read_stamp(text: str, pattern: StampPattern) -> Stamp | None:
     except ValueError:
         return None
     us = day * US_PER_DAY + ((hour * 60 + minute) * 60 + second) * US_PER_SECOND + (nanoseconds + 500) // 1000
-    return Stamp(us if offset is None else us - offset, offset is not None, midnight)
+    us -= offset or 0
+    return Stamp(us, offset is not None, midnight) if FIRST_US <= us <= LAST_US else None
 
 
 _TIMES = [

@@ -18,6 +18,8 @@ from physics_twin.errors import DataError, PhysicsTwinError
 from physics_twin.measurements.logs.cells import read_cells
 from physics_twin.measurements.logs.stamp_formats import (
     DIGITS,
+    FIRST_US,
+    LAST_US,
     US_PER_DAY,
     US_PER_SECOND,
     StampPattern,
@@ -296,6 +298,7 @@ def _parse(digits: NDArray[np.uint8], t: _Template) -> tuple[Microseconds, NDArr
         days += fraction
     if t.offset:
         days -= t.offset
+    ok &= (days >= FIRST_US) & (days <= LAST_US)
     return days, ok, midnight & ok
 
 

@@ -29,7 +29,8 @@ _FIRST_US, _LAST_US = (
     int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) * _US for year in (_FIRST_YEAR, _LAST_YEAR)
 )
 _NEIGHBORS = 500  # rows on either side of a repeated hour that tell the sampling period
-_STEADY_SHARE = 0.7  # of the steps nearby that are a quarter around the period; below it there is no period to keep
+# A log has a period to keep if more than this share of the steps nearby are this close to it.
+_STEADY_SHARE, _STEADY = 0.6, 0.1
 _GAP = 1.5  # a step longer than this many periods is a gap
 _MOST_REVERSALS = 0.05  # of the rows nearby; above it their order tells nothing
 
@@ -244,22 +245,27 @@ class _Nights:
         steps[k] = self.utc[self.timed[end]] - late_last if end < self.timed.size else np.nan
 
         around = slice(max(0, begin - _NEIGHBORS), end + _NEIGHBORS)
-        forward = np.diff(self.local[around])
+        # A row without a time in between has taken its period as well.
+        rows_apart = np.abs(np.diff(self.timed[around]))
+        forward = np.diff(self.local[around]) / rows_apart
         forward = np.sort(forward[forward > 0])
         usual = float(forward[(forward.size - 1) // 2]) if forward.size else 0.0
-        steady = np.mean(np.abs(forward - usual) <= usual / 4) > _STEADY_SHARE if forward.size else False
-        sides = (slice(around.start, begin), slice(end, around.stop))
-        outer = np.concatenate([np.diff(self.utc[self.timed[side]][self.change[side] < 0]) for side in sides])
+        period = np.full(k + 1, usual)  # over each step
+        inside = rows_apart[max(begin - 1 - around.start, 0) : end - around.start]
+        period[0 if begin else 1 : k + 1 if end < self.timed.size else k] *= inside
+        outside = [self.timed[s][self.change[s] < 0] for s in (slice(around.start, begin), slice(end, around.stop))]
+        outer = np.concatenate([np.diff(self.utc[rows]) for rows in outside])
         n_reversals = int((outer < 0).sum())
+        steady = forward.size > 0 and np.mean(np.abs(forward - usual) <= _STEADY * usual) > _STEADY_SHARE
         # Where the change of pass breaks the period least; every row of the visit is then suspect.
-        cost = np.nan_to_num(np.abs(steps + shift - usual) - np.abs(steps - usual))
+        cost = np.nan_to_num(np.abs(steps + shift - period) - np.abs(steps - period))
         undecided = (0, k, int(cost.argmin()) if cost.min() < cost.max() else k)
         if n_reversals > _MOST_REVERSALS * outer.size:
             return undecided
         # A log that steps back elsewhere has to step back further here.
         seam = steps < min(usual - shift / 2, 0.0, 2.0 * outer.min(initial=0))
         if steady:
-            seam |= (steps >= 0.0) & (np.abs(steps + shift - usual) <= min(usual, shift) / 4)
+            seam |= (steps >= 0.0) & (np.abs(steps + shift - period) <= min(usual, shift) / 4)
         seams = np.flatnonzero(seam)
         backward = np.flatnonzero(steps < 0.0)
         if not seams.size and not n_reversals:
@@ -268,7 +274,7 @@ class _Nights:
             return 0, 0, int(seams[0])
         if seams.size or backward.size or not steady:
             return undecided
-        gaps = np.flatnonzero(np.isnan(steps) | (steps > _GAP * usual))
+        gaps = np.flatnonzero(np.isnan(steps) | (steps > _GAP * period))
         if not gaps.size:
             self.seamless = True
             return 0, k, k
