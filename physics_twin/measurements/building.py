@@ -107,11 +107,12 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
     measured = np.isfinite(values) if censored is None else np.isfinite(values) & (censored == 0)
     trusted = (flags <= Flag.SUSPECT) & measured
     judged = np.flatnonzero(trusted)
-    jumps, jump_notes = quality.unit_jumps(np.where(trusted, values, np.nan), channel.unit)
+    least = checks.limits(channel.unit, name=channel.output).smallest_step
+    jumps, jump_notes = quality.unit_jumps(np.where(trusted, values, np.nan), channel.unit, resolution=least)
     flags = worst(flags, jumps)
     found_flat: tuple[str, ...] = ()
     if checks.flat is None and checks.deadband is None:  # what is declared knows better
-        flat, found_flat = quality.stuck(values, times, judged[jumps[judged] < Flag.BAD])
+        flat, found_flat = quality.stuck(values, times, judged[jumps[judged] < Flag.BAD], resolution=least)
         flags = worst(flags, flat)
     missing = int((flags == Flag.MISSING).sum())
     if missing:

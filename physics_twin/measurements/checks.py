@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, ShapeError
+from physics_twin.measurements.compression import compression
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.uncertainty import plain
@@ -121,6 +122,11 @@ class Limits:
     flat: float | None
     gap: float | None
 
+    @property
+    def smallest_step(self) -> float:
+        """The smallest change that says anything: the greater of resolution and deadband, 0.0 where none is known."""
+        return max(self.resolution or 0.0, self.deadband or 0.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Checked:
@@ -144,15 +150,15 @@ def check_samples(
     unit: Unit,
     *,
     censored: NDArray[np.int8] | None = None,
-    compressed: bool = False,
+    compressed: bool | None = None,
     name: str = "the samples",
 ) -> Checked:
     """Check the samples of one sensor against what is declared of it; nothing is deleted, no value is changed.
 
     times: (n,) s, not going back where flags are not bad. values: (n,) in `unit`, as logged. flags: (n,) QARTOD codes
     so far; bad and missing samples are not judged and do not stand between others. censored: (n,) as known from the
-    cells ("<0.05"); such samples are judged by the range only. compressed: a historian has thinned the samples out (so
-    it has where `checks.deadband` is declared). name: whose samples, for errors.
+    cells ("<0.05"); such samples are judged by the range only. compressed: whether a historian has thinned the samples
+    out; without it, as declared by `checks.deadband`, or as it looks. name: whose samples, for errors.
 
     - zero where it is declared to mean "not measured": missing
     - outside the range: bad. At its very end for three samples in a row (two of compressed ones): censored
@@ -168,7 +174,8 @@ def check_samples(
     if np.shape(values) != (n,) or np.shape(flags) != (n,) or (censored is not None and np.shape(censored) != (n,)):
         raise ShapeError(f"{name}: {n} times, values of shape {np.shape(values)}, flags of shape {np.shape(flags)}")
     limits = checks.limits(unit, name=name)
-    compressed = compressed or limits.deadband is not None
+    if limits.deadband is not None:
+        compressed = True
     marks = _Marks(times, np.array(flags, dtype=np.int8), [])
 
     usable = _usable(times, values, marks.flags)
@@ -179,17 +186,19 @@ def check_samples(
     _range(marks, values, usable, limits, unit)
     usable = usable[marks.flags[usable] <= Flag.SUSPECT]
     exact = usable if censored is None else usable[censored[usable] == 0]
-    found = _saturated(marks, values, exact, limits, unit, compressed)
+    if compressed is None and (limits.flat is not None or limits.spike is not None):
+        compressed = compression(times[exact], values[exact]).compressed
+    found = _saturated(marks, values, exact, limits, unit, bool(compressed))
     exact = exact[found[exact] == 0]
     t, v = times[exact], values[exact]
     if limits.rate is not None:
         quick = _quick(t, v, limits.rate, limits.resolution or 0.0)
         marks.put(exact[quick], Flag.SUSPECT, f"change quicker than {limits.rate:g} {unit.difference()} per second")
     if limits.spike is not None:
-        spikes = _spikes(t, v, limits.spike, limits.resolution or 0.0, compressed)
+        spikes = _spikes(t, v, limits.spike, limits.resolution or 0.0, bool(compressed))
         marks.put(exact[spikes], Flag.SUSPECT, f"standing out by more than {limits.spike:g} {unit.difference()}")
     if limits.flat is not None:
-        _flat(marks, t, v, exact, limits.flat, unit, compressed)
+        _flat(marks, t, v, exact, limits.flat, unit, bool(compressed))
     if limits.gap is not None:
         _gap(marks, times[usable], limits.gap)
     known = found if censored is None else np.where(censored != 0, censored, found).astype(np.int8)
@@ -311,7 +320,10 @@ def _flat(
     marks: _Marks, t: Array, v: Array, where: NDArray[np.intp], longest: float, unit: Unit, compressed: bool
 ) -> None:
     if compressed:
-        marks.notes.append("no verdict on flat lines: the samples are compressed, and between them lies interpolation")
+        if (np.diff(v) == 0.0).any():
+            marks.notes.append(
+                "no verdict on flat lines: the samples are compressed, and between them lies interpolation"
+            )
         return
     if v.size < 2:
         return

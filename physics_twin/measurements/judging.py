@@ -152,17 +152,19 @@ def judge(samples: TagSamples, unit: Unit, checks: Checks, states: Mapping[str, 
     trusted = (flags <= Flag.SUSPECT) & np.isfinite(values)
     if censored is not None:
         trusted &= censored == 0
-    jumps, found = quality.unit_jumps(values if trusted.all() else np.where(trusted, values, np.nan), unit)
+    limits = checks.limits(unit, name=samples.tag)
+    sound = values if trusted.all() else np.where(trusted, values, np.nan)
+    jumps, found = quality.unit_jumps(sound, unit, resolution=limits.smallest_step)
     flags = _mark_as(flags, causes, jumps, _UNIT)
     notes += [f"{note} (of the tag)" for note in found]
     if checks.flat is None and checks.deadband is None:  # what is declared knows better
-        flat, found = quality.stuck(values, times, np.flatnonzero(trusted & (jumps < Flag.BAD)))
+        still = np.flatnonzero(trusted & (jumps < Flag.BAD))
+        flat, found = quality.stuck(values, times, still, resolution=limits.smallest_step)
         flags = _mark_as(flags, causes, flat, _STUCK)
         if found:
             notes.append(found[0] + (f"; {len(found) - 1} more stretches" if len(found) > 1 else ""))
-    gap = checks.limits(unit, name=samples.tag).gap
     return JudgedTag(
-        samples.tag, unit, times, values, flags, censored, causes, n_timeless, n_disordered, tuple(notes), gap
+        samples.tag, unit, times, values, flags, censored, causes, n_timeless, n_disordered, tuple(notes), limits.gap
     )
 
 

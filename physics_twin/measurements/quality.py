@@ -159,13 +159,14 @@ _FACTORS = [
 ]
 
 
-def unit_jumps(values: Array, unit: Unit) -> tuple[FlagArray, tuple[str, ...]]:
+def unit_jumps(values: Array, unit: Unit, *, resolution: float = 0.0) -> tuple[FlagArray, tuple[str, ...]]:
     """Mark the samples after a jump that looks like a change of unit, until it jumps back.
 
     values: (n,) in the declared `unit`, NaN where there is none. A jump counts when it is far larger than the steps
     before and after it, lasts, and what comes after it continues what came before once a usual conversion (degC to K,
     degC to degF, a factor of 1.8, 10 or 1000, ...) is undone, and the steps have grown by its factor as well,
     as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15.
+    resolution: of the converter, or the deadband of the historian, in `unit`; no usual step counts for less.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
     where = np.flatnonzero(np.isfinite(values))
@@ -186,7 +187,7 @@ def unit_jumps(values: Array, unit: Unit) -> tuple[FlagArray, tuple[str, ...]]:
         if before.size < _LASTING or after.size < _LASTING - 1:
             continue
         for conversion in [_back(current)] if current is not None else conversions:
-            strength = _matches(conversion, float(v[i]), float(v[i + 1]), before, after)
+            strength = _matches(conversion, float(v[i]), float(v[i + 1]), before, after, resolution)
             if strength < _MAYBE:
                 continue
             if current is None:
@@ -210,11 +211,14 @@ def _back(conversion: _Conversion) -> _Conversion:
     return _Conversion("back", 1.0 / conversion.factor, -conversion.offset / conversion.factor)
 
 
-def _matches(conversion: _Conversion, last: float, first: float, before: Array, after: Array) -> float:
+def _matches(
+    conversion: _Conversion, last: float, first: float, before: Array, after: Array, resolution: float
+) -> float:
     """Return by how many usual steps the jump stands out if it fits the conversion, else 0.0."""
     usual = max(float(before.max()), float(after.max()) / conversion.factor)
     if usual <= 0.0:
         return 0.0  # two flat lines: a set point, as likely as a unit
+    usual = max(usual, resolution)
     jump = abs(first - last)
     # Both in the unit of before: the jump must tower over the steps, and vanish when the conversion is undone.
     if abs(conversion.undo(first) - last) > 2.0 * usual:
@@ -227,12 +231,15 @@ def _matches(conversion: _Conversion, last: float, first: float, before: Array, 
     return jump / (usual * max(1.0, conversion.factor))
 
 
-def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArray, tuple[str, ...]]:
+def stuck(
+    values: Array, times: Array, where: NDArray[np.intp], *, resolution: float = 0.0
+) -> tuple[FlagArray, tuple[str, ...]]:
     """Mark stretches in which a lively sensor shows one and the same value: suspect.
 
-    values, times: (n,). where: indices of the samples to judge (in order, not bad). A stretch counts from 20 equal
-    samples on, if the sensor was lively right before. A coarse converter near a steady state is flat by right, and so
-    is a fast process that has arrived.
+    values, times: (n,). where: indices of the samples to judge (in order, not bad). resolution: of the converter, in
+    the unit of the values. A stretch counts from 20 equal samples on, if the sensor was lively right before. A coarse
+    converter near a steady state is flat by right, and so is a fast process that has arrived; what a historian has
+    compressed is not judged at all, since between archived points lies its interpolation or its last value.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
     v = values[where]
@@ -243,19 +250,29 @@ def stuck(values: Array, times: Array, where: NDArray[np.intp]) -> tuple[FlagArr
     notes = []
     long = np.flatnonzero(np.diff(edges) >= _FLAT)
     for begin, end in zip(edges[long].tolist(), edges[long + 1].tolist(), strict=True):
-        if begin > _BEFORE and _lively(steps[begin - _BEFORE - 1 : begin - 1]):
+        if begin > _BEFORE and _lively(steps[begin - _BEFORE - 1 : begin - 1], resolution):
             flags[where[begin:end]] = Flag.SUSPECT
             span = float(times[where[end - 1]] - times[where[begin]])
             notes.append(
                 f"stuck for {end - begin} samples ({duration_text(span)}) from "
                 f"{duration_text(float(times[where[begin]]))} on: suspect"
             )
+    if notes and _compressed(times[where], v):
+        return np.full(values.size, Flag.GOOD, dtype=np.int8), (
+            f"no verdict on {len(notes)} flat stretch{'es' if len(notes) > 1 else ''}: the samples look compressed",
+        )
     return flags, tuple(notes)
 
 
-def _lively(steps: Array) -> bool:
+def _compressed(times: Array, values: Array) -> bool:
+    from physics_twin.measurements.compression import compression  # it says times as people do, with `duration_text`
+
+    return compression(times, values).compressed
+
+
+def _lively(steps: Array, resolution: float) -> bool:
     """Whether steps show more than a converter's resolution, and do not die away; (n,), absolute."""
-    if np.count_nonzero(steps) < 0.7 * steps.size:
+    if np.count_nonzero(steps) < 0.7 * steps.size or np.median(steps) < 2.0 * resolution:
         return False
     # A coarse converter makes steps of one or two sizes, up to the last digit that is printed.
     n_sizes = np.unique(np.round(steps / (0.05 * steps.max()))).size

@@ -196,3 +196,40 @@ def test_a_log_in_pieces_keeps_as_many_rows_as_a_log_as_a_whole(times: list[int]
     for i in range(t.size):
         best[i] = 1 + max([best[j] for j in range(i) if t[j] <= t[i]], default=0)
     assert kept.size == max(best)
+
+
+# What is known of converter and historian ----------------------------------------------------------------------------
+
+
+def test_changes_below_the_resolution_are_no_measure_of_a_jump() -> None:
+    """Digits that a converter of 0.1 % cannot know: from 0.1 to 1 % is a valve that opens, not a slipped point."""
+    rng = np.random.default_rng(4)
+    v = 0.1 + 1e-4 * rng.standard_normal(100)
+    v[50:] *= 10.0
+    assert (unit_jumps(v, unit("percent"))[0] == Flag.BAD).any()
+    assert (unit_jumps(v, unit("percent"), resolution=0.1)[0] == Flag.GOOD).all()
+    kelvin = ramp()
+    kelvin[60:] += 273.15
+    assert (unit_jumps(kelvin, DEGC, resolution=0.5)[0][60:] == Flag.BAD).all()
+
+
+def test_a_sensor_that_moves_by_steps_of_its_converter_is_not_lively() -> None:
+    """What looks lively in digits may be the converter going back and forth."""
+    v = ramp(60)
+    v[40:] = v[40]
+    t = np.arange(v.size, dtype=float)
+    assert (stuck(v, t, np.arange(v.size))[0] == Flag.SUSPECT).any()
+    assert (stuck(v, t, np.arange(v.size), resolution=1.5)[0] == Flag.GOOD).all()
+
+
+def test_a_flat_stretch_of_compressed_samples_is_not_called_stuck() -> None:
+    """Straight lines between archived points, one of them level, right after a lively stretch."""
+    rng = np.random.default_rng(5)
+    at = np.concatenate([np.arange(0, 400, 8), np.arange(400, 412), [600], np.arange(608, 1000, 8)])
+    archived = 50.0 + np.cumsum(rng.standard_normal(at.size))
+    archived[np.searchsorted(at, 600)] = archived[np.searchsorted(at, 411)]
+    t = np.arange(993.0)
+    v = np.round(np.interp(t, at, archived), 4)
+    flags, notes = stuck(v, t, np.arange(t.size))
+    assert (flags == Flag.GOOD).all()
+    assert notes == ("no verdict on 1 flat stretch: the samples look compressed",)
