@@ -132,7 +132,7 @@ def test_the_backward_run_sums_the_bias_over_channels(closed_form: Any) -> None:
             return outputs, lambda weights: np.einsum("ij,ijk->k", weights, slopes)
 
     backward = Backward(forward.formula, forward.parameters, forward.outputs, name="line")
-    runs = [run("first", {"y": OLD, "z": None}, 1, 1.7), run("second", {"z": OLD}, 2, 1.7)]
+    runs = [run("first", {"y": OLD, "z": OLD}, 1, 1.7), run("second", {"z": None}, 2, 1.7)]
     one = calibrate(forward, runs, unknown=["a", "b"], rng=1, method=GaussNewton())
     other = calibrate(backward, runs, unknown=["a", "b"], rng=1, method=QuasiNewton())
     for name in one.names:

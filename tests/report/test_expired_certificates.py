@@ -1,6 +1,7 @@
 """A certificate that had ended is read in everything that came of the samples: fit, prediction, envelope, report."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,9 @@ def test_only_samples_in_use_count() -> None:
     assert expired_certificates([run()]) == (SAID,)
     assert expired_certificates([run().first(9)]) == ()
     assert expired_certificates([run(None)]) == ()
+    series = run()["x"]
+    unused = replace(series, left_out=np.where(np.arange(20) >= 9, 1, 0).astype(np.int8), reasons=("door opened",))
+    assert expired_certificates([replace(run(), series={"x": unused})]) == ()
     two = expired_certificates([run(), run(BEFORE + dt.timedelta(days=1), "run_2")])
     assert two == (SAID.replace("11 later", "31 later").replace("x@run_1", "x@run_1, x@run_2"),)
 
