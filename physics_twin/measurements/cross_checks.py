@@ -3,8 +3,8 @@
 The test is a cumulative sum (Page, "Continuous inspection schemes", Biometrika 41 (1954) 100), one for each sign. With
 d the difference of both sensors in units of its noise, beyond the tolerance, S_i = max(0, S_(i-1) + d_i - k) and k =
 1/2; it alarms at S > h. The mean time to a false alarm of independent samples whose true difference lies at the very
-edge of the tolerance is (exp(b) - 1 - b)/(2 k^2), b = 2 k (h + 1.166) (Siegmund, "Sequential Analysis", 1985, eq. 2.57
-and sect. II.6), so h grows with the length of the record and the chance of any false alarm does not.
+edge of the tolerance is (exp(b) - 1 - b)/(2 k^2), b = 2 k (h + 1.166) (Siegmund, "Sequential Analysis", 1985, chapter
+II), so h grows with the length of the record and the chance of any false alarm does not.
 """
 
 import math
@@ -67,7 +67,8 @@ def cross_check(first: Series, second: Series, tolerance: QuantityLike) -> Cross
     Both are suspect there: from two sensors nobody can tell which one is right. The second is interpolated to the
     times of the first, not across its gaps. The noise of the difference is the greater of what the channels declare
     and what its steps show. Samples that are bad, missing or censored take no part. Sensors with different delays
-    disagree in every transient: let the tolerance cover it.
+    disagree in every transient: let the tolerance cover it. Noise that is correlated from sample to sample alarms
+    sooner than independent noise does.
 
     Raises UnitError where the tolerance does not fit both, BoundsError where it is negative.
     """
