@@ -170,6 +170,8 @@ def leave_out(series: Series, reasons: Sequence[tuple[float, float, str, tuple[s
         if hit.any():
             texts.append(text)
             left_out[hit] = len(texts)
+    if not texts and not series.left_out.any():
+        return series
     return replace(series, left_out=left_out, reasons=tuple(texts))
 
 
