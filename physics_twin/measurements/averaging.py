@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, DataError
 from physics_twin.measurements.averaged_inputs import averaged_recipe
+from physics_twin.measurements.compression import CompressionKind, compression
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.local_noise import LocalNoise, converter_step, noise_of, running_sum
@@ -25,6 +26,8 @@ from physics_twin.units import QuantityLike, format_si
 
 __all__ = ["average"]
 
+JUDGED = 50_000
+"""Samples from which compression is judged: the first so many say what the rest is."""
 FAR = 3.0
 """Periods between neighboring means up to which the bend of a curve is judged from them."""
 
@@ -33,15 +36,18 @@ def average(
     experiment: Experiment,
     period: QuantityLike,
     *,
-    outputs: Sequence[str] | None = None,
+    outputs: str | Sequence[str] | None = None,
     least: int = 1,
     inputs: bool = False,
+    compressed: bool | None = None,
 ) -> Experiment:
     """Return means over windows of `period` that begin at time zero, with the noise that a mean has.
 
     outputs: channels to average; the others stay as they are. least: samples in use that a mean needs; a window with
     fewer has no mean (missing), nor has one with a censored sample. inputs: average recorded inputs too; they stay as
-    they are without it, since a model integrates them.
+    they are without it, since a model integrates them. compressed: whether a historian has thinned the samples out;
+    without it, as the channel's checks declare (deadband), else as it looks (`compression`), which cannot tell raw
+    samples at random times from swinging door: say compressed=False for those.
 
     **Value and time.** Weighted by 1/noise^2 where samples have noise of their own: the means are the best there are,
     and the plain mean where they have not. The time of a mean is the mean time of its samples with the same weights.
@@ -52,7 +58,8 @@ def average(
     remembers (`local_noise`, modeled as AR(1)), fewer samples count, and the note says how many. It does not fall below
     resolution/sqrt(12) while the noise of a sample is smaller than the resolution (declared in the channel's checks,
     or seen in the values), and not below deadband/sqrt(3) for compressed data. Such data are averaged over time along
-    the stored line, since a historian stores few points where little happens. Noise that remembers longer than a
+    the stored line (values of exception reporting hold until the next), since a historian stores few points where
+    little happens. Noise that remembers longer than a
     window leaves neighboring means correlated; a calibration finds that in its residuals and widens for it. Average
     once and from the samples: a mean no longer shows the steps of the converter behind it.
 
@@ -66,7 +73,9 @@ def average(
     if least < 1:
         raise BoundsError(f"least = {least}: a mean needs at least 1 sample")
     chosen = chosen_outputs(experiment, outputs)
-    series = {name: _averaged(one, p, least) if name in chosen else one for name, one in experiment.series.items()}
+    series = {
+        name: _averaged(one, p, least, compressed) if name in chosen else one for name, one in experiment.series.items()
+    }
     if not any(one.used.any() for one in series.values()):
         raise DataError(
             f'experiment "{experiment.name}": no window of {duration_text(p)} holds {least} samples in use; take a '
@@ -99,7 +108,7 @@ class _Means:
     """s^2, of the times within the window, with the weights of the mean"""
 
 
-def _averaged(series: Series, period: float, least: int) -> Series:
+def _averaged(series: Series, period: float, least: int, compressed: bool | None) -> Series:
     timed = np.isfinite(series.times)
     window = np.zeros(series.times.size, dtype=np.int64)
     window[timed] = np.floor(series.times[timed] / period + ON_EDGE).astype(np.int64)
@@ -108,17 +117,17 @@ def _averaged(series: Series, period: float, least: int) -> Series:
     with_limit = np.unique(window[limits])
     trusted &= ~limits
     averageable = trusted & ~np.isin(window, with_limit)
-    deadband = declared(series, "deadband")
+    line = _line(series, compressed)
     notes = list(series.notes)
-    if deadband:
-        means = _along_the_line(series, window, averageable, timed, period)
+    if line is not None:
+        means = _along_the_line(series, window, averageable, timed, period, line)
         noise: LocalNoise | None = None
     else:
         n_usual = int(np.median(np.unique(window[averageable], return_counts=True)[1])) if averageable.any() else 1
         noise = noise_of(series, n_usual)
         means = _over_samples(series, window, averageable, noise.memory)
     enough = means.n_samples >= least
-    floor, floor_words = _floor(series, noise, deadband)
+    floor, floor_words = _floor(series, noise, line)
     scale = np.maximum(means.scale, floor)
 
     n_few = int((~enough).sum())
@@ -129,7 +138,7 @@ def _averaged(series: Series, period: float, least: int) -> Series:
     order = np.argsort(times, kind="stable")
     nan = np.full(empty.size, np.nan)
 
-    notes += _words(found, period, noise, floor, floor_words, deadband)
+    notes += _words(found, period, noise, floor, floor_words, line)
     if with_limit.size:
         notes.append(f"{with_limit.size} windows hold a censored sample (below or above a limit): no mean")
     if n_few:
@@ -165,6 +174,40 @@ def _keep(means: _Means, mask: NDArray[np.bool_]) -> _Means:
         means.n_samples[mask],
         means.variance_of_time[mask],
     )
+
+
+@dataclass(frozen=True)
+class _Line:
+    """What a historian has stored instead of samples."""
+
+    deadband: float
+    """SI"""
+    held: bool
+    """Whether values hold until the next, instead of straight lines."""
+    rows_per_sample: float
+    words: str
+
+
+def _line(series: Series, compressed: bool | None) -> _Line | None:
+    """The line that was stored, as declared or as it looks; None for samples."""
+    band = declared(series, "deadband")
+    if compressed is False or (compressed is None and not band and series.noise_scale is not None):
+        return None  # what has noise of its own was made of samples already
+    used = np.flatnonzero(series.used)
+    used = used[np.argsort(series.times[used], kind="stable")][:JUDGED]
+    found = compression(series.times[used], series.values[used], declared(series, "resolution"))
+    held = found.kind is CompressionKind.EXCEPTION
+    rows = used.size / max(found.n_samples, 1)
+    if band:
+        return _Line(band, held, rows, f"declared deadband of {_shown(band, series)}")
+    if found.compressed:
+        band = found.deadband or 0.0
+        return _Line(band, held, rows, f"deadband of about {_shown(band, series, 2)} ({found.kind.value}, as it looks)")
+    return _Line(0.0, False, 1.0, "") if compressed else None
+
+
+def _shown(difference: float, series: Series, digits: int = 4) -> str:
+    return format_si(difference, series.channel.unit, digits, difference=True)
 
 
 def _over_samples(series: Series, window: NDArray[np.int64], mask: NDArray[np.bool_], memory: float) -> _Means:
@@ -216,8 +259,9 @@ def _along_the_line(
     mask: NDArray[np.bool_],
     timed: NDArray[np.bool_],
     period: float,
+    line: _Line,
 ) -> _Means:
-    """Means over time along straight lines between stored points, in the windows that hold a point.
+    """Means over time along the line between stored points, in the windows that hold a point.
 
     A line is not drawn across a point that cannot be used. A window between two points would repeat what its neighbors
     say and gets no mean. mask: (n,) points that can be used; timed: (n,) all that have a time.
@@ -250,14 +294,14 @@ def _along_the_line(
         slot, length, begin, end, middle, piece = (x[slot_ok] for x in (slot, length, begin, end, middle, piece))
         n = samples.window.size
         covered = np.bincount(slot, length, n)
-        at = np.interp(middle, t, v)  # a line's mean over a piece is its value in the middle
+        at = v[piece] if line.held else np.interp(middle, t, v)  # a line's mean over a piece is that in its middle
         safe = np.where(covered > 0.0, covered, 1.0)
         t_mean = np.bincount(slot, length * middle, n) / safe
         spread = np.bincount(slot, length * ((middle - t_mean[slot]) ** 2 + (end - begin) ** 2 / 12.0), n) / safe
         base = samples.values[slot]
         mean = samples.values + np.bincount(slot, length * (at - base), n) / safe
         # Each point weighs as its line does: half of the pieces on both sides, by how near their middles are.
-        share = (middle - t[piece]) / np.maximum(t[piece + 1] - t[piece], 1e-300)
+        share = (middle - t[piece]) / np.maximum(t[piece + 1] - t[piece], 1e-300) * (not line.held)
         point = np.concatenate([piece, piece + 1])
         weight = np.concatenate([length * (1.0 - share), length * share]) * s[point]
         keys = np.concatenate([slot, slot]) * np.int64(t.size) + point
@@ -270,7 +314,7 @@ def _along_the_line(
                 samples,
                 times=np.where(lines, t_mean, samples.times),
                 values=np.where(lines, mean, samples.values),
-                scale=np.where(lines, np.sqrt(variance) / safe, samples.scale),
+                scale=np.where(lines, np.sqrt(variance * line.rows_per_sample) / safe, samples.scale),
                 variance_of_time=np.where(lines, spread, samples.variance_of_time),
             )
         )
@@ -283,17 +327,17 @@ def _along_the_line(
 # Floors and words ----------------------------------------------------------------------------------------------------
 
 
-def _floor(series: Series, noise: LocalNoise | None, deadband: float | None) -> tuple[float, str]:
+def _floor(series: Series, noise: LocalNoise | None, line: _Line | None) -> tuple[float, str]:
     """The least noise of a mean as a multiple of the channel's, and where it comes from."""
     level, unit = series.channel.noise, series.channel.unit
-    if deadband:
-        least = deadband / np.sqrt(3.0)
-        return least / level, f"the deadband of {format_si(deadband, unit, difference=True)}"
+    if line is not None and line.deadband > 0.0:
+        return line.deadband / np.sqrt(3.0) / level, line.words
     used = series.used
     if not used.any():
         return 0.0, ""
     step = converter_step(series.values[used], declared(series, "resolution"))
-    # The scatter tells what dithers the converter; a declared noise often stands for more than that.
+    # The scatter tells what dithers the converter; a declared noise often stands for more than that. White noise of
+    # half a step would already average the rounding out; noise that remembers would not, so a whole step is asked for.
     smallest = float(series.noise[used].min())
     if noise is not None and used.sum() >= 12:
         smallest = min(smallest, noise.sd * float(smallest / level))
@@ -303,13 +347,13 @@ def _floor(series: Series, noise: LocalNoise | None, deadband: float | None) -> 
 
 
 def _words(
-    means: _Means, period: float, noise: LocalNoise | None, floor: float, floor_words: str, deadband: float | None
+    means: _Means, period: float, noise: LocalNoise | None, floor: float, floor_words: str, line: _Line | None
 ) -> list[str]:
     if not means.times.size:
         return []
     n = means.n_samples
     counts = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-    what = "points of a compressed record, taken over time" if deadband else "samples"
+    what = "points of a compressed record, taken over time" if line is not None else "samples"
     words = f"means over {duration_text(period)} of {counts} {what}"
     if noise is not None and noise.memory > 0.0 and n.max() > 1:
         n_usual = int(np.median(n))
@@ -320,9 +364,9 @@ def _words(
             f"; their noise remembers {duration_text(noise.memory)} (neighbors correlate by {noise.lag_one:.2f}), so "
             f"that {n_usual} samples count as {counted:.1f}"
         )
-    if floor > 0.0 and (means.scale <= floor * (1.0 + 1e-12)).any():
-        n_held = int((means.scale <= floor * (1.0 + 1e-12)).sum())
-        words += f"; {floor_words} keep the noise of {n_held} of {n.size} means from falling further"
+    n_held = int((means.scale <= floor * (1.0 + 1e-12)).sum()) if floor > 0.0 else 0
+    if n_held:
+        words += f"; for the {floor_words}, the noise of {n_held} of {n.size} means falls no further"
     return [words]
 
 

@@ -22,6 +22,7 @@ from scipy.stats import chi2, t as student
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, DataError, unknown_name
 from physics_twin.measurements.experiment import Experiment
+from physics_twin.measurements.local_noise import local_noise
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.windows import positive_seconds
 from physics_twin.recipes import Rule, Table
@@ -49,6 +50,8 @@ HAC = 1.5
 """Neighbors over which scores are added up, times the cube root of the number of samples."""
 BRIDGE = 10.0
 """Usual steps of a source channel over which a gap is bridged by a straight line."""
+SPAN = 4.0
+"""Noise levels over which a source at rest wanders."""
 REACH = 4.0
 """Standard deviations over which a sample of a source channel is felt."""
 
@@ -249,8 +252,10 @@ def _channel_path(experiment: Experiment, source: str, end: float, step: float) 
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.where(known, center + (s2 * m0 - s1 * m1) / determinant, np.nan)
     values = _bridged(grid, values, BRIDGE * width)
-    # The range of n independent normal numbers of a few hundred is six standard deviations.
-    return _Path(grid, values, 6.0 * series.channel.noise, float(t[0]))
+    # A few hundred normal numbers span six standard deviations, and the weight takes half of the noise out.
+    local = local_noise(t, x).sd
+    noise = min(series.channel.noise, local) if local > 0.0 else series.channel.noise
+    return _Path(grid, values, SPAN * noise, float(t[0]))
 
 
 def _bridged(grid: Array, values: Array, longest: float) -> Array:
@@ -318,13 +323,16 @@ class _Fit:
             return _held(*self.path.held, at)
         return np.interp(at, self.path.times, self.filtered(lag))
 
-    def likelihood(self, x: Array, lag: float) -> tuple[Array, Array, Array]:
-        """Log-likelihood (n_delays,), correlation of neighbors, and gain, all for each row of x (n_delays, n)."""
+    def likelihood(self, x: Array, lag: float, tried: Array = CORRELATIONS) -> tuple[Array, Array, Array]:
+        """Log-likelihood (n_delays,), correlation of neighbors, and gain, all for each row of x (n_delays, n).
+
+        tried: correlations of neighbors, three at least.
+        """
         n = self.t.size
         gaps = np.diff(self.t) / self.usual
-        found = np.empty((CORRELATIONS.size, x.shape[0]))
+        found = np.empty((tried.size, x.shape[0]))
         gains = np.empty_like(found)
-        for k, correlation in enumerate(CORRELATIONS):
+        for k, correlation in enumerate(tried):
             decay = correlation**gaps if correlation > 0.0 else np.zeros(n - 1)
             width = np.sqrt(-np.expm1(2.0 * np.log(np.maximum(decay, 1e-300))))
             logs = float(np.log(width).sum())
@@ -340,11 +348,11 @@ class _Fit:
             gains[k] = uv / np.maximum(uu, 1e-300)
             left = np.maximum(float(v @ v) - uv * gains[k], 1e-12 * float(v @ v) + 1e-300)
             found[k] = -0.5 * n * np.log(left) - logs
-        best = np.clip(np.argmax(found, axis=0), 1, CORRELATIONS.size - 2)
+        best = np.clip(np.argmax(found, axis=0), 1, tried.size - 2)
         rows = np.arange(x.shape[0])
-        top = _parabola_top(CORRELATIONS, found, best)
+        top = _parabola_top(tried, found, best)
         at = np.argmax(found, axis=0)
-        return np.maximum(top, found[at, rows]), CORRELATIONS[at], gains[at, rows]
+        return np.maximum(top, found[at, rows]), tried[at], gains[at, rows]
 
     def misjudged(self, lag: float, delay: float, correlation: float) -> float:
         """How many times more a score of the delay varies than the likelihood believes; 1.0 or more.
@@ -503,11 +511,13 @@ class _Grid:
     """(n_lags,) s"""
     table: Array
     """(n_lags, n_delays)"""
+    alike: Array
+    """(n_lags, n_delays) likely correlation of neighboring noise"""
 
     @classmethod
-    def over(cls, fit: _Fit, delays: Array, lags: Array) -> "_Grid":
-        table = [fit.likelihood(fit.columns(float(lag), delays), float(lag))[0] for lag in lags]
-        return cls(delays, lags, np.array(table))
+    def over(cls, fit: _Fit, delays: Array, lags: Array, tried: Array = CORRELATIONS) -> "_Grid":
+        rows = [fit.likelihood(fit.columns(float(lag), delays), float(lag), tried) for lag in lags]
+        return cls(delays, lags, np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
 
     @property
     def profile(self) -> Array:
@@ -538,7 +548,11 @@ class _Grid:
             likely = np.flatnonzero((self.table >= self.table.max() - 2.0 * drop).any(axis=1))
             ends = max(int(likely[0]) - 1, 0), min(int(likely[-1]) + 1, lags.size - 1)
             lags = np.geomspace(float(lags[ends[0]]), float(lags[ends[1]]), lags.size)
-        return _Grid.over(fit, np.linspace(low, high, self.delays.size), lags)
+        # Of the noise, what is likely wherever the delay is, and two more on both sides.
+        near = self.alike[self.table >= self.table.max() - 2.0 * drop]
+        begin, end = (int(np.searchsorted(CORRELATIONS, x)) for x in (near.min(), near.max()))
+        tried = CORRELATIONS[max(0, min(begin - 2, CORRELATIONS.size - 5)) : max(end + 3, 5)]
+        return _Grid.over(fit, np.linspace(low, high, self.delays.size), lags, tried)
 
 
 def _joined(wide: _Grid, narrow: _Grid) -> tuple[Array, Array]:
