@@ -10,6 +10,7 @@ import io
 import itertools
 import sqlite3
 import zoneinfo
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from physics_twin.measurements.logs.reading import read_log
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 # stamp_format -> how a naive local moment is written
-FORMATS = {
+FORMATS: dict[str, Callable[[dt.datetime], str]] = {
     "ISO": lambda t: t.isoformat(),
     "%d.%m.%Y %H:%M:%S.%f": lambda t: f"{t:%d.%m.}{t.year:04d} {t:%H:%M:%S.%f}",
     "%m/%d/%Y %I:%M:%S.%f %p": lambda t: f"{t:%m/%d/}{t.year:04d} {t:%I:%M:%S.%f %p}",
@@ -62,8 +63,12 @@ class Drawn:
         """Write it."""
         out = io.StringIO()
         separator = self.layout.separator or ","
-        quoting = csv.QUOTE_ALL if self.quoted else csv.QUOTE_MINIMAL
-        writer = csv.writer(out, delimiter=separator, quoting=quoting, lineterminator=self.line_end)
+        writer = csv.writer(
+            out,
+            delimiter=separator,
+            quoting=csv.QUOTE_ALL if self.quoted else csv.QUOTE_MINIMAL,
+            lineterminator=self.line_end,
+        )
         stamps = [self.stamp(moment) for moment in self.moments]
         if self.long:
             writer.writerow(["tag", "time", "value"])
@@ -221,8 +226,7 @@ def test_a_frame_is_read_as_its_file(table: Drawn) -> None:
     """Data frames of pandas and polars, with typed columns, give the same log."""
     columns = {"time": table.moments, **table.tags}
     layout = Layout(zone=table.layout.zone)
-    types = {"time": pl.Datetime("us", "UTC"), **dict.fromkeys(table.tags, pl.Float64)}
-    frame = pl.DataFrame(columns, schema=types)
+    frame = pl.DataFrame(columns, schema_overrides=dict.fromkeys(table.tags, pl.Float64))
     assert_same(read_log(frame, layout=layout), table)
     indexed = pd.DataFrame({"time": pd.DatetimeIndex(table.moments), **table.tags})
     for tag in table.tags:
