@@ -3,6 +3,7 @@
 Chunks are written one by one and joined at the end by streaming, so memory does not grow with the export.
 """
 
+import datetime as dt
 import os
 import tempfile
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from physics_twin.errors import DataError
@@ -17,12 +19,80 @@ from physics_twin.files import atomic_write
 from physics_twin.measurements.logs.frames import NATIVE
 from physics_twin.measurements.logs.gathering import Gathering, Window, data_rows
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.reading import Source, names_of, opened, show_bar, tag_table
 from physics_twin.measurements.tags import TagTable
 
-__all__ = ["Conversion", "convert_log"]
+__all__ = ["Conversion", "convert_log", "save_log"]
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _GROUP = 500_000  # rows of a row group: its first and last time decide whether a window needs it
+
+
+class _Parts:
+    """Pieces of a Parquet file beside its place, joined at the end."""
+
+    def __init__(self, final: Path) -> None:
+        self.n = 0
+        self._final = final
+        self._folder = tempfile.TemporaryDirectory(dir=final.resolve().parent, prefix=".converting-")
+        self._files: list[Path] = []
+
+    def __enter__(self) -> "_Parts":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._folder.cleanup()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Write one piece."""
+        self._files.append(Path(self._folder.name) / f"{len(self._files):06d}.parquet")
+        frame.write_parquet(self._files[-1], compression="lz4")
+        self.n += frame.height
+
+    def join(self, source: str, sha256: str) -> None:
+        """Write the whole file. Raises DataError where there is nothing to write."""
+        if not self._files:
+            raise DataError(f"{source}: none of the tags that are wanted has a sample")
+        said = {NATIVE: "1", "source": source, "source_sha256": sha256}
+        with atomic_write(self._final) as temporary:
+            pl.scan_parquet(self._files).sink_parquet(
+                temporary, row_group_size=_GROUP, compression="zstd", metadata=said
+            )
+
+
+def _named(out: str | os.PathLike[str]) -> Path:
+    final = Path(out)
+    if final.suffix != ".parquet":
+        raise DataError(f'out="{final.name}": the file is Parquet, so its name ends in .parquet')
+    return final
+
+
+def save_log(log: Log, out: str | os.PathLike[str]) -> None:
+    """Write the samples of a log as `convert_log` writes those of an export. Raises DataError for another suffix."""
+    with _Parts(_named(out)) as parts:
+        for samples in log:
+            if not samples.n:
+                continue
+            known = np.isfinite(samples.times)
+            if log.origin is None:
+                time = pl.Series(np.array(samples.times))
+            else:
+                since = round((log.origin - _EPOCH) / dt.timedelta(microseconds=1))
+                us = np.round(np.where(known, samples.times, 0.0) * 1e6).astype(np.int64) + since
+                time = pl.Series(us).set(pl.Series(~known), None).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+            values = np.array(samples.values)
+            texts = pl.Series([None] * samples.n, dtype=pl.String)
+            if samples.states:
+                codes = [None if np.isnan(value) else int(value) for value in values]
+                texts = pl.Series([None if code is None else samples.states[code] for code in codes], dtype=pl.String)
+                values = np.full(samples.n, np.nan)
+            censored = np.zeros(samples.n, dtype=np.int8) if samples.censored is None else np.array(samples.censored)
+            frame = pl.DataFrame(
+                {"time": time, "value": values, "flag": np.array(samples.flags), "censored": censored, "text": texts}
+            )
+            parts.add(frame.select(pl.lit(samples.tag).alias("tag"), pl.all(), pl.lit(samples.unit).alias("unit")))
+        parts.join(log.source, log.sha256)
 
 
 @dataclass(frozen=True)
@@ -62,32 +132,21 @@ def convert_log(
     Local times are turned to UTC by the rows that came before, a few hours of each tag. Raises what `read_log` raises,
     and DataError for another suffix.
     """
-    final = Path(out)
-    if final.suffix != ".parquet":
-        raise DataError(f'out="{final.name}": the file is Parquet, so its name ends in .parquet')
+    final = _named(out)
     table = tag_table(tags)
     wanted = table if table is not None else names_of(tags)
-    n_samples = 0
     with ExitStack() as stack:
         told = stack.enter_context(show_bar(source, shown=progress))
         log = stack.enter_context(opened(source, layout or Layout(), told=told))
-        parent = final.resolve().parent
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix=".converting-")))
+        parts = stack.enter_context(_Parts(final))
         state = Gathering(log, wanted, Window())
-        parts: list[Path] = []
         for rows in data_rows(log, Window(), state.count):
             state.take(rows)
             frame = state.drain()
             if frame is not None:
-                parts.append(folder / f"{len(parts):06d}.parquet")
-                frame.write_parquet(parts[-1], compression="lz4")
-                n_samples += frame.height
+                parts.add(frame)
         state.check_decimals()
         found = state.finish()
         sha256 = log.sha256()
-        if not parts:
-            raise DataError(f"{log.name}: none of the tags that are wanted has a sample")
-        said = {NATIVE: "1", "source": log.name, "source_sha256": sha256}
-        with atomic_write(final) as temporary:
-            pl.scan_parquet(parts).sink_parquet(temporary, row_group_size=_GROUP, compression="zstd", metadata=said)
-    return Conversion(final, found.n_rows, n_samples, tuple(found.samples), sha256, found.layout, found.notes)
+        parts.join(log.name, sha256)
+    return Conversion(final, found.n_rows, parts.n, tuple(found.samples), sha256, found.layout, found.notes)

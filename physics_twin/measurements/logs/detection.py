@@ -417,8 +417,12 @@ def _first_data(rows: Sequence[Sequence[str]], at: Sequence[int], body: Sequence
         return not stamped or (len(row) > column[0] and bool(_STAMP_LIKE.fullmatch(row[column[0]])))
 
     for k, row in enumerate(rows):
-        # A preamble line such as "20.11.2026 07:00;printed by" stands alone: data go on.
-        if len(row) in (width, bare) and is_data(row) and (k + 1 == len(rows) or is_data(rows[k + 1])):
+        # A preamble line such as "20.11.2026 07:00;printed by" stands alone: data go on, or the header comes again.
+        if (
+            len(row) in (width, bare)
+            and is_data(row)
+            and (k + 1 == len(rows) or is_data(rows[k + 1]) or rows[k + 1] in rows[:k])
+        ):
             return k
     return next(
         (k for k, row in enumerate(rows) if is_data(row)), next(k for k, row in enumerate(rows) if _is_data(row))

@@ -322,7 +322,7 @@ class Gathering:
         self.shared: _Pieces | None = None  # the times of a log in wide form
         self.quality_notes: dict[str, None] = {}
         self.before: dict[str, Times] = {}  # of a log that is drained: latest local times of each tag
-        self.schemes: dict[str, QualityScheme | None] = {}
+        self.scheme: QualityScheme | None = None
         form = self.layout.form
         self.long = form if isinstance(form, LongForm) else None
         if self.long is None:
@@ -364,8 +364,8 @@ class Gathering:
         return read_cells(column, decimal=self.layout.decimal or ".", thousands=self.layout.thousands or "")
 
     def _quality(self, column: pl.Series) -> FlagArray:
-        read = read_quality(column, scheme=self.schemes.get(column.name))
-        self.schemes[column.name] = read.scheme  # 0 is good in one scheme and bad in the other: the column tells
+        read = read_quality(column, scheme=self.scheme)
+        self.scheme = read.scheme  # 0 is good in one scheme and bad in the other: what came before tells
         for note in read.notes:
             self.quality_notes.setdefault(f'quality column "{column.name}": {note}')
         return read.flags

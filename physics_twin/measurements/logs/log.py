@@ -1,6 +1,8 @@
 """What an export holds, tag by tag, before it is cut into experiments."""
 
 import datetime as dt
+import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -8,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import ShapeError, unknown_name
+from physics_twin.errors import DataError, ShapeError, unknown_name
+from physics_twin.measurements.clocks import parse_stamp
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.quality import duration_text
@@ -100,6 +103,32 @@ class Log:
     def __iter__(self) -> Iterator[TagSamples]:
         """Run through the tags."""
         return iter(self.samples.values())
+
+    def between(self, low: str | dt.datetime | float | None, high: str | dt.datetime | float | None) -> "Log":
+        """Return the samples from `low` to `high`, both inclusive: stamps, or s since the origin; None is open.
+
+        The origin stays. Raises DataError for a stamp without zone where the layout has none, or for elapsed time.
+        """
+        first, last = (self._second(moment) for moment in (low, high))
+        first, last = -math.inf if first is None else first, math.inf if last is None else last
+        return replace(self, samples={tag: samples.between(first, last) for tag, samples in self.samples.items()})
+
+    def _second(self, moment: str | dt.datetime | float | None) -> float | None:
+        if moment is None or isinstance(moment, int | float):
+            return moment
+        if self.origin is None:
+            raise DataError(f"the log of {self.source} has elapsed time; say between(60.0, 120.0), in s")
+        stamp = parse_stamp(str(moment), zone=self.layout.zone)
+        return (stamp - self.origin) / dt.timedelta(seconds=1)
+
+    def save(self, out: str | os.PathLike[str]) -> None:
+        """Save to Parquet in long form, which `read_log` reads back; of texts among numbers only the flags are kept.
+
+        Raises DataError for a name that does not end in .parquet.
+        """
+        from physics_twin.measurements.logs.conversion import save_log
+
+        save_log(self, out)
 
     def __str__(self) -> str:
         """Source, rows and span, then a row for each tag with its samples by flag, then the notes."""

@@ -174,7 +174,7 @@ class Lines:
             try:
                 used = codecs.utf_8_decode(data, "strict", ended)[1]
             except UnicodeDecodeError as error:
-                if not ended and self._ascii and not self._certain:
+                if not ended and not self._certain and self._ascii and data[: error.start].isascii():
                     self.encoding = "cp1252"  # what came before was ASCII, which is the same in both
                     self._decoder = codecs.getincrementaldecoder("cp1252")()
                     return self._utf8(data, ended, rest)
@@ -340,7 +340,8 @@ def _fast(block: bytes, separator: str, names: Sequence[str]) -> pl.DataFrame | 
     if len(block) < _SMALL or len(mark) != 1 or len(names) < 2 or b"\0" in block:
         return None
     raw = np.frombuffer(block, dtype=np.uint8)
-    n_lines = int(np.count_nonzero(raw == 10)) + (not block.endswith(b"\n"))
+    ends = np.flatnonzero(raw == 10)
+    n_lines = ends.size + (not block.endswith(b"\n"))
     surplus, odd = divmod(int(np.count_nonzero(raw == mark[0])), n_lines)
     width = surplus + 1
     if odd or width < len(names):
@@ -361,6 +362,14 @@ def _fast(block: bytes, separator: str, names: Sequence[str]) -> pl.DataFrame | 
         return None
     for k in range(len(names), width):
         if frame.to_series(k).null_count() < n_lines:
+            return None
+    # A row of empty cells is a blank line. Hardly any line begins with what a blank one would begin with.
+    starts = raw[np.append(0, ends[:-1] + 1 if block.endswith(b"\n") else ends + 1)]
+    if ((starts <= 32) | (starts >= 127) | (starts == mark[0]) | (starts == 34)).any():
+        if ((raw >= 28) & (raw <= 31)).any():  # blanks for Python, and not for polars
+            return None
+        empty = pl.all_horizontal(pl.col(name).fill_null("").str.strip_chars() == "" for name in names)
+        if frame.select(empty.any()).item():
             return None
     return frame.select(names) if width > len(names) else frame
 
