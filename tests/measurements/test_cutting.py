@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from physics_twin.errors import DataError, UnitError, UnknownNameError
 from physics_twin.measurements.batch_tables import read_batches
@@ -206,6 +207,17 @@ def test_settling_and_exclusions_apply_in_each_batch_or_in_one() -> None:
         experiments_from(plain_log(), batches=TWO, exclude={"C": [exclusion]})
     with pytest.raises(UnknownNameError, match='channel \\(exclude=\\) "cor"'):
         experiments_from(plain_log(), batches=TWO, exclude=[Exclusion(0.0, 1.0, "x", channels=("cor",))])
+
+
+def test_an_exclusion_of_a_channel_holds_where_the_channel_is() -> None:
+    """A batch without samples of that channel has nothing to exclude, and no other channel pays for it."""
+    table = TagTable((CORE, Tag("TI2", output="skin", unit="degC", noise="1 K")))
+    late = T > 4600.0
+    exclusion = Exclusion(0.0, 500.0, "wet", channels=("skin",))
+    log = log_of(tag("TI1", T, V), tag("TI2", T[late], V[late]), tags=table)
+    a, b = experiments_from(log, batches=TWO, exclude=[exclusion])
+    assert (a["core"].reasons, a.provenance.exclusions) == ((), ())
+    assert (b["core"].reasons, b["skin"].reasons) == ((), ("excluded: wet",))
 
 
 def test_digital_states_become_numbers() -> None:
@@ -587,3 +599,41 @@ def test_judging_once_finds_what_from_arrays_finds_in_a_batch_of_its_own() -> No
     same = Experiment.from_arrays("A", T, {"core": values}, channels=[channel])
     assert np.array_equal(one[0]["core"].flags, same["core"].flags)
     assert {Flag.BAD, Flag.SUSPECT, Flag.MISSING} <= {Flag(x) for x in one[0]["core"].flags}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    times=st.lists(st.one_of(st.integers(0, 60), st.just(None)), min_size=5, max_size=60),
+    windows=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), min_size=1, max_size=6),
+)
+def test_every_sample_is_in_its_batches_or_counted_outside(
+    times: list[int | None], windows: list[tuple[int, int]]
+) -> None:
+    """Whatever the order of the rows and however batches touch or overlap: as if each sample were looked at alone."""
+    t = np.array([np.nan if x is None else float(x) for x in times])
+    values = np.arange(t.size) + 0.5  # tell the samples apart
+    batches = [Batch(f"B{k}", float(a), float(a + n)) for k, (a, n) in enumerate(windows)]
+    starts = {batch.start for batch in batches}
+    expected = {
+        batch.name: sorted(
+            v
+            for x, v in zip(t, values, strict=True)
+            if batch.start <= x < batch.end or (x == batch.end and batch.end not in starts)
+        )
+        for batch in batches
+    }
+    channel = Channel("x", column="T", unit="1", noise=0.1)
+    log = log_of(tag("T", t, values), origin=None)
+    try:
+        found = experiments_from(log, batches=batches, channels=[channel])
+    except DataError as error:
+        assert "none of" in str(error)  # no batch had a sample that can be used
+        return
+    for run in found:
+        assert sorted(run["x"].values) == expected[run.name]
+        assert (np.diff(run["x"].times) >= 0.0).all()
+    inside = set().union(*expected.values())
+    lost = found.report.orphans[0] if found.report.orphans else None
+    assert t.size - len(inside) == (0 if lost is None else lost.n_outside + lost.n_timeless)
+    unused = {one.batch for one in found.report.not_built}
+    assert unused | set(found.names) == {batch.name for batch in batches}
