@@ -100,7 +100,9 @@ def test_a_file_is_read_right_or_refused_with_its_reason(story: dict[str, Any]) 
 def test_the_checks_say_what_is_wrong_and_nothing_else(story: dict[str, Any]) -> None:
     """Flags of what a record shows that no plant does; and a quench or a coarse converter is let alone."""
     options = dict(story["experiment"])
-    channel = Channel("T1", column=options.pop("column"), unit=(its_unit := options.pop("unit")), noise=(1.0, its_unit))
+    its_unit = options.pop("unit")
+    checks = Checks(**options.pop("checks")) if "checks" in options else None
+    channel = Channel("T1", column=options.pop("column"), unit=its_unit, noise=(1.0, its_unit), checks=checks)
     experiment = Experiment.from_csv(CORPUS / story["file"], time=Stamps("time"), channels=[channel], **options)
     series = experiment["T1"]
     said = "\n".join([*series.notes, str(experiment)])
@@ -110,6 +112,11 @@ def test_the_checks_say_what_is_wrong_and_nothing_else(story: dict[str, Any]) ->
         np.testing.assert_array_equal(series.values, unit(its_unit).to_si(np.array(wanted["values"])))
         flags = "".join(LETTERS[int(flag)] for flag in series.flags)
         faults = [] if flags == wanted.get("flags", "G" * len(flags)) else [f"flags {flags}"]
+        if "censored" in wanted:
+            sides = [CENSORED[sign] for sign in wanted["censored"]]
+            faults += [] if series.censored is not None and series.censored.tolist() == sides else ["censored"]
+        elif series.censored is not None and series.censored.any():
+            faults.append("censored")
         faults += [f'nothing says "{part}"' for part in wanted.get("notes", []) if part not in said]
         complaints.append("; ".join(faults))
     assert "" in complaints, f"{complaints}\n{said}"
