@@ -432,7 +432,9 @@ def test_laboratory_values_join_their_batch_by_name_or_by_time() -> None:
     assert c.reported is not None
     assert c.reported[0] == 8000.0
     assert np.isnan(c.reported[1:]).all()
+    assert c.channel.noise == pytest.approx(20.0)  # the median of all four
     assert found["B"]["c"].channel == c.channel
+    assert found["B"]["c"].noise_scale is None
     assert found["B"]["c"].censored is not None
     assert int(found["B"]["c"].used.sum()) == 0
     assert found.report.laboratory == ()
