@@ -317,7 +317,8 @@ def shape_of(
             f"{source}: lines {where} may hold the header; say which, layout=Layout(skiprows={at[first] - 2}, header=1)"
         )
     k = names[0]
-    above = [j for j in range(k) if _is_data(rows[j]) and any(_STAMP_LIKE.fullmatch(cell) for cell in rows[j])]
+    column = next((i for i, cell in enumerate(rows[first]) if _STAMP_LIKE.fullmatch(cell)), None)
+    above = [j for j in range(k) if column is not None and _STAMP_LIKE.fullmatch("".join(rows[j][column : column + 1]))]
     if len(above) > 1:  # a preamble may hold a stamp; several rows of them are data
         raise DataError(
             f"{source}, line {at[k]}: a header begins here, and from line {at[above[0]]} on rows of data stand above "
@@ -432,10 +433,14 @@ def _first_data(rows: Sequence[Sequence[str]], at: Sequence[int], body: Sequence
 def _is_units(row: Sequence[str], above: Sequence[str]) -> bool:
     """Whether a row holds units for the names above it."""
     filled = [cell for cell in row[1:] if cell]
-    if not filled or len(_bare(row)) > len(_bare(above)) or (_TIME.fullmatch(row[0]) and bare_unit(row[0]) == row[0]):
+    if not filled or len(_bare(row)) > len(_bare(above)) or _names_time(row[0]):
         return False
     good = sum(_is_unit(bare_unit(cell)) for cell in filled)
     return good * 2 > len(filled) and not any(_is_number(cell) and cell != "1" for cell in filled)
+
+
+def _names_time(cell: str) -> bool:
+    return bool(_TIME.fullmatch(cell)) and bare_unit(cell) == cell and cell.upper() not in ("UTC", "GMT")
 
 
 def bare_unit(text: str) -> str:
@@ -643,16 +648,26 @@ def _form(sample: Sample, time: str | tuple[str, str]) -> LongForm | WideForm:
     rest = [name for name in names if name not in (quality, unit)]
     texts = [name for name in rest if _share(sample.columns[name], _NUMBER) < 0.5 and any(sample.columns[name])]
     numeric = [name for name in rest if _share(sample.columns[name], _NUMBER) >= 0.5]
-    if len(names) <= 4 and len(texts) == 1 and len(numeric) == 1 and rest == [*sorted(rest, key=rest.index)]:
-        cells = [cell for cell in sample.columns[texts[0]] if cell]
+    if len(names) <= 4 and len(texts) == 1 and len(numeric) == 1:
         when = list(zip(*(sample.columns[name] for name in stamps), strict=True))
-        again = len(set(when)) < len(when)  # in wide form a stamp comes once
-        few = len(set(cells)) <= max(1, len(cells) // 2) or again
-        if tags == texts or values == numeric or (again and few and not pairs):
+        again = _one_row_a_tag(when, sample.columns[texts[0]])
+        if tags == texts or values == numeric or (again and not pairs):
             return LongForm(texts[0], numeric[0], quality, unit)
     if len(rest) == 2 and len(values) == 1 and len(texts) == 2:  # a log of nothing but states
         return LongForm(next(name for name in rest if name != values[0]), values[0], quality, unit)
     return WideForm(pairs)
+
+
+def _one_row_a_tag(stamps: Sequence[tuple[str, ...]], texts: Sequence[str]) -> bool:
+    """Whether stamps come once for each text: side by side, or text after text from the beginning.
+
+    The hour that is repeated in autumn lets stamps come twice in wide form, too, but neither way.
+    """
+    n = len(stamps)
+    side_by_side = sum(a == b for a, b in itertools.pairwise(stamps))
+    changes = sum(a != b for a, b in itertools.pairwise(texts))
+    one_by_one = changes == len(set(texts)) - 1 and len(set(stamps)) <= 0.6 * n
+    return side_by_side >= 0.3 * n or one_by_one
 
 
 def _quality_pairs(names: Sequence[str]) -> dict[str, str]:

@@ -734,7 +734,7 @@ class Gathering:
             found.append(f"{int((censored != 0).sum())} values are limits (< or >): the truth lies beyond them")
         if keep is not None:
             values, flags = values[keep], flags[keep]
-            censored = None if censored is None else censored[keep]
+            censored = None if censored is None or not censored[keep].any() else censored[keep]
         if time_flags is not None:
             flags = worst(flags, time_flags)
         return TagSamples(tag, seconds, values, flags, censored, states, pieces.unit, tuple(found))
