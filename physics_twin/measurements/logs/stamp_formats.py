@@ -224,7 +224,7 @@ _JOINTS = [" ", ", ", "T", "-", "_", ":"]
 # points mean day before month unless that is impossible.
 _FAMILIES = [
     [["%d.%m.%Y"], ["%m.%d.%Y"]],
-    [["%d.%m.%y"], ["%m.%d.%y"]],
+    [["%d.%m.%y", "%y.%m.%d"], ["%m.%d.%y"]],
     [["%d/%m/%Y", "%m/%d/%Y"]],
     [["%d/%m/%y", "%m/%d/%y", "%y/%m/%d"]],
     [["%d-%m-%Y", "%m-%d-%Y"]],
