@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import lfilter
-from scipy.stats import chi2, t as student
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, DataError, unknown_name
 from physics_twin.measurements.experiment import Experiment
-from physics_twin.measurements.local_noise import local_noise
+from physics_twin.measurements.local_noise import local_noise, running_sum
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.windows import positive_seconds
 from physics_twin.recipes import Rule, Table
@@ -309,12 +307,10 @@ class _Fit:
         if self.path.held is not None:
             # The mean over a cell keeps the moment of a step inside it.
             mean = np.diff(_held_integral(*self.path.held, self.path.times)) / step
-            z, _ = lfilter([1.0 - decay], [1.0, -decay], mean, zi=[decay * x[0]])
-            return np.concatenate([x[:1], z])
+            return _recursion(decay, np.concatenate([x[:1], (1.0 - decay) * mean]))
         now = 1.0 + np.expm1(-ratio) / ratio  # weight of the new point; the rest of 1 - decay is the old one's
         old = 1.0 - decay - now
-        z, _ = lfilter([now, old], [1.0, -decay], x, zi=[(1.0 - now) * x[0]])
-        return np.asarray(z)
+        return _recursion(decay, np.concatenate([x[:1], now * x[1:] + old * x[:-1]]))
 
     def columns(self, lag: float, delays: Array) -> Array:
         """The delayed source at the samples, (n_delays, n)."""
@@ -388,6 +384,11 @@ class _Fit:
         return np.concatenate([scaled[..., :1], (scaled[..., 1:] - decay * scaled[..., :-1]) / width], axis=-1)
 
 
+def _recursion(decay: float, u: Array) -> Array:
+    """z_i = decay z_i-1 + u_i, (n,)."""
+    return u + running_sum(np.full(u.size, decay), u)
+
+
 def _held_integral(t: Array, v: Array, at: Array) -> Array:
     """Integral of what rows hold, up to the times `at` (n,)."""
     whole = np.concatenate([[0.0], np.cumsum(np.diff(t) * v[:-1])])
@@ -422,12 +423,14 @@ def _estimate(
     at_rest: bool,
     probability: float,
 ) -> Delay:
+    from scipy.special import chdtri, stdtrit
+
     usual = float(np.median(np.diff(t)))
     fit = _Fit(t, y - y.mean(), s, path, at_rest, usual)
     n = t.size
     spent = 5 if lag else 4
     # F test of one parameter: n log(1 + t^2 / nu) is what 2 log L may fall short of its largest value.
-    quantile = float(student.ppf(0.5 + 0.5 * probability, n - spent))
+    quantile = float(stdtrit(n - spent, 0.5 + 0.5 * probability))
     drop = 0.5 * n * float(np.log1p(quantile**2 / (n - spent)))
 
     stepped = path.held is not None and not lag
@@ -451,7 +454,7 @@ def _estimate(
     nothing, _, _ = fit.likelihood(np.zeros((1, n)), 0.0)
     # As many delays were tried as the source has times to differ: a follower by chance must be that much less likely.
     tries = min(N_DELAYS, n) * (3 if lag else 1)
-    if 2.0 * float(best[0] - nothing[0]) < float(chi2.isf(SURE / tries, 2 if lag else 1)):
+    if 2.0 * float(best[0] - nothing[0]) < float(chdtri(2 if lag else 1, SURE / tries)):
         raise DataError(
             f"{output} does not follow {source} within {duration_text(limit)} beyond chance, so nothing can be told "
             "about a delay; take a stretch in which the source moves more, or look for a longer one (longest=)"

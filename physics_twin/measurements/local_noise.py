@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from physics_twin.arrays import Array
 from physics_twin.measurements.series import Series
@@ -96,6 +95,8 @@ def local_noise(times: Array, values: Array, scale: Array | None = None, *, n_bl
     variance = 2.0 * (nu * second - first**2) / (nu**2 * (nu + 2.0))
     if q - first / nu <= CHANCE * np.sqrt(max(variance, 1e-300)):
         return LocalNoise(float(np.sqrt(total / nu)), 0.0, 0.0, spacing)
+
+    from scipy.optimize import brentq
 
     apart = np.abs(t[:, :, None] - t[:, None, :])
 

@@ -23,8 +23,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from scipy.linalg import toeplitz
-from scipy.stats import beta
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, DataError
@@ -304,11 +302,13 @@ def chance(r: float, lag_one: float, size: int) -> float:
 
     lag_one: autocorrelation of neighboring samples, AR(1). size: samples in a part.
     """
+    from scipy.special import betainc
+
     covariance = _part_covariance(lag_one, size)
     if covariance[1] < ALIKE * covariance[0]:
         reach = float(np.cos(np.pi / N_PARTS))
         shape = 0.5 * (reach**2 * (N_PARTS**2 - 1.0) / (N_PARTS - 2.0) - 1.0)
-        return float(beta.sf(0.5 * (1.0 + r / reach), shape, shape))
+        return float(betainc(shape, shape, 0.5 * (1.0 - min(r / reach, 1.0))))
     null = _simulated(round(lag_one, 4), size)
     return float(1 + null.size - np.searchsorted(null, r)) / (1 + null.size)
 
@@ -328,7 +328,8 @@ def _part_covariance(lag_one: float, size: int) -> Array:
 def _simulated(lag_one: float, size: int) -> Array:
     """Ascending r of N_SIMULATED windows in which nothing moves but AR(1) noise."""
     covariance = _part_covariance(lag_one, size)
-    root = np.linalg.cholesky(toeplitz(covariance) / covariance[0] + 1e-12 * np.eye(N_PARTS))
+    apart = np.abs(np.arange(N_PARTS)[:, None] - np.arange(N_PARTS))
+    root = np.linalg.cholesky(covariance[apart] / covariance[0] + 1e-12 * np.eye(N_PARTS))
     x = np.random.default_rng(RANDOM_SEED).standard_normal((N_SIMULATED, N_PARTS)) @ root.T
     d = np.diff(x, axis=1)
     about = x - x.mean(axis=1, keepdims=True)
