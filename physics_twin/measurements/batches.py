@@ -24,7 +24,9 @@ class PhaseWindow:
     end: float
 
     def __post_init__(self) -> None:
-        """Check the order."""
+        """Check the order, and take whole numbers as the same times."""
+        object.__setattr__(self, "start", float(self.start))
+        object.__setattr__(self, "end", float(self.end))
         if not self.start <= self.end:
             raise DataError(f'phase "{self.name}" ends at {self.end:g} s, before it begins at {self.start:g} s')
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,15 @@ def test_all_but_the_samples_stays() -> None:
     assert (part.t0_utc, part.recipe, part.context, part.phases) == (run.t0_utc, run.recipe, run.context, run.phases)
     assert part["T"].times.tolist() == [*np.arange(120.0, 200.0), *np.arange(250.0, 281.0)]
     assert part.provenance.selections == ('phase "soak" and phase "cool", from 2 min to 4.67 min',)
+
+
+def test_what_was_selected_averaged_and_resampled_survives_its_file(tmp_path: Path) -> None:
+    """Phases in whole seconds, noise by sample, missing means and selections: loaded, all is equal."""
+    run = replace(phased(), phases=(PhaseWindow("heat", 0, 100), PhaseWindow("soak", 100, 300)))
+    for k, one in enumerate((select(run, "soak"), run.average("1 min", least=2), run.resample("7 s"), *run.split())):
+        path = tmp_path / f"{k}.nc"
+        one.save(path)
+        assert Experiment.load(path) == one
 
 
 def test_what_cannot_be_selected_says_so() -> None:
