@@ -49,9 +49,10 @@ default_role = "literal"  # `name` in a docstring is code
 _NAMES = {name for name in pt.__all__ if name[0].isalpha()}
 # Nobody calls the constructor of a result: its signature would only repeat its fields.
 _RESULTS = (
-    "Attempt", "Certificate", "ChannelEvidence", "Check", "Comparison", "Dataset", "Dependency", "Envelope",
-    "Experiment", "FailedSimulation", "HoldOut", "Margin", "Posterior", "Prediction", "ProcessModel", "Redundancy",
-    "Report", "Run", "Series", "Verdict",
+    "Attempt", "Certificate", "ChannelEvidence", "Check", "Comparison", "Conversion", "CrossChecked", "Dataset",
+    "Delay", "Dependency", "Envelope", "Experiment", "Experiments", "FailedSimulation", "HoldOut", "InspectedTag",
+    "Inspection", "Log", "Margin", "Posterior", "Prediction", "ProcessModel", "Redundancy", "Report", "Run",
+    "Series", "SteadyWindow", "SteadyWindows", "TagSamples", "Verdict",
 )  # fmt: skip
 
 

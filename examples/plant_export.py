@@ -194,10 +194,10 @@ def course() -> tuple[list[Charge], list[dt.datetime], Column, Column, Column]:
 
 
 def historian(
-    batches: list[Charge], moments: list[dt.datetime], reactor: Column, mantle: Column, wanted: Column
+    batches: list[Charge], moments: list[dt.datetime], reactor: Column, mantle: Column, wanted: Column, seed: int
 ) -> list[Row]:
     """Return the rows of the historian, with what went wrong in those two days."""
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     after = np.array([at >= REPLACED for at in moments])
     bias = np.where(after, BIAS["TC-2203"], BIAS["TC-1187"])
     shown = reactor + bias + rng.normal(0.0, 0.25, reactor.size)
@@ -281,9 +281,9 @@ def write_batch_list(path: Path, batches: list[Charge]) -> None:
     book.save(path)
 
 
-def write_laboratory(path: Path, batches: list[Charge]) -> None:
+def write_laboratory(path: Path, batches: list[Charge], seed: int) -> None:
     """Write the results of the laboratory: below its limit it says so, and it answers hours later."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     lines = ["Batch;Sampled;Reported;Result;Concentration mol/L"]
     for batch in batches:
         drawn = np.array([30.0, 55.0, 80.0, batch.length])
@@ -296,17 +296,20 @@ def write_laboratory(path: Path, batches: list[Charge]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_plant(folder: Path | str = "plant") -> Mapping[str, Path]:
-    """Write historian.csv, batches.xlsx, laboratory.csv and tags.toml into a folder; return their paths by stem."""
+def write_plant(folder: Path | str = "plant", *, seed: int = 12) -> Mapping[str, Path]:
+    """Write historian.csv, batches.xlsx, laboratory.csv and tags.toml into a folder; return their paths by stem.
+
+    seed: of the noise of historian and laboratory; the batches are always the same.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     batches, *signals = course()
     paths = {
         Path(name).stem: folder / name for name in ("historian.csv", "batches.xlsx", "laboratory.csv", "tags.toml")
     }
-    write_historian(paths["historian"], historian(batches, *signals))
+    write_historian(paths["historian"], historian(batches, *signals, seed))
     write_batch_list(paths["batches"], batches)
-    write_laboratory(paths["laboratory"], batches)
+    write_laboratory(paths["laboratory"], batches, seed + 1000)
     paths["tags"].write_text(TAGS, encoding="utf-8")
     return paths
 

@@ -18,6 +18,8 @@ TESTED = {
     "heated_block",
     "heated_rod",
     "own_csv",
+    "plant_export",
+    "plant_log",
     "python_model",
     "reactor_startup",
 }
@@ -101,6 +103,37 @@ def test_own_csv(tmp_path: Path) -> None:
     low, high = posterior.in_units()["heat_loss"].attrs["interval_95"]
     assert low < 12.0 < high
     assert posterior.mode["heat_loss"] == pytest.approx(12.016, abs=0.002)
+
+
+def test_plant_export_is_the_same_every_time_and_has_its_dirt(tmp_path: Path) -> None:
+    """The generator is seeded; what plant_log.py is to cope with is there, in the encoding and the clock it claims."""
+    write = example("plant_export").write_plant
+    first, second = write(tmp_path / "a"), write(tmp_path / "b")
+    assert first["historian"].read_bytes() == second["historian"].read_bytes()
+    assert first["laboratory"].read_bytes() == second["laboratory"].read_bytes()
+    text = first["historian"].read_bytes().decode("cp1252")
+    assert 5000 < text.count("\r\n") < 8000
+    assert text.count("Messstelle;Zeit") == 2 and "Bad Input" in text and "I/O Timeout" in text and ";850,0;" in text
+    assert text.count("31TI004.PV;25.10.2026 02:30:00") == 2  # the hour that comes twice
+    assert "<0,05" in first["laboratory"].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_plant_log(tmp_path: Path) -> None:
+    """What made the plant is inside the intervals of the fit, biases of the sensors included; the check is passed."""
+    batches, check = example("plant_log").main(tmp_path)
+    posterior = check.posterior
+    truth = {"wall_conductance": 1.6e5, "rate_factor": 2.0e10, "heat_of_reaction": -4.6e4}
+    for name, true in {**truth, "bias.TC_1187": 0.9, "bias.TC_2203": -0.5}.items():
+        low, high = posterior.in_units()[name].attrs["interval_95"]
+        assert low < true < high, name
+    assert posterior.in_units()["wall_conductance"].attrs["mode"] == pytest.approx(159_700, abs=100)
+    assert check.passed and check.n_samples == 88
+    assert any("TC-1187 ended on 2026-09-30" in warning for warning in posterior.warnings)
+    assert len(batches) == 10 and [one.batch for one in batches.report.not_built] == ["B111"]
+    assert batches["B108"]["temperature"].counts[pt.Flag.BAD] == 32  # half an hour in K
+    assert int((batches["B103"]["temperature"].left_out > 0).sum()) == 39
+    assert (tmp_path / "historian.png").stat().st_size > 10_000
 
 
 def test_python_model() -> None:

@@ -12,7 +12,7 @@ from physics_twin.measurements.cutting import FromContext, experiments_from
 from physics_twin.measurements.delays import Delay, find_delay
 from physics_twin.measurements.experiment import Exclusion, Experiment, Provenance, RecordedInput, Series
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.inspection import Inspection, Kind, inspect
+from physics_twin.measurements.inspection import InspectedTag, Inspection, Kind, inspect
 from physics_twin.measurements.laboratory import read_laboratory
 from physics_twin.measurements.logs.conversion import Conversion, convert_log
 from physics_twin.measurements.logs.frames import Query
@@ -42,6 +42,7 @@ __all__ = [
     "Experiments",
     "Flag",
     "FromContext",
+    "InspectedTag",
     "Inspection",
     "Installation",
     "Kind",

@@ -22,10 +22,11 @@ _SHOWN = 3
 """Gaps, flat stretches or states of a tag that are named; the others are counted."""
 _PLAIN = {"°C": "degC", "°F": "degF", "%": "percent"}
 """Editors of old Windows machines spoil what is not ASCII."""
-_PLAIN_FIELDS = (
+PLAIN_FIELDS = (
     "encoding", "separator", "decimal", "thousands", "skiprows", "header", "column_names", "sheet", "time",
     "stamp_format",
 )  # fmt: skip
+"""Fields of a layout whose values are texts, numbers or tuples of texts."""
 _SEPARATORS = {"\t": "tab", " ": "blank"}
 
 
@@ -205,7 +206,7 @@ def mapping(inspection: "Inspection") -> str:
     """Return Python source that reads the log, with the format written out."""
     layout = inspection.log.layout
     entries: list[tuple[str, str]] = []
-    for key in _PLAIN_FIELDS:
+    for key in PLAIN_FIELDS:
         value = getattr(layout, key)
         if value is not None and not (key == "thousands" and value == ""):
             entries.append((key, f"{_literal(value)},"))

@@ -1,6 +1,7 @@
 """The first look at a log: findings are true, the mapping runs, the tag table loads, nothing is decided in silence."""
 
 import datetime as dt
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.compression import CompressionKind
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.inspection import Inspection, Kind, inspect
+from physics_twin.measurements.inspection_text import PLAIN_FIELDS
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.tags import TagTable
@@ -176,6 +178,11 @@ def test_a_mapping_runs_whatever_the_format(tmp_path: Path, content: str, layout
     found = inspect(path, layout=layout)
     assert same(run(found.mapping), found.log)
     assert str(found)
+
+
+def test_a_mapping_knows_every_field_of_a_layout() -> None:
+    """A field that a layout gets later would be missing in what is pasted."""
+    assert {field.name for field in fields(Layout)} == {*PLAIN_FIELDS, "zone", "stamps_at", "period", "form"}
 
 
 def test_a_workbook_is_inspected_like_a_text(tmp_path: Path) -> None:
