@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike
 
 __all__ = ["Batch", "FromContext", "LaboratoryValue", "Moment", "PhaseWindow", "batch_name", "moment_text"]
+
+_NAME = re.compile(r"[\w.\-]+")  # as after the @ of ambient_temperature@charge_0417
 
 type Moment = dt.datetime | float
 """A stamp with zone, or s on the clock of a log of elapsed time."""
@@ -40,7 +43,8 @@ class Batch:
     (name, start, end) likewise. source: the row of the table or the tag that says so, for messages. notes: what was
     found on reading it, in words; they go into the experiment.
 
-    Raises DataError for a batch that ends before it begins, or a stamp without zone.
+    Raises DataError for a name that no experiment can have, a batch that ends before it begins, or a stamp without
+    zone.
     """
 
     name: str
@@ -54,6 +58,10 @@ class Batch:
     def __post_init__(self) -> None:
         """Check kinds and order of the ends."""
         what = f'batch "{self.name}"' + (f" ({self.source})" if self.source else "")
+        if not _NAME.fullmatch(self.name):
+            raise DataError(
+                f'{what}: a name has letters, digits, "_", "-" and "."; try "{batch_name(self.name)}"'
+            )
         _check_window(what, self.start, self.end)
         for name, start, end in self.phases:
             _check_window(f'{what}, phase "{name}"', start, end)

@@ -82,12 +82,17 @@ def read_list(source: Any, layout: Layout | None = None) -> KeptList:
 def _text(path: Path, layout: Layout) -> Table:
     content = path.read_bytes()
     encoding = layout.encoding or _encoding(content)
-    separator = layout.separator or _separator(content, encoding, layout.skiprows or 0)
+    skiprows = layout.skiprows or 0
+    separator = layout.separator or ""
+    told = re.match(r"sep=(.)\r?\n", content[:32].decode(encoding, errors="replace").lstrip("\ufeff"))
+    if told is not None and layout.skiprows is None:  # how Excel is told the separator
+        skiprows, separator = 1, separator or told.group(1)
+    separator = separator or _separator(content, encoding, skiprows)
     return read_table(
         path,
         separator=separator,
         decimal="." if separator == "," else layout.decimal or ".",
-        skiprows=layout.skiprows or 0,
+        skiprows=skiprows,
         header=1 if layout.header is None else layout.header,
         column_names=layout.column_names,
         encoding=encoding,
@@ -247,7 +252,9 @@ def column_for(table: Table, given: str | None, what: str, keyword: str, known: 
     found = [name for name in table.columns if re.sub(r"[\W_]+", "", name.lower()) in names]
     if len(found) > 1:
         both = " and ".join(f'"{name}"' for name in found)
-        raise DataError(f"{table.source}: the columns {both} may both hold {what}; say {keyword}={found[0]!r} or so")
+        raise DataError(
+            f"{table.source}: the columns {both} may both hold {what}; say which in read_batches(..., {keyword}=)"
+        )
     return found[0] if found else None
 
 
@@ -255,7 +262,9 @@ def needed(table: Table, column: str | None, what: str, keyword: str) -> str:
     """Return the column. Raises DataError, naming all columns and the keyword, where none was found."""
     if column is None:
         names = ", ".join(f'"{name}"' for name in table.columns)
-        raise DataError(f"{table.source}: which column holds {what}? There are {names}; say {keyword}=")
+        raise DataError(
+            f"{table.source}: which column holds {what}? There are {names}; say it in read_batches(..., {keyword}=)"
+        )
     return column
 
 

@@ -122,7 +122,7 @@ def test_two_columns_that_may_be_meant_are_an_error_that_names_both(tmp_path: Pa
 def test_a_list_without_a_start_names_its_columns_and_the_keyword(tmp_path: Path) -> None:
     """What is not found is asked for by name."""
     path = written(tmp_path, "Batch;Zeit;End\nB1;2026-03-01;2026-03-02\n")
-    with pytest.raises(DataError, match='There are "Batch", "Zeit", "End"; say start='):
+    with pytest.raises(DataError, match=r'There are "Batch", "Zeit", "End"; say it in .*start='):
         read_batches(path, zone="UTC")
 
 
@@ -304,6 +304,12 @@ def test_encodings_of_offices_are_read(tmp_path: Path, encoding: str) -> None:
     assert read_batches(path, zone="UTC")[0].context["Bediener"] == "Weiß"
 
 
+def test_the_line_that_tells_excel_the_separator_is_no_header(tmp_path: Path) -> None:
+    """ "sep=;" stands first in lists that are made for Excel."""
+    path = written(tmp_path, "sep=;\r\nBatch;Start;End\r\nB1;2026-03-01;2026-03-02\r\n", "utf-8-sig")
+    assert read_batches(path, zone="UTC")[0].source == "batches.csv, row 1 (line 3)"
+
+
 def test_a_column_that_is_not_there_gets_the_nearest_name(tmp_path: Path) -> None:
     """A misspelt keyword is answered with what is there."""
     with pytest.raises(UnknownNameError, match='did you mean "Start"'):
@@ -312,6 +318,8 @@ def test_a_column_that_is_not_there_gets_the_nearest_name(tmp_path: Path) -> Non
 
 def test_values_check_themselves() -> None:
     """Batches and laboratory values that make no sense cannot be made."""
+    with pytest.raises(DataError, match='try "B_1_7"'):
+        Batch("B 1/7", 0.0, 1.0)
     with pytest.raises(DataError, match="no zone"):
         Batch("a", dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2))
     with pytest.raises(DataError, match="two of a kind"):

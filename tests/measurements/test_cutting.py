@@ -344,6 +344,7 @@ def test_samples_out_of_order_are_bad_at_their_own_time() -> None:
     a, _ = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
     assert (np.diff(a["core"].times) >= 0.0).all()
     assert a["core"].counts[Flag.BAD] == 3
+    assert "3 samples back in time or ahead of it, the first at 3.33 min: bad" in a["core"].notes
     found = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
     assert found.report.disordered == {"TI1": 3}
     assert "out of order" in str(found.report)
