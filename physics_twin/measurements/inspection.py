@@ -239,7 +239,7 @@ def _flats(times: Array, values: Array) -> tuple[tuple[float, float, float], ...
     lengths = np.diff(edges)
     long = lengths >= _FLAT
     rest: NDArray[np.intp] = lengths[~long]
-    if not long.any() or rest.size < 0.5 * rest.sum():
+    if not long.any() or rest.sum() < 2 * _FLAT or rest.size < 0.5 * rest.sum():
         return ()  # it moves seldom: a set point, a coarse converter, or a historian that keeps only changes
     first, last = edges[:-1][long], edges[1:][long] - 1
     return tuple((float(times[a]), float(times[b]), float(values[a])) for a, b in zip(first, last, strict=True))
