@@ -140,12 +140,12 @@ def _averaged(series: Series, period: float, least: int, compressed: bool | None
 
     notes += _words(found, period, noise, floor, floor_words, line)
     if with_limit.size:
-        notes.append(f"{with_limit.size} windows hold a censored sample (below or above a limit): no mean")
+        notes.append(f"{_windows(with_limit.size)} a censored sample (below or above a limit): no mean")
     if n_few:
-        notes.append(f"{n_few} windows hold fewer than {least} samples: no mean")
+        notes.append(f"{_windows(n_few)} fewer than {least} samples: no mean")
     silent = empty.size - np.isin(empty, with_limit).sum() - np.isin(empty, means.window).sum()
     if silent:
-        notes.append(f"{silent} windows hold no sample in use: no mean")
+        notes.append(f"{_windows(int(silent))} no sample in use: no mean")
     bent = _bend(found, series, period)
     if bent:
         notes.append(bent)
@@ -160,6 +160,10 @@ def _averaged(series: Series, period: float, least: int, compressed: bool | None
         noise_scale=np.concatenate([found.scale, np.ones(empty.size)])[order],
         reported=None if series.reported is None else np.concatenate([found.reported, nan])[order],
     )
+
+
+def _windows(n: int) -> str:
+    return "1 window holds" if n == 1 else f"{n} windows hold"
 
 
 def _keep(means: _Means, mask: NDArray[np.bool_]) -> _Means:

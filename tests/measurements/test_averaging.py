@@ -244,7 +244,7 @@ def test_flags_and_missing_windows_are_kept() -> None:
     assert means.used.tolist() == [True, False, False, False, True]
     text = "; ".join(means.notes)
     for words in ("censored", "fewer than 2 samples", "no sample in use"):
-        assert f"1 windows hold {'a ' if words == 'censored' else ''}{words}" in text
+        assert f"1 window holds {'a ' if words == 'censored' else ''}{words}" in text
 
 
 def test_what_was_left_out_stays_left_out() -> None:
