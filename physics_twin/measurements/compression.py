@@ -11,9 +11,9 @@ How each is told from raw samples, whose small changes are as frequent as their 
 - **exception**: no change between successive values is small; their distribution has an edge, the deadband. Raw
   steps of a converter have an edge too, but lie on its steps.
 - **interpolated**: at regular times, sloped pieces that are straight to within the last printed digit, joined by kinks
-  that are not. A smooth curve is straight over short pieces as well, but its pieces join without kinks. A set point
-  that follows a program of ramps cannot be told from it, and neither can noise of less than a third of a digit. Where
-  the deviation of the historian is less than some ten last digits, rounding hides the pieces.
+  that are not. A smooth curve bends everywhere, and noise leaves more than rounding does. A set point that follows a
+  program of ramps cannot be told from it, and neither can noise of less than a third of a digit. Where the deviation
+  of the historian is less than some ten last digits, rounding hides the pieces.
 - **swinging door**: irregular times, from one scan to many, and hardly a point that lies on the line between its
   neighbors, since such points are what it throws away. Noise that was thinned out at random by more than half looks
   the same; nothing in the numbers tells the two apart.
@@ -50,8 +50,9 @@ _SPREAD, _THINNED = 3.0, 1.8
 _SCANS = 300.0
 # So many of its points may lie on the line between their neighbors.
 _ON_LINE = 0.15
-# Interpolation: share of the rows in sloped straight pieces, their number, and the kinks in units of the rounding.
-_STRAIGHT, _PIECES, _KINK = 0.6, 5, 4.0
+# Interpolation: share of the rows that are not flat in sloped straight pieces, and how many pieces there are.
+_STRAIGHT, _PIECES = 0.6, 5
+# Share of all rows in sloped pieces, and what is left of them beside their lines, in units of the rounding.
 _SLOPED, _RESIDUAL = 0.3, 0.4
 _STRIDES = (1, 2, 4, 8, 16, 32)
 # Median deviation of an archived point from the line between its neighbors, over the deviation of swinging door. From
@@ -170,7 +171,6 @@ def _straight_pieces(v: Array, rounding: float) -> tuple[NDArray[np.intp], int] 
     long = ends - begins >= 2
     n_straight = n_flat = n_free = 0
     squares = 0.0
-    kinks: list[float] = []
     knots: list[int] = []
     for begin, end in zip(begins[long].tolist(), ends[long].tolist(), strict=True):
         piece = v[begin : end + 2]  # bend k is that of the samples k, k + 1, k + 2
@@ -184,13 +184,12 @@ def _straight_pieces(v: Array, rounding: float) -> tuple[NDArray[np.intp], int] 
         squares, n_free = squares + float(rest @ rest), n_free + piece.size - 2
         n_straight += piece.size
         knots += [begin, end + 1]
-        kinks += [float(bends[k]) for k in (begin - 1, end) if 0 <= k < bends.size]
     if len(knots) < 2 * _PIECES or n_straight < max(_STRAIGHT * (v.size - n_flat), _SLOPED * v.size):
         return None
     # What rounding leaves of a line is 1/sqrt(12) = 0.29 of the last digit; quiet noise below the digit leaves more.
     if squares > (_RESIDUAL * rounding) ** 2 * n_free:
         return None
-    return (np.array(knots), n_straight) if float(np.median(kinks)) > _KINK * rounding else None
+    return np.array(knots), n_straight
 
 
 def _held(t: Array, v: Array, rounding: float) -> Compression | None:
@@ -201,7 +200,7 @@ def _held(t: Array, v: Array, rounding: float) -> Compression | None:
         return None
     changes = np.abs(np.diff(v[at]))
     edge = _edge(changes)
-    if edge is None or edge < 3.0 * rounding or _on_steps(v[at], edge):
+    if edge is None or edge < 3.0 * rounding:
         return None
     return Compression(
         CompressionKind.EXCEPTION,

@@ -129,6 +129,7 @@ def test_a_spike_stands_out_on_both_sides_and_a_quench_does_not() -> None:
     assert marked(check([900, 900, 900, 30, 30, 30], limit)) == []
     assert marked(check([20, 20, 29, 20, 20], limit)) == []
     assert marked(check([45, 20, 20, 20, 45], limit)) == []  # the ends have one neighbor
+    assert marked(check([20, 40, 60, 80, 60, 40], limit)) == [3]  # a climb stands out on no side, its top does
 
 
 def test_the_top_of_a_slow_rise_is_no_spike_in_compressed_data() -> None:

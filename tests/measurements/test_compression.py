@@ -223,16 +223,19 @@ def test_raw_samples_are_left_alone(noise: float, digits: int) -> None:
 @pytest.mark.parametrize("noise", [0.05, 0.2])
 def test_ramps_read_by_a_converter_are_left_alone(noise: float) -> None:
     """A jacket heated at 0.7 K/min, with noise below the last digit or above, read each minute or at odd times."""
-    for seed in range(10):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
-        t = 60.0 * np.arange(2800)
-        truth = np.interp(
-            np.arange(2800), [0, 50, 300, 370, 900, 1000, 2000, 2100, 2800], [60, 95, 95, 60, 60, 110, 80, 60, 60]
-        )
-        v = np.round(truth + noise * rng.standard_normal(2800), 1)
-        assert not compression(t, v).compressed
-        odd = t + 55.0 * rng.random(2800)
-        assert not compression(odd, np.round(20.0 + 0.7 * odd / 60.0, 1)).compressed
+        x, y = [0.0], [60.0]
+        while x[-1] < 2800.0:
+            goal = float(rng.choice([60.0, 80.0, 95.0, 110.0]))
+            x.append(x[-1] + max(1.0, abs(goal - y[-1]) / float(rng.choice([0.1, 0.35, 0.7, 1.3]))))
+            x.append(x[-1] + float(rng.integers(20, 200)))
+            y += [goal, goal]
+        minutes = np.arange(2800.0)
+        v = np.round(np.interp(minutes, x, y) + noise * rng.standard_normal(2800), 1)
+        assert not compression(60.0 * minutes, v).compressed
+        odd = minutes + 0.4 * rng.random(2800)
+        assert not compression(60.0 * odd, np.round(20.0 + 0.7 * odd, 1)).compressed
 
 
 def test_counters_set_points_and_switches_are_left_alone() -> None:

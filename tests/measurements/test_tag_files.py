@@ -147,6 +147,14 @@ def test_a_spreadsheet_in_its_own_encoding_is_read(tmp_path: Path) -> None:
         assert TagTable.load(tmp_path / "tags.csv")["TI4"] == Tag("TI4", unit="°C", description="Wärme")
 
 
+@pytest.mark.parametrize("words", ["a\rb", "a\r\nb", "a\nb", '"', "a,b;c\td", "{", "  x = [1]", "\x7f"])
+def test_descriptions_may_hold_what_formats_use(words: str) -> None:
+    """Line ends above all: one of old Macs, unquoted, splits a row."""
+    table = TagTable((Tag("TI4", description=words),))
+    assert tags_from_toml(tags_to_toml(table)) == table
+    assert tags_from_csv(tags_to_csv(table)) == table
+
+
 # Round trips of any table --------------------------------------------------------------------------------------------
 
 NUMBERS = st.floats(1e-6, 1e6, allow_subnormal=False)
