@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag, FlagArray
-from physics_twin.measurements.tables import MISREAD_FRACTION, OTHER_DECIMAL, judge
+from physics_twin.measurements.tables import BREAKS_OFF, MISREAD_FRACTION, OTHER_DECIMAL, judge
 
 __all__ = [
     "Cells",
@@ -244,7 +244,7 @@ def read_states(column: pl.Series, *, known: tuple[str, ...] = ()) -> States:
     """Return a column of texts as states, numbered in order of appearance after those that are `known` already.
 
     column: (n,) of texts. A word for nothing is missing, an error of a historian or a workbook ("I/O Timeout",
-    "#REF!") is bad, every other text is a state, without the blanks around it.
+    "#REF!") is bad, as is a text whose end is lost, every other text is a state, without the blanks around it.
     """
     texts = column if column.dtype == pl.String else _as_text(column)
     distinct, codes = distinct_texts(texts)
@@ -256,7 +256,7 @@ def read_states(column: pl.Series, *, known: tuple[str, ...] = ()) -> States:
         text = distinct[k].strip()
         if judge(text, ".") == (None, ""):
             flag[k] = Flag.MISSING
-        elif text not in numbers and text.casefold() in _NO_VALUE:
+        elif text not in numbers and (text.casefold() in _NO_VALUE or text.endswith(BREAKS_OFF)):
             flag[k] = Flag.BAD
         else:
             code[k] = numbers.setdefault(text, len(numbers))

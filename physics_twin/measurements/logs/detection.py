@@ -28,6 +28,7 @@ __all__ = [
     "bare_unit",
     "bracketed_unit",
     "column_names",
+    "declared_columns",
     "detect",
     "detect_columns",
     "detect_numbers",
@@ -481,7 +482,7 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
 
     Raises DataError that says what to declare, UnknownNameError for a declared column that is not there.
     """
-    for name in _declared_columns(known):
+    for name in declared_columns(known):
         if name not in sample.names:
             raise unknown_name(f"column of {sample.source}", name, sample.names)
     time, stamp_format = _time(sample, known)
@@ -492,7 +493,8 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
     return replace(known, time=time, stamp_format=stamp_format, form=form, decimal=decimal, thousands=thousands)
 
 
-def _declared_columns(known: Layout) -> list[str]:
+def declared_columns(known: Layout) -> list[str]:
+    """Return the columns that a layout names."""
     names: list[str] = []
     if known.time is not None:
         names += [known.time] if isinstance(known.time, str) else list(known.time)

@@ -29,6 +29,8 @@ NATIVE = "physics_twin log"  # key in the metadata of Parquet files that `conver
 _ROWS = 500_000  # of a chunk
 _FETCHED = 50_000  # rows taken from a database at a time
 _LOOKED_AT = 2_000  # rows
+# What polars raises on damaged bytes; a panic is no Exception of Python's.
+_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 class Cursor(Protocol):
@@ -95,7 +97,7 @@ def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]
         names = tuple(lazy.collect_schema().names())
         native = NATIVE in pl.read_parquet_metadata(path)
         look = lazy.head(_LOOKED_AT).collect()
-    except pl.exceptions.PolarsError as error:
+    except _DAMAGE as error:
         raise DataError(f"{path.name}: this is no intact Parquet file ({error})") from None
     if native:
         form = LongForm("tag", "value", "flag", "unit" if "unit" in names else None)
@@ -123,7 +125,7 @@ def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]
 def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
     try:
         yield from lazy.collect_batches(chunk_size=_ROWS, maintain_order=True)
-    except pl.exceptions.PolarsError as error:
+    except _DAMAGE as error:
         raise DataError(f"{source}: this is no intact Parquet file ({error})") from None
 
 

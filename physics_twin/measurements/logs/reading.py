@@ -15,7 +15,7 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.clocks import parse_stamp
 from physics_twin.measurements.logs import frames
 from physics_twin.measurements.logs.chunks import Notes, Opened
-from physics_twin.measurements.logs.detection import bare_unit, column_names, detect_text, look
+from physics_twin.measurements.logs.detection import bare_unit, column_names, declared_columns, detect_text, look
 from physics_twin.measurements.logs.frames import Query
 from physics_twin.measurements.logs.gathering import Window, elapsed_unit, gather
 from physics_twin.measurements.logs.layout import Layout
@@ -179,6 +179,12 @@ def _text(path: Path, declared: Layout, told: Callable[[int], None] | None) -> I
         header_rows = read_head(first, separator, layout.skiprows or 0, layout.header or 0, path.name)
         header = header_rows.rows[0] if header_rows.rows else ()
         names = layout.column_names or column_names(header, path.name, header_rows.next_line - 1)
+        lost = [name for name in declared_columns(layout) if name not in names]
+        if lost:  # detection reads a header with more forbearance
+            raise DataError(
+                f'{path.name}, line {header_rows.next_line - 1}: the header has no column "{lost[0]}"; is a quote '
+                "unbalanced in it?"
+            )
         unit_row = header_rows.rows[1] if len(header_rows.rows) > 1 else ()
         units = {name: bare_unit(cell) for name, cell in zip(names, unit_row, strict=False) if cell}
         rest = itertools.chain([first[header_rows.length :]], blocks)

@@ -23,7 +23,7 @@ import polars as pl
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Notes
-from physics_twin.measurements.tables import cut_off
+from physics_twin.measurements.tables import BREAKS_OFF, cut_off
 
 __all__ = ["BLOCK", "HashedFile", "Head", "Lines", "chunks", "exact_rows", "plain", "read_head"]
 
@@ -188,18 +188,22 @@ class Lines:
                 used = error.start
             self._ascii = self._ascii and data[:used].isascii()
             self._pending = b"" if ended else data[used:]
-            return data[:used]
+            return data[:used] + self._lost(rest + data[:used])
         try:
             return self._decoder.decode(raw, ended).encode()
         except UnicodeError as error:
             if ended:
                 self.broken = True
-                return b""
+                return self._lost(rest)
             start = error.start if isinstance(error, UnicodeDecodeError) else 0
             raise DataError(
                 f"{self._source}, line {self._line(rest, raw, start)} or near it: the bytes are not {self.encoding}; "
                 'say layout=Layout(encoding="cp1252") or whichever encoding the export has'
             ) from None
+
+    def _lost(self, before: bytes) -> bytes:
+        """Return what marks the last cell of a file that ends within a character: that cell surely is cut."""
+        return BREAKS_OFF.encode() if self.broken and before and not before.endswith((b"\n", b"\r")) else b""
 
     def _line(self, rest: bytes, data: bytes, position: int) -> int:
         before = rest + data[:position]
