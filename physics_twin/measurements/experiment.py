@@ -573,7 +573,7 @@ class Experiment:
     @property
     def dataset(self) -> "xr.Dataset":
         """Samples, flags and recipe as an xarray Dataset in SI, with units and CF attributes; what `save` writes."""
-        from physics_twin.measurements.storage import to_dataset
+        from physics_twin.measurements.cf_dataset import to_dataset
 
         return to_dataset(self)
 

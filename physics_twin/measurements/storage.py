@@ -1,335 +1,124 @@
-"""Experiments as NetCDF: arrays with units and flags as CF has them, and one JSON record for the rest.
-
-CF is NetCDF Climate and Forecast Metadata Conventions 1.11 (cfconventions.org, 2023).
-"""
+"""Experiments as NetCDF files: written as `cf_dataset` lays them out, and read back equal or not at all."""
 
 import datetime as dt
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.measurements.batches import PhaseWindow
-from physics_twin.measurements.experiment import Exclusion, Experiment, Provenance, RecordedInput, Series
+from physics_twin.measurements.cf_dataset import FORMAT, to_dataset
+from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.records import channel_from_record, channel_record, recipe_from_record, recipe_record
-from physics_twin.recipes import Rule, Table
+from physics_twin.measurements.provenance import Exclusion, Provenance
+from physics_twin.measurements.recorded_inputs import RecordedInput
+from physics_twin.measurements.records import channel_from_record, recipe_from_record
+from physics_twin.measurements.series import Series
+from physics_twin.recipes import Rule
 from physics_twin.units import unit as as_unit
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["from_dataset", "load", "save", "to_dataset"]
+__all__ = ["from_dataset", "load", "save"]
 
-FORMAT = "physics_twin experiment 2"
-_FORMAT_1 = "physics_twin experiment 1"
-_COMMENT = 8000
-"""Most characters of the context in an attribute: HDF5 holds attributes of up to 64 KB; the record has all of it."""
-_SIDES: Mapping[int, str] = {-1: "true_value_is_below", 0: "measured", 1: "true_value_is_above"}
+FORMAT_1 = "physics_twin experiment 1"
+"""Before there were limits of detection, phases and sensors."""
 
 
-def to_dataset(experiment: Experiment) -> "xr.Dataset":
-    """Return samples, flags and recipe as a Dataset in SI that follows the CF conventions 1.11.
+@dataclass(frozen=True)
+class _Stored:
+    """What a file holds, as far as an experiment is made of it.
 
-    Each channel is a variable over a time coordinate (`time`, or `time_2`, ... where channels were sampled at other
-    times), with its flags `<name>_flag` and `<name>_left_out` as ancillary variables, and `<name>_censored`,
-    `<name>_noise_scale`, `<name>_reported` where it has them. Times that are not known throughout, repeat or go back
-    cannot be a coordinate: they are a variable over the row of the log, `row`. An array of sensors is one variable over
-    its places. Phases are `phase_start` and `phase_end`; tables of the recipe are `recipe_table_<k>`.
+    dims: name of a variable -> those of its dimensions, of format 1 only, where they say which clock is meant.
     """
-    import xarray as xr
 
-    # No featureType: what it names are stations, profiles and tracks on the earth, and needs latitude and longitude.
-    parts = _Parts(experiment)
-    together = _one_clock(experiment)
-    entries: list[dict[str, Any]] = []
-    for series in experiment:
-        place = series.channel.place
-        if place is not None and place.array in together:
-            own = together[place.array]
-            entries.append(parts.array(place.array, own) | {"place": own.index(series)})
-        else:
-            entries.append(parts.single(series))
-    if experiment.phases:
-        parts.phases()
-    record, tables = recipe_record(experiment.recipe)
-    for position, table in enumerate(tables):
-        parts.table(position, table)
-    words = {"units": "1", "long_name": "channels, recipe, context and provenance as JSON"}
-    parts.variables["record"] = (), json.dumps(_record(experiment, record, entries), sort_keys=True), words
-    comment = "; ".join(f"{key}: {value}" for key, value in experiment.context.items())
-    attributes = {
-        "Conventions": "CF-1.11",
-        "title": experiment.name,
-        "source": _readable(f"measured, read from {experiment.provenance.source}"),
-        "history": _readable("; ".join(["read with physics_twin", *experiment.provenance.selections])[:_COMMENT]),
-        "comment": _readable(comment[:_COMMENT]),
-        "format": FORMAT,
-        "sha256": experiment.sha256,
-    }
-    return xr.Dataset(parts.variables, parts.coordinates, {key: text for key, text in attributes.items() if text})
+    format: str
+    sha256: str
+    arrays: Mapping[str, NDArray[Any]]
+    dims: Mapping[str, tuple[str, ...]]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.arrays[name]
 
 
-def _readable(text: str) -> str:
-    """Return a text that a file can hold: names of files may carry bytes that are no character."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
+    """Write an experiment as NetCDF, whole or not at all."""
+    dataset = to_dataset(experiment)
+    # CF has no fill value on coordinates; elsewhere it is NaN, for what was not measured.
+    plain = {str(name): {"_FillValue": None} for name in dataset.coords}
+    with atomic_write(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=plain)
 
 
-class _Parts:
-    """Variables and coordinates of a dataset while it grows; names are letters, digits and underscores, as CF asks."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self.variables: dict[str, Any] = {}
-        self.coordinates: dict[str, Any] = {}
-        self._taken: set[str] = set()
-        self._clocks: dict[bytes, tuple[str, str]] = {}
-        self._arrays: dict[str, dict[str, Any]] = {}
-
-    def put(self, name: str, dims: tuple[str, ...], values: Any, attributes: Mapping[str, Any]) -> str:
-        """Add a variable under `name`, or one like it where that is taken; return its name."""
-        unique = self._free(name)
-        self.variables[unique] = (dims, values, dict(attributes))
-        return unique
-
-    def _free(self, name: str) -> str:
-        """Return a name for a variable or a dimension that nothing has yet."""
-        clean = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        clean = clean if clean[:1].isalpha() else f"x{clean}"
-        unique, k = clean, 1
-        while unique.lower() in self._taken or _OURS.fullmatch(unique.lower()):
-            k += 1
-            unique = f"{clean}_{k}"
-        self._taken.add(unique.lower())
-        return unique
-
-    def single(self, series: Series) -> dict[str, Any]:
-        """Add the variables of one channel; return what each is called."""
-        channel = series.channel
-        dimension, time = self._clock(series.times)
-        attributes = {
-            "units": channel.unit.si_text,
-            "long_name": channel.output.replace("_", " "),
-            "declared_units": channel.unit.text,
-            "noise_standard_deviation": channel.noise,
-        }
-        if dimension != time:
-            attributes["coordinates"] = time
-        return {"time": time} | self._samples(channel.output, (dimension,), [series], attributes)
-
-    def array(self, array: str, own: Sequence[Series]) -> dict[str, Any]:
-        """Add the variables of an array of sensors that were read together; return what each is called."""
-        if array not in self._arrays:
-            dimension, time = self._clock(own[0].times)
-            dims = (self._free(f"place_{array}"), dimension)
-            places = np.array([s.channel.place.coordinates for s in own if s.channel.place is not None])
-            where = []
-            for k, axis in enumerate("xyz"[: places.shape[1]]):
-                words = {"units": "m", "long_name": f"{axis} of the sensor"}
-                where.append(self.put(f"{array}_{axis}", dims[:1], places[:, k], words))
-            attributes = {
-                "units": own[0].channel.unit.si_text,
-                "long_name": array.replace("_", " "),
-                "coordinates": " ".join([*where, *([time] if dimension != time else [])]),
-            }
-            self._arrays[array] = {"time": time} | self._samples(array, dims, own, attributes)
-        return dict(self._arrays[array])
-
-    def _samples(
-        self, called: str, dims: tuple[str, ...], own: Sequence[Series], attributes: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Add values and what belongs to them; sensors first where there are several."""
-
-        def column(key: str) -> Any:
-            rows = [getattr(s, key) for s in own]
-            return np.array(rows) if len(dims) == 2 else rows[0]
-
-        words = called.replace("_", " ")
-        names: dict[str, Any] = {"values": self.put(called, dims, column("values"), attributes)}
-
-        def beside(key: str, attributes: Mapping[str, Any]) -> None:
-            names[key] = self.put(f"{called}_{key.removesuffix('s')}", dims, column(key), attributes)
-
-        beside(
-            "flags",
-            {
-                "units": "1",
-                "standard_name": "quality_flag",
-                "long_name": f"QARTOD quality flag of {words}",
-                **_meanings({int(flag): flag.name.lower() for flag in Flag}),
-            },
-        )
-        most = max(own, key=lambda s: len(s.reasons)).reasons
-        same = all(s.reasons == most[: len(s.reasons)] for s in own)
-        reasons = [reason if same else f"reason {k + 1} of the sensor" for k, reason in enumerate(most)]
-        beside(
-            "left_out",
-            {
-                "units": "1",
-                "long_name": f"why samples of {words} are left out of the misfit",
-                **_meanings(dict(enumerate(["in use", *reasons]))),
-            },
-        )
-        if own[0].censored is not None:
-            beside("censored", {"units": "1", "long_name": f"side of the limits of {words}", **_meanings(_SIDES)})
-        if own[0].noise_scale is not None:
-            words_of_scale = f"noise of each sample of {words} as a multiple of the channel's"
-            beside("noise_scale", {"units": "1", "long_name": words_of_scale})
-        if own[0].reported is not None:
-            beside("reported", self._time_attributes(f"when {words} was known"))
-        ancillary = [names[key] for key in ("flags", "left_out", "censored", "noise_scale", "reported") if key in names]
-        self.variables[names["values"]][2]["ancillary_variables"] = " ".join(ancillary)
-        return names
-
-    def _clock(self, times: Array) -> tuple[str, str]:
-        """Return the dimension of samples and the variable of their times, made if they are new."""
-        key = times.tobytes()
-        if key not in self._clocks:
-            time = self._free("time")
-            attributes = self._time_attributes("time since time zero")
-            # CF wants coordinates without gaps and in order; a log has rows in which the clock was wrong.
-            if np.isfinite(times).all() and (times[1:] > times[:-1]).all():
-                dimension = time
-                self.coordinates[time] = (dimension, times, {**attributes, "axis": "T"})
-            else:
-                dimension = self._free("row")
-                self.variables[time] = (dimension, times, attributes)
-            self._clocks[key] = dimension, time
-        return self._clocks[key]
-
-    def _time_attributes(self, words: str) -> dict[str, str]:
-        zero = self.experiment.t0_utc
-        if zero is None:  # elapsed time has no standard name: that of time needs a date to count from
-            return {"units": "s", "long_name": words}
-        stamp = zero.astimezone(dt.UTC).replace(tzinfo=None).isoformat()
-        return {
-            "units": f"seconds since {stamp}Z",
-            "calendar": "standard",
-            "standard_name": "time",
-            "long_name": words,
-        }
-
-    def phases(self) -> None:
-        """Add when each phase ran."""
-        phases = self.experiment.phases
-        names = np.array([_readable(phase.name) for phase in phases], dtype=object)
-        self.variables["phase_name"] = ("phase",), names, {"long_name": "name of the phase"}
-        for key in ("start", "end"):
-            times = np.array([getattr(phase, key) for phase in phases], dtype=np.float64)
-            self.variables[f"phase_{key}"] = ("phase",), times, self._time_attributes(f"{key} of the phase")
-
-    def table(self, position: int, table: Table) -> None:
-        """Add a table of the recipe."""
-        dimension = f"recipe_time_{position}"
-        attributes = {"units": "s", "long_name": "time in its phase"}
-        self.coordinates[dimension] = (dimension, np.array(table.times), attributes)
-        self.variables[f"recipe_table_{position}"] = (
-            (dimension,),
-            np.array(table.values),
-            {
-                "units": table.unit.si_text,
-                "long_name": "input of the recipe",
-                "declared_units": table.unit.text,
-                "rule": table.rule.value,
-            },
-        )
+def load(path: str | os.PathLike[str]) -> Experiment:
+    """Read what `save` wrote. Raises FileNotFoundError, or FileFormatError for any other file."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        stored = _read(path)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FileFormatError(f"{path.name} is not a NetCDF-4 file, or is damaged: {error}") from error
+    return _experiment_of(stored, path.name)
 
 
-_OURS = re.compile(r"record|phase|phase_(name|start|end)|recipe_(time|table)_\d+")
-"""Names that are read back as they are; a channel that is called so gets another."""
+def _read(path: Path) -> _Stored:
+    """Read a file. NetCDF-4 is HDF5, and read as such it takes a tenth of the time: a plant has hundreds of batches."""
+    import h5py
 
-
-def _meanings(words: Mapping[int, str]) -> dict[str, Any]:
-    """Return the attributes of a variable of flags; CF has meanings of letters, digits and a few signs."""
-    clean = [re.sub(r"[^A-Za-z0-9_\-.+@]+", "_", text).strip("_") or "other" for text in words.values()]
-    return {"flag_values": np.array(list(words), dtype=np.int8), "flag_meanings": " ".join(clean)}
-
-
-def _one_clock(experiment: Experiment) -> dict[str, tuple[Series, ...]]:
-    """Arrays of sensors that were read at the same times: each is one variable, and not thousands."""
-
-    def kind(s: Series) -> tuple[object, ...]:
-        rare = (s.censored is None, s.noise_scale is None, s.reported is None)
-        return (s.times.tobytes(), s.channel.unit.si_text, *rare)
-
-    return {array: own for array, own in experiment.arrays.items() if len({kind(s) for s in own}) == 1}
-
-
-def _record(experiment: Experiment, recipe: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    provenance = experiment.provenance
-    return {
-        "name": experiment.name,
-        "t0_utc": None if experiment.t0_utc is None else experiment.t0_utc.isoformat(),
-        "notes": list(experiment.notes),
-        "context": dict(experiment.context),
-        "recipe": recipe,
-        "phases": [phase.name for phase in experiment.phases],
-        "series": [
-            {
-                "channel": channel_record(one.channel),
-                "reasons": list(one.reasons),
-                "notes": list(one.notes),
-                "variables": entry,
-            }
-            for one, entry in zip(experiment, entries, strict=True)
-        ],
-        "inputs": [
-            {
-                "name": one.name,
-                "column": one.column,
-                "unit": one.unit.text,
-                "rule": one.rule.value,
-                "counts": {str(int(flag)): n for flag, n in one.counts.items()},
-                "notes": list(one.notes),
-            }
-            for one in experiment.inputs
-        ],
-        "provenance": {
-            "source": provenance.source,
-            "sha256": provenance.sha256,
-            "options": dict(provenance.options),
-            "selections": list(provenance.selections),
-            "exclusions": [
-                {"span": list(one.span), "reason": one.reason, "by": one.by, "channels": list(one.channels)}
-                for one in provenance.exclusions
-            ],
-        },
-    }
+    with h5py.File(path, "r") as file:
+        marks = {key: file.attrs.get(key, "") for key in ("format", "sha256")}
+        marks = {key: mark.decode() if isinstance(mark, bytes) else str(mark) for key, mark in marks.items()}
+        variables = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+        arrays = {name: np.asarray(item[()]) for name, item in variables.items()}
+        dims = {}
+        if marks["format"] == FORMAT_1:
+            scaled = {name: item for name, item in variables.items() if item.ndim and not item.is_scale}
+            dims = {n: tuple(d[0].name.removeprefix("/") for d in item.dims) for n, item in scaled.items()}
+    return _Stored(marks["format"], marks["sha256"], arrays, dims)
 
 
 def from_dataset(dataset: "xr.Dataset", source: str) -> Experiment:
-    """Return the experiment of `to_dataset`; `source` names the file in messages.
+    """Return the experiment of `to_dataset`; `source` names it in messages.
 
     Raises FileFormatError when something is missing, or when the content does not have the hash that it states.
     """
-    if dataset.attrs.get("format") not in (FORMAT, _FORMAT_1):
+    form, sha256 = (str(dataset.attrs.get(key, "")) for key in ("format", "sha256"))
+    arrays = {str(name): variable.to_numpy() for name, variable in dataset.variables.items()}
+    dims = {str(name): tuple(map(str, variable.dims)) for name, variable in dataset.variables.items()}
+    return _experiment_of(_Stored(form, sha256, arrays, dims), source)
+
+
+def _experiment_of(stored: _Stored, source: str) -> Experiment:
+    if stored.format not in (FORMAT, FORMAT_1):
         raise FileFormatError(
-            f'{source} is no saved experiment: its format is "{dataset.attrs.get("format", "not stated")}", and '
-            f'"{FORMAT}" is expected'
+            f'{source} is no saved experiment: its format is "{stored.format or "not stated"}", and "{FORMAT}" is '
+            "expected"
         )
     try:
-        experiment = _experiment(dataset, json.loads(str(dataset["record"].item())))
-    except (KeyError, TypeError, ValueError, AttributeError, PhysicsTwinError) as error:
+        text = stored["record"].item()
+        experiment = _experiment(stored, json.loads(text))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, PhysicsTwinError) as error:
         raise FileFormatError(f"{source} is damaged or was written by hand: {error!r}") from error
-    if experiment.sha256 != dataset.attrs.get("sha256"):
+    if experiment.sha256 != stored.sha256:
         raise FileFormatError(
             f"{source} was changed after it was saved: its content has the hash {experiment.sha256}, and it states "
-            f"{dataset.attrs.get('sha256')}"
+            f"{stored.sha256}"
         )
     return experiment
 
 
-def _experiment(dataset: "xr.Dataset", record: Mapping[str, Any]) -> Experiment:
+def _experiment(stored: _Stored, record: Mapping[str, Any]) -> Experiment:
     series: dict[str, Series] = {}
-    entries = _entries_1(dataset, record) if dataset.attrs["format"] == _FORMAT_1 else None
-    columns: dict[str, Any] = {}  # an array has thousands of channels, and its variables are read once
+    entries = _entries_1(stored, record) if stored.format == FORMAT_1 else None
     for k, one in enumerate(record["series"]):
         channel = channel_from_record(one["channel"])
         names = one["variables"] if entries is None else entries[k]
@@ -337,16 +126,15 @@ def _experiment(dataset: "xr.Dataset", record: Mapping[str, Any]) -> Experiment:
         found: dict[str, Any] = {}
         for key in ("values", "flags", "left_out", "censored", "noise_scale", "reported"):
             if key in names:
-                name = str(names[key])
-                column = columns[name] if name in columns else columns.setdefault(name, dataset[name].to_numpy())
+                column = stored[str(names[key])]
                 found[key] = column if place is None else column[int(place)]
         reasons, notes = tuple(map(str, one["reasons"])), tuple(map(str, one["notes"]))
-        times = dataset[str(names["time"])].to_numpy()
+        times = stored[str(names["time"])]
         series[channel.output] = Series(channel=channel, times=times, reasons=reasons, notes=notes, **found)
     tables: list[tuple[Any, Any]] = []
-    while f"recipe_table_{len(tables)}" in dataset:
+    while f"recipe_table_{len(tables)}" in stored.arrays:
         k = len(tables)
-        tables.append((dataset[f"recipe_time_{k}"].to_numpy(), dataset[f"recipe_table_{k}"].to_numpy()))
+        tables.append((stored[f"recipe_time_{k}"], stored[f"recipe_table_{k}"]))
     origin = record["provenance"]
     return Experiment(
         name=str(record["name"]),
@@ -382,52 +170,28 @@ def _experiment(dataset: "xr.Dataset", record: Mapping[str, Any]) -> Experiment:
         ),
         notes=tuple(map(str, record["notes"])),
         t0_utc=None if record["t0_utc"] is None else dt.datetime.fromisoformat(record["t0_utc"]),
-        phases=_phases(dataset, [str(name) for name in record.get("phases", [])]),
+        phases=_phases(stored, [str(name) for name in record.get("phases", [])]),
     )
 
 
-def _phases(dataset: "xr.Dataset", names: Sequence[str]) -> tuple[PhaseWindow, ...]:
+def _phases(stored: _Stored, names: Sequence[str]) -> tuple[PhaseWindow, ...]:
     if not names:
         return ()
-    starts, ends = (dataset[f"phase_{key}"].to_numpy().tolist() for key in ("start", "end"))
+    starts, ends = (stored[f"phase_{key}"].tolist() for key in ("start", "end"))
     return tuple(PhaseWindow(n, float(a), float(b)) for n, a, b in zip(names, starts, ends, strict=True))
 
 
-def _entries_1(dataset: "xr.Dataset", record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries_1(stored: _Stored, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the variables of each channel are called in a file of format 1: by rule, and not in its record."""
     seen: dict[str, int] = {}
     found: list[dict[str, Any]] = []
     for one in record["series"]:
         place = one["channel"].get("place")
         array = "" if place is None else str(place["array"])
-        name = array if array and array in dataset else str(one["channel"]["output"])
+        name = array if array and array in stored.arrays else str(one["channel"]["output"])
         names: dict[str, Any] = {"values": name, "flags": f"{name}.flag", "left_out": f"{name}.left_out"}
-        names["time"] = str(dataset[name].dims[-1])
+        names["time"] = stored.dims[name][-1]
         if name == array:  # sensors stand in the order of the record
             names["place"] = seen[name] = seen.get(name, -1) + 1
         found.append(names)
     return found
-
-
-def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
-    """Write an experiment as NetCDF, whole or not at all."""
-    dataset = to_dataset(experiment)
-    # CF has no fill value on coordinates; elsewhere it is NaN, for what was not measured.
-    plain = {str(name): {"_FillValue": None} for name in dataset.coords}
-    with atomic_write(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=plain)
-
-
-def load(path: str | os.PathLike[str]) -> Experiment:
-    """Read what `save` wrote. Raises FileNotFoundError, or FileFormatError for any other file."""
-    import xarray as xr
-
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        # Without CF decoding: it would turn seconds into time differences in nanoseconds.
-        dataset = xr.load_dataset(path, engine="h5netcdf", decode_cf=False)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise FileFormatError(f"{path.name} is not a NetCDF-4 file, or is damaged: {error}") from error
-    return from_dataset(dataset, path.name)

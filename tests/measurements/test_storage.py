@@ -312,6 +312,9 @@ def _check_variable(stored: xr.Dataset, name: str, variable: xr.Variable) -> Non
         assert _STANDARD_NAMES[attrs["standard_name"]] in attrs["units"], name
     if "since" in attrs.get("units", ""):  # 4.4
         assert attrs["calendar"] == "standard" and attrs["standard_name"] == "time", name
+        assert attrs["units_metadata"] == "leap_seconds: none", name
+    if attrs.get("units") == "K":  # 3.1.2
+        assert attrs["units_metadata"] == "temperature: on_scale", name
     if attrs.get("axis") == "T":
         assert variable.dims == (name,)
     for key in ("ancillary_variables", "coordinates"):  # 3.4 and 5
