@@ -8,9 +8,10 @@ the layout that its story declares, with none, or with another one. A part of th
 the limits of the fast paths turned down, so that a file of a few lines goes the way of one of a gigabyte.
 
 What counts as a failure: any exception that is not a PhysicsTwinError (warnings are exceptions here), an error that
-does not name the file, more than five seconds, and a number, state or moment in the result that the reference does not
-find in that line and column. The reference is the few lines under "Reference" below: it splits lines, takes Python's
-float() and Python's datetime, and shares no code with the reader.
+does not name the file, more than five seconds, a number, state or moment in the result that the reference does not find
+in that line and column, and a number in the file that is not in the result, which does not say why. The reference is
+the few lines under "Reference" below: it splits lines, takes Python's float() and Python's datetime, and shares no code
+with the reader.
 
 Input k of a seed is the same on every machine. Failing inputs are shortened and kept in the folder of --out, beside
 record.json and record.md.
@@ -399,12 +400,15 @@ def reference_rows(content: bytes, layout: Layout) -> tuple[list[str], list[list
                 rows.append(next(csv.reader([line], delimiter=separator)))
         else:
             rows.append(line.split(separator))
-    names = [" ".join(cell.replace("\ufeff", "").split()) for cell in header[0]] if header else []
+    names = [_name(cell) for cell in header[0]] if header else []
     return [name or f"column {k}" for k, name in enumerate(names, 1)], rows
 
 
-def wrong_numbers(log: Log, content: bytes, checked: Counter[str]) -> str:
-    """Say which number, state or moment of a log of delimited text is not in the file, "" if all are."""
+def wrong_numbers(log: Log, content: bytes, checked: Counter[str], *, whole: bool = True) -> str:
+    """Say which number, state or moment of a log of delimited text is not in the file, "" if all are.
+
+    whole: whether all of the file was asked for; then nothing may be left out in silence either.
+    """
     layout = log.layout
     header, body = reference_rows(content, layout)
     names = list(layout.column_names or header)
@@ -417,18 +421,34 @@ def wrong_numbers(log: Log, content: bytes, checked: Counter[str]) -> str:
             if not {layout.form.tag, layout.form.value} <= set(names):
                 return f"columns: those of {layout.form} are none of {names}"
             tag_at, value_at = names.index(layout.form.tag), names.index(layout.form.value)
-            lines = [
-                row for row in body if len(row) > tag_at and " ".join(row[tag_at].split()) == " ".join(one.tag.split())
-            ]
+            lines = [row for row in body if len(row) > tag_at and _name(row[tag_at]) == _name(one.tag)]
         else:
             if one.tag not in names:
                 checked["columns without a name"] += 1
                 continue
             value_at, lines = names.index(one.tag), body
         fault = wrong_samples(one, lines, value_at, stamps_at, log, checked)
+        if not fault and whole and not one.states and not log.notes and not one.notes:
+            fault = lost_samples(one, lines, value_at, stamps_at, log, len(names))
         if fault:
             return fault
     return ""
+
+
+def _name(cell: str) -> str:
+    return " ".join(cell.replace("\ufeff", "").split())
+
+
+def lost_samples(
+    one: TagSamples, lines: list[list[str]], value_at: int, stamps_at: list[int], log: Log, width: int
+) -> str:
+    """Count the lines that surely hold a number and a moment: as many are in the log, or it says why not."""
+    n = 0
+    for row in lines:
+        if len(row) == width and reference_number(row[value_at], log.layout) is not None:
+            n += bool(reference_seconds(" ".join(row[j].strip() for j in stamps_at), log.layout, log.origin))
+    found = int(np.isfinite(one.values).sum())
+    return f"loss of {n - found} of {n} numbers of {one.tag}, without a word" if found < n else ""
 
 
 def wrong_samples(
@@ -448,20 +468,18 @@ def wrong_samples(
             if one.states:
                 if one.states[int(value)] != " ".join(cell.split()):
                     continue
-                checked["states"] += 1
-            else:
-                if reference_number(cell, log.layout) != value:
-                    continue
-                checked["numbers"] += 1
+            elif reference_number(cell, log.layout) != value:
+                continue
             if not math.isfinite(moment):
+                checked["values without a time"] += 1
                 break
             stamp = " ".join(row[j].strip() for j in stamps_at)
             expected = reference_seconds(stamp, log.layout, log.origin)
             if expected is None:
-                checked["moments not known to the reference"] += 1
+                checked["values at moments that the reference cannot read"] += 1
                 break
             if any(abs(moment - second) <= tolerance + 4e-16 * abs(second) for second in expected):
-                checked["moments"] += 1
+                checked["states and moments" if one.states else "numbers and moments"] += 1
                 break
         else:
             shown = f"state {one.states[int(value)]!r}" if one.states else f"number {value!r}"
@@ -536,7 +554,7 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
         faulthandler.cancel_dump_traceback_later()
     if one.suffix in BINARY or one.suffix.endswith(".gz"):
         return "read, not compared", ""
-    fault = wrong_numbers(log, one.content, checked)
+    fault = wrong_numbers(log, one.content, checked, whole=one.between is None)
     return (f"wrong {fault.partition(' ')[0]}", fault) if fault else ("read", "")
 
 
