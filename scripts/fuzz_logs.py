@@ -8,10 +8,10 @@ the layout that its story declares, with none, or with another one. A part of th
 the limits of the fast paths turned down, so that a file of a few lines goes the way of one of a gigabyte.
 
 What counts as a failure: any exception that is not a PhysicsTwinError (warnings are exceptions here), an error that
-does not name the file, more than five seconds, a number, state or moment in the result that the reference does not find
-in that line and column, and a number in the file that is not in the result, which does not say why. The reference is
-the few lines under "Reference" below: it splits lines, takes Python's float() and Python's datetime, and shares no code
-with the reader.
+does not name the file, more than five seconds of processor time, a number, state or moment in the result that the
+reference does not find in that line and column, and a number in the file that is not in the result, which does not say
+why. The reference is the few lines under "Reference" below: it splits lines, takes Python's float() and Python's
+datetime, and shares no code with the reader.
 
 Input k of a seed is the same on every machine. Failing inputs are shortened and kept in the folder of --out, beside
 record.json and record.md.
@@ -59,7 +59,7 @@ from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.logs.reading import read_log
 
 CORPUS = Path(__file__).parents[1] / "tests" / "measurements" / "corpus"
-SECONDS = 5.0  # one input may take so long; they take a few milliseconds
+SECONDS = 5.0  # of processor time that one input may take; they take a few milliseconds
 BINARY = {".xlsx": 0.03, ".parquet": 0.1}  # share of these files that is used: workbooks are slow to open
 ELAPSED = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86400.0}
 
@@ -527,13 +527,13 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
     path = folder / f"fuzzed{one.suffix}"
     path.write_bytes(one.content)
     turn_limits(one.tight)
-    faulthandler.dump_traceback_later(10.0 * SECONDS, exit=True)  # for a hang in compiled code
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    faulthandler.dump_traceback_later(60.0 * SECONDS, exit=True)  # for a hang in compiled code, or one that waits
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         log = read_log(path, layout=one.layout, tags=one.names, between=one.between)
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
     except PhysicsTwinError as error:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
         # What is wrong with an option is wrong for every file.
         if "fuzzed" in str(error) or str(error).startswith(("between", "there is no time zone")):
             return f"refused: {type(error).__name__}", ""
@@ -541,7 +541,7 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
     except TooSlow:
         return "hang", "".join(traceback.format_exc().splitlines(keepends=True)[-9:])
     except BaseException as error:  # polars' panics are no Exception, and every kind is a finding
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
         if isinstance(error, KeyboardInterrupt):
             raise
         frames = traceback.extract_tb(error.__traceback__)
@@ -550,7 +550,7 @@ def outcome_of(one: Input, folder: Path, checked: Counter[str]) -> tuple[str, st
         )
         return f"crash: {type(error).__name__} at {place}", "".join(traceback.format_exception(error)[-6:])
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
         faulthandler.cancel_dump_traceback_later()
     if one.suffix in BINARY or one.suffix.endswith(".gz"):
         return "read, not compared", ""
@@ -589,7 +589,7 @@ def shortened(one: Input, outcome: str, folder: Path) -> Input:
 def run(seed: int, first: int, n: int, out: str) -> Tally:
     """Read `n` inputs in this process."""
     warnings.simplefilter("error")
-    signal.signal(signal.SIGALRM, alarm)
+    signal.signal(signal.SIGPROF, alarm)
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="fuzz_logs_", dir=memory if memory.is_dir() else None))
     tally = Tally()
