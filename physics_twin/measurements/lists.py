@@ -9,8 +9,10 @@ import hashlib
 import io
 import os
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,22 @@ _COMMA, _POINT = re.compile(r"[<>≤≥]?\s*[+-]?\d+,\d+"), re.compile(r"[<>≤�
 _GROUPS = re.compile(r"[<>≤≥]?\s*[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,234 may be one thousand and more
 _EXCEL_ZERO = dt.datetime(1899, 12, 30)
 _WORKBOOKS = (".xlsx", ".xlsm")
+# What zip, XML and openpyxl raise at bytes that are no workbook, or no whole one.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    OverflowError,
+    RuntimeError,  # encrypted
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,8 @@ def _workbook(path: Path, layout: Layout) -> Table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of drop-down lists and styles that openpyxl does not keep
             book = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+            written = openpyxl.load_workbook(io.BytesIO(content))
+    except (InvalidFileException, *_DAMAGE) as error:
         raise FileFormatError(f"{path.name} is no workbook that can be read, or is damaged: {error}") from error
     filled = {sheet.title: sheet for sheet in book.worksheets if sheet.max_row > 1}
     if layout.sheet is not None:
@@ -144,6 +163,13 @@ def _workbook(path: Path, layout: Layout) -> Table:
             f"{path.name} has the sheets {', '.join(filled)}; say which: layout=Layout(sheet={next(iter(filled))!r})"
         )
     rows = [(k, list(row)) for k, row in enumerate(sheet.iter_rows(values_only=True), start=1)]
+    for (k, row), formulas in zip(rows, written[sheet.title].iter_rows(values_only=True), strict=False):
+        for cell, formula in zip(row, formulas, strict=False):
+            if cell is None and isinstance(formula, str) and formula.startswith("="):
+                raise DataError(
+                    f"{path.name}[{sheet.title}], line {k}: no program has calculated the formula {formula}; open the "
+                    "workbook and save it again"
+                )
     return _sheet_table(path, sheet.title, rows[layout.skiprows or 0 :], layout, hashlib.sha256(content).hexdigest())
 
 

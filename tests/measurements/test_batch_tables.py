@@ -107,6 +107,18 @@ def test_bytes_that_are_no_workbook_are_refused(tmp_path: Path) -> None:
         read_batches(tmp_path / "b.xlsx", zone="UTC")
 
 
+def test_a_formula_that_nobody_calculated_is_no_empty_cell(tmp_path: Path) -> None:
+    """An end that a script wrote as a formula would pass for missing, and be taken from the next batch."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["Batch", "Start", "End"])
+    sheet.append(["B1", dt.datetime(2026, 1, 1), "=B2+1/6"])
+    book.save(tmp_path / "b.xlsx")
+    with pytest.raises(DataError, match=r"b\.xlsx\[Sheet\], line 2: no program has calculated the formula =B2\+1/6"):
+        read_batches(tmp_path / "b.xlsx", zone="UTC", open_end="next")
+
+
 @pytest.mark.parametrize(
     ("header", "keyword"),
     [("Batch;Batch ID;Start;End", "id="), ("Batch;Start;Begin;End", "start="), ("Batch;Start;End;Stop", "end=")],
