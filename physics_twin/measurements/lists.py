@@ -38,6 +38,7 @@ _SEPARATORS = (";", "\t", ",", "|")
 _BLANK = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>"})
 _COMMA, _POINT = re.compile(r"[<>≤≥]?\s*[+-]?\d+,\d+"), re.compile(r"[<>≤≥]?\s*[+-]?\d+\.\d+")
 _GROUPS = re.compile(r"[<>≤≥]?\s*[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,234 may be one thousand and more
+_FIRST, _LAST = 1970, 2199  # 1899-12-30 and 9999-12-31 are how programs write "no date"
 _EXCEL_ZERO = dt.datetime(1899, 12, 30)
 _WORKBOOKS = (".xlsx", ".xlsm")
 # What zip, XML and openpyxl raise at bytes that are no workbook, or no whole one.
@@ -322,6 +323,10 @@ def moments(
             raise kept.error(row, name, f'"{text}" is not {like}')
         found[row] = stamp
     for row, stamp in enumerate(found):
+        if isinstance(stamp, dt.datetime) and not _FIRST <= stamp.year <= _LAST:
+            raise kept.error(
+                row, name, f"the year {stamp.year} is none of a plant's; leave the cell empty where nothing is known"
+            )
         if isinstance(stamp, dt.datetime) and stamp.tzinfo is None and zone is None:
             raise kept.error(
                 row, name, f'the stamp "{stamp}" has no zone; say zone="Europe/Berlin", or whichever the clock was in'
@@ -350,8 +355,7 @@ def _from_object(kept: KeptList, row: int, name: str, cell: object, format: str 
     if isinstance(cell, np.datetime64):
         cell = cell.astype("datetime64[us]").item()
     if isinstance(cell, dt.datetime):  # a pandas Timestamp is one as well
-        stamp = dt.datetime.combine(cell.date(), cell.timetz())
-        return stamp if stamp.tzinfo is None else stamp.astimezone(dt.UTC)
+        return dt.datetime.combine(cell.date(), cell.timetz())
     if isinstance(cell, dt.date):
         return dt.datetime.combine(cell, dt.time())
     number = as_number(cell, kept.decimal)
@@ -361,10 +365,13 @@ def _from_object(kept: KeptList, row: int, name: str, cell: object, format: str 
 
 
 def _from_number(kept: KeptList, row: int, name: str, number: float, format: str | None) -> dt.datetime | float:
-    if format == "excel":
-        return _EXCEL_ZERO + dt.timedelta(milliseconds=round(number * 86_400_000.0))
-    if format in ("unix s", "unix ms"):
-        return dt.datetime.fromtimestamp(number / (1e3 if format == "unix ms" else 1.0), dt.UTC)
+    try:
+        if format == "excel":
+            return _EXCEL_ZERO + dt.timedelta(milliseconds=round(number * 86_400_000.0))
+        if format in ("unix s", "unix ms"):
+            return dt.datetime.fromtimestamp(number / (1e3 if format == "unix ms" else 1.0), dt.UTC)
+    except (OverflowError, OSError, ValueError):
+        raise kept.error(row, name, f"{number:g} is no stamp in {format}") from None
     if format is not None:
         try:
             unit = as_unit(format)

@@ -215,6 +215,18 @@ def test_a_missing_end_is_an_error_or_the_next_start(tmp_path: Path) -> None:
     assert second.notes == ()
 
 
+@pytest.mark.parametrize("end", ["9999-12-31 23:59", "1899-12-30 00:00", "0001-01-01 00:00"])
+def test_dates_that_stand_for_no_date_are_refused(tmp_path: Path, end: str) -> None:
+    """Programs write year 9999 for an open end; it must not run a batch to the end of the log unseen."""
+    path = written(tmp_path, f"Batch;Start;End\nB1;2026-03-01 06:00;{end}\n")
+    with pytest.raises(DataError, match=r"row 1 .line 2., column .End.: the year .* leave the cell empty"):
+        read_batches(path, zone="America/New_York")
+    frame = pd.DataFrame({"batch": ["B1"], "start": [1e300], "end": [1e300]})
+    for format in ("excel", "unix s"):
+        with pytest.raises(DataError, match=f'row 1, column "start": 1e[+]300 is no stamp in {format}'):
+            read_batches(frame, format=format, zone="UTC")
+
+
 def test_a_batch_that_ends_before_it_begins_names_its_row(tmp_path: Path) -> None:
     """A slip of the pen is found where it stands."""
     path = written(tmp_path, "Batch;Start;End\nB1;2026-03-01 06:00;2026-03-01 05:00\n")
