@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.errors import DataError
 from physics_twin.measurements.series import Series
 from physics_twin.plot_style import (
     BAND,
@@ -40,6 +41,8 @@ _LEAST = 5  # experiments that make a median
 
 def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
     """Draw each channel of all experiments over time since time zero; see `Experiments.plot`."""
+    if not experiments:
+        raise DataError("there is no experiment to draw")
     outputs = list(dict.fromkeys(output for run in experiments for output in run.series))
     longest = max((run.duration for run in experiments), default=0.0)
     scale = time_scale(longest)

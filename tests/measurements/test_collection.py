@@ -77,6 +77,11 @@ def test_experiments_are_found_by_number_name_and_slice() -> None:
     assert "B44" not in found
     with pytest.raises(UnknownNameError, match='no experiment "B44"'):
         found["B44"]
+    nobody = found[4:4]
+    assert (len(nobody), repr(nobody)) == (0, "<Experiments: 0: >")
+    assert len(nobody.summary) == 0
+    with pytest.raises(DataError, match="no experiment to draw"):
+        nobody.plot()
     with pytest.raises(DataError, match='two experiments are called "B1"'):
         Experiments((run("B1"), run("B1")))
 
