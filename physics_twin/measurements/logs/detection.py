@@ -41,6 +41,8 @@ _HEAD = 1 << 18  # bytes that are looked at first
 _PLACES = 3  # further places in the file that are looked at ...
 _PLACE = 1 << 14  # ... and their bytes
 _MOST = 0.8  # a column is of stamps if so many of its cells are: logs have dirt
+_LONGEST_NAME, _LONGEST_UNIT = 300, 20  # characters
+_MOST_ROWS = 3000  # of the first ones; more of them tell nothing new
 _BROKEN = 8  # lines that a header may be broken over
 _MISREAD = 0.1  # one number in ten that looks grouped is no slip
 _ASKED = 200  # stamps that are looked at one by one where they do not all have one format
@@ -63,12 +65,14 @@ _QUALITY = re.compile(
 _UNIT = re.compile(r"(?i)^(?:units?|uom|einheit|eu|eng(?:ineering)? ?_?units?|unité|unidad)$")
 _PAIRED = re.compile(r"(?i)^(.*?)[ ._/:-]*(?:quality|qual|opc ?quality|quality ?code|status ?code)$")
 # Two numbers with a sign of dates or times between them: worth asking what kind of stamp it is.
+# Blanks are bounded: a cell of a million of them must not take the square of its length.
 _STAMP_LIKE = re.compile(
-    r"(?i)\s*\d{1,4}\s*[-./:\s]\s*(?:\d{1,2}|[a-zäéû]{3,9}\.?)\s*[-./:\sT]\s*\d.*|\s*(?:19|20)\d{10}(?:\d\d)?\s*"
+    r"(?i)\d{1,4}\s{0,2}[-./:\s]\s{0,2}(?:\d{1,2}|[a-zäéû]{3,9}\.?)\s{0,2}[-./:\sT]\s{0,2}\d.{0,60}|"
+    r"(?:19|20)\d{10}(?:\d\d)?"
 )
-_DATE = re.compile(r"\s*\d{1,4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}\s*")
-_CLOCK = re.compile(r"(?i)\s*\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[ap]m)?\s*")
-_DIGITS = re.compile(r"\s*\d{10,13}(?:\.\d+)?\s*")
+_DATE = re.compile(r"\d{1,4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}")
+_CLOCK = re.compile(r"(?i)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s{0,2}[ap]m)?")
+_DIGITS = re.compile(r"\d{10,13}(?:\.\d+)?")
 _NUMBER = re.compile(r"[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[-+−]?[.,]\d+(?:[eE][+-]?\d+)?")
 _LIKE_TAG = re.compile(r"[A-Z]{1,5}[-_]?\d+[A-Z]?")
 _BRACKETS = re.compile(r"^(.*\S)\s*[\[(]\s*([^\[\]()]*(?:\([^()]*\))?)\s*[\])]$")
@@ -133,6 +137,7 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
     lines = text.split("\n")
     if not whole and len(lines) > 1:
         lines.pop()  # it may go on
+    del lines[_MOST_ROWS + (declared.skiprows or 0) :]
     announced = re.fullmatch(r"(?i)sep=(.)", lines[0].strip(" \r")) if lines else None
     if declared.separator is not None:
         separator = declared.separator
@@ -455,7 +460,7 @@ def bare_unit(text: str) -> str:
 def _is_unit(text: str) -> bool:
     if text in ("-", "--", "1"):
         return True
-    if _LIKE_TAG.fullmatch(text):  # T1 is no tesla
+    if len(text) > _LONGEST_UNIT or _LIKE_TAG.fullmatch(text):  # T1 is no tesla
         return False
     try:
         as_unit(text)
@@ -466,7 +471,7 @@ def _is_unit(text: str) -> bool:
 
 def bracketed_unit(name: str) -> str:
     """Return the unit in a header: "T1 [°C]" -> "°C"; "" if there is none."""
-    found = _BRACKETS.match(name)
+    found = _BRACKETS.match(name) if len(name) <= _LONGEST_NAME else None
     if not found:
         return ""
     text = found[2].strip()
@@ -675,7 +680,7 @@ def _one_row_a_tag(stamps: Sequence[tuple[str, ...]], texts: Sequence[str]) -> b
 def _quality_pairs(names: Sequence[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for before, name in itertools.pairwise(names):
-        found = _PAIRED.match(name)
+        found = _PAIRED.match(name) if len(name) <= _LONGEST_NAME else None
         if found and found[1].strip() and before not in pairs.values():
             owner = next((other for other in names if other == found[1].strip()), None)
             if owner is None and before.startswith(found[1].strip()):

@@ -541,7 +541,10 @@ class Gathering:
                 flags[at] = quality
             if times.flags is not None:
                 flags = worst(flags, times.flags)
-            texts = pl.Series([None if code < 0 else self.text_list[code] for code in said], dtype=pl.String)
+            texts = pl.Series([None], dtype=pl.String).new_from_index(0, values.size)
+            if pieces.texts:
+                which = pl.Series(said).set(pl.Series(said < 0), None)
+                texts = pl.Series(self.text_list, dtype=pl.String).gather(which)
             if self.seconds is None:
                 micro = pl.Series(times.times).set(pl.Series(times.times == NO_TIME), None)
                 column = micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
