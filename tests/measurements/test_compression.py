@@ -166,9 +166,9 @@ def test_the_value_before_a_change_does_not_hide_the_deadband() -> None:
     assert result.deadband == pytest.approx(1.0, rel=0.25)
 
 
-@pytest.mark.parametrize("digits", [3, 6, 15])
+@pytest.mark.parametrize("digits", [2, 3, 15])
 def test_interpolation_onto_regular_times_is_recognized(digits: int) -> None:
-    """In nine records of ten; about as many true samples as were archived, within a factor of two."""
+    """In nine records of ten; as many true samples as were archived, within a factor of three."""
     counts = []
 
     def make(one: Simulated) -> tuple[Array, Array]:
@@ -181,7 +181,8 @@ def test_interpolation_onto_regular_times_is_recognized(digits: int) -> None:
     rate, ratios = recognized(make, INTERPOLATED)
     assert rate >= 0.9
     assert ((ratios > 0.25) & (ratios < 4.0)).all()
-    assert ((np.array(counts) > 0.5) & (np.array(counts) < 2.0)).all()
+    assert 1.0 / 3.0 < min(counts) < max(counts) < 3.0
+    assert 0.6 < float(np.median(counts)) < 1.4  # the pieces that rounding hides are missing
 
 
 def test_single_precision_does_not_hide_interpolation() -> None:
