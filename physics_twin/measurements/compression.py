@@ -19,7 +19,7 @@ How each is told from raw samples, whose small changes are as frequent as their 
   the same; nothing in the numbers tells the two apart.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -33,6 +33,8 @@ __all__ = ["Compression", "CompressionKind", "compression"]
 
 # Fewer samples or changes than this say nothing.
 _FEWEST, _FEWEST_CHANGES = 40, 20
+# More rows in a row say nothing new, and a log may hold millions.
+_ENOUGH = 100_000
 # The 5 % quantile of the changes over their median: 0.09 for Gaussian changes, above 0.6 behind a deadband.
 _EDGE = 0.45
 # Behind a deadband changes vary less than the time between them does: standard deviations of the logarithms.
@@ -103,14 +105,23 @@ def compression(times: Array, values: Array, resolution: float | None = None) ->
     t, v = _ascending(t, v)
     if t.size < _FEWEST:
         return _raw(t.size, f"too few samples ({t.size}) to tell compression")
+    if t.size > _ENOUGH:
+        middle = slice((t.size - _ENOUGH) // 2, (t.size + _ENOUGH) // 2)
+        found = _judged(t[middle], v[middle], resolution)
+        n_samples = round(found.n_samples * t.size / _ENOUGH)
+        return replace(found, n_samples=n_samples, words=f"{found.words} (by the {_ENOUGH} rows in the middle)")
+    return _judged(t, v, resolution)
+
+
+def _judged(t: Array, v: Array, resolution: float | None) -> Compression:
     steps = np.diff(t)
     usual = float(np.median(steps))
     rounding = max(_last_digit(v), _converter_step(v), resolution or 0.0)
     regular = float(np.mean(np.abs(steps - usual) <= _JITTER * usual)) >= _REGULAR
     if regular:
         return _interpolated(t, v, rounding) or _held(t, v, rounding) or _raw(t.size, "samples at regular times, raw")
-    found = _exception(t, v) or _swinging_door(t, v, rounding)
-    return found or _raw(t.size, "samples at irregular times, not compressed as far as they show")
+    called = _exception(t, v) or _swinging_door(t, v, rounding)
+    return called or _raw(t.size, "samples at irregular times, not compressed as far as they show")
 
 
 def _raw(n: int, words: str) -> Compression:

@@ -272,6 +272,17 @@ def test_what_is_not_there_takes_no_part() -> None:
     assert compression(times, values).kind is EXCEPTION
 
 
+def test_a_long_record_is_judged_by_its_middle() -> None:
+    """In the same words and for the whole of it."""
+    t, v, _, kept = record("drift", 0.1, 1.0, 1)
+    short = np.interp(t, t[kept], v[kept]).round(3)
+    n = 20
+    result = compression(np.arange(float(n * N)), np.tile(short, n))
+    assert result.kind is INTERPOLATED
+    assert result.n_samples == pytest.approx(n * compression(t, short).n_samples, rel=0.05)
+    assert "rows in the middle" in result.words
+
+
 RECORDS = [
     ("tclab", "mimo_1s_600.csv"),
     ("tclab", "siso_1s_601.csv"),
