@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, unknown_name
@@ -33,7 +32,9 @@ __all__ = ["InspectedTag", "Inspection", "Kind", "inspect"]
 
 # A step of five usual ones is a gap.
 _GAP = 5.0
-_FLAT = 20
+_FEW, _OUTSIDE = 50, 0.02
+# A flat stretch has twenty samples or more; its odds follow from sixty steps on either side.
+_FLAT, _AROUND, _CHANCE = 20, 60, 1e-6
 _REGULAR = 0.1
 # Which zones a night with a repeated hour may mean: one zone for each rule and hour.
 _ZONES = (
@@ -62,8 +63,9 @@ class InspectedTag:
     kind: numbers, texts or nothing. n: samples. counts: flag -> samples. period: median time between samples in s, NaN
     below two samples. regular: whether nine steps in ten are within a tenth of it. low, high: of the good values, NaN
     without any. resolution: the decimal step in which they are printed. units: what they may be in, the likeliest
-    first. compression: whether they are samples, or what a historian left of them. gaps: (from, to) in s since the
-    log's origin. flats: (from, to, value) of stretches at one value of a tag that moves otherwise. notes: from reading.
+    first. compression: whether they are samples, or what a historian left of them. outliers: (time, value) of a few
+    that lie far from all others. gaps: (from, to) in s since the log's origin. flats: (from, to, value) of stretches at
+    one value of a tag that moves otherwise. notes: from reading.
     """
 
     tag: str
@@ -77,6 +79,7 @@ class InspectedTag:
     resolution: float
     units: tuple[LikelyUnit, ...]
     compression: Compression | None
+    outliers: tuple[tuple[float, float], ...]
     gaps: tuple[tuple[float, float], ...]
     flats: tuple[tuple[float, float, float], ...]
     states: tuple[str, ...]
@@ -203,6 +206,7 @@ def _inspected(samples: TagSamples) -> InspectedTag:
         resolution=resolution,
         units=likely_units(samples.tag, samples.unit, good) if numeric else (),
         compression=found,
+        outliers=_outliers(t[measured], good) if numeric else (),
         gaps=_gaps(t, period) if regular and not thinned else (),  # what keeps only changes has no gaps
         flats=_flats(t[measured], good) if numeric else (),
         states=samples.states,
@@ -222,6 +226,16 @@ def _resolution(values: Array) -> float:
     return 0.0
 
 
+def _outliers(times: Array, values: Array) -> tuple[tuple[float, float], ...]:
+    """Return up to two in a hundred values at each end that lie more than twice the range of the others off."""
+    if values.size < _FEW:
+        return ()
+    low, high = (float(x) for x in np.quantile(values, [_OUTSIDE, 1.0 - _OUTSIDE]))
+    room = 2.0 * (high - low)
+    far = np.flatnonzero((values > high + room) | (values < low - room)) if room > 0.0 else np.empty(0, dtype=np.intp)
+    return tuple((float(times[k]), float(values[k])) for k in far)
+
+
 def _gaps(times: Array, period: float) -> tuple[tuple[float, float], ...]:
     steps = np.diff(times)
     long = np.flatnonzero(steps > _GAP * period)
@@ -231,18 +245,25 @@ def _gaps(times: Array, period: float) -> tuple[tuple[float, float], ...]:
 
 
 def _flats(times: Array, values: Array) -> tuple[tuple[float, float, float], ...]:
-    """Return stretches of at least twenty samples at one value, of a tag of which half of the other steps move."""
-    if values.size < 2 * _FLAT or values.min() == values.max():
+    """Return stretches at one value that chance does not explain, from how often the neighboring samples stand still.
+
+    The check of experiments is stricter (`quality.stuck`), since it marks samples; here a person looks.
+    """
+    n = values.size
+    if n < 2 * _FLAT:
         return ()
-    moves = np.diff(values) != 0.0
-    edges = np.flatnonzero(np.concatenate([[True], moves, [True]]))
-    lengths = np.diff(edges)
-    long = lengths >= _FLAT
-    rest: NDArray[np.intp] = lengths[~long]
-    if not long.any() or rest.sum() < 2 * _FLAT or rest.size < 0.5 * rest.sum():
-        return ()  # it moves seldom: a set point, a coarse converter, or a historian that keeps only changes
+    still = np.concatenate([[0], np.cumsum(np.diff(values) == 0.0)])  # standing steps before each sample
+    edges = np.flatnonzero(np.concatenate([[True], np.diff(values) != 0.0, [True]]))
+    long = np.diff(edges) >= _FLAT
     first, last = edges[:-1][long], edges[1:][long] - 1
-    return tuple((float(times[a]), float(times[b]), float(values[a])) for a, b in zip(first, last, strict=True))
+    begin, end = np.maximum(first - _AROUND, 0), np.minimum(last + _AROUND, n - 1)
+    n_around = (first - begin) + (end - last)
+    n_still = still[first] - still[begin] + still[end] - still[last]
+    share = (n_still + 1.0) / (n_around + 2.0)
+    odd = (n_around >= _FLAT) & (n * share ** (last - first) < _CHANCE)
+    return tuple(
+        (float(times[a]), float(times[b]), float(values[a])) for a, b in zip(first[odd], last[odd], strict=True)
+    )
 
 
 def _zone_hint(log: Log) -> str:

@@ -23,8 +23,6 @@ _BINS = 1500
 """Twice this many points draw a line that no printer can tell from one of ten million."""
 _GAP_COLOR = "#E3E3E3"
 _STATES = 8
-_FEW, _OUTSIDE = 50, 0.02
-"""Of fifty samples or more, up to two in a hundred at each end may lie off the scale."""
 
 
 def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None) -> "list[Axes]":
@@ -49,7 +47,7 @@ def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None)
                 )
             elif tag.kind is Kind.NUMBERS:
                 _draw_numbers(ax, inspection, tag, t, v)
-                _keep_scale(ax, v)
+                _keep_scale(ax, tag, v)
             unit = tag.units[0] if tag.units else None
             shown = "" if unit is None else f" / {plot_style.unit_text(unit.unit)}{'' if unit.stated else '?'}"
             ax.set_title(f"{tag.tag}{shown}")
@@ -105,25 +103,21 @@ def _draw_numbers(ax: "Axes", inspection: "Inspection", tag: "InspectedTag", t: 
         )
 
 
-def _keep_scale(ax: "Axes", v: Array) -> None:
-    """Leave a few outliers outside the scale, and say so: one full-scale reading hides everything else."""
-    seen = v[np.isfinite(v)]
-    if seen.size < _FEW:
+def _keep_scale(ax: "Axes", tag: "InspectedTag", v: Array) -> None:
+    """Leave outliers outside the scale, and say so: one full-scale reading hides everything else."""
+    if not tag.outliers:
         return
-    low, high = (float(x) for x in np.quantile(seen, [_OUTSIDE, 1.0 - _OUTSIDE]))
-    room = high - low
-    above, below = int((seen > high + 2.0 * room).sum()), int((seen < low - 2.0 * room).sum())
-    if room <= 0.0 or not (above or below):
-        return
-    shown = seen[(seen <= high + 2.0 * room) & (seen >= low - 2.0 * room)]
+    far = np.array([value for _, value in tag.outliers])
+    shown = v[np.isfinite(v) & ~np.isin(v, far)]
     margin = 0.08 * float(np.ptp(shown))
     ax.set_ylim(float(shown.min()) - margin, float(shown.max()) + margin)
-    said = [f"{n} {side}, up to {end:.4g}" for n, side, end in _beyond(seen, above, below) if n]
+    above, below = far[far > shown.max()], far[far < shown.min()]
+    said = [
+        f"{one.size} {side}, up to {end(one):.4g}"
+        for one, side, end in ((above, "above", np.max), (below, "below", np.min))
+        if one.size
+    ]
     ax.set_title(f"not shown: {'; '.join(said)}", loc="right", fontsize=8, fontweight="normal", color=plot_style.ALARM)
-
-
-def _beyond(seen: Array, above: int, below: int) -> tuple[tuple[int, str, float], tuple[int, str, float]]:
-    return (above, "above", float(seen.max())), (below, "below", float(seen.min()))
 
 
 def _broken_at_gaps(tag: "InspectedTag", t: Array, v: Array) -> tuple[Array, Array]:

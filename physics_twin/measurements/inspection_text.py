@@ -179,6 +179,11 @@ def _findings(inspection: "Inspection", tag: "InspectedTag") -> list[str]:
         notes.append(f"perhaps in {' or '.join([first.unit, *others])}: {first.reason}")
     elif tag.units and "no unit" in tag.units[0].reason:
         notes.append(f'unit "{tag.units[0].unit}": {tag.units[0].reason}')
+    if tag.outliers:
+        n = len(tag.outliers)
+        named = ", ".join(f"{value:.6g} at {_when(inspection, at)}" for at, value in tag.outliers[:_SHOWN])
+        rest = f" and {n - _SHOWN} more" if n > _SHOWN else ""
+        notes.append(f"{n} value{'' if n == 1 else 's'} far from all others: {named}{rest}")
     if tag.low == tag.high:
         notes.append(f"the same value throughout: {tag.low:g}")
     if tag.compression is not None and tag.compression.compressed:
