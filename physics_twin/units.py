@@ -110,6 +110,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _BARE_EXPONENT = re.compile(r"[+-]?\d+")
+# "ms715951548" is a tag with its number and no unit; to compute its factor exactly would take days.
+_GREATEST_POWER = 60
 
 
 type _Atoms = tuple[tuple[str, Fraction], ...]  # names and exponents, in the order of the text
@@ -317,8 +319,8 @@ class _Reader:
             exponent = self.exponent()
             return [(name, own * exponent) for name, own in inner]
         if kind == "number":
-            if Fraction(token.group("number")) != 1:
-                self.fail(f'a unit holds no number, and this one has "{token.group("number")}"')
+            if float(token.group("number")) != 1.0:  # as a fraction, "1e999999999" would take forever
+                self.fail(f'a unit holds no number, and this one has "{token.group("number")[:40]}"')
             return []
         if kind == "exponent":
             self.fail(f'nothing stands before "{token.group().strip()}"')
@@ -334,13 +336,20 @@ class _Reader:
         token = self.peek()
         if token is not None and token.lastgroup == "exponent":
             self.at = token.end()
-            digits = re.sub(r"[\s()^*]", "", token.group())
-            return Fraction(digits)
+            return self.power(re.sub(r"[\s()^*]", "", token.group()))
         bare = _BARE_EXPONENT.match(self.plain, self.at)
         if bare is None:
             return Fraction(1)
         self.at = bare.end()
-        return Fraction(bare.group())
+        return self.power(bare.group())
+
+    def power(self, digits: str) -> Fraction:
+        if len(digits) > 12:  # a tag or a stamp, not a unit; and Python converts no number of 4300 digits
+            self.fail(f'"{digits[:12]}..." is no exponent')
+        try:
+            return Fraction(digits)
+        except ZeroDivisionError:
+            self.fail(f'"{digits}" is no exponent')
 
 
 # Unit ----------------------------------------------------------------------------------------------------------------
@@ -534,8 +543,16 @@ def _build(text: str, atoms: _Atoms) -> Unit:
     exact: Fraction | float = Fraction(1)
     dimension = list(_NONE)
     for name, exponent in atoms:
+        if abs(exponent) > _GREATEST_POWER:
+            raise UnitError(f'"{text}": no unit has the power {exponent}')
         atom = _atom(name)
-        exact = _times(exact, _power(atom.factor, exponent))
+        try:
+            exact = _times(exact, _power(atom.factor, exponent))
+            size = float(exact)
+        except OverflowError:
+            size = math.inf
+        if not 1e-300 < size < 1e300:
+            raise UnitError(f'"{text}": the factor to SI is beyond what a number can be')
         for i, own in enumerate(atom.dimension):
             if own:
                 dimension[i] += own * exponent

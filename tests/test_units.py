@@ -623,3 +623,12 @@ def test_reading_units_loads_pint_only_when_the_first_unit_is_read() -> None:
         "u.Unit('K'); assert 'pint' in sys.modules; assert not {'scipy.special', 'scipy.stats'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["ms715951548", "m 1e999999999", "m" + "9" * 5000, "((m9)9)9", "m^(1/0)", "Ym60", "ym^-60", "m^-61"]
+)
+def test_a_tag_with_its_number_is_no_power_of_a_unit(text: str) -> None:
+    """Its factor would take days to compute, or be no number; the header of a log may hold anything."""
+    with pytest.raises(UnitError, match=r"power|exponent|beyond|holds no number"):
+        unit(text)
