@@ -466,7 +466,7 @@ def wrong_samples(
                 continue
             cell = row[value_at]
             if one.states:
-                if one.states[int(value)] != " ".join(cell.split()):
+                if one.states[int(value)] != _name(cell):
                     continue
             elif reference_number(cell, log.layout) != value:
                 continue

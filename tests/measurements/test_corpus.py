@@ -5,6 +5,7 @@ What is expected of each file is in `corpus/stories.toml` and was written down b
 
 import datetime as dt
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,18 @@ def test_every_file_has_its_story_and_is_small() -> None:
     assert told == kept
     assert len(told) >= 70
     assert max(path.stat().st_size for path in CORPUS.iterdir() if path.name in told) < 8192
+
+
+def test_the_documentation_counts_the_stories_right() -> None:
+    """The page of evidence says how many files and stories there are, chapter by chapter."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "logs-evidence.md").read_text(encoding="utf-8")
+    assert f"{len({story['file'] for story in STORIES})} small files" in page
+    assert f"{len(STORIES)} stories" in page
+    told = re.findall(r"^\| [^|]+ \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    chapters = re.split(r"^# .* -+$", (CORPUS / "stories.toml").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    counted = []
+    for chapter in chapters:
+        stories = tomllib.loads(chapter)["story"]
+        files = {story["file"] for story in stories}
+        counted.append((len(files), len(stories), sum("error" in story for story in stories)))
+    assert [tuple(map(int, row)) for row in told] == counted
