@@ -74,6 +74,7 @@ _DATE = re.compile(r"\d{1,4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,4}")
 _CLOCK = re.compile(r"(?i)\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s{0,2}[ap]m)?")
 _DIGITS = re.compile(r"\d{10,13}(?:\.\d+)?")
 _NUMBER = re.compile(r"[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[-+−]?[.,]\d+(?:[eE][+-]?\d+)?")
+_ELAPSED_UNITS = ("us", "ms", "s", "min", "h", "d")
 _LIKE_TAG = re.compile(r"[A-Z]{1,5}[-_]?\d+[A-Z]?")
 _BRACKETS = re.compile(r"^(.*\S)\s*[\[(]\s*([^\[\]()]*(?:\([^()]*\))?)\s*[\])]$")
 _ELAPSED = re.compile(r"^(.+?)(?:\s*/\s*|_)(us|ms|s|sec|min|h|hr|d)$")
@@ -493,6 +494,8 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
     time, stamp_format = _time(sample, known)
     form = known.form or _form(sample, time)
     values = _value_columns(sample, time, form)
+    if stamp_format in _ELAPSED_UNITS and isinstance(time, str):
+        values.append(time)  # 0,5 s shows the decimal sign as well as a value does
     texts = {name: sample.columns[name] for name in values if name not in sample.typed}
     decimal, thousands = detect_numbers(texts, known.decimal, known.thousands, sample.separator, sample.source)
     return replace(known, time=time, stamp_format=stamp_format, form=form, decimal=decimal, thousands=thousands)

@@ -38,6 +38,7 @@ _DAY = 86_400_000_000  # us
 _TAIL, _HOURS = 20_000, 4 * 3_600_000_000  # local times that are remembered of each tag: rows, and us
 _MOST_TAGS = 200_000  # more distinct names than any plant has: the wrong column was taken for the tag
 _FEW = 256  # below it a loop in Python is the quicker way: an expression of polars costs as much as some 100 cells
+_NUMERIC = re.compile(r"[-+]?[\d.,]*\d[\d.,]*")
 _SHOWS_SIGN = r"[.,'’\u00a0\u202f ]"
 # All texts of a tag are numbers with a unit: an export that needs another setting, not a tag of states.
 _NUMBER_WITH_UNIT = re.compile(
@@ -139,12 +140,16 @@ def gather(opened: Opened, wanted: TagTable | Sequence[str] | None, window: Wind
 
 
 class Counter:
-    """Rows of data seen, how many had a readable time, and the first one that had not."""
+    """Rows of data seen, how many had a readable time, and the first one that had not.
+
+    header: a row after data that looks like another header, until what follows it is known.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
         self.readable = 0
         self.first: tuple[int, str] | None = None
+        self.header: tuple[int, str] | None = None
 
 
 def data_rows(opened: Opened, window: Window, count: Counter) -> Iterator[Rows]:
@@ -155,8 +160,10 @@ def data_rows(opened: Opened, window: Window, count: Counter) -> Iterator[Rows]:
     for chunk in opened.chunks:
         times, known, ok = times_of(chunk.frame, layout, seconds)
         keep: NDArray[np.bool_] | None = None
+        if count.header is not None and ok.any():
+            _check_header(chunk, ok, -1, opened, count)
         if not ok.all():
-            keep = _without_other_rows(chunk, ok, opened)
+            keep = _without_other_rows(chunk, ok, opened, count)
             first = np.flatnonzero(keep & ~ok)
             if first.size and count.first is None:
                 count.first = (int(chunk.lines[first[0]]), _time_cell(chunk.frame, layout, int(first[0])))
@@ -263,7 +270,30 @@ def _plain(cell: object) -> str:
     return "" if cell is None else " ".join(str(cell).replace("\ufeff", "").split())
 
 
-def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened) -> NDArray[np.bool_]:
+def _check_header(chunk: Chunk, ok: NDArray[np.bool_], row: int, opened: Opened, count: Counter) -> None:
+    """Raise DataError if the next row with a time comes before the header does; `row` is that of the doubtful one."""
+    following = np.flatnonzero(ok[row + 1 :])
+    end = row + 1 + int(following[0]) if following.size else ok.size
+    for other in range(row + 1, end):
+        if tuple(_plain(cell) for cell in chunk.frame.row(other)) in (opened.names, opened.header):
+            count.header = None
+            return
+    if following.size and count.header is not None:
+        line, text = count.header
+        raise DataError(
+            f'{opened.name}, line {line}: "{text}" looks like another header, and rows of data follow it; split the '
+            "file there and read its parts one by one"
+        )
+
+
+def _looks_like_header(cells: Sequence[str], stamps: Sequence[str]) -> bool:
+    """Whether a row is words only: at least two, and none of them a number."""
+    filled = [cell.removesuffix(BREAKS_OFF) for cell in cells if cell]
+    wordy = all(not _NUMERIC.fullmatch(cell) for cell in filled)
+    return len(filled) > 1 and wordy and all(stamps) and not any(c.isdigit() for text in stamps for c in text)
+
+
+def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened, count: Counter) -> NDArray[np.bool_]:
     """Return which rows are data: not a header that comes again, its units, a footer, a line of a report.
 
     Only rows without a readable time are asked. A later header with other columns would put values to wrong tags: it
@@ -280,6 +310,7 @@ def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened) -> 
         known = sum(cell in names for cell in cells if cell)
         filled = sum(bool(cell) for cell in cells)
         if cells == names or (cells == opened.header and cells):
+            count.header = None
             opened.notes.add("the header comes again in line {line} ({n} in all): skipped", line)
         elif opened.unit_row and cells == opened.unit_row:
             opened.notes.add("the row of units comes again in line {line} ({n} in all): skipped", line)
@@ -290,6 +321,10 @@ def _without_other_rows(chunk: Chunk, ok: NDArray[np.bool_], opened: Opened) -> 
             )
         elif row in chunk.short or not any(c.isdigit() for name in stamps for c in _plain(chunk.frame[name][row])):
             said = next((cell for cell in cells if cell), "").removesuffix(BREAKS_OFF)
+            seen = count.readable > 0 or bool(ok[:row].any())
+            if seen and _looks_like_header(cells, [_plain(chunk.frame[name][row]) for name in stamps]):
+                count.header = (line, ", ".join(cell for cell in cells if cell).removesuffix(BREAKS_OFF)[:80])
+                _check_header(chunk, ok, row, opened, count)
             if not any(_plain(chunk.frame[name][row]) for name in stamps) and row not in chunk.short:
                 continue  # values without a time: they are kept, and bad
             opened.notes.add(

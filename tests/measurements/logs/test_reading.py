@@ -196,6 +196,27 @@ def test_a_second_header_with_other_columns_is_an_error(tmp_path: Path) -> None:
         read_log(written(tmp_path, other))
 
 
+@pytest.mark.parametrize("head", ["Time,T3,T4", "Zeit,Druck,Menge", "Zeit,Druck", "Zeit,Druck,"])
+@pytest.mark.parametrize("block", [1 << 20, 60])
+def test_what_looks_like_another_header_is_an_error_where_data_follow(
+    tmp_path: Path, head: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below another logger's header its values would go to the wrong tags; at the end of a file it is a footer."""
+    lines = text.Lines.blocks
+    monkeypatch.setattr(text.Lines, "blocks", lambda self, n=0: lines(self, block))
+    rows = [f"2026-11-20T06:{m:02d}:00Z,1.5,2.5\n" for m in range(20)]
+    content = "time,T1,T2\n" + "".join(rows[:10]) + head + "\n"
+    assert read_log(written(tmp_path, content))["T1"].n == 10
+    with pytest.raises(DataError, match=r"line 12: .*another header"):
+        read_log(written(tmp_path, content + "".join(rows[10:])))
+
+
+def test_a_preamble_that_comes_again_with_its_header_is_skipped(tmp_path: Path) -> None:
+    """Also one that looks like a header itself: the header that follows it tells."""
+    part = "Plant,west,\ntime,T1,T2\n" + "".join(f"2026-11-20T06:0{m}:00Z,1.5,2.5\n" for m in range(5))
+    assert read_log(written(tmp_path, part + part))["T1"].n == 10
+
+
 def test_the_last_value_of_a_file_without_an_end_of_line_is_suspect(tmp_path: Path) -> None:
     """12.3 may have been 12.34; the other columns of the row are whole."""
     log = read_log(written(tmp_path, "time,T1,T2\n2026-11-20T06:00:00Z,1.5,2.5\n2026-11-20T06:01:00Z,1.5,2.5"))
