@@ -24,7 +24,8 @@ _INDEX = "index.json"
 def _file_name(position: int, run: Experiment) -> str:
     """Return a name that every file system can bear and that tells this content from an older one.
 
-    The number keeps names apart that differ in upper and lower case only, and none begins like a device of Windows.
+    The number keeps the order of the experiments in a listing, and no name begins like a device of Windows; the hash
+    keeps names apart that differ in upper and lower case only.
     """
     safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_-") else "_" for sign in run.name)[:60]
     return f"{position:04d}_{safe}_{_identity(run)[:12]}.nc"

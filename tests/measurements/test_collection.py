@@ -237,6 +237,7 @@ def test_names_that_differ_in_case_only_or_that_no_disk_likes_get_files_of_their
     files = [file.name for file in tmp_path.glob("*.nc")]
     assert len({file.lower() for file in files}) == 5
     assert all(file.isascii() and len(file) < 90 for file in files)
+    assert [file.split("_")[0] for file in sorted(files)] == ["0001", "0002", "0003", "0004", "0005"]
     assert Experiments.load(tmp_path) == found
 
 
