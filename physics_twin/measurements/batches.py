@@ -59,9 +59,7 @@ class Batch:
         """Check kinds and order of the ends."""
         what = f'batch "{self.name}"' + (f" ({self.source})" if self.source else "")
         if not _NAME.fullmatch(self.name):
-            raise DataError(
-                f'{what}: a name has letters, digits, "_", "-" and "."; try "{batch_name(self.name)}"'
-            )
+            raise DataError(f'{what}: a name has letters, digits, "_", "-" and "."; try "{batch_name(self.name)}"')
         _check_window(what, self.start, self.end)
         for name, start, end in self.phases:
             _check_window(f'{what}, phase "{name}"', start, end)
