@@ -180,8 +180,17 @@ def _inspected(samples: TagSamples) -> InspectedTag:
     times, values = samples.times, samples.values
     finite = np.isfinite(times)
     order = np.flatnonzero(finite)
-    if order.size > 1 and (np.diff(times[order]) < 0.0).any():
+    notes = list(samples.notes)
+    steps = np.diff(times[order])
+    back = np.flatnonzero(steps < 0.0)
+    if back.size:
+        notes.append(
+            f"time goes back {back.size} time{'s' if back.size > 1 else ''}, first at its sample {back[0] + 2}"
+        )
         order = order[np.argsort(times[order], kind="stable")]
+    again = int((np.diff(times[order]) == 0.0).sum())
+    if again:
+        notes.append(f"{again} sample{'s' if again > 1 else ''} at the time of another one")
     t, v = times[order], values[order]
     measured = np.isfinite(v) & (samples.flags[order] < Flag.BAD)
     good = v[measured]
@@ -210,7 +219,7 @@ def _inspected(samples: TagSamples) -> InspectedTag:
         gaps=_gaps(t, period) if regular and not thinned else (),  # what keeps only changes has no gaps
         flats=_flats(t[measured], good) if numeric else (),
         states=samples.states,
-        notes=samples.notes,
+        notes=tuple(notes),
     )
 
 

@@ -13,6 +13,7 @@ from physics_twin.measurements.compression import CompressionKind
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.inspection import Inspection, Kind, inspect
 from physics_twin.measurements.inspection_text import PLAIN_FIELDS
+from physics_twin.measurements.logs.frames import Query
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.tags import TagTable
@@ -201,6 +202,16 @@ def test_a_workbook_is_inspected_like_a_text(tmp_path: Path) -> None:
     assert same(run(found.mapping), found.log)
 
 
+def test_clocks_that_go_back_and_repeat_are_counted(tmp_path: Path) -> None:
+    """Rows out of order are sorted for the look, and said: the period is that of the sorted record."""
+    times = [0, 60, 120, 120, 180, 30, 240, 300]
+    (tmp_path / "log.csv").write_text("t [s],T\n" + "".join(f"{t},{20 + t / 7:.1f}\n" for t in times))
+    found = inspect(tmp_path / "log.csv")
+    assert "time goes back 1 time, first at its sample 6" in found["T"].notes
+    assert "1 sample at the time of another one" in found["T"].notes
+    assert found["T"].period == 60.0
+
+
 def test_the_tag_table_loads(long: Path, wide: Path, tmp_path: Path) -> None:
     """Every tag is in it; a unit that the export states is set, a guess is only a comment."""
     for k, path in enumerate((long, wide)):
@@ -269,3 +280,19 @@ def test_a_frame_is_inspected_too() -> None:
     frame = pd.DataFrame({"t [s]": [0.0, 1.0, 2.0], "T": [1.0, 2.0, 3.0]})
     found: Inspection = inspect(frame)
     assert "read_log(frame, layout=layout)" in found.mapping
+
+
+def test_a_query_is_inspected_too() -> None:
+    """What a database returns; the mapping holds the query and asks for the connection."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table history (tag text, time text, value real)")
+        rows = [("TI1", f"2026-03-01T06:{k:02}:00Z", 20.0 + k) for k in range(30)]
+        connection.executemany("insert into history values (?, ?, ?)", rows)
+        found = inspect(Query(connection, "select * from history order by time"))
+        assert found["TI1"].period == 60.0 and found["TI1"].n == 30
+        names: dict[str, Any] = {"connection": connection}
+        exec(found.mapping, names)  # noqa: S102  the text that a user is told to paste
+        assert same(names["log"], found.log)
