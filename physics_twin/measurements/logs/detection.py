@@ -229,6 +229,13 @@ def _grid(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[i
     k = 0
     while k < len(lines):
         line, last = lines[k], k
+        if '"' not in line:
+            k += 1
+            cells = line.replace("\ufeff", "").split(separator)
+            if any(not cell.isspace() for cell in cells if cell):
+                rows.append([cell.strip() for cell in cells])
+                at.append(k)
+            continue
         # A header may be broken within a cell. A quote that nothing closes must not swallow the rows after it.
         while line.count('"') % 2 and last + 1 < min(len(lines), k + _BROKEN):
             last += 1
