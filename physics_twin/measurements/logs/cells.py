@@ -256,7 +256,7 @@ def read_states(column: pl.Series, *, known: tuple[str, ...] = ()) -> States:
         text = distinct[k].strip()
         if judge(text, ".") == (None, ""):
             flag[k] = Flag.MISSING
-        elif text not in numbers and (text.casefold() in _NO_VALUE or text.endswith(BREAKS_OFF)):
+        elif text not in numbers and (text.casefold() in _NO_VALUE or text.endswith(BREAKS_OFF.strip())):
             flag[k] = Flag.BAD
         else:
             code[k] = numbers.setdefault(text, len(numbers))

@@ -468,7 +468,7 @@ class Gathering:
         if not use.all():
             kept = np.flatnonzero(use[codes])
             lost = rows.frame.height - kept.size
-            nameless = [k for k, name in enumerate(names) if not name or name.endswith(BREAKS_OFF)]
+            nameless = [k for k, name in enumerate(names) if not name or name.endswith(BREAKS_OFF.strip())]
             if nameless:
                 at = np.flatnonzero(np.isin(codes, nameless))
                 self.opened.notes.add(
@@ -505,7 +505,7 @@ class Gathering:
 
     def _uses(self, name: str, rows: Rows) -> bool:
         del rows
-        return bool(name) and not name.endswith(BREAKS_OFF) and (self.wanted is None or name in self.wanted)
+        return bool(name) and not name.endswith(BREAKS_OFF.strip()) and (self.wanted is None or name in self.wanted)
 
     def _split(
         self,

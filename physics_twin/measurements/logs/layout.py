@@ -75,4 +75,6 @@ class Layout:
     def over(self, detected: "Layout") -> "Layout":
         """Return the layout with what is None taken from `detected`."""
         known = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        if self.period is None:  # where stamps stand is said together with the period, or not at all
+            del known["stamps_at"]
         return replace(detected, **known)

@@ -127,6 +127,8 @@ class Lines:
                 bare = data.rstrip(b"\0")
                 self.padding = len(data) - len(bare)
                 data = bare
+                if self.padding and data and not data.endswith((b"\n", b"\r")) and not self.broken:
+                    data += BREAKS_OFF.encode()  # power failed within this cell
             held = b"\r" if data.endswith(b"\r") and not ended else b""
             if held:
                 data = data[:-1]
