@@ -86,7 +86,7 @@ def main(folder: Path = Path("plant")) -> tuple[pt.Experiments, pt.HoldOut]:
         [run for name, run in means.items() if name not in HELD_BACK],
         held=[means[name] for name in HELD_BACK],
         fit=fit,
-        n_draws=500,
+        n_draws=300,
         rng=7,
     )
     print(check.posterior)
