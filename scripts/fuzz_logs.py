@@ -22,6 +22,7 @@ import contextlib
 import csv
 import datetime as dt
 import faulthandler
+import hashlib
 import json
 import math
 import multiprocessing
@@ -62,6 +63,15 @@ CORPUS = Path(__file__).parents[1] / "tests" / "measurements" / "corpus"
 SECONDS = 5.0  # of processor time that one input may take; they take a few milliseconds
 BINARY = {".xlsx": 0.03, ".parquet": 0.1}  # share of these files that is used: workbooks are slow to open
 ELAPSED = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86400.0}
+
+
+def digest_of_reader() -> str:
+    """Return the hash of the files that are tested, as they were when this process began."""
+    folder = Path(text.__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]
+
+
+READER = digest_of_reader()
 
 
 class TooSlow(BaseException):
@@ -632,6 +642,7 @@ def record(tally: Tally, seed: int, seconds: float, out: Path) -> None:
         "numpy": np.__version__,
         "polars": pl.__version__,
         "openpyxl": openpyxl.__version__,
+        "reader (SHA-256 of its files)": READER,
     }
     content = {
         "inputs": tally.n,
