@@ -363,7 +363,8 @@ def _fast(block: bytes, separator: str, names: Sequence[str]) -> pl.DataFrame | 
     frame = _polars(block, separator, columns)
     if frame is None or frame.height != n_lines:
         return None
-    # The counts agree, so if one line is short another is long, and of a short line polars leaves the last cell null.
+    # The counts agree, so if one line is short another is long. polars refuses long lines and leaves the last cell of a
+    # short one null; either would do, and neither is taken for granted.
     if not quoted and frame.to_series(width - 1).null_count() and plain(block, mark, width) is None:
         return None
     for k in range(len(names), width):
