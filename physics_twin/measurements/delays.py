@@ -33,6 +33,8 @@ __all__ = ["Delay", "find_delay"]
 
 LEAST = 20
 """Samples of the output."""
+AFTER = 5
+"""Samples of the output that come after a move of the source, or nothing of it can have arrived."""
 MOST = 20000
 """Samples beyond which the grids take minutes; averages say as much."""
 N_DELAYS, N_LAGS = 61, 21
@@ -161,7 +163,7 @@ def find_delay(
         )
     t, y = t[kept], y[kept]
     s = series.noise[used][kept]
-    felt = path.values[(path.times >= t[0] - limit) & (path.times <= t[-1])]
+    felt = path.values[(path.times >= t[0] - limit) & (path.times <= t[-AFTER - 1])]
     if felt.size == 0 or float(np.ptp(felt)) <= max(path.noise, 1e-9 * float(np.abs(felt).max())):
         raise DataError(
             f"{source} does not move while {output} is measured, so nothing can be told about a delay; take a stretch "

@@ -99,9 +99,13 @@ def load_tags(path: str | os.PathLike[str]) -> TagTable:
             raise FileFormatError(f"{path.name}: TOML is UTF-8, and byte {error.start} is not") from None
         text = raw.decode("cp1252", errors="replace")  # what spreadsheets write where they do not write UTF-8
     try:
-        return tags_from_toml(text) if kind == ".toml" else tags_from_csv(text)
+        table = tags_from_toml(text) if kind == ".toml" else tags_from_csv(text)
     except PhysicsTwinError as error:
         raise type(error)(f"{path.name}: {error}") from None
+    if not table.tags:
+        form = 'a section [tags."NAME"] for each' if kind == ".toml" else "a row for each, under the column `tag`"
+        raise FileFormatError(f"{path.name} holds no tag: give {form}")
+    return table
 
 
 def save_tags(table: TagTable, path: str | os.PathLike[str]) -> None:

@@ -15,7 +15,7 @@ from physics_twin.measurements.places import Place
 from physics_twin.measurements.sensors import Installation, Sensor
 from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay, plain
 from physics_twin.recipes import RAMP, Rule
-from physics_twin.units import QuantityLike, dimension_text, to_si, unit as as_unit
+from physics_twin.units import QuantityLike, dimension_text, format_si, to_si, unit as as_unit
 
 __all__ = ["Tag", "TagTable"]
 
@@ -194,6 +194,21 @@ class TagTable:
     def __len__(self) -> int:
         """How many tags."""
         return len(self.tags)
+
+    def __str__(self) -> str:
+        """Return a row a tag: what it shows, unit, noise and the sensors behind it."""
+        rows = [("tag", "shows", "unit", "noise", "sensors", "description")]
+        for tag in self.tags:
+            shows = tag.output or (f"input {tag.input}" if tag.input is not None else "")
+            sensors = ", ".join(
+                one.serial if one.since is None else f"{one.serial} (since {one.since:%Y-%m-%d %H:%M %Z})"
+                for one in self.installed(tag.name)
+            )
+            noise = "" if tag.output is None else format_si(tag.channel().noise, as_unit(tag.unit), difference=True)
+            rows.append((tag.name, shows, tag.unit, noise, sensors, tag.description))
+        kept = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
+        widths = {k: max(len(row[k]) for row in rows) for k in kept}
+        return "\n".join("  ".join(row[k].ljust(widths[k]) for k in kept).rstrip() for row in rows)
 
     @property
     def outputs(self) -> Mapping[str, Tag]:

@@ -193,6 +193,9 @@ def test_nothing_is_told_where_nothing_moves_or_follows() -> None:
     still = Recipe.from_table(GRID, {"u": (np.full(GRID.size, 5.0), "percent", RAMP)})
     with pytest.raises(DataError, match="u does not move"):
         find_delay(replace(run, recipe=still), "u", "y", longest="1 min")
+    late = Recipe.from_table([0.0, END - 1.0, END], {"u": ([5.0, 5.0, 90.0], "percent", HOLD)})
+    with pytest.raises(DataError, match="u does not move"):  # in the very last row only
+        find_delay(replace(run, recipe=late), "u", "y", longest="1 min", at_rest=True)
     t = np.arange(0.0, END, 4.0)
     quiet = Experiment.from_arrays(
         "run",

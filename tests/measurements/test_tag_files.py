@@ -336,3 +336,24 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     for action in (TagTable.load, meant().save):
         with pytest.raises(FileFormatError, match=r"tags\.xlsx: a table of tags is"):
             action(tmp_path / "tags.xlsx")
+
+
+@pytest.mark.parametrize(("name", "text"), [("tags.toml", ""), ("tags.csv", "tag,output,unit\n")])
+def test_a_file_without_tags_says_so(tmp_path: Path, name: str, text: str) -> None:
+    """A table that is empty because its section is called otherwise would be found out much later."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(FileFormatError, match=f"{name} holds no tag"):
+        TagTable.load(tmp_path / name)
+
+
+def test_a_table_prints_a_row_a_tag(tmp_path: Path) -> None:
+    """What it shows, unit, noise and the sensors behind it; what nobody has is left out."""
+    (tmp_path / "tags.toml").write_text(
+        '[tags.T1]\noutput = "core"\nunit = "degC"\nnoise = "2 K"\nsensor = "TC-0417"\n'
+        '[tags.Q1]\ninput = "power"\nunit = "kW"\n[sensors.TC-0417]\nuncertainty = "0.8 K"\n',
+        encoding="utf-8",
+    )
+    head, core, power = str(TagTable.load(tmp_path / "tags.toml")).splitlines()
+    assert head.split() == ["tag", "shows", "unit", "noise", "sensors"]
+    assert core.split() == ["T1", "core", "degC", "2", "K", "TC-0417"]
+    assert power.split() == ["Q1", "input", "power", "kW"]
