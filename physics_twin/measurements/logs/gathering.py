@@ -24,6 +24,7 @@ from physics_twin.measurements.logs.detection import bracketed_unit, detect_numb
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import TagSamples
 from physics_twin.measurements.logs.quality_codes import QualityScheme, read_quality
+from physics_twin.measurements.logs.stamp_formats import FIRST_US, LAST_US
 from physics_twin.measurements.logs.stamps import NO_TIME, read_stamps
 from physics_twin.measurements.logs.zones import to_utc
 from physics_twin.measurements.tables import BREAKS_OFF
@@ -180,6 +181,9 @@ def data_rows(opened: Opened, window: Window, count: Counter) -> Iterator[Rows]:
                 )
         if shift:
             times = _moved(times, shift, ok)
+            if seconds is None:  # the middle of a period that begins with the year 1 is no date
+                beyond = ok & ((times < FIRST_US) | (times > LAST_US))
+                times[beyond], ok = NO_TIME, ok & ~beyond
         if not window.all:
             # Two days cover any zone, and leave the rows from which the repeated hour is told apart.
             inside = window.keep(times, 0.0 if known is True else 2.0 * _DAY) & ok
