@@ -74,6 +74,9 @@ def digest_of_reader() -> str:
 READER = digest_of_reader()
 
 
+_MARKS = ("<!-- the record of a fuzz run -->", "<!-- end of the record -->")  # on a page
+
+
 class TooSlow(BaseException):
     """An input took more than its time; no `except Exception` on the way may catch it."""
 
@@ -607,9 +610,9 @@ def run(seed: int, first: int, n: int, out: str) -> Tally:
     seeds = corpus()
     try:
         for index, one in inputs(seed, first, n, seeds):
-            began = time.perf_counter()
+            began = time.process_time()
             outcome, fault = outcome_of(one, folder, tally.checked)
-            tally.slowest = max(tally.slowest, time.perf_counter() - began)
+            tally.slowest = max(tally.slowest, time.process_time() - began)
             tally.n += 1
             tally.outcomes[outcome] += 1
             if fault:
@@ -659,10 +662,23 @@ def record(tally: Tally, seed: int, seconds: float, out: Path) -> None:
     rows = [("inputs", f"{tally.n:,}"), ("seed", str(seed)), ("failures", str(failed(tally)))]
     rows += [(outcome, f"{n:,}") for outcome, n in tally.outcomes.most_common()]
     rows += [(f"compared: {what}", f"{n:,}") for what, n in tally.checked.most_common()]
-    rows += [("mean time", f"{1e3 * seconds / max(1, tally.n):.2f} ms"), ("slowest", f"{tally.slowest:.2f} s")]
+    rows += [
+        ("mean time", f"{1e3 * seconds / max(1, tally.n):.2f} ms"),
+        ("slowest (processor time)", f"{tally.slowest:.2f} s"),
+    ]
     rows += list(versions.items())
     lines = ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     (out / "record.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def onto_page(table: Path, page: Path) -> int:
+    """Write the table of a record between the two marks of a page."""
+    above, mark, rest = page.read_text(encoding="utf-8").partition(f"{_MARKS[0]}\n")
+    _, last, below = rest.partition(_MARKS[1])
+    if not mark or not last:
+        raise SystemExit(f"{page} has no marks {_MARKS}")
+    page.write_text(f"{above}{mark}\n{table.read_text(encoding='utf-8')}\n{last}{below}", encoding="utf-8")
+    return 0
 
 
 def main() -> int:
@@ -673,7 +689,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="first input of the seed, to read one again")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
+    parser.add_argument("--page", type=Path, help="only write the record in --out into this page of the documentation")
     options = parser.parse_args()
+    if options.page is not None:
+        return onto_page(options.out / "record.md", options.page)
     options.out.mkdir(parents=True, exist_ok=True)
     piece = 2_000
     begins = range(options.first, options.first + options.n, piece)
