@@ -54,8 +54,8 @@ def average(
     That is exact for a straight line within the window. A curve y'' apart from it shifts the mean by y'' var(t) / 2; a
     note says where that exceeds the noise of the mean, and then the period is too long.
 
-    **Noise.** `noise_scale` of a mean is 1/sqrt(n) for white noise. Where the noise about local straight lines
-    remembers (`local_noise`, modeled as AR(1)), fewer samples count, and the note says how many. It does not fall below
+    **Noise.** `noise_scale` of a mean is 1/sqrt(n) for white noise. Where the noise about local curves remembers
+    (`local_noise`, modeled as AR(1)), fewer samples count, and the note says how many. It does not fall below
     resolution/sqrt(12) while the noise of a sample is smaller than the resolution (declared in the channel's checks,
     or seen in the values), and not below deadband/sqrt(3) for compressed data. Such data are averaged over time along
     the stored line (values of exception reporting hold until the next), since a historian stores few points where

@@ -1,10 +1,12 @@
 """The noise of a record without a model: its size, its memory and the steps of its converter.
 
-What stays of the samples about short straight lines is noise, whatever the process does meanwhile. Detrending hides
-correlation, so what is found is compared with what AR(1) noise, exp(-|t - t'| / memory), would leave about the same
-lines: r = M e, and then E r_i r_i+1 over E r_i^2 is tr(M L M C) / tr(M C) with L half of both neighbors. White noise
-has its moments from the same matrices (Durbin and Watson, Biometrika 37, 409, 1950), so that chance is not taken for
-memory. Noise that remembers longer than a block of samples is no noise here but a part of the signal.
+What stays of the samples about short curves (polynomials) is noise, whatever the process does meanwhile: straight lines
+where the process is nearly at rest, cubics elsewhere, since the bend of a start-up about a line looks like noise that
+remembers. Detrending hides correlation, so what is found is compared with what AR(1) noise, exp(-|t - t'| / memory),
+would leave about the same curves: r = M e, and then E r_i r_i+1 over E r_i^2 is tr(M L M C) / tr(M C) with L half of
+both neighbors. White noise has its moments from the same matrices (Durbin and Watson, Biometrika 37, 409, 1950), so
+that chance is not taken for memory. Noise that remembers longer than a block of samples is no noise here but a part of
+the signal.
 """
 
 import itertools
@@ -19,7 +21,7 @@ from physics_twin.measurements.series import Series
 __all__ = ["LocalNoise", "converter_step", "local_noise", "noise_of", "running_sum"]
 
 SHORTEST, LONGEST = 12, 60
-"""Samples of a block: fewer say nothing about memory; along more of them a straight line fits no process."""
+"""Samples of a block: fewer say nothing about memory; along more of them a cubic fits no process."""
 N_BLOCKS = 400
 """Blocks that are looked at where each has times of its own; 400 of 20 give the correlation to 0.01."""
 N_EVEN = 20_000
@@ -36,7 +38,7 @@ CHANCE = 1.645
 
 @dataclass(frozen=True)
 class LocalNoise:
-    """What is left of a series about local straight lines.
+    """What is left of a series about local curves.
 
     sd: of a sample, SI, 0.0 where there are too few samples to tell. lag_one: autocorrelation of neighbors, 0.0 unless
     it is beyond chance. memory: s, the noise is correlated as exp(-|t - t'| / memory); 0.0 for white noise. spacing:
@@ -49,8 +51,10 @@ class LocalNoise:
     spacing: float
 
 
-def local_noise(times: Array, values: Array, scale: Array | None = None, *, n_block: int = 20) -> LocalNoise:
-    """Return the noise of samples about straight lines through `n_block` of them at a time.
+def local_noise(
+    times: Array, values: Array, scale: Array | None = None, *, n_block: int = 20, degree: int = 3
+) -> LocalNoise:
+    """Return the noise of samples about polynomials of `degree` through `n_block` of them at a time.
 
     times, values: (n,), finite, in the order of time. scale: (n,) noise of each sample in multiples of what is asked.
     """
@@ -73,7 +77,7 @@ def local_noise(times: Array, values: Array, scale: Array | None = None, *, n_bl
     y = (values[rows] - values[rows].mean(axis=1, keepdims=True)) / s
     if even:  # one matrix for all blocks
         t, s = np.arange(n_block, dtype=float)[None, :] * spacing, s[:1]
-    left = _residual_maker(t, s)
+    left = _residual_maker(t, s, degree)
     r = (left @ y[:, :, None])[:, :, 0] if not even else y @ left[0]
     squares = (r * r).sum(axis=1)
     middle = float(np.median(squares))
@@ -127,11 +131,11 @@ def _blocks(steps: Array, spacing: float, n_block: int) -> NDArray[np.intp]:
     return np.concatenate(found).astype(np.intp) if spacing > 0.0 else np.empty(0, dtype=np.intp)
 
 
-def _residual_maker(t: Array, s: Array) -> Array:
-    """I - Q Q^T of straight lines over t, whitened by s: both (n_blocks, n), returned (n_blocks, n, n)."""
+def _residual_maker(t: Array, s: Array, degree: int) -> Array:
+    """I - Q Q^T of polynomials over t, whitened by s: both (n_blocks, n), returned (n_blocks, n, n)."""
     centered = t - t.mean(axis=1, keepdims=True)
-    lines = np.stack([1.0 / s, centered / np.maximum(np.abs(centered).max(axis=1, keepdims=True), 1e-300) / s], axis=2)
-    q, _ = np.linalg.qr(lines)
+    x = centered / np.maximum(np.abs(centered).max(axis=1, keepdims=True), 1e-300)
+    q, _ = np.linalg.qr(np.stack([x**k / s for k in range(degree + 1)], axis=2))
     return np.asarray(np.eye(t.shape[1]) - q @ q.transpose(0, 2, 1))
 
 
@@ -158,12 +162,12 @@ def converter_step(values: Array, unit_step: float | None = None) -> float:
     return 0.0
 
 
-def noise_of(series: Series, n_block: int = 20) -> LocalNoise:
+def noise_of(series: Series, n_block: int = 20, *, degree: int = 3) -> LocalNoise:
     """Return the local noise of the samples in use, in the order of time, for a sample of the channel's own noise."""
     used = np.flatnonzero(series.used)
     used = used[np.argsort(series.times[used], kind="stable")]
     scale = None if series.noise_scale is None else series.noise_scale[used]
-    return local_noise(series.times[used], series.values[used], scale, n_block=n_block)
+    return local_noise(series.times[used], series.values[used], scale, n_block=n_block, degree=degree)
 
 
 def running_sum(decay: Array, u: Array) -> Array:

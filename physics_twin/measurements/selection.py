@@ -72,8 +72,8 @@ def split(
     """Return the first share `train` of the sample times, to fit, and the rest, to test.
 
     train: above 0 and below 1. gap: time that is left out at the beginning of the test, so that its noise knows nothing
-    of the noise before; "0 s" for none. Without it, three times the longest memory of the noise about local straight
-    lines of any channel, and nothing where no noise remembers beyond chance. `provenance.selections` of both parts say
+    of the noise before; "0 s" for none. Without it, three times the longest memory of the noise about local
+    curves of any channel, and nothing where no noise remembers beyond chance. `provenance.selections` of both parts say
     what was done. Time zero and recipe stay as they are, so that the test continues the run.
 
     Raises BoundsError for a `train` or `gap` out of range, DataError when a part would have no sample in use.

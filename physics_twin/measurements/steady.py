@@ -246,7 +246,7 @@ class _Record:
         scale = np.ones(used.size) if series.noise_scale is None else series.noise_scale[used]
         # Lines through half a window: longer ones bend with the process, shorter ones follow slow noise.
         spacing = noise_of(series).spacing
-        noise = noise_of(series, int(0.5 * window / spacing) if spacing > 0.0 else 0)
+        noise = noise_of(series, int(0.5 * window / spacing) if spacing > 0.0 else 0, degree=1)
         step = converter_step(series.values[used], declared(series, "resolution"))
         floor = step / np.sqrt(12.0) if noise.sd < step else 0.0
         floor = max(floor, (declared(series, "deadband") or 0.0) / np.sqrt(3.0))

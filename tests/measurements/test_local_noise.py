@@ -1,4 +1,4 @@
-"""The noise about local straight lines: its size, its memory, chance, and the steps of a converter."""
+"""The noise about local curves: its size, its memory, chance, and the steps of a converter."""
 
 import numpy as np
 import pytest
@@ -17,6 +17,17 @@ def test_memory_and_size_are_found_about_a_moving_signal(memory: float) -> None:
     for value, truth in (([one.memory for one in found], memory), ([one.sd for one in found], 0.3)):
         error = np.std(value) / np.sqrt(20)
         assert abs(np.mean(value) - truth) < 4.0 * error + 0.03 * truth
+
+
+@pytest.mark.parametrize("n", [60, 120, 240])
+def test_the_bend_of_a_start_up_is_no_memory(n: int) -> None:
+    """White noise on 60 (1 - exp(-t/600 s)) over an hour: memory in 1 of 20, as on a flat curve, within 0.06."""
+    rng = np.random.default_rng(18)
+    t = np.linspace(0.0, 3600.0, n)
+    curve = 20.0 + 60.0 * (1.0 - np.exp(-t / 600.0))
+    found = [local_noise(t, curve + 0.3 * rng.standard_normal(n)) for _ in range(200)]
+    assert np.mean([one.memory > 0.0 for one in found]) <= 0.05 + 4.0 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.median([one.sd for one in found]) == pytest.approx(0.3, rel=0.1)
 
 
 def test_irregular_samples_have_the_memory_of_the_noise_and_not_of_their_order() -> None:
