@@ -13,7 +13,7 @@ reference does not find in that line and column, and a number in the file that i
 why. The reference is the few lines under "Reference" below: it splits lines, takes Python's float() and Python's
 datetime, and shares no code with the reader.
 
-Input k of a seed is the same on every machine. Failing inputs are shortened and kept in the folder of --out, beside
+Input k of a seed is the same on every machine that has the same corpus. Failing inputs are shortened and kept in the folder of --out, beside
 record.json and record.md.
 """
 
@@ -65,13 +65,12 @@ BINARY = {".xlsx": 0.03, ".parquet": 0.1}  # share of these files that is used: 
 ELAPSED = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86400.0}
 
 
-def digest_of_reader() -> str:
-    """Return the hash of the files that are tested, as they were when this process began."""
-    folder = Path(text.__file__).parent
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]
+def digest(folder: Path, pattern: str) -> str:
+    """Return the hash of files, as they were when this process began."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob(pattern)))).hexdigest()[:12]
 
 
-READER = digest_of_reader()
+READER, FILES = digest(Path(text.__file__).parent, "*.py"), digest(CORPUS, "*.*")
 
 
 _MARKS = ("<!-- the record of a fuzz run -->", "<!-- end of the record -->")  # on a page
@@ -645,7 +644,8 @@ def record(tally: Tally, seed: int, seconds: float, out: Path) -> None:
         "numpy": np.__version__,
         "polars": pl.__version__,
         "openpyxl": openpyxl.__version__,
-        "reader (SHA-256 of its files)": READER,
+        "SHA-256 of the reader's files": READER,
+        "SHA-256 of the corpus": FILES,
     }
     content = {
         "inputs": tally.n,

@@ -286,3 +286,19 @@ def test_numeric_times_are_read_back(tmp_path: Path, stamp_format: str) -> None:
     np.testing.assert_allclose(
         log["T1"].times - zero, seconds, rtol=0.0, atol=1e-5 if stamp_format == "excel" else 1e-6
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_a_file_larger_than_what_detection_looks_at_is_read_whole(tmp_path: Path, encoding: str) -> None:
+    """Detection also looks at places further on, which begin without a byte order mark and within a character."""
+    n = 12_000
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    lines = [f"{(begin + dt.timedelta(seconds=k)).isoformat()}\t{k / 8}\t°µß{k % 7}\r\n" for k in range(n)]
+    path = tmp_path / "log.txt"
+    path.write_bytes("".join(["time\tT1 [°C]\tRemark\r\n", *lines]).encode(encoding))
+    assert path.stat().st_size > 1 << 18
+    log = read_log(path)
+    np.testing.assert_array_equal(log["T1 [°C]"].values, np.arange(n) / 8)
+    np.testing.assert_array_equal(log["T1 [°C]"].times, np.arange(n))
+    assert log["T1 [°C]"].unit == "°C"
+    assert sorted(log["Remark"].states) == [f"°µß{k}" for k in range(7)]
