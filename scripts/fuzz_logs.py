@@ -13,8 +13,8 @@ reference does not find in that line and column, and a number in the file that i
 why. The reference is the few lines under "Reference" below: it splits lines, takes Python's float() and Python's
 datetime, and shares no code with the reader.
 
-Input k of a seed is the same on every machine that has the same corpus. Failing inputs are shortened and kept in the folder of --out, beside
-record.json and record.md.
+Input k of a seed is the same on every machine that has the same corpus. Failing inputs are shortened and kept in the
+folder of --out, beside record.json and record.md.
 """
 
 import argparse
