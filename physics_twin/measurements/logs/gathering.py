@@ -233,8 +233,8 @@ def _with_bare_dates(
     column: pl.Series, times: NDArray[np.int64], ok: NDArray[np.bool_], format: str
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return times with a bare date among stamps read as its midnight: spreadsheets leave 00:00 away."""
-    date, joint, clock = format.partition(" ")
-    if not joint or "%d" not in date or not any(sign in clock for sign in ("%H", "%I")):
+    date = re.split(" (?=%[HI])", format, maxsplit=1)[0]  # "%d %b %Y" of "%d %b %Y %H:%M"
+    if date == format or "%p" in date:
         return times, ok
     left = np.flatnonzero(~ok)
     read = read_stamps(column.gather(left), format=date)

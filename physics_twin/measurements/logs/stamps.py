@@ -353,7 +353,7 @@ class _Reading:
             of = rows[begin : begin + _ROWS]
             part = column.slice(begin, of.size) if whole else column.gather(of)
             content = np.frombuffer(part.str.join("")[0].encode(), dtype=np.uint8)
-            turned = np.ascontiguousarray(content.reshape(of.size, t.n_bytes).T)
+            turned = content.reshape(of.size, t.n_bytes).T.copy()  # of one row, the transpose alone would be read-only
             here = np.ones(of.size, dtype=np.bool_)
             for place, byte in zip(t.places, t.fixed, strict=True):
                 here &= turned[place] == byte
