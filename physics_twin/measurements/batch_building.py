@@ -11,7 +11,7 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.batch_tables import BatchList
 from physics_twin.measurements.batch_windows import Window, last_time, seconds_on
 from physics_twin.measurements.batches import Batch, FromContext, PhaseWindow
-from physics_twin.measurements.building import assemble, corrected
+from physics_twin.measurements.building import assemble
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.cross_checks import Pair, cross_check
 from physics_twin.measurements.cut_plan import CutPlan, OutputTag
@@ -25,6 +25,7 @@ from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
+from physics_twin.measurements.sensors import Sensor, corrected
 from physics_twin.measurements.series import Series
 from physics_twin.recipes import Level, Recipe, Rule
 from physics_twin.units import QuantityLike
@@ -206,9 +207,26 @@ class BatchBuilder:
         kept = np.r_[first : first + 1 if first < zero else first, zero:stop]
         if last > stop:
             kept = np.append(kept, last - 1)
-        bare = Column(column.name, column.unit, column.rule)  # the checks have been made
-        moments = times[kept] - window.zero
-        return InputSamples(bare, moments, judged.values[kept], judged.flags[kept], judged.order(kept), tuple(notes))
+        bare = replace(column, checks=None)  # they have been made
+        moments, order = times[kept] - window.zero, judged.order(kept)
+        sensors = self._input_sensors(column, window)
+        return InputSamples(bare, moments, judged.values[kept], judged.flags[kept], order, tuple(notes), sensors)
+
+    def _input_sensors(self, column: Column, window: Window) -> tuple[tuple[float, Sensor | None], ...]:
+        """Return which sensor measured an input since when, s since time zero; () where the column says it."""
+        installed = self.plan.installed.get(column.name, ())
+        if self.plan.table is None or not installed:
+            return ()
+        if self.log.origin is None:
+            return ((-np.inf, self.plan.table.sensor(column.name)),)
+        known = {sensor.serial: sensor for sensor in self.plan.table.sensors}
+        return tuple(
+            (
+                -np.inf if one.since is None else seconds_on(self.log, window.batch, one.since) - window.zero,
+                known[one.serial],
+            )
+            for one in installed
+        )
 
     def _initial(self, batch: Batch) -> Initial | None:
         given = self.initial

@@ -23,16 +23,15 @@ from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.sensors import corrected
 from physics_twin.measurements.series import Series
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
-from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
+from physics_twin.units import QuantityLike, to_si, unit as as_unit
 
 __all__ = [
     "InputSamples",
     "Samples",
     "assemble",
-    "corrected",
     "distinct",
     "leave_out",
     "recorded_inputs",
@@ -136,16 +135,6 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         noise_scale=samples.noise_scale,
         reported=samples.reported,
     )
-
-
-def corrected(si: Array, sensor: Sensor, unit: Unit) -> tuple[Array, str]:
-    """Return values (n,) SI with the corrections of the certificate, and what was done in words."""
-    corrected = sensor.correct(si)
-    change = (corrected - si)[np.isfinite(si)]
-    ends = (float(change.min()), float(change.max())) if change.size else (0.0, 0.0)
-    low, high = (format_si(end, unit, 3, difference=True) for end in ends)
-    by = low if low == high else f"{low} to {high}"
-    return corrected, f"corrected by {by} as the certificate of sensor {sensor.serial} says"
 
 
 def _censored_notes(censored: NDArray[np.int8] | None, flags: FlagArray) -> list[str]:

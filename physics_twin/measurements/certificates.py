@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from physics_twin.recipes import Table
+
 if TYPE_CHECKING:
     from physics_twin.measurements.experiment import Experiment
+    from physics_twin.measurements.recorded_inputs import RecordedInput
     from physics_twin.measurements.sensors import Sensor
     from physics_twin.measurements.series import Series
 
-__all__ = ["expired_certificates", "out_of_date"]
+__all__ = ["certificate_end", "expired_certificates", "out_of_date"]
 
 SHOWN = 3
 """Experiments and outputs that are named; a sensor that served a hundred batches needs no list."""
@@ -24,12 +27,33 @@ def out_of_date(series: "Series", t0_utc: dt.datetime | None) -> NDArray[np.bool
     t0_utc: time zero; without it the samples have no date, and none is known to be late.
     """
     sensor = series.channel.sensor
-    if sensor is None or sensor.valid_until is None or t0_utc is None:
+    if sensor is None:
         return np.zeros(series.times.size, dtype=bool)
-    if sensor.valid_until == dt.date.max:
-        return np.zeros(series.times.size, dtype=bool)
+    return np.asarray(series.times >= certificate_end(sensor, t0_utc))
+
+
+def certificate_end(sensor: "Sensor", t0_utc: dt.datetime | None) -> float:
+    """Return when the last day of a certificate is over (UTC), s since time zero; infinite where that is not known."""
+    if sensor.valid_until is None or t0_utc is None or sensor.valid_until == dt.date.max:
+        return np.inf
     end = dt.datetime.combine(sensor.valid_until + dt.timedelta(days=1), dt.time(), dt.UTC)
-    return np.asarray(series.times >= (end - t0_utc).total_seconds())
+    return (end - t0_utc).total_seconds()
+
+
+def _late_rows(one: "RecordedInput", run: "Experiment") -> "dict[Sensor, int]":
+    """Return how many rows of a recorded input rest on readings after the certificate, up to the last sample in use."""
+    recorded = run.recipe.phases[0].inputs.get(one.name) if run.recipe.phases else None
+    found: dict[Sensor, int] = {}
+    for own in one.sensors:
+        end = certificate_end(own.sensor, run.t0_utc)
+        if own.last < end or not isinstance(recorded, Table):
+            continue
+        t, times = np.array(recorded.times), run.times
+        last = min(own.last, float(times[-1])) if times.size else -np.inf
+        n = int(((t >= max(own.first, end)) & (t <= last)).sum())
+        if n:
+            found[own.sensor] = n
+    return found
 
 
 def expired_certificates(experiments: "Sequence[Experiment]") -> tuple[str, ...]:
@@ -41,6 +65,9 @@ def expired_certificates(experiments: "Sequence[Experiment]") -> tuple[str, ...]
             n = int((out_of_date(series, run.t0_utc) & series.used).sum())
             if sensor is not None and n:
                 late.setdefault(sensor, {})[f"{series.channel.output}@{run.name}"] = n
+        for one in run.inputs:
+            for sensor, n in _late_rows(one, run).items():
+                late.setdefault(sensor, {})[f"input {one.name}@{run.name}"] = n
     found = []
     for sensor, where in late.items():
         n, more = sum(where.values()), f" and {len(where) - SHOWN} more" if len(where) > SHOWN else ""

@@ -14,7 +14,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.records import channel_record, recipe_record
+from physics_twin.measurements.records import channel_record, input_sensors_record, recipe_record
 from physics_twin.measurements.series import Series
 from physics_twin.recipes import Table
 from physics_twin.units import Unit
@@ -292,6 +292,7 @@ def _record(experiment: Experiment, recipe: Mapping[str, Any], entries: Sequence
                 "rule": one.rule.value,
                 "counts": {str(int(flag)): n for flag, n in one.counts.items()},
                 "notes": list(one.notes),
+                **({"sensors": input_sensors_record(one.sensors)} if one.sensors else {}),
             }
             for one in experiment.inputs
         ],

@@ -23,17 +23,24 @@ class Column:
 
     rule: for an input, how it runs between its rows: `pt.RAMP` (straight lines, the default: it is measured) or
     `pt.HOLD` (a set point, a valve position: it holds until the next row). checks: what is declared of its sensor; what
-    they find bad is bridged, for a column of inputs.
+    they find bad is bridged, for a column of inputs. sensor: of an input, which instrument it was: its readings are
+    corrected as the certificate says. What the certificate leaves uncertain is not part of a fit, and the record of
+    the input says so.
+
+    Raises UnitError where the certificate is not in the unit's dimension.
     """
 
     name: str
     unit: "str | Unit"
     rule: Rule = RAMP
     checks: Checks | None = None
+    sensor: Sensor | None = None
 
     def __post_init__(self) -> None:
         """Turn the unit's text into a Unit."""
         object.__setattr__(self, "unit", as_unit(self.unit))
+        if self.sensor is not None:
+            self.sensor.check_unit(as_unit(self.unit))
         if not isinstance(self.rule, Rule):
             raise DataError(f'column "{self.name}": rule is pt.RAMP or pt.HOLD, not {self.rule!r}')
 

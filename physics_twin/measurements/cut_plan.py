@@ -94,6 +94,8 @@ class CutPlan:
         for one in columns.values():
             if isinstance(one, Column):
                 _ = log[one.name]
+                if one.sensor is None and table is not None and one.name in table:
+                    installed[one.name] = table.installed(one.name)
                 states = table[one.name].states if table is not None and one.name in table else {}
                 kinds.setdefault(one.name, (as_unit(one.unit), one.checks or Checks(), states))
         judged = {name: judge(log[name], *kind) for name, kind in kinds.items()}

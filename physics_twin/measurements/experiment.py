@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, ShapeError, UnitError, check_name, unknown_name
 from physics_twin.measurements.batches import PhaseWindow
-from physics_twin.measurements.certificates import out_of_date
+from physics_twin.measurements.certificates import certificate_end, out_of_date
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.flags import Flag
@@ -99,6 +99,11 @@ class Experiment:
             if sensor is not None and out_of_date(series, self.t0_utc).any():
                 which = f"the certificate of sensor {sensor.serial} ({output})"
                 late.append(f"{which} ended on {sensor.valid_until}, before the end of the record")
+        for one in self.inputs:
+            for own in one.sensors:
+                if own.last >= certificate_end(own.sensor, self.t0_utc):
+                    which = f"the certificate of sensor {own.sensor.serial} (input {one.name})"
+                    late.append(f"{which} ended on {own.sensor.valid_until}, before the end of the record")
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *late))) if late else self.notes)
 
     def _check_arrays(self) -> None:
@@ -349,7 +354,7 @@ class Experiment:
     @property
     def sha256(self) -> str:
         """Hash of the content: name, samples, channels, recipe, context and time zero; not of where it was read."""
-        from physics_twin.measurements.records import channel_record, recipe_record
+        from physics_twin.measurements.records import channel_record, input_sensors_record, recipe_record
 
         record, tables = recipe_record(self.recipe)
         content: dict[str, Any] = {
@@ -362,6 +367,9 @@ class Experiment:
         }
         if self.phases:  # only where there are: the hash of a record without them is what it was
             content["phases"] = [[phase.name, phase.start, phase.end] for phase in self.phases]
+        sensors = {one.name: input_sensors_record(one.sensors) for one in self.inputs if one.sensors}
+        if sensors:
+            content["input_sensors"] = sensors
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
         for one in tables:
             digest.update(np.array([one.times, one.values]).astype("<f8").tobytes())

@@ -1,4 +1,8 @@
-"""Inputs that were logged beside the outputs, and the recipe that follows them."""
+"""Inputs that were logged beside the outputs, and the recipe that follows them.
+
+A sensor at an input: its readings are corrected as its certificate says. What the certificate leaves uncertain has no
+place in a fit yet, since a recipe is taken as it stands; the record says so instead of looking more certain than it is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +17,31 @@ from physics_twin.measurements.channels import Column
 from physics_twin.measurements.checks import check_samples
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.sensors import Sensor, corrected
 from physics_twin.measurements.series import count_flags
+from physics_twin.measurements.uncertainty import plain
 from physics_twin.recipes import Level, Phase, Recipe, Rule, table as input_table
 from physics_twin.signals import Setting
 from physics_twin.units import Unit, parse, unit as as_unit
 
-__all__ = ["InputSamples", "RecordedInput", "recorded_inputs"]
+__all__ = ["InputSamples", "InputSensor", "RecordedInput", "recorded_inputs"]
+
+
+@dataclass(frozen=True)
+class InputSensor:
+    """A sensor behind a recorded input; first, last: times of its readings that the input rests on, s since zero."""
+
+    sensor: Sensor
+    first: float
+    last: float
 
 
 @dataclass(frozen=True)
 class RecordedInput:
-    """An input that was logged beside the outputs: its column, its samples by flag, and what was bridged in it."""
+    """An input that was logged beside the outputs: its column, its samples by flag, and what was bridged in it.
+
+    sensors: those that are known to have measured it, one after the other; the recipe holds the corrected readings.
+    """
 
     name: str
     column: str
@@ -31,6 +49,7 @@ class RecordedInput:
     rule: Rule
     counts: Mapping[Flag, int]
     notes: tuple[str, ...]
+    sensors: tuple[InputSensor, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +58,8 @@ class InputSamples:
 
     column: what they are, in which unit, and how the input runs between them. times: (n,) s since time zero; rows
     before it say what holds at it. values: (n,) in the column's unit. flags: (n,) QARTOD codes of the cells. order:
-    (n,) flags of the rows, without which the times are judged here. notes: what reading found, in words.
+    (n,) flags of the rows, without which the times are judged here. notes: what reading found, in words. sensors:
+    (since, sensor) in order of time, s since time zero, where the column has had several; None for an unknown one.
     """
 
     column: Column
@@ -48,6 +68,7 @@ class InputSamples:
     flags: FlagArray
     order: FlagArray | None = None
     notes: tuple[str, ...] = ()
+    sensors: tuple[tuple[float, Sensor | None], ...] = ()
 
 
 def recorded_inputs(
@@ -117,7 +138,9 @@ def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: 
     if n_bridged:
         how = "straight lines between" if column.rule is Rule.RAMP else "holding"
         notes.append(f"{n_bridged} of {after.size} rows have no reading: bridged by {how} the others")
-    t, v = _from_start(times[good], values[good], column.rule)
+    readings, sensors, sensor_notes = _corrected(name, one, times[good], values[good], unit)
+    notes += sensor_notes
+    t, v = _from_start(times[good], readings, column.rule)
     if t[0] > 0.0:
         notes.append(f"no reading before {duration_text(float(t[0]))}: the first one is taken from the start on")
         t, v = np.concatenate([[0.0], t]), np.concatenate([[v[0]], v])
@@ -125,7 +148,46 @@ def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: 
         notes.append(f"no reading after {duration_text(float(t[-1]))}: the last one is held")
         t, v = np.concatenate([t, [end]]), np.concatenate([v, [v[-1]]])
     level = input_table(t, v, unit, column.rule)
-    return level, RecordedInput(name, column.name, unit, column.rule, count_flags(flags), (*notes, *jump_notes))
+    notes += jump_notes
+    return level, RecordedInput(name, column.name, unit, column.rule, count_flags(flags), tuple(notes), sensors)
+
+
+def _corrected(
+    name: str, one: InputSamples, times: Array, values: Array, unit: Unit
+) -> tuple[Array, tuple[InputSensor, ...], list[str]]:
+    """Return readings (n,) in the unit, each corrected by the certificate of its own sensor; the sensors; notes."""
+    begun = one.sensors or ((-np.inf, one.column.sensor),)
+    found: list[InputSensor] = []
+    notes: list[str] = []
+    readings = np.array(values, dtype=np.float64)
+    # The last reading before time zero is the one that the input rests on; earlier ones are of no use.
+    needed = times >= max((float(t) for t in times[times <= 0.0]), default=-np.inf)
+    for k, (since, sensor) in enumerate(begun):
+        until = begun[k + 1][0] if k + 1 < len(begun) else np.inf
+        hit = (times >= since) & (times < until)
+        if sensor is None or not hit.any():
+            continue
+        if sensor.correction:
+            si = np.asarray(unit.to_si(values[hit]), dtype=np.float64)
+            notes += sensor.beyond(si, unit)
+            si, words = corrected(si, sensor, unit)
+            readings[hit] = unit.from_si(si)
+            notes.append(words)
+        if not (hit & needed).any():
+            continue
+        if found:
+            before = found[-1].sensor.serial
+            when = duration_text(since)
+            notes.append(
+                f"the sensor was replaced at {when}, {before} by {sensor.serial}: each has its own certificate"
+            )
+        if sensor.uncertainty is not None:
+            number, text = plain(sensor.uncertainty.value)
+            stated = f"{number:g} {text}, k = {sensor.uncertainty.k:.4g}"
+            notes.append(f"the uncertainty of {sensor.serial} ({stated}) at the input {name} is not part of the fit")
+        own = times[hit & needed]
+        found.append(InputSensor(sensor, float(own.min()), float(own.max())))
+    return readings, tuple(found), notes
 
 
 def _from_start(times: Array, values: Array, rule: Rule) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from physics_twin.errors import FileFormatError
 from physics_twin.measurements.channels import Channel
 from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.places import Place
+from physics_twin.measurements.recorded_inputs import InputSensor
 from physics_twin.measurements.sensors import Sensor
 from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
 from physics_twin.recipes import (
@@ -34,7 +35,14 @@ from physics_twin.recipes import (
 from physics_twin.signals import Setting
 from physics_twin.units import Unit, parse, unit as as_unit
 
-__all__ = ["channel_from_record", "channel_record", "recipe_from_record", "recipe_record"]
+__all__ = [
+    "channel_from_record",
+    "channel_record",
+    "input_sensors_from_record",
+    "input_sensors_record",
+    "recipe_from_record",
+    "recipe_record",
+]
 
 type Record = Mapping[str, Any]
 
@@ -68,7 +76,7 @@ def _sensor_record(sensor: Sensor) -> dict[str, Any]:
     return {
         "serial": sensor.serial,
         "correction": [[_pair(reading), _pair(added)] for reading, added in sensor.correction],
-        "uncertainty": None if stated is None else {"value": _pair(stated.value), "k": stated.k},
+        "uncertainty": None if stated is None else {"value": _pair(stated.value), "k": float(stated.k)},
         "valid_until": None if sensor.valid_until is None else sensor.valid_until.isoformat(),
         "description": sensor.description,
     }
@@ -83,6 +91,16 @@ def _sensor(record: Record) -> Sensor:
         None if until is None else dt.date.fromisoformat(str(until)),
         str(record["description"]),
     )
+
+
+def input_sensors_record(sensors: Sequence[InputSensor]) -> list[dict[str, Any]]:
+    """Return the sensors of a recorded input as JSON."""
+    return [{"sensor": _sensor_record(one.sensor), "first": one.first, "last": one.last} for one in sensors]
+
+
+def input_sensors_from_record(record: Sequence[Record]) -> tuple[InputSensor, ...]:
+    """Return the sensors of `input_sensors_record`. Raises KeyError, TypeError or a PhysicsTwinError else."""
+    return tuple(InputSensor(_sensor(one["sensor"]), float(one["first"]), float(one["last"])) for one in record)
 
 
 _LIMITS = ("low", "high", "resolution", "deadband", "rate", "spike", "flat", "gap")

@@ -96,6 +96,15 @@ def _sensors(experiment: "Experiment") -> list[str]:
         if sensor.valid_until is not None:
             parts.append(f"certificate until {sensor.valid_until}")
         lines.append(", ".join(parts))
+    for one in experiment.inputs:
+        for own in one.sensors:
+            parts = [f"  sensor {own.sensor.serial}: input {one.name}"]
+            if own.sensor.uncertainty is not None:
+                sd = format_si(own.sensor.standard_uncertainty or 0.0, one.unit, difference=True)
+                parts.append(f"its bias of {sd} (one standard deviation) is not part of the fit")
+            if own.sensor.valid_until is not None:
+                parts.append(f"certificate until {own.sensor.valid_until}")
+            lines.append(", ".join(parts))
     more = [f"  and {len(lines) - MOST} more sensors"] if len(lines) > MOST else []
     return [*lines[:MOST], *more]
 

@@ -15,7 +15,7 @@ from physics_twin.measurements.tolerances import Tolerance, pt100_tolerance, the
 from physics_twin.measurements.uncertainty import Uncertainty, plain
 from physics_twin.units import QuantityLike, Unit, dimension_text, format_si, to_si, unit as as_unit
 
-__all__ = ["Installation", "Sensor"]
+__all__ = ["Installation", "Sensor", "corrected"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,16 @@ class Sensor:
         if isinstance(when, dt.datetime):
             when = (when if when.tzinfo is None else when.astimezone(dt.UTC)).date()
         return when > self.valid_until
+
+
+def corrected(si: Array, sensor: Sensor, unit: Unit) -> tuple[Array, str]:
+    """Return values (n,) SI with the corrections of the certificate, and what was done in words."""
+    found = sensor.correct(si)
+    change = (found - si)[np.isfinite(si)]
+    ends = (float(change.min()), float(change.max())) if change.size else (0.0, 0.0)
+    low, high = (format_si(end, unit, 3, difference=True) for end in ends)
+    by = low if low == high else f"{low} to {high}"
+    return found, f"corrected by {by} as the certificate of sensor {sensor.serial} says"
 
 
 @dataclass(frozen=True)

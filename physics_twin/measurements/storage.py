@@ -19,7 +19,7 @@ from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.recorded_inputs import RecordedInput
-from physics_twin.measurements.records import channel_from_record, recipe_from_record
+from physics_twin.measurements.records import channel_from_record, input_sensors_from_record, recipe_from_record
 from physics_twin.measurements.series import Series
 from physics_twin.recipes import Rule
 from physics_twin.units import unit as as_unit
@@ -165,6 +165,7 @@ def _experiment(stored: _Stored, record: Mapping[str, Any]) -> Experiment:
                 Rule(one["rule"]),
                 {flag: int(one["counts"][str(int(flag))]) for flag in Flag},
                 tuple(map(str, one["notes"])),
+                input_sensors_from_record(one.get("sensors", ())),
             )
             for one in record["inputs"]
         ),

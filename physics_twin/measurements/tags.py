@@ -5,7 +5,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from physics_twin.errors import BoundsError, DataError, PhysicsTwinError, UnitError, check_name, unknown_name
 from physics_twin.measurements.channels import Channel, Column
@@ -253,9 +253,12 @@ class TagTable:
         """
         return self[name].channel(self.sensor(name, at))
 
-    def column(self, name: str) -> Column:
-        """Return the column of a tag that is an input. Raises UnknownNameError, DataError for a tag that is none."""
-        return self[name].column()
+    def column(self, name: str, at: dt.datetime | None = None) -> Column:
+        """Return the column of a tag that is an input, with its checks and the sensor of that moment.
+
+        Raises as `sensor` does, and DataError for a tag that is no input.
+        """
+        return replace(self[name].column(), sensor=self.sensor(name, at))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "TagTable":

@@ -13,6 +13,7 @@ from physics_twin.errors import DataError, UnitError, UnknownNameError
 from physics_twin.measurements.batch_tables import read_batches
 from physics_twin.measurements.batch_tags import ByTag
 from physics_twin.measurements.batches import Batch, FromContext, LaboratoryValue
+from physics_twin.measurements.certificates import expired_certificates
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.cross_checks import Pair
@@ -406,6 +407,64 @@ def test_samples_after_a_replacement_are_left_out_and_reported() -> None:
     (one,) = found.report.replaced
     assert (one.batch, one.tag, one.at, one.before, one.after) == ("A", "TI1", 1000.0, "TC-1", "TC-2")
     assert "TI1 from TC-1 to TC-2" in str(found)
+
+
+def test_a_sensor_at_an_input_corrects_it_and_its_certificate_counts() -> None:
+    """The recipe holds corrected readings; an expired certificate is in the notes; what stays uncertain is said."""
+    low = (("0 degC", "-5 K"), ("500 degC", "-5 K"))
+    late = Sensor("TC-7", low, Uncertainty("2 K"), valid_until=dt.date(2026, 2, 1))
+    table = TagTable((CORE, GAS), (late,), (Installation("TIC2", "TC-7"),))
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, V + 50.0), tags=table)
+    a, b = experiments_from(log, batches=TWO)
+    np.testing.assert_allclose(gas_of(a).values, V[100:302] + 50.0 - 5.0 + 273.15, atol=1e-9)
+    assert a.inputs[0].notes == (
+        "corrected by -5 K as the certificate of sensor TC-7 says",
+        "the uncertainty of TC-7 (2 K, k = 2) at the input gas is not part of the fit",
+    )
+    said = "the certificate of sensor TC-7 (input gas) ended on 2026-02-01, before the end of the record"
+    assert a.notes == b.notes == (said,)
+    (found,) = expired_certificates([a, b])
+    assert "TC-7 ended on 2026-02-01: 502 later samples are in use (input gas@A, input gas@B)" in found
+    assert "sensor TC-7: input gas, its bias of 1 K (one standard deviation) is not part of the fit" in str(a)
+    column = table.column("TIC2")
+    assert column.sensor == late
+    (again,) = experiments_from(
+        log_of(tag("TI1", T, V), tag("TIC2", T, V + 50.0)),
+        batches=TWO[:1],
+        channels=[CORE.channel()],
+        inputs={"gas": column},
+    )
+    assert gas_of(again) == gas_of(a)
+    assert again.notes == a.notes
+
+
+def test_each_reading_of_an_input_is_corrected_by_the_sensor_of_its_time() -> None:
+    """A replacement within a batch leaves no input out: both certificates are known, and each serves its readings."""
+    one = Sensor("TC-7", (("0 degC", "-5 K"), ("500 degC", "-5 K")), valid_until=dt.date(2026, 2, 1))
+    two = Sensor("TC-8", (("0 degC", "3 K"), ("500 degC", "3 K")), valid_until=dt.date(2027, 2, 1))
+    table = TagTable((CORE, GAS), (one, two), (Installation("TIC2", "TC-7"), Installation("TIC2", "TC-8", at(2000.0))))
+    a, b = experiments_from(log_of(tag("TI1", T, V), tag("TIC2", T, V), tags=table), batches=TWO)
+    expected = V[100:302] + np.where(T[100:302] < 2000.0, -5.0, 3.0)
+    np.testing.assert_allclose(gas_of(a).values, expected + 273.15, atol=1e-9)
+    assert any("the sensor was replaced at 16.7 min" in note and "TC-7 by TC-8" in note for note in a.inputs[0].notes)
+    assert [(used.sensor.serial, used.first, used.last) for used in a.inputs[0].sensors] == [
+        ("TC-7", 0.0, 990.0),
+        ("TC-8", 1000.0, 2010.0),  # the line to the reading after the end is part of the input
+    ]
+    assert [used.sensor.serial for used in b.inputs[0].sensors] == ["TC-8"]
+    assert b.notes == ()
+    assert "100 later samples" in expired_certificates([a, b])[0]
+
+
+def test_an_input_whose_readings_end_with_the_certificate_rests_on_none_that_is_late() -> None:
+    """A set point that is held beyond the last day of the certificate was read before."""
+    sensor = Sensor("TC-7", valid_until=dt.date(2026, 2, 28))
+    table = TagTable(
+        (CORE, Tag("TIC2", input="gas", unit="degC", rule=HOLD)), (sensor,), (Installation("TIC2", "TC-7"),)
+    )
+    (a,) = experiments_from(log_of(tag("TI1", T, V), tag("TIC2", [-60.0], [50.0]), tags=table), batches=TWO[:1])
+    assert a.notes == ()
+    assert expired_certificates([a]) == ()
 
 
 # Laboratory ----------------------------------------------------------------------------------------------------------

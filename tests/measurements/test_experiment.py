@@ -1,5 +1,6 @@
 """Experiments: from dirty logs to samples with flags, cut and printed."""
 
+import datetime as dt
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 
 from physics_twin.errors import DataError, ModelError, RecipeError, ShapeError, UnitError, UnknownNameError
-from physics_twin.measurements import Channel, Column, EstimatedNoise, Exclusion, Experiment, Flag
+from physics_twin.measurements import Channel, Column, EstimatedNoise, Exclusion, Experiment, Flag, Uncertainty
+from physics_twin.measurements.certificates import expired_certificates
+from physics_twin.measurements.sensors import Sensor
 from physics_twin.recipes import HOLD, RAMP, STEADY, Recipe, Table
 from physics_twin.signals import Setting
 
@@ -200,6 +203,32 @@ def test_inputs_before_time_zero_give_the_value_at_time_zero(tmp_path: Path) -> 
     assert table_of(run, "held").values == (1.0, 2.0, 3.0)
     with pytest.raises(DataError, match="after the last row"):
         log(tmp_path, text, inputs=inputs, start="1 h")
+
+
+def test_a_sensor_at_a_column_of_inputs_corrects_it(tmp_path: Path) -> None:
+    """As its certificate says, with what is not part of the fit and what has expired in the notes, in a file too."""
+    sensor = Sensor(
+        "TC-9", (("0 degC", "2 K"), ("100 degC", "4 K")), Uncertainty("0.8 K", k=2), valid_until=dt.date(2026, 3, 1)
+    )
+    text = "t,a,u\n2026-03-01T23:00:00Z,20,50\n2026-03-02T00:00:00Z,20,100\n2026-03-02T01:00:00Z,20,120\n"
+    run = log(tmp_path, text, inputs={"gas": Column("u", "degC", sensor=sensor)})
+    np.testing.assert_allclose(table_of(run, "gas").values, np.array([53.0, 104.0, 124.0]) + 273.15)
+    assert run.inputs[0].notes == (
+        "1 reading beyond the certificate of TC-9 (0 degC to 100 degC): corrected like its last point",
+        "corrected by 3 K to 4 K as the certificate of sensor TC-9 says",
+        "the uncertainty of TC-9 (0.8 K, k = 2) at the input gas is not part of the fit",
+    )
+    assert run.notes == (
+        "the certificate of sensor TC-9 (input gas) ended on 2026-03-01, before the end of the record",
+    )
+    assert "2 later samples are in use (input gas@charge_0417)" in expired_certificates([run])[0]
+    assert expired_certificates([run.first(1)]) == ()
+    run.save(tmp_path / "run.nc")
+    assert Experiment.load(tmp_path / "run.nc") == run
+    plain = log(tmp_path, text, inputs={"gas": Column("u", "degC")})
+    assert plain.inputs[0].sensors == ()
+    with pytest.raises(UnitError, match="TC-9"):
+        Column("u", "bar", sensor=sensor)
 
 
 def test_an_input_that_changes_its_unit_is_an_error(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from physics_twin.measurements.cross_checks import Pair
 from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.reading import read_log
+from physics_twin.measurements.recorded_inputs import InputSensor
 from physics_twin.measurements.sensors import Installation, Sensor
 from physics_twin.measurements.tags import Tag, TagTable
 from physics_twin.recipes import HOLD, RAMP, Recipe
@@ -135,7 +136,11 @@ def experiments(draw: st.DrawFn, name: str = "run") -> Experiment:
             perhaps(any_number),
         )
     counts = {flag: draw(st.integers(0, 9)) for flag in Flag}
-    recorded = RecordedInput("gas", "31TI009", unit("degC"), draw(st.sampled_from([RAMP, HOLD])), counts, ("bridged",))
+    rule = draw(st.sampled_from([RAMP, HOLD]))
+    behind = st.builds(InputSensor, sensors("degC", "TC-009"), finite, finite)
+    recorded = RecordedInput(
+        "gas", "31TI009", unit("degC"), rule, counts, ("bridged",), tuple(draw(st.lists(behind, max_size=2)))
+    )
     low, high = sorted(draw(st.tuples(finite, finite)))
     exclusion = Exclusion(low, high, "door opened", by="J. Doe", channels=("y0",))
     key = st.from_regex(r"[a-z]{1,5}", fullmatch=True)
