@@ -57,8 +57,9 @@ def read_laboratory(
 
     uncertainty: one standard deviation ("0.01 mol/L"), `Uncertainty("0.02 mol/L", k=2)`, a share of the value ("2 %",
         for quantities that are no percentages themselves), or the name of a column that holds one standard deviation.
-    batch: column of the batch. sampled_at, reported_at: columns of stamps, or of date and time; a value without
-        sampled_at belongs to the end of its batch. zone, format, layout: as in `read_batches`.
+    batch: column of the batch. sampled_at, reported_at: columns of stamps, or of date and time; a value whose cell in
+        sampled_at is empty, or all of them without that column, belong to the end of the batch that they name: one
+        list may hold samples of the process and of the product. zone, format, layout: as in `read_batches`.
 
     "<0.05" is censored: the truth is below. An empty cell is no result. Any other text stays as `text` of a value that
     is no number, for the report of `experiments_from`.
@@ -84,10 +85,11 @@ def read_laboratory(
             cell = table[one.column][row]
             if is_blank(cell):
                 continue
-            if sampled_at is not None and drawn[row].moment is None:
-                raise kept.error(row, _shown(sampled_at), f'the result "{text_of(cell)}" has no time of its sample')
-            if sampled_at is None and not names[row]:
-                raise kept.error(row, str(batch), f'the result "{text_of(cell)}" has no batch')
+            if drawn[row].moment is None and not names[row]:
+                if sampled_at is None:
+                    raise kept.error(row, str(batch), f'the result "{text_of(cell)}" has no batch')
+                lacks = "no time of its sample" if batch is None else f'no time of its sample and no batch ("{batch}")'
+                raise kept.error(row, _shown(sampled_at), f'the result "{text_of(cell)}" has {lacks}')
             number, censored = _number(cell, kept.decimal)
             found.append(
                 LaboratoryValue(

@@ -127,6 +127,21 @@ def test_what_is_missing_is_named_by_row(tmp_path: Path) -> None:
         read_laboratory(path, sampled_at="Sampled", **ONE)
 
 
+def test_one_list_holds_samples_of_the_process_and_of_the_product(tmp_path: Path) -> None:
+    """An empty time with a batch is the end of that batch; with neither, the row is named."""
+    text = "Batch,Sampled,c mol/L\nB1,2026-03-01T10:00Z,0.7\nB1,,0.8\n,2026-03-01T11:00Z,0.6\n"
+    found = read_laboratory(written(tmp_path, text), batch="Batch", sampled_at="Sampled", **ONE)
+    assert [(one.value, one.batch, one.sampled_at) for one in found] == [
+        (0.7, "B1", utc("2026-03-01 10:00")),
+        (0.8, "B1", None),
+        (0.6, "", utc("2026-03-01 11:00")),
+    ]
+    path = written(tmp_path, text + ",,0.9\n")
+    words = r'row 4 \(line 5\), column "Sampled": the result "0.9" has no time of its sample and no batch'
+    with pytest.raises(DataError, match=words):
+        read_laboratory(path, batch="Batch", sampled_at="Sampled", **ONE)
+
+
 def test_what_is_declared_has_to_fit_together(tmp_path: Path) -> None:
     """One quantity or several, a batch or a time, columns that are there, units that fit."""
     path = written(tmp_path, "Batch,c mol/L\nB1,0.7\n")
