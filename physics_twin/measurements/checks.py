@@ -65,6 +65,16 @@ class Checks:
             if one.name != "zero_is_missing" and given is not None:
                 object.__setattr__(self, one.name, plain(given))
 
+    @property
+    def range_text(self) -> str:
+        """The range as declared, "0 to 1200 degC"; "" where there is none."""
+        if self.low is None or self.high is None:
+            end = _declared_text(self.high if self.low is None else self.low)
+            return end and f"{'below' if self.low is None else 'above'} {end}"
+        low, high = _declared_text(self.low), _declared_text(self.high)
+        unit = plain(self.low)[1]
+        return f"{low.removesuffix(f' {unit}') if plain(self.high)[1] == unit else low} to {high}"
+
     def limits(self, unit: Unit, *, name: str = "the samples") -> "Limits":
         """Return the limits as numbers in `unit` and s; `name` says in an error whose they are.
 
@@ -102,6 +112,14 @@ class Checks:
         if low is not None and high is not None and not low < high:
             raise BoundsError(f"{name}: the range from {low:g} to {high:g} {unit} holds no value; give low < high")
         return Limits(low, high, step("resolution"), step("deadband"), rate, step("spike"), time("flat"), time("gap"))
+
+
+def _declared_text(limit: QuantityLike | None) -> str:
+    """Return a limit as it was declared: 212 degF is 100 degC, and 32 degF is 5.7e-14 degC."""
+    if limit is None:
+        return ""
+    number, unit = plain(limit)
+    return f"{number:g}" if unit == "1" else f"{number:g} {unit}"
 
 
 def _above_zero(number: float, words: str) -> None:
@@ -183,12 +201,12 @@ def check_samples(
         zero = usable[values[usable] == 0.0]
         marks.put(zero, Flag.MISSING, "zero, declared to mean not measured")
     usable = usable[marks.flags[usable] <= Flag.SUSPECT]
-    _range(marks, values, usable, limits, unit)
+    _range(marks, values, usable, checks, limits, unit)
     usable = usable[marks.flags[usable] <= Flag.SUSPECT]
     exact = usable if censored is None else usable[censored[usable] == 0]
     if compressed is None and (limits.flat is not None or limits.spike is not None):
         compressed = compression(times[exact], values[exact]).compressed
-    found = _saturated(marks, values, exact, limits, unit, bool(compressed))
+    found = _saturated(marks, values, exact, checks, limits, bool(compressed))
     exact = exact[found[exact] == 0]
     t, v = times[exact], values[exact]
     if limits.rate is not None:
@@ -228,7 +246,7 @@ def _usable(times: Array, values: Array, flags: FlagArray) -> NDArray[np.intp]:
     return np.flatnonzero((flags <= Flag.SUSPECT) & np.isfinite(values) & np.isfinite(times))
 
 
-def _range(marks: _Marks, values: Array, usable: NDArray[np.intp], limits: Limits, unit: Unit) -> None:
+def _range(marks: _Marks, values: Array, usable: NDArray[np.intp], checks: Checks, limits: Limits, unit: Unit) -> None:
     if limits.low is None and limits.high is None:
         return
     v = values[usable]
@@ -238,9 +256,8 @@ def _range(marks: _Marks, values: Array, usable: NDArray[np.intp], limits: Limit
     if outside.size:
         worst = values[outside]
         extent = f"{worst.min():g}" if worst.min() == worst.max() else f"{worst.min():g} to {worst.max():g}"
-        span = f"below {high:g}" if limits.low is None else f"above {low:g}"
-        span = f"{low:g} to {high:g}" if limits.low is not None and limits.high is not None else span
-        marks.put(outside, Flag.BAD, f"outside the range of the sensor, {span} {unit} ({extent} {unit})")
+        words = f"outside the range of the sensor, {checks.range_text} ({extent} {unit})"
+        marks.put(outside, Flag.BAD, words)
 
 
 def _slack(end: float, limits: Limits) -> float:
@@ -250,12 +267,15 @@ def _slack(end: float, limits: Limits) -> float:
 
 
 def _saturated(
-    marks: _Marks, values: Array, usable: NDArray[np.intp], limits: Limits, unit: Unit, compressed: bool
+    marks: _Marks, values: Array, usable: NDArray[np.intp], checks: Checks, limits: Limits, compressed: bool
 ) -> NDArray[np.int8]:
     """Return (n,) -1, 0, 1: where several samples in a row sit at an end of the range."""
     found = np.zeros(values.size, dtype=np.int8)
     least = _SATURATED_COMPRESSED if compressed else _SATURATED
-    for end, sign, words in ((limits.low, -1, "lower"), (limits.high, 1, "upper")):
+    for end, declared, sign, words in (
+        (limits.low, checks.low, -1, "lower"),
+        (limits.high, checks.high, 1, "upper"),
+    ):
         if end is None:
             continue
         begins, ends = _runs(np.abs(values[usable] - end) <= _slack(end, limits))
@@ -266,7 +286,7 @@ def _saturated(
         if here.size:
             beyond = "below" if sign < 0 else "above"
             marks.notes.append(
-                f"saturated at the {words} end of the range, {end:g} {unit}: "
+                f"saturated at the {words} end of the range, {_declared_text(declared)}: "
                 f"{_counted(here.size, marks.times[here[0]])}: the truth may lie {beyond}"
             )
     return found

@@ -42,8 +42,14 @@ def test_values_outside_the_range_are_bad() -> None:
     found = check([20.0, -50.0, 1300.0, 100.0], Checks(low="273.15 K", high="1200 degC"))
     assert found.flags.tolist() == [1, 4, 4, 1]
     assert found.notes == (
-        "outside the range of the sensor, 0 to 1200 degC (-50 to 1300 degC): 2 samples, the first at 1 s: bad",
+        "outside the range of the sensor, 273.15 K to 1200 degC (-50 to 1300 degC): 2 samples, the first at 1 s: bad",
     )
+    found = check([20.0, 200.0, 0.0, 0.0, 0.0], Checks(low="32 degF", high="212 degF"))
+    assert found.notes == (
+        "outside the range of the sensor, 32 to 212 degF (200 degC): 1 sample, the first at 1 s: bad",
+        "saturated at the lower end of the range, 32 degF: 3 samples, the first at 2 s: the truth may lie below",
+    ), "as declared: converted, 32 degF is not quite 0 degC"
+    assert "range of the sensor, above 0 degC (-1 degC)" in check([-1.0, 5.0], Checks(low="0 degC")).notes[0]
 
 
 def test_a_range_is_that_of_the_readings_not_of_si() -> None:
