@@ -1,6 +1,7 @@
 """The experiment of one batch: its slice of each judged tag, its recipe, its laboratory values, its context."""
 
 import datetime as dt
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Literal
@@ -261,8 +262,9 @@ class BatchBuilder:
 def _layout_options(layout: Layout) -> dict[str, str]:
     """Return how the log was read, in words."""
     found = {one.name: getattr(layout, one.name) for one in fields(layout)}
+    # The form is shown with all of its columns: which one was the tag, the value, the quality, the unit.
     return {
-        key: value if isinstance(value, str) else getattr(value, "value", None) or str(value)
+        key: str(value.value if isinstance(value, enum.Enum) else value)
         for key, value in found.items()
         if value is not None
     }

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import zoneinfo
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.cross_checks import Pair
 from physics_twin.measurements.cutting import experiments_from
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.provenance import Exclusion
 from physics_twin.measurements.sensors import Installation, Sensor
@@ -87,6 +88,16 @@ def test_each_batch_is_an_experiment_with_time_zero_at_its_start() -> None:
     assert (dict(a.context), dict(b.context)) == ({"lot": "L1"}, {"lot": "L2"})
     assert (a.provenance.source, a.provenance.sha256) == ("plant.csv", "c0ffee")
     assert a.provenance.options == {"separator": ";", "zone": "UTC", "stamps_at": "instant"}
+
+
+def test_the_provenance_names_all_columns_of_a_long_log() -> None:
+    """Which one was the tag, the value, the quality, the unit; averages say where their stamps stand."""
+    form = LongForm("Tag", "Wert", quality="Status", unit="Einheit")
+    layout = Layout(time="Zeit", form=form, stamps_at=StampsAt.END, period="1 min")
+    (a,) = experiments_from(replace(plain_log(), layout=layout), batches=TWO[:1])
+    options = a.provenance.options
+    assert options["form"] == "LongForm(tag='Tag', value='Wert', quality='Status', unit='Einheit')"
+    assert (options["stamps_at"], options["period"]) == ("end of the period", "1 min")
 
 
 def test_a_sample_where_the_next_batch_begins_belongs_to_that_one() -> None:
