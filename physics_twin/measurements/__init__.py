@@ -16,7 +16,7 @@ from physics_twin.measurements.inspection import InspectedTag, Inspection, Kind,
 from physics_twin.measurements.laboratory import read_laboratory
 from physics_twin.measurements.logs.conversion import Conversion, convert_log
 from physics_twin.measurements.logs.frames import Query
-from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt, WideForm
+from physics_twin.measurements.logs.layout import Layout, LongForm, QualityScheme, StampsAt, WideForm
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.logs.reading import read_log
 from physics_twin.measurements.places import Place
@@ -54,6 +54,7 @@ __all__ = [
     "PhaseWindow",
     "Place",
     "Provenance",
+    "QualityScheme",
     "Query",
     "RecordedInput",
     "Redundancy",

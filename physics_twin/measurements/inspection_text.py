@@ -99,12 +99,19 @@ def _format(layout: Layout) -> str:
 
 
 def _form(layout: Layout) -> str:
+    scheme = "not told by the codes, say quality_scheme="
+    if layout.quality_scheme is not None:
+        scheme = layout.quality_scheme.value
     if isinstance(layout.form, LongForm):
-        named = {"tag": layout.form.tag, "value": layout.form.value}
-        named |= {"quality": layout.form.quality or "", "unit": layout.form.unit or ""}
-        return "one sample each: " + ", ".join(f'{role} in "{column}"' for role, column in named.items() if column)
+        quality = layout.form.quality or ""
+        named = {"tag": layout.form.tag, "value": layout.form.value, "quality": quality, "unit": layout.form.unit or ""}
+        words = {"quality": f" ({scheme})"}
+        said = (f'{role} in "{column}"{words.get(role, "")}' for role, column in named.items() if column)
+        return "one sample each: " + ", ".join(said)
     codes = layout.form.quality if isinstance(layout.form, WideForm) else {}
-    return "one column a tag" + (f", {len(codes)} of them with a column of quality codes" if codes else "")
+    if not codes:
+        return "one column a tag"
+    return f"one column a tag, {len(codes)} of them with a column of quality codes ({scheme})"
 
 
 def _time(inspection: "Inspection") -> str:
@@ -228,6 +235,8 @@ def mapping(inspection: "Inspection") -> str:
     elif isinstance(layout.form, WideForm):
         codes = _literal(dict(layout.form.quality)) if layout.form.quality else ""
         entries.append(("form", f"pt.WideForm({codes}),"))
+    if layout.quality_scheme is not None:
+        entries.append(("quality_scheme", f"pt.QualityScheme.{layout.quality_scheme.name},"))
     body = [f"    {key}={source}" for key, source in entries]
     opened = f"log = pt.read_log({inspection.opened}, layout=layout)"
     return "\n".join(["import physics_twin as pt", "", "layout = pt.Layout(", *body, ")", opened]) + "\n"

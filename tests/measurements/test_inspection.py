@@ -183,7 +183,14 @@ def test_a_mapping_runs_whatever_the_format(tmp_path: Path, content: str, layout
 
 def test_a_mapping_knows_every_field_of_a_layout() -> None:
     """A field that a layout gets later would be missing in what is pasted."""
-    assert {field.name for field in fields(Layout)} == {*PLAIN_FIELDS, "zone", "stamps_at", "period", "form"}
+    assert {field.name for field in fields(Layout)} == {
+        *PLAIN_FIELDS,
+        "zone",
+        "stamps_at",
+        "period",
+        "form",
+        "quality_scheme",
+    }
 
 
 def test_a_workbook_is_inspected_like_a_text(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import polars as pl
 
 from physics_twin.errors import DataError
 from physics_twin.files import atomic_write
+from physics_twin.measurements.flags import FlagArray
 from physics_twin.measurements.logs.frames import NATIVE
-from physics_twin.measurements.logs.gathering import Gathering, Window, data_rows
+from physics_twin.measurements.logs.gathering import KIND, Gathering, Window, data_rows
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.reading import Source, names_of, opened, show_bar, tag_table
@@ -50,15 +51,21 @@ class _Parts:
         frame.write_parquet(self._files[-1], compression="lz4")
         self.n += frame.height
 
-    def join(self, source: str, sha256: str) -> None:
-        """Write the whole file. Raises DataError where there is nothing to write."""
+    def join(self, source: str, sha256: str, verdicts: FlagArray | None = None) -> None:
+        """Write the whole file. Raises DataError where there is nothing to write.
+
+        verdicts: flag of each kind of quality in the pieces, (n_kinds,); None where their flags are final.
+        """
         if not self._files:
             raise DataError(f"{source}: none of the tags that are wanted has a sample")
         said = {NATIVE: "1", "source": source, "source_sha256": sha256}
+        rows = pl.scan_parquet(self._files)
+        if verdicts is not None:
+            flags = {-1: 0} | {kind: int(flag) for kind, flag in enumerate(verdicts)}
+            settled = pl.col(KIND).replace_strict(list(flags), list(flags.values()), return_dtype=pl.Int8)
+            rows = rows.with_columns(flag=pl.max_horizontal("flag", settled).cast(pl.Int8)).drop(KIND)
         with atomic_write(self._final) as temporary:
-            pl.scan_parquet(self._files).sink_parquet(
-                temporary, row_group_size=_GROUP, compression="zstd", metadata=said
-            )
+            rows.sink_parquet(temporary, row_group_size=_GROUP, compression="zstd", metadata=said)
 
 
 def _named(out: str | os.PathLike[str]) -> Path:
@@ -140,7 +147,7 @@ def convert_log(
         log = stack.enter_context(opened(source, layout or Layout(), told=told))
         parts = stack.enter_context(_Parts(final))
         state = Gathering(log, wanted, Window())
-        for rows in data_rows(log, Window(), state.count):
+        for rows in data_rows(log, Window(), state.count, state.see):
             state.take(rows)
             frame = state.drain()
             if frame is not None:
@@ -148,5 +155,5 @@ def convert_log(
         state.check_decimals()
         found = state.finish()
         sha256 = log.sha256()
-        parts.join(log.name, sha256)
+        parts.join(log.name, sha256, found.verdicts)
     return Conversion(final, found.n_rows, parts.n, tuple(found.samples), sha256, found.layout, found.notes)

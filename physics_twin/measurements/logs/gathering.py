@@ -7,8 +7,8 @@ of one tag in their order, and a file may be sorted by tag or by time.
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -23,7 +23,7 @@ from physics_twin.measurements.logs.chunks import Chunk, Opened
 from physics_twin.measurements.logs.detection import bracketed_unit, detect_numbers
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import TagSamples
-from physics_twin.measurements.logs.quality_codes import QualityScheme, read_quality
+from physics_twin.measurements.logs.quality_codes import Kinds, QualityColumns
 from physics_twin.measurements.logs.stamp_formats import FIRST_US, LAST_US
 from physics_twin.measurements.logs.stamps import NO_TIME, read_stamps
 from physics_twin.measurements.logs.zones import to_utc
@@ -31,13 +31,14 @@ from physics_twin.measurements.tables import BREAKS_OFF
 from physics_twin.measurements.tags import Tag, TagTable
 from physics_twin.units import to_si, unit as as_unit
 
-__all__ = ["Gathered", "Gathering", "Rows", "Window", "data_rows", "elapsed_unit", "gather", "times_of"]
+__all__ = ["KIND", "Gathered", "Gathering", "Rows", "Window", "data_rows", "elapsed_unit", "gather", "times_of"]
 
 type Times = NDArray[np.int64] | Array  # us, or s of elapsed time
 
 _DAY = 86_400_000_000  # us
 _TAIL, _HOURS = 20_000, 4 * 3_600_000_000  # local times that are remembered of each tag: rows, and us
 _MOST_TAGS = 200_000  # more distinct names than any plant has: the wrong column was taken for the tag
+KIND = "kind of quality"
 _FEW = 256  # below it a loop in Python is the quicker way: an expression of polars costs as much as some 100 cells
 _NUMERIC = re.compile(r"[-+]?[\d.,]*\d[\d.,]*")
 _SHOWS_SIGN = r"[.,'’\u00a0\u202f ]"
@@ -98,6 +99,8 @@ class _Pieces:
     # Cells that are text: where, which text, and what the quality column says of them.
     texts: list[tuple[NDArray[np.intp], NDArray[np.int32], FlagArray]] = field(default_factory=list)
     said: dict[str, tuple[int, int]] = field(default_factory=dict)  # text -> count, first line
+    # Cells of the quality column by their kind, with how many they are; of most chunks all are of one kind.
+    quality: list[tuple[int, int | Kinds]] = field(default_factory=list)
     n: int = 0
     n_numbers: int = 0
     unit: str = ""
@@ -107,13 +110,14 @@ class _Pieces:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What `gather` returns; see `Log`."""
+    """What `gather` returns; see `Log`. verdicts: flag of each kind of quality that was drained, (n_kinds,)."""
 
     samples: dict[str, TagSamples]
     origin: dt.datetime | None
     n_rows: int
     layout: Layout
     notes: tuple[str, ...]
+    verdicts: FlagArray
 
 
 def elapsed_unit(stamp_format: str | None) -> float | None:
@@ -135,7 +139,7 @@ def gather(opened: Opened, wanted: TagTable | Sequence[str] | None, window: Wind
     does not have.
     """
     state = Gathering(opened, wanted, window)
-    for rows in data_rows(opened, window, state.count):
+    for rows in data_rows(opened, window, state.count, state.see):
         state.take(rows)
     return state.finish()
 
@@ -153,13 +157,17 @@ class Counter:
         self.header: tuple[int, str] | None = None
 
 
-def data_rows(opened: Opened, window: Window, count: Counter) -> Iterator[Rows]:
-    """Yield the rows that are data and lie in the window; headers that come again, footers and the like are noted."""
+def data_rows(opened: Opened, window: Window, count: Counter, see: Callable[[pl.DataFrame], None]) -> Iterator[Rows]:
+    """Yield the rows that are data and lie in the window; headers that come again, footers and the like are noted.
+
+    see: told of all rows, also those outside of the window.
+    """
     layout = opened.layout
     seconds = elapsed_unit(layout.stamp_format)
     shift = _shift(layout)
     for chunk in opened.chunks:
         times, known, ok = times_of(chunk.frame, layout, seconds)
+        see(chunk.frame)
         keep: NDArray[np.bool_] | None = None
         if count.header is not None and ok.any():
             _check_header(chunk, ok, -1, opened, count)
@@ -359,9 +367,8 @@ class Gathering:
         self.texts: dict[str, int] = {}  # text of a cell that is no number -> its place in text_list
         self.text_list: list[str] = []
         self.shared: _Pieces | None = None  # the times of a log in wide form
-        self.quality_notes: dict[str, None] = {}
         self.before: dict[str, Times] = {}  # of a log that is drained: latest local times of each tag
-        self.scheme: QualityScheme | None = None
+        self.codes = QualityColumns(self.layout.quality_scheme, row=opened.row)
         form = self.layout.form
         self.long = form if isinstance(form, LongForm) else None
         if self.long is None:
@@ -374,6 +381,16 @@ class Gathering:
             self.shared = _Pieces()
             for name in self.columns:
                 self.tags[name] = _Pieces(unit=opened.units.get(name, "") or bracketed_unit(name))
+
+    def see(self, frame: pl.DataFrame) -> None:
+        """Let the quality of rows and tags that are not kept tell the scheme, too: it is that of the whole log."""
+        if self.wanted is None and self.window.all:
+            return
+        form = self.long
+        columns = set(self.quality.values()) if form is None else {form.quality} - {None}
+        for name in () if self.opened.native else columns:
+            if name is not None:
+                self.codes.see(frame[name])
 
     def take(self, rows: Rows) -> None:
         """Add rows to their tags."""
@@ -402,13 +419,6 @@ class Gathering:
     def _cells(self, column: pl.Series) -> Cells:
         return read_cells(column, decimal=self.layout.decimal or ".", thousands=self.layout.thousands or "")
 
-    def _quality(self, column: pl.Series) -> FlagArray:
-        read = read_quality(column, scheme=self.scheme)
-        self.scheme = read.scheme  # 0 is good in one scheme and bad in the other: what came before tells
-        for note in read.notes:
-            self.quality_notes.setdefault(f'quality column "{column.name}": {note}')
-        return read.flags
-
     def _text_codes(self, column: pl.Series, rows: NDArray[np.intp]) -> NDArray[np.int32]:
         """Return the number of the text in each of `rows`."""
         texts = column if column.dtype == pl.String else pl.Series([_plain(cell) for cell in column], dtype=pl.String)
@@ -434,12 +444,13 @@ class Gathering:
             column = rows.frame[name]
             cells = self._cells(column)
             quality = self.quality.get(name)
-            flags = self._quality(rows.frame[quality]) if quality is not None else None
+            kinds = None if quality is None else self.codes.read(rows.frame[quality], rows.lines)
+            flags: FlagArray | None = None
             if rows.last and (every or last_column in (name, quality)):
                 flags = self._cut(flags, rows.frame.height)
             bad = np.flatnonzero(cells.flags == Flag.BAD)
             codes = self._text_codes(column, bad) if bad.size else None
-            _add(self.tags[name], cells, flags, base, bad, codes, rows.lines, self.text_list)
+            _add(self.tags[name], cells, flags, base, kinds, bad, codes, rows.lines, self.text_list)
 
     def _cut(self, flags: FlagArray | None, n: int) -> FlagArray:
         """Mark the last sample: its line has no end, so its last cell may have lost digits."""
@@ -493,11 +504,12 @@ class Gathering:
         column = rows.frame[form.value]
         cells = self._cells(column)
         flags: FlagArray | None = None
+        kinds: Kinds | None = None
         if self.opened.native:
             column = rows.frame["text"]
             cells, flags = _native_cells(cells, rows.frame)
         elif form.quality is not None:
-            flags = self._quality(rows.frame[form.quality])
+            kinds = self.codes.read(rows.frame[form.quality], rows.lines)
         if rows.last:
             flags = self._cut(flags, rows.frame.height)
         base = self._time_flags(rows)
@@ -505,7 +517,7 @@ class Gathering:
             flags = base if flags is None else worst(flags, base)
         bad = np.flatnonzero(cells.flags == Flag.BAD)
         text_codes = self._text_codes(column, bad) if bad.size else None
-        self._split(rows, form, names, codes, cells, flags, bad, text_codes)
+        self._split(rows, form, names, codes, cells, flags, kinds, bad, text_codes)
 
     def _uses(self, name: str, rows: Rows) -> bool:
         del rows
@@ -519,6 +531,7 @@ class Gathering:
         codes: NDArray[np.int32],
         cells: Cells,
         flags: FlagArray | None,
+        kinds: Kinds | None,
         bad: NDArray[np.intp],
         text_codes: NDArray[np.int32] | None,
     ) -> None:
@@ -534,6 +547,7 @@ class Gathering:
         if order is not None:
             values, cell_flags, times = values[order], cell_flags[order], times[order]
             flags = None if flags is None else flags[order]
+            kinds = None if kinds is None else kinds[order]
             known = known if isinstance(known, bool) else known[order]
         censored = cells.censored if cells.censored is None or order is None else cells.censored[order]
         which = None
@@ -549,6 +563,7 @@ class Gathering:
             pieces = self.tags.setdefault(names[k], _Pieces())
             own = Cells(values[part].copy(), cell_flags[part].copy(), None if censored is None else censored[part], {})
             own_flags = None if flags is None else flags[part]
+            own_kinds = None if kinds is None else kinds[part]
             at = np.arange(part.start, part.stop) if order is None else order[part]
             if lost is not None and lost[part].any():
                 _count_lost(pieces, rows, at[np.flatnonzero(lost[part])], self.layout)
@@ -557,13 +572,17 @@ class Gathering:
             pieces.times.append(times[part].copy())
             pieces.known.append(known if isinstance(known, bool) else known[part].copy())
             mine = np.empty(0, dtype=np.intp) if which is None else np.flatnonzero(which[part] >= 0)
-            _add(pieces, own, own_flags, None, mine, None if which is None else which[part][mine], rows.lines, said, at)
+            own_texts = None if which is None else which[part][mine]
+            _add(pieces, own, own_flags, None, own_kinds, mine, own_texts, rows.lines, said, at)
 
     def _units(self, rows: Rows, form: LongForm) -> tuple[list[str], NDArray[np.int32]] | None:
         return None if form.unit is None else _codes(rows.frame[form.unit])
 
     def drain(self) -> pl.DataFrame | None:
-        """Return what was taken so far as rows of a log in long form, and let go of it."""
+        """Return what was taken so far as rows of a log in long form, and let go of it.
+
+        Column `KIND`: of the quality cell, -1 where there is none; what it means is known at the end.
+        """
         frames: list[pl.DataFrame] = []
         shared = self._drained_times("", self.shared) if self.shared is not None else None
         for tag, pieces in self.tags.items():
@@ -580,6 +599,9 @@ class Gathering:
                 flags[at] = quality
             if times.flags is not None:
                 flags = worst(flags, times.flags)
+            kinds = np.full(values.size, -1, dtype=np.int8)
+            for rows, kind in _slices(pieces.quality):
+                kinds[rows] = kind
             texts = pl.Series([None], dtype=pl.String).new_from_index(0, values.size)
             if pieces.texts:
                 which = pl.Series(said).set(pl.Series(said < 0), None)
@@ -589,12 +611,10 @@ class Gathering:
                 column = micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
             else:
                 column = pl.Series(times.times)
-            pieces.censored, pieces.texts, pieces.n = [], [], 0
-            frames.append(
-                pl.DataFrame(
-                    {"time": column, "value": values, "flag": flags, "censored": censored, "text": texts}
-                ).select(pl.lit(tag).alias("tag"), pl.all(), pl.lit(pieces.unit).alias("unit"))
-            )
+            pieces.censored, pieces.texts, pieces.quality, pieces.n = [], [], [], 0
+            columns = {"time": column, "value": values, "flag": flags, "censored": censored, "text": texts}
+            frame = pl.DataFrame({**columns, KIND: kinds})
+            frames.append(frame.select(pl.lit(tag).alias("tag"), pl.all(), pl.lit(pieces.unit).alias("unit")))
         return pl.concat(frames) if frames else None
 
     def _drained_times(self, tag: str, pieces: _Pieces) -> "_Times":
@@ -650,13 +670,13 @@ class Gathering:
             )
         self._check_wanted()
         layout = self.layout if self.layout.decimal is not None else Layout(decimal=".", thousands="").over(self.layout)
-        layout = opened.layout_now(layout)
+        settled = self.codes.settle()
+        layout = replace(opened.layout_now(layout), quality_scheme=settled.scheme)
         shared = self._times(self.shared) if self.shared is not None else None
         timed = {tag: shared or self._times(pieces) for tag, pieces in self.tags.items()}
         origin = self._origin(list(timed.values()))
         common: tuple[Array, FlagArray | None, NDArray[np.bool_] | None] | None = None
         samples: dict[str, TagSamples] = {}
-        texts = self.text_list
         for tag in list(self.tags):
             pieces = self.tags.pop(tag)
             times = timed.pop(tag)
@@ -665,13 +685,13 @@ class Gathering:
             else:
                 placed = common = common or self._placed(times, origin)
                 pieces.no_time = None
-            samples[tag] = self._samples(tag, pieces, placed, texts, () if shared else times.notes)
-        notes = [*opened.notes.words(), *self.quality_notes]
+            samples[tag] = self._samples(tag, pieces, placed, settled.verdicts, () if shared else times.notes)
+        notes = [*opened.notes.words(), *settled.notes]
         if shared is not None:
             notes += shared.notes
             if self.shared is not None and self.shared.no_time is not None:
                 notes.append(_no_time_note(self.shared.no_time, opened.row))
-        return Gathered(samples, _moment(origin), count.rows, layout, tuple(notes))
+        return Gathered(samples, _moment(origin), count.rows, layout, tuple(notes), settled.verdicts)
 
     def _check_wanted(self) -> None:
         if self.wanted is None:
@@ -744,7 +764,7 @@ class Gathering:
         tag: str,
         pieces: _Pieces,
         placed: tuple[Array, FlagArray | None, NDArray[np.bool_] | None],
-        texts: Sequence[str],
+        verdicts: FlagArray,
         notes: tuple[str, ...],
     ) -> TagSamples:
         seconds, time_flags, keep = placed
@@ -760,8 +780,10 @@ class Gathering:
             found.append(
                 f'{n} values are in "{unit}" and not in "{pieces.unit}", the first in {row} {line}: they are bad'
             )
-        states, words = self._texts(tag, pieces, declared, values, flags, texts)
+        states, words = self._texts(tag, pieces, declared, values, flags, self.text_list)
         found += words
+        for rows, kinds in _slices(pieces.quality):
+            flags[rows] = worst(flags[rows], verdicts[kinds])
         if declared is not None and declared.checks.zero_is_missing:
             zero = values == 0.0
             if zero.any():
@@ -879,6 +901,13 @@ def _flags_of(ok: NDArray[np.bool_]) -> FlagArray:
     return flags
 
 
+def _slices(quality: list[tuple[int, int | Kinds]]) -> Iterator[tuple[slice, int | Kinds]]:
+    start = 0
+    for n, kinds in quality:
+        yield slice(start, start + n), kinds
+        start += n
+
+
 def _joined[T: np.generic](pieces: list[NDArray[T]], dtype: type[T]) -> NDArray[T]:
     if not pieces:
         return np.empty(0, dtype=dtype)
@@ -939,6 +968,7 @@ def _add(
     cells: Cells,
     flags: FlagArray | None,
     base: FlagArray | None,
+    kinds: Kinds | None,
     bad: NDArray[np.intp],
     codes: NDArray[np.int32] | None,
     lines: Sequence[int] | NDArray[np.int64],
@@ -947,6 +977,9 @@ def _add(
 ) -> None:
     """Append one chunk of samples to a tag; at: their rows in the chunk, None for all in order."""
     row_flags = flags if base is None else base if flags is None else worst(flags, base)
+    if kinds is not None and kinds.size:
+        kind = int(kinds[0])
+        pieces.quality.append((kinds.size, kind if (kinds == kind).all() else kinds.copy()))
     pieces.n_numbers += int((cells.flags == Flag.GOOD).sum())
     pieces.values.append(cells.values)
     pieces.flags.append(cells.flags if row_flags is None else worst(cells.flags, row_flags))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from physics_twin.errors import DataError
 
-__all__ = ["Layout", "LongForm", "StampsAt", "WideForm"]
+__all__ = ["Layout", "LongForm", "QualityScheme", "StampsAt", "WideForm"]
 
 
 class StampsAt(enum.Enum):
@@ -15,6 +15,21 @@ class StampsAt(enum.Enum):
     INSTANT = "instant"
     START = "start of the period"
     END = "end of the period"
+
+
+class QualityScheme(enum.Enum):
+    """How the cells of quality columns are meant; words ("Good", "Bad") are understood beside any numbers.
+
+    OPC_DA: 192 to 255 good, 64 to 127 uncertain, the rest bad; a high byte is the vendor's (OPC Data Access 3.0, 6.8).
+    OPC_HDA: that in the low word, and in the high one where a value comes from: raw (0x40000), interpolated,
+    calculated, no data (Historical Data Access 1.20). OPC_UA: status codes of 32 bits, of which the upper two are the
+    severity (OPC 10000-4, 7.39). WORDS: no numbers at all.
+    """
+
+    OPC_DA = "OPC DA"
+    OPC_HDA = "OPC HDA"
+    OPC_UA = "OPC UA"
+    WORDS = "words"
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,9 @@ class Layout:
     "unix ms", a unit of time for elapsed time ("s", "min", "h"), or as in `datetime.strptime`.
     zone: IANA name of the clock on the wall, for stamps without an offset. stamps_at, period: for averages over a
     period, whether it is stamped at its start or at its end, and its length ("1 min"); samples are then put in its
-    middle. form: `LongForm` or `WideForm`.
+    middle. form: `LongForm` or `WideForm`. quality_scheme: what the codes of all quality columns mean; it is told by
+    codes that only one scheme has, and has to be said where there are none (nothing but 0: an outage in OPC DA, all
+    well in OPC UA).
     """
 
     encoding: str | None = None
@@ -62,6 +79,7 @@ class Layout:
     stamps_at: StampsAt = StampsAt.INSTANT
     period: str | None = None
     form: LongForm | WideForm | None = None
+    quality_scheme: QualityScheme | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""

@@ -131,7 +131,7 @@ class Log:
         save_log(self, out)
 
     def __str__(self) -> str:
-        """Source, rows and span, then a row for each tag with its samples by flag, then the notes."""
+        """Source, rows and span, a row for each tag with its samples by flag, the scheme of quality codes, notes."""
         n = len(self.samples)
         ends = [(float(np.nanmin(s.times)), float(np.nanmax(s.times))) for s in self if np.isfinite(s.times).any()]
         lines = [f"log of {self.source}: {self.n_rows} rows, {n} tag{'' if n == 1 else 's'}"]
@@ -153,6 +153,8 @@ class Log:
         kept = [k for k, title in enumerate(head) if title in always or any(row[k] != "0" for row in rows[1:])]
         widths = {k: max(len(row[k]) for row in rows) for k in kept}
         lines += ["  " + "  ".join(row[k].ljust(widths[k]) for k in kept).rstrip() for row in rows]
+        if self.layout.quality_scheme is not None:
+            lines.append(f"  quality codes: {self.layout.quality_scheme.value}")
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  note: {one.tag}: {note}" for one in self for note in one.notes]
         return "\n".join(lines)

@@ -1,11 +1,14 @@
-"""What the quality column of a historian says about a sample: a code of OPC DA or OPC UA, or a word.
+"""What the quality column of a historian says about a sample: a code of OPC DA, HDA or UA, or a word.
 
-The two OPC standards disagree about one code that matters: 0 is bad in DA and good in UA. So the scheme is told by the
-codes that only one of them has, and as long as there are none, nothing is concluded from a small number.
+The OPC standards disagree about codes that matter: 0 is bad in DA and good in UA, and 262144, the raw value of an HDA
+server whose quality is bad, looks like a good code of UA. So the scheme is told by the codes that only one of them has,
+of all rows of a log together: what a row means must not depend on how far one has read. Until then rows keep the kind
+of their code.
 """
 
-import enum
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,19 +18,11 @@ from numpy.typing import NDArray
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.cells import distinct_texts, first_rows
+from physics_twin.measurements.logs.layout import QualityScheme
 
-__all__ = ["Quality", "QualityScheme", "read_quality"]
+__all__ = ["Quality", "QualityColumns", "QualityScheme", "Settled", "read_quality"]
 
-
-class QualityScheme(enum.Enum):
-    """How the numbers of a quality column are meant.
-
-    OPC_DA: 192 to 255 good, 64 to 127 uncertain, the rest bad; a high byte is the vendor's (OPC Data Access 3.0, 6.8).
-    OPC_UA: status codes of 32 bits, of which the upper two are the severity (OPC 10000-4, 7.39).
-    """
-
-    OPC_DA = "OPC DA"
-    OPC_UA = "OPC UA"
+type Kinds = NDArray[np.int8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +30,17 @@ class Quality:
     """A column of quality. flags: (n,). scheme: declared or told by the codes, None without either. notes: in words."""
 
     flags: FlagArray
+    scheme: QualityScheme | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """What the quality columns of a log mean. verdicts: flag of each kind of cell, (n_kinds,). scheme, notes: as of
+    `Quality`.
+    """
+
+    verdicts: FlagArray
     scheme: QualityScheme | None
     notes: tuple[str, ...]
 
@@ -58,45 +64,148 @@ _EMPTY = frozenset({"", "nan", "null", "none", "<na>"})
 _HIGHEST_GOOD = 1 << 24
 _PERCENT = 100  # "100 % good" of some historians, and hardly ever a code of OPC DA
 
+# The high word of OPC HDA (Historical Data Access 1.20, OPCHDA_QUALITY). Extra data at the same moment and partial
+# intervals go along with one of the kinds in between: interpolated, raw, calculated and the four that are errors.
+_HDA_KINDS = 0x00FE0000
+_HDA_ALL = 0x01FF0000
+_HDA_NOTHING = 0x00300000  # no bound, no data
+_HDA_ERRORS = 0x00C00000  # data lost, conversion
+_DA_LIMIT = 1 << 16
+_NUMBERED = (QualityScheme.OPC_DA, QualityScheme.OPC_HDA, QualityScheme.OPC_UA)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Cells that mean the same in every scheme. flags: in the order of `_NUMBERED`, None where the scheme has no such
+    code. number: whether it is a code. empty: whether nothing is written. low: whether it is no more than a hundred.
+    shows: the scheme that alone has this code.
+    """
+
+    flags: tuple[Flag | None, Flag | None, Flag | None]
+    number: bool = False
+    empty: bool = False
+    low: bool = False
+    shows: QualityScheme | None = None
+
+    def flag(self, scheme: QualityScheme | None) -> Flag | None:
+        if not self.number:
+            return self.flags[0]
+        return self.flags[_NUMBERED.index(scheme)] if scheme in _NUMBERED else None
+
+
+class QualityColumns:
+    """The quality columns of one log while it is read: cells by their kind, and at the end what the kinds mean.
+
+    declared: what numbers mean, None to tell it from the codes. row: what a row is called in notes.
+    """
+
+    def __init__(self, declared: QualityScheme | None = None, *, row: str = "row") -> None:
+        self._declared = declared
+        self._row = row
+        self._kinds: dict[_Kind, int] = {}
+        self._seen: Counter[_Kind] = Counter()  # rows, of which the codes tell the scheme
+        # Of each column: kind -> rows that were read, line and text of the first.
+        self._said: dict[str, dict[_Kind, tuple[int, int, str]]] = {}
+
+    def see(self, column: pl.Series) -> None:
+        """Count what the codes of a column tell of the scheme, of rows that are not read as well."""
+        texts, codes = _distinct(column)
+        counts = np.bincount(codes, minlength=len(texts))
+        for text, n in zip(texts, counts, strict=True):
+            self._seen[_kind(text)] += int(n)
+
+    def read(self, column: pl.Series, lines: Sequence[int] | NDArray[np.int64]) -> Kinds:
+        """Return the number of the kind of each cell, (n,).
+
+        column: (n,) of texts or whole numbers; codes are decimal or hexadecimal (0x80350000). lines: (n,) for notes.
+        Raises DataError for a column that holds neither texts nor numbers.
+        """
+        texts, codes = _distinct(column)
+        kinds = [_kind(text) for text in texts]
+        said = self._said.setdefault(column.name, {})
+        counts = np.bincount(codes, minlength=len(texts))
+        if any(kind not in said for kind in kinds):
+            first = first_rows(codes, np.arange(codes.size), len(texts))
+            order: Sequence[int] = np.argsort(first, kind="stable").tolist()
+        else:
+            first, order = np.zeros(len(texts), dtype=np.intp), range(len(texts))
+        for k in order:
+            if not counts[k]:
+                continue
+            before, line, text = said.get(kinds[k]) or (0, int(lines[int(first[k])]), texts[k].strip()[:40])
+            said[kinds[k]] = (before + int(counts[k]), line, text)
+        numbers = [self._kinds.setdefault(kind, len(self._kinds)) for kind in kinds]
+        return np.asarray(np.array(numbers, dtype=np.int8)[codes], dtype=np.int8)
+
+    def settle(self) -> Settled:
+        """Return what the kinds of all cells mean that were read.
+
+        Good is good, uncertain, questionable and substituted are suspect, bad is bad. An empty cell, a code that the
+        scheme does not have, and numbers that may be either scheme's are not evaluated; a note names the first.
+        """
+        scheme = self._scheme()
+        flags = [kind.flag(scheme) or Flag.NOT_EVALUATED for kind in self._kinds]
+        notes: list[str] = []
+        for name, said in self._said.items():
+            unknown = [kind for kind in said if kind.flag(scheme) is None and not kind.empty]
+            if unknown:
+                n = sum(said[kind][0] for kind in unknown)
+                _, line, text = min((said[kind] for kind in unknown), key=lambda found: found[1])
+                notes.append(
+                    f'quality column "{name}": {n} cells like "{text}", first in {self._row} {line}, are not '
+                    f"evaluated: {self._why(unknown, scheme)}"
+                )
+        return Settled(np.array(flags, dtype=np.int8), scheme, tuple(notes))
+
+    def _why(self, unknown: list[_Kind], scheme: QualityScheme | None) -> str:
+        if scheme is None and all(kind.low for kind in unknown):
+            return (
+                "0 is bad in OPC DA and good in OPC UA, and no other code tells which it is; say "
+                "layout=Layout(quality_scheme=QualityScheme.OPC_DA) or OPC_UA"
+            )
+        if scheme is None and any(kind.shows for kind in unknown):
+            return (
+                "there are as many codes of OPC DA as of OPC UA; say "
+                "layout=Layout(quality_scheme=QualityScheme.OPC_DA) or OPC_UA"
+            )
+        return "the code is not known" + (f" in {scheme.value}" if scheme in _NUMBERED else "")
+
+    def _scheme(self) -> QualityScheme | None:
+        """Return the scheme of most rows that show one.
+
+        A code of HDA with an empty high word is one of DA, so a single row that shows HDA makes all of them HDA: those
+        of DA mean the same in it.
+        """
+        if self._declared is not None:
+            return self._declared
+        seen = self._seen.copy()
+        for said in () if self._seen else self._said.values():
+            for kind, (n, _, _) in said.items():
+                seen[kind] += n
+        votes: Counter[QualityScheme | None] = Counter()
+        for kind, n in seen.items():
+            votes[kind.shows] += n
+        ua = votes[QualityScheme.OPC_UA]
+        da = votes[QualityScheme.OPC_DA] + votes[QualityScheme.OPC_HDA]
+        if ua != da:
+            if ua > da:
+                return QualityScheme.OPC_UA
+            return QualityScheme.OPC_HDA if votes[QualityScheme.OPC_HDA] else QualityScheme.OPC_DA
+        words = any(not kind.number and kind.flags[0] is not None for kind in seen)
+        return QualityScheme.WORDS if words and not any(kind.number for kind in seen) else None
+
 
 def read_quality(column: pl.Series, *, scheme: QualityScheme | None = None) -> Quality:
-    """Return the flags that a column of quality stands for.
+    """Return the flags that a column of quality stands for, as `QualityColumns` does for a log in chunks.
 
-    column: (n,) of texts or whole numbers; codes are decimal or hexadecimal (0x80350000). scheme: what numbers mean; of
-    a log in chunks, pass on what the chunk before has told. Good is good, uncertain, questionable and substituted are
-    suspect, bad is bad. An empty cell, a code that is not known, and numbers that may be either scheme's are not
-    evaluated; a note names the first.
+    column: (n,) of texts or whole numbers. scheme: what numbers mean, None to tell it from the codes.
 
     Raises DataError for a column that holds neither texts nor numbers.
     """
-    texts, codes = _distinct(column)
-    numbers = [_number(text) for text in texts]
-    if scheme is None:
-        scheme = _told_by([number for number in numbers if number is not None])
-    verdicts = [
-        _of_word(text) if number is None else _of_number(number, scheme)
-        for text, number in zip(texts, numbers, strict=True)
-    ]
-    flags = np.array([flag or Flag.NOT_EVALUATED for flag in verdicts], dtype=np.int8)[codes]
-    unknown = [
-        k for k, (text, flag) in enumerate(zip(texts, verdicts, strict=True)) if flag is None and not _empty(text)
-    ]
-    if not unknown:
-        return Quality(flags, scheme, ())
-    first = first_rows(codes, np.arange(codes.size), len(texts))
-    counts = np.bincount(codes, minlength=len(texts))
-    k = min(unknown, key=lambda k: int(first[k]))
-    either = all((number := numbers[k]) is not None and 0 <= number <= _PERCENT for k in unknown)
-    why = (
-        "0 is bad in OPC DA and good in OPC UA, and no other code tells which it is"
-        if either and scheme is None
-        else "the code is not known"
-    )
-    note = (
-        f'{int(counts[unknown].sum())} cells like "{texts[k].strip()[:40]}", first in row {int(first[k]) + 1}, are not '
-        f"evaluated: {why}"
-    )
-    return Quality(flags, scheme, (note,))
+    columns = QualityColumns(scheme)
+    kinds = columns.read(column, range(1, len(column) + 1))
+    settled = columns.settle()
+    return Quality(np.asarray(settled.verdicts[kinds], dtype=np.int8), settled.scheme, settled.notes)
 
 
 def _distinct(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
@@ -131,30 +240,56 @@ def _number(text: str) -> int | None:
     return number + (1 << 32) if -(1 << 31) <= number < -(1 << 16) else number  # a status code as a signed integer
 
 
-def _told_by(numbers: list[int]) -> QualityScheme | None:
-    """Return the scheme that has these codes, None if both have or neither has."""
-    da = any((number & 0xFF) >= 64 and 0 <= number < 1 << 16 and number != _PERCENT for number in numbers)
-    ua = any(_severity(number) is not None for number in numbers if number >= 1 << 16)
-    if da == ua:
+def _kind(text: str) -> _Kind:
+    if _empty(text):
+        return _Kind((None, None, None), empty=True)
+    number = _number(text)
+    if number is None:
+        word = _of_word(text)
+        return _Kind((word, word, word))
+    flags = (_of_da(number), _of_hda(number), _of_ua(number))
+    return _Kind(flags, number=True, low=0 <= number <= _PERCENT, shows=_shown_by(number))
+
+
+def _shown_by(number: int) -> QualityScheme | None:
+    """Return the scheme that alone has a code, None if several have it or none has."""
+    if 0 <= number < _DA_LIMIT:
+        # In UA, the low word is 0, or says with 0x400 that it holds bits about the value; 0x40 is in none of them.
+        da = number != _PERCENT and (number & 0xFF) >= 0x40 and (bool(number & 0x40) or not number & 0x400)
+        return QualityScheme.OPC_DA if da else None
+    if number < 0 or number >= 1 << 32:
         return None
-    return QualityScheme.OPC_DA if da else QualityScheme.OPC_UA
+    if number >= 1 << 30:
+        return None if number & 0x30000000 else QualityScheme.OPC_UA  # reserved bits: rather seconds since 1970
+    if number & ~(_HDA_ALL | 0xFFFF):
+        return None
+    return QualityScheme.OPC_HDA if number & 0x40 or (number & _HDA_KINDS).bit_count() == 1 else None
 
 
-def _severity(number: int) -> Flag | None:
+def _of_da(number: int) -> Flag | None:
+    if not 0 <= number < _DA_LIMIT:
+        return None
+    quality = number & 0xC0
+    return Flag.GOOD if quality == 0xC0 else Flag.SUSPECT if quality == 0x40 else Flag.BAD
+
+
+def _of_hda(number: int) -> Flag | None:
+    if number < 0 or number & ~(_HDA_ALL | 0xFFFF):
+        return None
+    if number & _HDA_NOTHING:
+        return Flag.MISSING
+    return Flag.BAD if number & _HDA_ERRORS else _of_da(number & 0xFFFF)
+
+
+def _of_ua(number: int) -> Flag | None:
     if not 0 <= number < 1 << 32:
         return None
-    if number < 1 << 30:
-        return Flag.GOOD if number < _HIGHEST_GOOD else None
-    return Flag.SUSPECT if number < 1 << 31 else Flag.BAD  # clients have to take the reserved severity for bad
-
-
-def _of_number(number: int, scheme: QualityScheme | None) -> Flag | None:
-    if scheme is QualityScheme.OPC_UA:
-        return _severity(number)
-    if scheme is QualityScheme.OPC_DA and 0 <= number < 1 << 16:
-        quality = number & 0xC0
-        return Flag.GOOD if quality == 0xC0 else Flag.SUSPECT if quality == 0x40 else Flag.BAD
-    return None
+    if number >= 1 << 30:
+        return Flag.SUSPECT if number < 1 << 31 else Flag.BAD  # clients have to take the reserved severity for bad
+    low, high = number & 0xFFFF, number & ~0xFFFF
+    if high >= _HIGHEST_GOOD or (high and (high & _HDA_KINDS).bit_count() < 2):
+        return None  # OPC UA has not defined a good code that one bit of OPC HDA would make
+    return Flag.GOOD if low == 0 or low & 0x0C60 == 0x0400 else None
 
 
 def _of_word(text: str) -> Flag | None:

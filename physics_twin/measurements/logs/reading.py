@@ -52,7 +52,8 @@ def read_log(
     measured, or names. between: first and last moment that are kept, each a stamp, a datetime with zone, seconds of an
     elapsed time, or None for open. progress: show a bar.
 
-    The file is read in chunks: memory holds what is kept, 17 bytes a sample, and one chunk.
+    The file is read in chunks: memory holds what is kept, 17 bytes a sample (18 where its quality code changes), and
+    one chunk.
 
     Raises DataError, naming file, line and column, for what cannot be read or can be read in two ways (the message says
     what to declare); UnknownNameError for a tag or a column that is not there; FileNotFoundError.

@@ -59,8 +59,10 @@ def test_words() -> None:
 
 def test_an_unknown_code_is_named_with_its_first_row_and_count() -> None:
     """Also in a long column, where the texts are judged once each."""
-    read = read_quality(pl.Series(["192"] * 200 + ["x7"] * 3 + ["", "-5"]))
-    assert read.notes == ('4 cells like "x7", first in row 201, are not evaluated: the code is not known',)
+    read = read_quality(pl.Series("q", ["192"] * 200 + ["x7"] * 3 + ["", "-5"]))
+    assert read.notes == (
+        'quality column "q": 4 cells like "x7", first in row 201, are not evaluated: the code is not known in OPC DA',
+    )
     assert read.flags[:200].tolist() == [G] * 200
     assert read.flags[200:].tolist() == [N] * 5
 
@@ -70,3 +72,62 @@ def test_a_column_of_another_kind_is_refused() -> None:
     with pytest.raises(DataError, match='quality column "q" is of the type List'):
         read_quality(pl.Series("q", [[192]]))
     assert read_quality(pl.Series([], dtype=pl.String)).flags.size == 0
+
+
+HDA = {
+    0x400C0: G,  # raw
+    0x40000: B,
+    0x40040: S,
+    0x200C0: G,  # interpolated
+    0x800C0: G,  # calculated
+    0x10800C0: G,  # of part of an interval
+    0x500C0: G,  # raw, and there is more at that moment
+    0x10000: B,
+    0x100000: M,  # no bound
+    0x200000: M,  # no data
+    0x2000C0: M,
+    0x400000: B,  # data lost
+    0x8000C0: B,  # conversion
+    192: G,
+    0: B,
+    0x2000000: N,  # no bit of HDA
+}
+
+
+def test_opc_hda() -> None:
+    """The low word is the quality, the high one tells where there is nothing; the bits that HDA lacks are unknown."""
+    read = read_quality(pl.Series(list(HDA)))
+    assert read.flags.tolist() == list(HDA.values())
+    assert read.scheme is QualityScheme.OPC_HDA
+    assert read_quality(pl.Series([262336, 262144, 262208])).flags.tolist() == [G, B, S]
+
+
+@pytest.mark.parametrize("code", [code for code in HDA if code >= 1 << 16])
+def test_a_code_of_hda_is_no_good_code_of_ua(code: int) -> None:
+    """Not alone, not among codes of UA, and not where UA is declared."""
+    alone = read_quality(pl.Series([code]))
+    assert alone.flags.tolist() in ([HDA[code]], [N])
+    assert alone.scheme is not QualityScheme.OPC_UA
+    assert read_quality(pl.Series([0, 0x80350000, 0x80350000, code])).flags.tolist() == [G, B, B, N]
+    assert read_quality(pl.Series([code]), scheme=QualityScheme.OPC_UA).flags.tolist() == [N]
+
+
+def test_one_odd_code_leaves_the_others_their_meaning() -> None:
+    """The others are judged by the scheme that most of them show; the note names the odd one."""
+    read = read_quality(pl.Series("q", [192, 64, 0, 216, 65536]))
+    assert (read.flags.tolist(), read.scheme) == ([G, S, B, G, N], QualityScheme.OPC_DA)
+    assert read.notes[0].startswith('quality column "q": 1 cells like "65536", first in row 5, are not evaluated')
+    read = read_quality(pl.Series("q", [192, 0, 0x80350000, 192]))
+    assert read.flags.tolist() == [G, B, N, G]
+    assert '"2150957056"' in read.notes[0] and "OPC DA" in read.notes[0]
+    read = read_quality(pl.Series([0x80350000, 0, 192, 0x80350000]))
+    assert read.flags.tolist() == [B, G, N, B]
+    # Seconds since 1970 are no status code.
+    assert read_quality(pl.Series([1763618400, 0])).flags.tolist() == [N, N]
+
+
+def test_words_alone_are_a_scheme() -> None:
+    """And where it is declared, a number among them is not known."""
+    assert read_quality(pl.Series(["Good", "", "Bad"])).scheme is QualityScheme.WORDS
+    read = read_quality(pl.Series(["Good", "192"]), scheme=QualityScheme.WORDS)
+    assert read.flags.tolist() == [G, N]
