@@ -213,7 +213,6 @@ def assemble(
         for output in exclusion.channels:
             if output not in series:
                 raise unknown_name("channel", output, series)
-        by = f" ({exclusion.by})" if exclusion.by else ""
-        reasons.append((*exclusion.span, f"excluded: {exclusion.reason}{by}", exclusion.channels))
+        reasons.append((*exclusion.span, f"excluded: {exclusion.reason} ({exclusion.by})", exclusion.channels))
     out = {output: leave_out(one, reasons) for output, one in series.items()}
     return Experiment(name, out, recipe, provenance, context or {}, tuple(inputs), tuple(notes), t0_utc, tuple(phases))

@@ -58,7 +58,7 @@ def to_dataset(experiment: Experiment) -> "xr.Dataset":
     for position, table in enumerate(tables):
         parts.table(position, table)
     words = {"units": "1", "long_name": "channels, recipe, context and provenance as JSON"}
-    parts.variables["record"] = (), json.dumps(_record(experiment, record, entries), sort_keys=True), words
+    parts.variables["record"] = (), json.dumps(_record(experiment, record, entries)), words
     comment = "; ".join(f"{key}: {value}" for key, value in experiment.context.items())
     attributes = {
         "Conventions": "CF-1.11",

@@ -20,7 +20,7 @@ class Exclusion:
     low: QuantityLike
     high: QuantityLike
     reason: str
-    by: str = ""
+    by: str
     channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -36,6 +36,8 @@ class Exclusion:
             raise DataError(f"exclusion from {self.span[0]:g} s to {self.span[1]:g} s ends before it begins")
         if not self.reason.strip():
             raise DataError("an exclusion needs a reason: it is read by those who trust the fit")
+        if not self.by.strip():
+            raise DataError(f'the exclusion "{self.reason}" needs by=: who took the samples out')
 
     @property
     def span(self) -> tuple[float, float]:

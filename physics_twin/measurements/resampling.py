@@ -57,7 +57,7 @@ def _resampled(series: Series, period: float) -> Series:
     if not used.size:
         return series
     first, last = np.ceil(t[0] / period - ON_EDGE), np.floor(t[-1] / period + ON_EDGE)
-    grid = np.arange(first, last + 1.0) * period
+    grid = np.arange(first, last + 1.0) * period + 0.0  # no -0.0
     left, right, share = _neighbors(t, grid, period)
     has = left >= 0
     i, j = np.maximum(left, 0), np.maximum(right, 0)

@@ -149,7 +149,7 @@ def _experiment(stored: _Stored, record: Mapping[str, Any]) -> Experiment:
                     float(e["span"][0]),
                     float(e["span"][1]),
                     str(e["reason"]),
-                    str(e["by"]),
+                    str(e["by"]) or "not stated",
                     tuple(map(str, e["channels"])),
                 )
                 for e in origin["exclusions"]

@@ -83,7 +83,7 @@ def from_table(
     series = {}
     for channel in distinct(channels):
         read = numbers(table[channel.column], table, channel.column, decimal=decimal)
-        samples = Samples(t, read.values, read.flags, notes=_text_notes(read, table))
+        samples = Samples(t, read.values, read.flags, read.censored, notes=_text_notes(read, table))
         series[channel.output] = series_from(channel, samples, order)
     found: list[RecordedInput] = []
     if recipe is None and inputs:
@@ -91,7 +91,11 @@ def from_table(
         for key, column in inputs.items():
             if isinstance(column, Column):
                 read = numbers(table[column.name], table, column.name, decimal=decimal)
-                columns[key] = InputSamples(column, t, read.values, read.flags, order, _text_notes(read, table))
+                flags, said = read.flags, _text_notes(read, table)
+                if read.censored is not None:  # an input is a number, and not a bound of one
+                    flags = np.where(read.censored != 0, np.int8(Flag.BAD), flags)
+                    said = (*said, f"{int((read.censored != 0).sum())} cells are limits and no numbers: bad")
+                columns[key] = InputSamples(column, t, read.values, flags, order, said)
             else:
                 columns[key] = column
         last = t[(order == Flag.GOOD) & (t >= 0.0)]

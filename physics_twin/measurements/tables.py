@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, unknown_name
@@ -36,6 +37,10 @@ _NOTHING = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none",
 
 BREAKS_OFF = " (the row breaks off here)"  # is added to a cell that may have lost its end
 
+LIMIT = re.compile(r"(<=|>=|[<>≤≥])\s*(.*)", re.DOTALL)
+"""A result beyond what was measured: "<0.05", ">= 100"; which signs mean below:"""
+BELOW = frozenset({"<", "<=", "≤"})
+
 # One cell in ten in the other notation is no typing error but the wrong decimal= option.
 MISREAD_FRACTION = 0.1
 
@@ -45,12 +50,14 @@ class Numbers:
     """A column as numbers.
 
     values: (n,) in the column's unit, NaN where the flag is not good. flags: (n,) good, missing (an empty cell, NaN)
-    or bad (text, infinite). texts: the first bad cells, (row, text), rows counted from 0.
+    or bad (text, infinite). texts: the first bad cells, (row, text), rows counted from 0. censored: (n,) -1 for
+    "<0.05", 1 for ">100", where the value is that limit, 0 else; None where nothing is censored.
     """
 
     values: Array
     flags: FlagArray
     texts: tuple[tuple[int, str], ...]
+    censored: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True)
@@ -211,8 +218,9 @@ def _split(text: str, separator: str, skiprows: int, source: str) -> tuple[list[
 def numbers(cells: Cells, table: Table, column: str, *, decimal: str = ".") -> Numbers:
     """Return a column as numbers, in its own unit.
 
-    An empty cell, NaN, "NA", "null" and the like are missing; any other text, and a number too large for a float, is
-    bad. Numeric arrays (of a data frame) pass as they are.
+    An empty cell, NaN, "NA", "null" and the like are missing; "<0.05" is censored, a good value with the side on which
+    the true one lies; any other text, and a number too large for a float, is bad. Numeric arrays (of a data frame)
+    pass as they are.
 
     Raises DataError, naming row and column, when no cell at all is a number, or when at least one cell in ten uses the
     other decimal sign.
@@ -227,9 +235,15 @@ def numbers(cells: Cells, table: Table, column: str, *, decimal: str = ".") -> N
     flags = np.full(len(cells), Flag.MISSING, dtype=np.int8)
     bad: list[tuple[int, str]] = []
     foreign: list[int] = []
+    censored: dict[int, int] = {}
     n_good = 0
     for row, cell in enumerate(cells):
         number, text = judge(cell, decimal)
+        beyond = LIMIT.fullmatch(text)
+        if number is None and beyond is not None:
+            number, _ = judge(beyond[2], decimal)
+            if number is not None:
+                censored[row] = -1 if beyond[1] in BELOW else 1
         if number is not None:
             values[row] = number
             flags[row] = Flag.GOOD
@@ -250,7 +264,11 @@ def numbers(cells: Cells, table: Table, column: str, *, decimal: str = ".") -> N
             f'{table.source}, {table.where(bad[0][0])}, column "{column}": "{bad[0][1]}" is no number, and neither is '
             f"any other cell of the column" + ("; if it is a row of units, say header=2" if bad[0][0] == 0 else "")
         )
-    return Numbers(values, flags, tuple(bad[:3]))
+    sides: NDArray[np.int8] | None = None
+    if censored:
+        sides = np.zeros(len(cells), dtype=np.int8)
+        sides[list(censored)] = list(censored.values())
+    return Numbers(values, flags, tuple(bad[:3]), sides)
 
 
 def _fast(cells: Cells) -> Array | None:

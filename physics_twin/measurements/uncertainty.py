@@ -27,6 +27,7 @@ class Uncertainty:
     def __post_init__(self) -> None:
         """Take number and unit apart."""
         object.__setattr__(self, "value", plain(self.value))
+        object.__setattr__(self, "k", float(self.k))
         if not 0.0 < self.k < float("inf"):
             raise BoundsError(f"coverage factor k = {self.k:g} is not above 0; certificates state 2 most of the time")
 

@@ -255,12 +255,12 @@ def test_what_was_left_out_stays_left_out() -> None:
         t,
         {"T": np.where(t < 30.0, 500.0, 300.0)},
         channels=[Channel("T", unit="K", noise="1 K")],
-        exclude=[Exclusion("0 s", "29.5 s", "door open")],
+        exclude=[Exclusion("0 s", "29.5 s", "door open", by="J. Doe")],
     )
     means = average(run, "1 min")["T"]
     assert means.values.tolist() == [500.0, 300.0, 300.0]
     assert means.left_out.tolist() == [1, 0, 0]
-    assert means.reasons == ("excluded: door open",)
+    assert means.reasons == ("excluded: door open (J. Doe)",)
 
 
 def test_all_else_stays_and_provenance_says_what_was_done() -> None:

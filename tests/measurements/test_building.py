@@ -151,7 +151,7 @@ def test_phases_and_exclusions_are_part_of_it() -> None:
     assert run.phases == tuple(phases)
     without = assemble("b1", series, provenance=excluded, t0_utc=zero, settle="1 s")
     assert without != run and without.sha256 != run.sha256
-    wrong = Provenance("log", exclusions=(Exclusion(9, 11, "x", channels=("cores",)),))
+    wrong = Provenance("log", exclusions=(Exclusion(9, 11, "x", by="J. Doe", channels=("cores",)),))
     with pytest.raises(UnknownNameError, match='did you mean "core"'):
         assemble("b1", series, provenance=wrong)
 

@@ -218,18 +218,18 @@ def test_settling_and_exclusions_apply_in_each_batch_or_in_one() -> None:
     with pytest.raises(UnknownNameError, match='no batch \\(exclude=\\) "C"'):
         experiments_from(plain_log(), batches=TWO, exclude={"C": [exclusion]})
     with pytest.raises(UnknownNameError, match='channel \\(exclude=\\) "cor"'):
-        experiments_from(plain_log(), batches=TWO, exclude=[Exclusion(0.0, 1.0, "x", channels=("cor",))])
+        experiments_from(plain_log(), batches=TWO, exclude=[Exclusion(0.0, 1.0, "x", by="akin", channels=("cor",))])
 
 
 def test_an_exclusion_of_a_channel_holds_where_the_channel_is() -> None:
     """A batch without samples of that channel has nothing to exclude, and no other channel pays for it."""
     table = TagTable((CORE, Tag("TI2", output="skin", unit="degC", noise="1 K")))
     late = T > 4600.0
-    exclusion = Exclusion(0.0, 500.0, "wet", channels=("skin",))
+    exclusion = Exclusion(0.0, 500.0, "wet", by="akin", channels=("skin",))
     log = log_of(tag("TI1", T, V), tag("TI2", T[late], V[late]), tags=table)
     a, b = experiments_from(log, batches=TWO, exclude=[exclusion])
     assert (a["core"].reasons, a.provenance.exclusions) == ((), ())
-    assert (b["core"].reasons, b["skin"].reasons) == ((), ("excluded: wet",))
+    assert (b["core"].reasons, b["skin"].reasons) == ((), ("excluded: wet (akin)",))
 
 
 def test_digital_states_become_numbers() -> None:

@@ -116,11 +116,13 @@ def test_settling_and_exclusions_leave_samples_out_and_keep_them(tmp_path: Path)
 def test_exclusions_need_a_reason_and_a_channel_that_exists(tmp_path: Path) -> None:
     """A silent exclusion is how a fit is bent."""
     with pytest.raises(DataError, match="needs a reason"):
-        Exclusion(0, 1, " ")
+        Exclusion(0, 1, " ", by="J. Doe")
+    with pytest.raises(DataError, match="needs by=: who"):
+        Exclusion(0, 1, "door opened", by=" ")
     with pytest.raises(DataError, match="ends before it begins"):
-        Exclusion("2 s", "1 s", "x")
+        Exclusion("2 s", "1 s", "x", by="J. Doe")
     with pytest.raises(UnknownNameError, match='did you mean "core"'):
-        log(tmp_path, "t,a\n0,1\n", exclude=[Exclusion(0, 1, "x", channels=("cores",))])
+        log(tmp_path, "t,a\n0,1\n", exclude=[Exclusion(0, 1, "x", by="J. Doe", channels=("cores",))])
 
 
 def test_the_units_that_the_file_states_are_compared(tmp_path: Path) -> None:
@@ -428,3 +430,28 @@ def test_an_impossible_recipe_names_the_input(tmp_path: Path) -> None:
     """Errors of the recipe pass through."""
     with pytest.raises((RecipeError, UnitError)):
         log(tmp_path, "t,a\n0,1\n1,2\n", inputs={"gas": "nonsense"})
+
+
+def test_a_limit_of_detection_is_kept_as_one(tmp_path: Path) -> None:
+    """ "<22" is a good value with the side of the true one, as `read_log` reads it; in no misfit, and counted."""
+    (tmp_path / "log.csv").write_text("t,a\n0,21.5\n10,<22\n20,23\n30,> 40\n", encoding="utf-8")
+    run = Experiment.from_csv(tmp_path / "log.csv", time="t", channels=[Channel("a", unit="K", noise="1 K")], start=0)
+    series = run["a"]
+    assert series.censored is not None
+    np.testing.assert_array_equal(series.censored, [0, -1, 0, 1])
+    np.testing.assert_array_equal(series.values, [21.5, 22.0, 23.0, 40.0])
+    assert (series.flags == Flag.GOOD).all()
+    np.testing.assert_array_equal(series.used, [True, False, True, False])
+
+
+def test_an_input_is_no_limit(tmp_path: Path) -> None:
+    """What was fed in is not known from "<5": the cell is bad, bridged and said."""
+    (tmp_path / "log.csv").write_text("t,a,u\n0,21,1\n10,22,<5\n20,23,3\n", encoding="utf-8")
+    run = Experiment.from_csv(
+        tmp_path / "log.csv",
+        time="t",
+        channels=[Channel("a", unit="K", noise="1 K")],
+        inputs={"u": Column("u", "kW")},
+    )
+    assert run.inputs[0].counts[Flag.BAD] == 1
+    assert any("1 cells are limits" in note for note in run.inputs[0].notes)

@@ -76,7 +76,7 @@ def test_arrays_and_single_channels_share_a_file(tmp_path):
     data = {c.output: 20.0 + rng.standard_normal(2) for c in channels[:-1]} | {"room": np.array([20.0, 21.0, 22.0])}
     data["rod_3"][1] = np.nan
     times = {c.output: np.array([0.0, 1.0]) for c in channels[:-1]} | {"room": np.array([0.0, 5.0, 9.0])}
-    cut = pt.measurements.Exclusion("0.5 s", "1.5 s", "door open", channels=("bar_2",))
+    cut = pt.measurements.Exclusion("0.5 s", "1.5 s", "door open", by="J. Doe", channels=("bar_2",))
     run = Experiment.from_arrays("run", times, data, channels=channels, exclude=[cut])
     run.save(tmp_path / "run.nc")
     again = Experiment.load(tmp_path / "run.nc")

@@ -412,3 +412,19 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
         run.first(2).save(path)
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_coverage_factor_may_be_an_integer_and_context_keeps_its_order(tmp_path: Path) -> None:
+    """k=2 is what certificates print; it is hashed and read back as the same number, and the print is the same."""
+    sensor = Sensor("B", uncertainty=Uncertainty("1 K", k=2))
+    run = Experiment.from_arrays(
+        "run",
+        [0.0, 1.0],
+        {"core": [20.0, 21.0]},
+        channels=[Channel("core", unit="degC", noise="1 K", sensor=sensor)],
+        context={"shift": "B", "lot": "7"},
+    )
+    run.save(tmp_path / "run.nc")
+    again = Experiment.load(tmp_path / "run.nc")
+    assert again == run
+    assert str(again) == str(run)

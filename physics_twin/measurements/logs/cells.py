@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag, FlagArray
-from physics_twin.measurements.tables import BREAKS_OFF, MISREAD_FRACTION, OTHER_DECIMAL, judge
+from physics_twin.measurements.tables import BELOW, BREAKS_OFF, LIMIT, MISREAD_FRACTION, OTHER_DECIMAL, judge
 
 __all__ = [
     "Cells",
@@ -32,8 +32,6 @@ __all__ = [
 _MINUS = "\N{MINUS SIGN}"
 _BLANKS = " \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}"
 _APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
-_LIMIT = re.compile(r"(<=|>=|[<>≤≥])\s*(.*)", re.DOTALL)
-_BELOW = frozenset({"<", "<=", "≤"})
 
 # Below this many cells a column is judged cell by cell: the fixed cost of an expression is about 30 cells.
 _FEW = 48
@@ -146,11 +144,11 @@ class _Judge:
         number = self.number(text)
         if number is not None:
             return _Verdict(number, Flag.GOOD)
-        limit = _LIMIT.fullmatch(text)
+        limit = LIMIT.fullmatch(text)
         if limit:
             number = self.number(limit[2].strip())
             if number is not None:
-                return _Verdict(number, Flag.GOOD, -1 if limit[1] in _BELOW else 1)
+                return _Verdict(number, Flag.GOOD, -1 if limit[1] in BELOW else 1)
         return _NO_NUMBER
 
     def cast(self, texts: pl.Series) -> Array:
