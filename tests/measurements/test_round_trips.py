@@ -38,7 +38,7 @@ from physics_twin.recipes import HOLD, RAMP, Recipe
 from physics_twin.units import unit
 
 # A file of NetCDF takes a third of a second to write and read; the numbers within one are many.
-PROFILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROFILE = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CORPUS = Path(__file__).parent / "corpus"
 
 any_number = st.floats(width=64)

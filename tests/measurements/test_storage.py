@@ -108,7 +108,7 @@ def test_a_recipe_of_every_kind_of_phase_comes_back(tmp_path: Path) -> None:
     assert Experiment.load(tmp_path / "steady.nc") == steady
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     samples=st.lists(st.tuples(st.floats(allow_nan=False, width=64), st.floats(width=64)), min_size=1, max_size=12),
     other=st.booleans(),
@@ -234,7 +234,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(run=experiments())
 def test_any_experiment_is_a_dataset_that_keeps_the_conventions(run: Experiment) -> None:
     """NaN, signed zeros, flags, limits, noise by sample, phases, texts of any script: equal, to the bit, and CF."""
