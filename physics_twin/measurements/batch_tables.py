@@ -12,7 +12,6 @@ from physics_twin.measurements.batches import Batch, Moment, batch_name, moment_
 from physics_twin.measurements.lists import (
     KeptList,
     Reading,
-    as_number,
     candidates,
     column_for,
     is_blank,
@@ -77,7 +76,8 @@ def read_batches(
     source: path of a text file or workbook, or a pandas or polars frame. id, start, end: its columns; without them,
     headers like "Batch", "Start" and "End" are taken if there is one of each. A start or end in two columns is
     ("Date", "Begin"); an end on the same date column that lies before the start is on the next day.
-    zone: IANA name of the clock, for stamps without an offset. format: as in `datetime.strptime`, "s", "min" or "h" for
+    zone: IANA name of the clock, for stamps without an offset; columns whose header says UTC ("Start UTC") are in UTC.
+        format: as in `datetime.strptime`, "s", "min" or "h" for
         elapsed time, "excel", "unix s"; detected for stamps, if they are not ambiguous.
     phase: the column of the phase, where a batch has one row for each. phases: instead, phase -> its columns of start
         and end, or only of its start: then it ends where the next one begins, the last one with the batch.
@@ -180,7 +180,7 @@ def _own_name(column: str, written: str) -> dict[str, str | int | float]:
 def _context_cells(kept: KeptList, column: str) -> dict[int, str | int | float]:
     """Return the cells of a column by row: numbers where all of them are, else texts; empty ones are left out."""
     cells = {row: cell for row, cell in enumerate(kept.table[column]) if not is_blank(cell)}
-    numbers = {row: as_number(cell, kept.decimal) for row, cell in cells.items()}
+    numbers = {row: kept.number(cell) for row, cell in cells.items()}
     found: dict[int, str | int | float] = {}
     for row, cell in cells.items():
         number = numbers[row]

@@ -18,6 +18,7 @@ from physics_twin.measurements.cutting_report import CuttingReport, MissingTag, 
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.laboratory_joining import join_batches, orphan
 from physics_twin.measurements.laboratory_series import LaboratoryChannels
+from physics_twin.measurements.lists import ZonelessError
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.provenance import Exclusion
@@ -50,7 +51,7 @@ def experiments_from(
 
     log: a `Log`, or what `read_log` takes with layout=. batches: batches (`read_batches`), the path or frame of a batch
         list whose headers say what they are, or `ByTag("BATCH_ID", phase="PHASE")`. Stamps of a list that is given by
-        its path are in the zone of the log where they have no offset.
+        its path are in the zone of the log where they have no offset, and where its header does not say UTC.
     tags: the tag table, or its file; without it, that of the log. channels: instead of it, with tags as columns.
     inputs: model input -> `Column` (its tag), a quantity or setting that holds throughout, or `FromContext`; they are
         added to those of the tag table. recipe: the inputs instead, or what makes one from a batch.
@@ -172,4 +173,11 @@ def _listed(batches: Any, log: Log) -> BatchList:
         if strange is not None:
             raise DataError(f"batches= holds {strange!r}, which is no Batch")
         return BatchList(tuple(batches))
-    return batch_list(batches, zone=log.layout.zone)
+    try:
+        return batch_list(batches, zone=log.layout.zone)
+    except ZonelessError as error:
+        raise DataError(
+            f"{error.args[0]}, and that of {log.source} is not known either; say it where the log is read, "
+            'layout=pt.Layout(zone="Europe/Berlin"), or for the list alone, batches=pt.read_batches(..., '
+            'zone="Europe/Berlin")'
+        ) from None

@@ -12,7 +12,6 @@ from physics_twin.measurements.batches import LaboratoryValue, Moment, batch_nam
 from physics_twin.measurements.lists import (
     KeptList,
     Reading,
-    as_number,
     candidates,
     is_blank,
     moments,
@@ -90,7 +89,7 @@ def read_laboratory(
                     raise kept.error(row, str(batch), f'the result "{text_of(cell)}" has no batch')
                 lacks = "no time of its sample" if batch is None else f'no time of its sample and no batch ("{batch}")'
                 raise kept.error(row, _shown(sampled_at), f'the result "{text_of(cell)}" has {lacks}')
-            number, censored = _number(cell, kept.decimal)
+            number, censored = _number(kept, cell)
             found.append(
                 LaboratoryValue(
                     one.output,
@@ -127,7 +126,7 @@ class _Quantity:
         given = self.uncertainty
         if isinstance(given, str) and given in kept.table.columns:
             cell = kept.table[given][row]
-            level = None if is_blank(cell) else as_number(cell, kept.decimal)
+            level = None if is_blank(cell) else kept.number(cell)
             if level is None or not level > 0.0:
                 raise kept.error(row, given, f'"{text_of(cell)}" is no uncertainty: it is a number above 0 in {shown}')
             return level, shown.text
@@ -193,12 +192,12 @@ def _check_analytes(kept: KeptList, analyte: str, quantities: tuple[_Quantity, .
             raise DataError(f'{kept.table.source}, column "{analyte}": no row has "{one.analyte}"; there are {names}')
 
 
-def _number(cell: object, decimal: str) -> tuple[float | None, int]:
+def _number(kept: KeptList, cell: object) -> tuple[float | None, int]:
     """Return number and side: -1 for "<0.05", 1 for ">100", 0 else; None for what is no number."""
     bound = _BOUND.fullmatch(cell.strip()) if isinstance(cell, str) else None
     if bound is None:
-        return as_number(cell, decimal), 0
-    number = as_number(bound.group(2), decimal)
+        return kept.number(cell), 0
+    number = kept.number(bound.group(2))
     return number, 0 if number is None else -1 if bound.group(1) in ("<", "<=", "≤") else 1
 
 

@@ -29,7 +29,17 @@ from physics_twin.measurements.table_experiments import table_of
 from physics_twin.measurements.tables import Table, read_table
 from physics_twin.units import unit as as_unit
 
-__all__ = ["KeptList", "as_number", "candidates", "column_for", "is_blank", "moments", "needed", "read_list", "text_of"]
+__all__ = [
+    "KeptList",
+    "ZonelessError",
+    "candidates",
+    "column_for",
+    "is_blank",
+    "moments",
+    "needed",
+    "read_list",
+    "text_of",
+]
 
 type Reading = dt.datetime | float | None
 """Of a cell: a stamp (with zone, or without and then local), s of elapsed time, or nothing."""
@@ -37,7 +47,10 @@ type Reading = dt.datetime | float | None
 _SEPARATORS = (";", "\t", ",", "|")
 _BLANK = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>"})
 _COMMA, _POINT = re.compile(r"[<>≤≥]?\s*[+-]?\d+,\d+"), re.compile(r"[<>≤≥]?\s*[+-]?\d+\.\d+")
-_GROUPS = re.compile(r"[<>≤≥]?\s*[+-]?[1-9]\d{0,2}(,\d{3})+")  # 1,234 may be one thousand and more
+# 1,234 may be one thousand and more, and so may 1.234: decimal signs and groups of thousands look alike.
+_GROUPS = {sign: re.compile(rf"[<>≤≥]?\s*[+-]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+") for sign in ",."}
+# The zone in the header of a column: "Start UTC", "EndTimeUTC", "Start (UTC+01:00)".
+_ZONED = re.compile(r"(?i)(?:utc|gmt)(?![a-z])(?:\s*([+\-−])\s*(\d{1,2})(?::?(\d\d))?)?")
 _FIRST, _LAST = 1970, 2199  # 1899-12-30 and 9999-12-31 are how programs write "no date"
 _EXCEL_ZERO = dt.datetime(1899, 12, 30)
 _WORKBOOKS = (".xlsx", ".xlsm")
@@ -59,12 +72,29 @@ _DAMAGE = (
 )
 
 
+class ZonelessError(DataError):
+    """A stamp of a list without a zone: `args[0]` says which; who called for the list may know where to say a zone."""
+
+    def __str__(self) -> str:
+        """Say what is missing and where to say it."""
+        return f'{self.args[0]}; say zone="Europe/Berlin", or whichever the clock was in'
+
+
 @dataclass(frozen=True)
 class KeptList:
-    """A list as read: its table, and the decimal sign of its texts."""
+    """A list as read: its table, the decimal sign of its texts, and what stands between thousands ("" for nothing)."""
 
     table: Table
     decimal: str
+    thousands: str = ""
+
+    def number(self, cell: object) -> float | None:
+        """Return a cell as a number, or None where it is none; "0042" is the name of something."""
+        if self.thousands and isinstance(cell, str):
+            grouped = rf"\s*[+-]?[1-9]\d{{0,2}}({re.escape(self.thousands)}\d{{3}})+(?!\d).*"
+            if re.fullmatch(grouped, cell):
+                cell = cell.replace(self.thousands, "")
+        return _as_number(cell, self.decimal)
 
     def error(self, row: int, column: str, words: str) -> DataError:
         """Return the error for a cell: table, row and column, then the words."""
@@ -82,11 +112,15 @@ def read_list(source: Any, layout: Layout | None = None) -> KeptList:
     detected. Raises DataError where that is ambiguous, FileFormatError for a workbook that cannot be opened.
     """
     layout = Layout() if layout is None else layout
+    separator = ""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
-        table = _workbook(path, layout) if path.suffix.lower() in _WORKBOOKS else _text(path, layout)
+        if path.suffix.lower() in _WORKBOOKS:
+            table = _workbook(path, layout)
+        else:
+            table, separator = _text(path, layout)
     elif isinstance(source, pl.DataFrame):
         if not source.height:
             raise DataError("the frame has no rows")
@@ -95,10 +129,11 @@ def read_list(source: Any, layout: Layout | None = None) -> KeptList:
         table = table_of(source)
     else:
         raise DataError(f"a list is a path or a data frame, not {type(source).__name__}")
-    return KeptList(table, layout.decimal or _decimal(table))
+    return KeptList(table, layout.decimal or _decimal(table, separator, layout.thousands), layout.thousands or "")
 
 
-def _text(path: Path, layout: Layout) -> Table:
+def _text(path: Path, layout: Layout) -> tuple[Table, str]:
+    """Return the table and its separator."""
     content = path.read_bytes()
     encoding = layout.encoding or _encoding(content)
     skiprows = layout.skiprows or 0
@@ -107,7 +142,7 @@ def _text(path: Path, layout: Layout) -> Table:
     if told is not None and layout.skiprows is None:  # how Excel is told the separator
         skiprows, separator = 1, separator or told.group(1)
     separator = separator or _separator(content, encoding, skiprows)
-    return read_table(
+    table = read_table(
         path,
         separator=separator,
         decimal="." if separator == "," else layout.decimal or ".",
@@ -116,6 +151,7 @@ def _text(path: Path, layout: Layout) -> Table:
         column_names=layout.column_names,
         encoding=encoding,
     )
+    return table, separator
 
 
 def _encoding(content: bytes) -> str:
@@ -221,18 +257,23 @@ def text_of(cell: object) -> str:
     return str(cell).strip()
 
 
-def _decimal(table: Table) -> str:
-    """Return the decimal sign that the texts of a list show. Raises DataError where they show both, or neither."""
+def _decimal(table: Table, separator: str, thousands: str | None) -> str:
+    """Return the decimal sign that the texts of a list show. Raises DataError where they show both, or neither.
+
+    separator: of a text; whoever separates by commas does not write decimals with them. thousands: declared, or None.
+    """
+    if thousands in (".", ","):
+        return "," if thousands == "." else "."
     comma = point = either = None
     for name, cells in table.columns.items():
         for row, cell in enumerate(cells):
             if not isinstance(cell, str):
                 continue
             text = cell.strip()
-            if _POINT.fullmatch(text):
-                point = point or (row, name, text)
-            elif _GROUPS.fullmatch(text):
+            if any(groups.fullmatch(text) for groups in _GROUPS.values()):
                 either = either or (row, name, text)
+            elif _POINT.fullmatch(text):
+                point = point or (row, name, text)
             elif _COMMA.fullmatch(text):
                 comma = comma or (row, name, text)
     if comma and point:
@@ -240,11 +281,20 @@ def _decimal(table: Table) -> str:
             f'{table.source}: "{comma[2]}" ({table.where(comma[0])}, column "{comma[1]}") and "{point[2]}" '
             f'({table.where(point[0])}, column "{point[1]}") are both decimal signs; say layout=Layout(decimal=",")'
         )
-    if either and not comma and not point:
-        raise DataError(
-            f'{table.source}, {table.where(either[0])}, column "{either[1]}": "{either[2]}" may be thousands or a '
-            'decimal comma; say layout=Layout(decimal=",") or "."'
-        )
+    if either:
+        where = f'{table.source}, {table.where(either[0])}, column "{either[1]}": "{either[2]}"'
+        sign = "," if "," in either[2] else "."
+        other = "." if sign == "," else ","
+        if not comma and not point and (separator != "," or sign == ","):
+            raise DataError(
+                f"{where} may be thousands or a decimal {'comma' if sign == ',' else 'point'}; say "
+                f'layout=Layout(decimal="{sign}"), or layout=Layout(decimal="{other}", thousands="{sign}")'
+            )
+        if comma and sign == "." and thousands is None:
+            raise DataError(
+                f'{where} stands in a list with decimal commas ("{comma[2]}" in {table.where(comma[0])}); if the point '
+                'stands between thousands, say layout=Layout(thousands="."); if such cells are no numbers, thousands=""'
+            )
     return "," if comma else "."
 
 
@@ -254,8 +304,7 @@ _NUMBER = {
 }
 
 
-def as_number(cell: object, decimal: str) -> float | None:
-    """Return a cell as a number, or None where it is none; "0042" is the name of something."""
+def _as_number(cell: object, decimal: str) -> float | None:
     if isinstance(cell, bool | np.bool_):
         return None
     if isinstance(cell, int | float | np.integer | np.floating):
@@ -303,7 +352,8 @@ def moments(
 ) -> list[dt.datetime | float | None]:
     """Return the cells of a column of stamps: with zone, or without one and then in `zone`; s; None for empty cells.
 
-    column: one, or those of date and time of day. format: as `Layout.stamp_format`; without it, it is detected.
+    column: one, or those of date and time of day; a header that says UTC ("Start UTC", "End (UTC+01:00)") knows its
+    zone better than `zone`, which is that of the list. format: as `Layout.stamp_format`; without it, it is detected.
 
     Raises DataError, naming row and column, for a cell that is no stamp, a number of unknown kind, or a local stamp
     where `zone` is not given.
@@ -311,6 +361,7 @@ def moments(
     if zone is not None:
         Stamps("", zone)  # raises for a zone that does not exist
     name = column if isinstance(column, str) else " + ".join(column)
+    own = _zone_of_header(name)
     cells = _joined(kept, column)
     texts = [(row, cell) for row, cell in enumerate(cells) if isinstance(cell, str)]
     found: list[dt.datetime | float | None] = [
@@ -327,11 +378,22 @@ def moments(
             raise kept.error(
                 row, name, f"the year {stamp.year} is none of a plant's; leave the cell empty where nothing is known"
             )
-        if isinstance(stamp, dt.datetime) and stamp.tzinfo is None and zone is None:
-            raise kept.error(
-                row, name, f'the stamp "{stamp}" has no zone; say zone="Europe/Berlin", or whichever the clock was in'
-            )
+        if isinstance(stamp, dt.datetime) and stamp.tzinfo is None and zone is None and own is None:
+            raise ZonelessError(f'{kept.row(row)}, column "{name}": the stamp "{stamp}" has no zone')
+        if isinstance(stamp, dt.datetime) and stamp.tzinfo is None and own is not None:
+            found[row] = stamp.replace(tzinfo=own).astimezone(dt.UTC)
     return found
+
+
+def _zone_of_header(name: str) -> dt.timezone | None:
+    """Return the zone that the header of a column states: "Start UTC", "Start (UTC+01:00)"; None for none."""
+    told = _ZONED.search(name)
+    if told is None:
+        return None
+    if told[1] is None:
+        return dt.UTC
+    offset = dt.timedelta(hours=int(told[2]), minutes=int(told[3] or 0))
+    return None if offset >= dt.timedelta(hours=24) else dt.timezone(offset if told[1] == "+" else -offset)
 
 
 def _joined(kept: KeptList, column: str | tuple[str, str]) -> list[object]:
@@ -358,7 +420,7 @@ def _from_object(kept: KeptList, row: int, name: str, cell: object, format: str 
         return dt.datetime.combine(cell.date(), cell.timetz())
     if isinstance(cell, dt.date):
         return dt.datetime.combine(cell, dt.time())
-    number = as_number(cell, kept.decimal)
+    number = kept.number(cell)
     if number is None:
         raise kept.error(row, name, f"{cell!r} is no stamp")
     return _from_number(kept, row, name, number, format)
@@ -390,7 +452,7 @@ def _from_texts(
     shown = [(row, text.strip()) for row, text in texts if not is_blank(text)]
     if not shown:
         return [None] * len(texts)
-    numbers = [as_number(text, kept.decimal) for _, text in shown]
+    numbers = [kept.number(text) for _, text in shown]
     digits = format is None and all(text.isdigit() and len(text) >= 12 for _, text in shown)  # 20261120070000
     if all(number is not None for number in numbers) and not digits and (format is None or "%" not in format):
         parsed = {

@@ -321,6 +321,37 @@ def test_an_unclear_decimal_sign_is_asked_for(tmp_path: Path) -> None:
         read_batches(path, zone="UTC")
 
 
+def test_groups_of_thousands_are_not_taken_for_decimals(tmp_path: Path) -> None:
+    """1.234 of a German list is 1234, and of an English one is not: it is asked for, and both answers are heard."""
+    path = written(tmp_path, "Batch;Start;End;Menge\nB1;2026-03-01;2026-03-02;1.234\nB2;2026-03-02;2026-03-03;2.500\n")
+    with pytest.raises(
+        DataError, match=r'row 1 \(line 2\), column "Menge": "1.234" may be thousands or a decimal point'
+    ):
+        read_batches(path, zone="UTC")
+    point = read_batches(path, zone="UTC", layout=Layout(decimal="."))
+    assert [batch.context["Menge"] for batch in point] == [1.234, 2.5]
+    groups = read_batches(path, zone="UTC", layout=Layout(decimal=",", thousands="."))
+    assert [batch.context["Menge"] for batch in groups] == [1234, 2500]
+    path = written(tmp_path, "Batch;Start;End;Menge;m\nB1;2026-03-01;2026-03-02;1.234;0,5\n")
+    with pytest.raises(DataError, match=r"1.234.*decimal commas.*thousands="):
+        read_batches(path, zone="UTC")
+    (batch,) = read_batches(path, zone="UTC", layout=Layout(thousands="."))
+    assert (batch.context["Menge"], batch.context["m"]) == (1234, 0.5)
+    path = written(tmp_path, "Batch,Start,End,m\nB1,2026-03-01,2026-03-02,1.234\n")
+    assert read_batches(path, zone="UTC")[0].context["m"] == 1.234, "who separates by commas has decimal points"
+
+
+@pytest.mark.parametrize(
+    ("header", "hour"),
+    [("Start UTC", 8), ("StartTimeUTC", 8), ("Start (UTC+02:00)", 6), ("Start", 6), ("GMT-1", 9)],
+)
+def test_a_header_that_says_utc_is_believed(tmp_path: Path, header: str, hour: int) -> None:
+    """The zone of the list is for the columns that do not say their own."""
+    path = written(tmp_path, f"Batch;{header};End\nA;2026-07-01 08:00;2026-07-01 20:00\n")
+    (batch,) = read_batches(path, start=header, zone="Europe/Berlin")
+    assert (batch.start, batch.end) == (utc(f"2026-07-01 {hour:02}:00"), utc("2026-07-01 18:00"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
 def test_encodings_of_offices_are_read(tmp_path: Path, encoding: str) -> None:
     """An umlaut in a remark sinks no list."""

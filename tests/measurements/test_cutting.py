@@ -272,6 +272,19 @@ def test_a_batch_list_is_read_by_its_path_in_the_zone_of_the_log(tmp_path: Path)
     assert same["core"] == a["core"]
 
 
+def test_a_list_without_a_zone_says_where_to_declare_one(tmp_path: Path) -> None:
+    """In the words of who cuts: the zone of the log, or of the list; and each of them is heard."""
+    path = tmp_path / "batches.csv"
+    path.write_text("Batch;Start;End\nA;2026-03-01 01:16:40;2026-03-01 01:50:00\n")
+    zoneless = replace(plain_log(), layout=Layout())
+    with pytest.raises(DataError, match=r"has no zone.*layout=pt\.Layout\(zone=.*pt\.read_batches\(\.\.\., zone="):
+        experiments_from(zoneless, batches=path)
+    berlin = "Europe/Berlin"
+    (a,) = experiments_from(replace(zoneless, layout=Layout(zone=berlin)), batches=path)
+    (b,) = experiments_from(zoneless, batches=read_batches(path, zone=berlin))
+    assert a.t0_utc == b.t0_utc == at(1000.0)
+
+
 def test_batches_by_tag_need_no_list() -> None:
     """The batch tag of the historian cuts the log, and the phase tag gives the phases."""
     states = ("IDLE", "A", "B")
