@@ -33,6 +33,7 @@ __all__ = [
     "detect_columns",
     "detect_numbers",
     "detect_text",
+    "in_utc",
     "look",
     "shape_of",
 ]
@@ -53,6 +54,7 @@ _TIME = re.compile(
     r"(?i)(?:^|[\W_])(?:time|times|timestamp|date|datetime|datum|zeit|uhrzeit|zeitstempel|stamp|ts|t|utc|fecha|hora|"
     r"heure|temps|horodate|elapsed)(?:$|[\W_])|time|zeit"
 )
+_UTC = re.compile(r"(?i)(?:^|[\W_])(?:utc|gmt|zulu)(?![\w]|\s{0,2}[-+±]\s{0,2}\d)")
 _TAG = re.compile(
     r"(?i)^(?:tag|tags|tag ?_?names?|name|point|point ?_?(?:id|name)|variable|signal|sensor|channel|item|item ?id|"
     r"parameter|messstelle|messstellenname|kanal|attribute)$"
@@ -499,13 +501,24 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
         if name not in sample.names:
             raise unknown_name(f"column of {sample.source}", name, sample.names)
     time, stamp_format = _time(sample, known)
+    zone = known.zone
+    if zone is None and stamp_format not in _ELAPSED_UNITS and not stamp_format.startswith("unix") and in_utc(time):
+        zone = "UTC"
     form = known.form or _form(sample, time)
     values = _value_columns(sample, time, form)
     if stamp_format in _ELAPSED_UNITS and isinstance(time, str):
         values.append(time)  # 0,5 s shows the decimal sign as well as a value does
     texts = {name: sample.columns[name] for name in values if name not in sample.typed}
     decimal, thousands = detect_numbers(texts, known.decimal, known.thousands, sample.separator, sample.source)
-    return replace(known, time=time, stamp_format=stamp_format, form=form, decimal=decimal, thousands=thousands)
+    return replace(
+        known, time=time, stamp_format=stamp_format, zone=zone, form=form, decimal=decimal, thousands=thousands
+    )
+
+
+def in_utc(time: str | tuple[str, str]) -> bool:
+    """Whether the header of the time says that the clock is in UTC: "Time (UTC)", and not "UTC+1"."""
+    names = (time,) if isinstance(time, str) else time
+    return any(_UTC.search(name[:_LONGEST_NAME]) for name in names)
 
 
 def declared_columns(known: Layout) -> list[str]:

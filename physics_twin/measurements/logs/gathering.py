@@ -20,9 +20,10 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.logs.cells import Cells, misread_decimal, read_cells, read_states, text_notes
 from physics_twin.measurements.logs.chunks import Chunk, Opened
-from physics_twin.measurements.logs.detection import bracketed_unit, detect_numbers
+from physics_twin.measurements.logs.detection import bracketed_unit, detect_numbers, in_utc
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import TagSamples
+from physics_twin.measurements.logs.order import oldest_first
 from physics_twin.measurements.logs.quality_codes import Kinds, QualityColumns
 from physics_twin.measurements.logs.stamp_formats import FIRST_US, LAST_US
 from physics_twin.measurements.logs.stamps import NO_TIME, read_stamps
@@ -686,7 +687,12 @@ class Gathering:
                 placed = common = common or self._placed(times, origin)
                 pieces.no_time = None
             samples[tag] = self._samples(tag, pieces, placed, settled.verdicts, () if shared else times.notes)
-        notes = [*opened.notes.words(), *settled.notes]
+        samples, turned = oldest_first(samples)
+        zone = layout.zone
+        if zone not in (None, "UTC", "Etc/UTC", "GMT") and layout.time is not None and in_utc(layout.time):
+            text = f"the header {_time_name(layout)} says UTC, and the zone is declared as {zone}: read as {zone}"
+            opened.notes.add("{text}", text=text)
+        notes = [*opened.notes.words(), *turned, *settled.notes]
         if shared is not None:
             notes += shared.notes
             if self.shared is not None and self.shared.no_time is not None:

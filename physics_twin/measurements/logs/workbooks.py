@@ -135,12 +135,13 @@ def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
     shape = shape_of(grid, at, (), declared, source)
     names = declared.column_names or shape.names
     data = head[shape.first_data :]
+    dates = _dates(data, names)
     columns: dict[str, list[str]] = {}
     numeric: set[str] = set()
     for k, name in enumerate(names):
         cells = [row[k] if k < len(row) else None for _, row in data]
         # Numbers are what they are; only texts can tell the decimal sign in which texts are written.
-        columns[name] = [plain_cell(cell).strip() for cell in cells]
+        columns[name] = [plain_cell(_date(cell) if name in dates else cell).strip() for cell in cells]
         if not any(isinstance(cell, str) and cell.strip() for cell in cells):
             numeric.add(name)
     known = declared.over(Layout(skiprows=shape.skiprows, header=shape.header, sheet=sheet.title))
@@ -153,7 +154,7 @@ def _opened(path: Path, sheet: Any, declared: Layout, days: float) -> Opened:
     _uncalculated(path, sheet.title, head, notes)
     header = grid[shape.first_data - shape.header] if shape.header else []
     unit_row = grid[shape.first_data - 1] if shape.header == 2 else []
-    chunks = _chunks(itertools.chain(data, rows), names, known, days, source)
+    chunks = _chunks(itertools.chain(data, rows), names, known, days, dates, source)
     return Opened(
         source,
         known,
@@ -209,6 +210,7 @@ def _chunks(
     names: Sequence[str],
     layout: Layout,
     days: float,
+    dates: frozenset[str],
     source: str,
 ) -> Iterator[Chunk]:
     decimal = layout.decimal or "."
@@ -234,7 +236,7 @@ def _chunks(
                 elif isinstance(cell, dt.datetime | dt.date) and excel and name in stamps:
                     cells.append(plain_cell(_serial(cell)))
                 else:
-                    cells.append(plain_cell(cell))
+                    cells.append(plain_cell(_date(cell) if name in dates else cell))
             kept.append(cells)
             lines.append(number)
         if kept:
@@ -242,6 +244,26 @@ def _chunks(
             yield Chunk(
                 pl.DataFrame([pl.Series(m, c, dtype=pl.String) for m, c in zip(names, columns, strict=True)]), lines
             )
+
+
+def _dates(rows: Sequence[tuple[int, tuple[object, ...]]], names: Sequence[str]) -> frozenset[str]:
+    """Return the columns that hold dates, where another one holds times of day: a cell knows a date as a midnight."""
+    kinds: dict[str, set[bool | None]] = {}  # whether a date or a time of day, None for anything else
+    for k, name in enumerate(names):
+        cells = [row[k] for _, row in rows if k < len(row) and row[k] is not None]
+        kinds[name] = {
+            False if isinstance(cell, dt.time) else True if isinstance(_date(cell), dt.date) else None for cell in cells
+        }
+    if not any(kind == {False} for kind in kinds.values()):
+        return frozenset()
+    return frozenset(name for name, kind in kinds.items() if kind == {True})
+
+
+def _date(cell: object) -> object:
+    """Return a midnight as its date, anything else as it is."""
+    if isinstance(cell, dt.datetime):
+        return cell.date() if cell.time() == dt.time() else str(cell)
+    return cell
 
 
 def _serial(cell: dt.datetime | dt.date) -> float:

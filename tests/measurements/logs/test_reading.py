@@ -14,6 +14,7 @@ from physics_twin.errors import DataError, UnknownNameError
 from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs import gathering, text
+from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt, WideForm
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.reading import Query, read_log
@@ -349,3 +350,36 @@ def test_progress_changes_nothing(tmp_path: Path) -> None:
     """The bar is for the person who waits."""
     path = written(tmp_path, LONG)
     assert samples(read_log(path, progress=True)) == samples(read_log(path))
+
+
+def test_a_log_that_begins_with_the_newest_row_is_turned_round(tmp_path: Path) -> None:
+    """In long and in wide form, converted as well; a row out of order in another log stays where it is."""
+    rows = [f"2026-11-20T06:{m:02d}:00Z" for m in reversed(range(20))]
+    long = "".join(f"{tag},{at},{'<1' if k == 19 else k},192\n" for k, at in enumerate(rows) for tag in "AB")
+    wide = "".join(f"{at},{'<1' if k == 19 else k},2.5\n" for k, at in enumerate(rows))
+    for content in ("tag,time,value,quality\n" + long, "time,A,B\n" + wide):
+        path = written(tmp_path, content)
+        convert_log(path, tmp_path / "log.parquet")
+        for log in (read_log(path), read_log(tmp_path / "log.parquet")):
+            assert log["A"].times.tolist() == log["B"].times.tolist() == [60.0 * m for m in range(20)]
+            assert log["A"].values.tolist() == [1.0, *(float(k) for k in reversed(range(19)))]
+            assert log["A"].censored is not None and log["A"].censored.tolist() == [-1] + [0] * 19
+            assert any("from the newest to the oldest" in note for note in log.notes)
+    once = [*rows[::-1][:10], rows[0], *rows[::-1][10:]]
+    log = read_log(written(tmp_path, "time,A\n" + "".join(f"{at},1.5\n" for at in once)))
+    assert log["A"].times.tolist()[10] == 19 * 60.0
+    assert log.notes == ()
+
+
+def test_a_header_that_says_utc_is_a_zone(tmp_path: Path) -> None:
+    """Where none is declared; a declared one holds, and the contradiction is noted. UTC+1 is no UTC."""
+    rows = "\n2026-11-20 06:00:00,1.5\n2026-11-20 06:01:00,2.5\n"
+    for head in ("Time (UTC)", "time_utc", "UTC"):
+        log = read_log(written(tmp_path, f"{head},A{rows}"))
+        assert (log.layout.zone, log.origin) == ("UTC", dt.datetime(2026, 11, 20, 6, tzinfo=dt.UTC))
+        log = read_log(written(tmp_path, f"{head},A{rows}"), layout=BERLIN)
+        assert log.origin == dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
+        assert any("says UTC" in note and "Europe/Berlin" in note for note in log.notes)
+    for head in ("Time (UTC+1)", "Time UTC +01:00", "Time"):
+        with pytest.raises(DataError, match="has no zone"):
+            read_log(written(tmp_path, f"{head},A{rows}"))

@@ -81,7 +81,7 @@ def test_a_sheet_has_to_be_named_where_several_hold_data(tmp_path: Path) -> None
 
 def test_a_cell_beside_the_table_is_an_error_with_its_row(tmp_path: Path) -> None:
     """Somebody's remark would be lost in silence."""
-    rows = [("Time", "T1"), *((START + dt.timedelta(minutes=m), 1.5) for m in range(5))]
+    rows: list[tuple[object, ...]] = [("Time", "T1"), *((START + dt.timedelta(minutes=m), 1.5) for m in range(5))]
     rows[4] = (*rows[4], None, "probe was dry")
     with pytest.raises(DataError, match='row 5: "probe was dry" stands to the right'):
         read_log(workbook(tmp_path, *rows), layout=UTC)
@@ -93,3 +93,13 @@ def test_a_formula_that_was_never_calculated_is_missing_and_told(tmp_path: Path)
     log = read_log(workbook(tmp_path, *rows), layout=UTC)
     assert log["T1"].flags.tolist() == [Flag.GOOD, Flag.MISSING]
     assert any("formula" in note and "=B2+1" in note for note in log.notes)
+
+
+@pytest.mark.parametrize("declared", [UTC, Layout(zone="UTC", time=("Date", "Clock"))])
+def test_a_date_and_a_time_of_day_in_cells_of_their_own(tmp_path: Path, declared: Layout) -> None:
+    """As spreadsheets hold them: a date is a midnight, a time of day the part of a day."""
+    rows = [(dt.date(2026, 7, 1), dt.time(6, 0, k), 1.5 + k) for k in range(3)]
+    log = read_log(workbook(tmp_path, ("Date", "Clock", "T1"), *rows), layout=declared)
+    assert log.origin == dt.datetime(2026, 7, 1, 6, tzinfo=dt.UTC)
+    assert log["T1"].times.tolist() == [0.0, 1.0, 2.0]
+    assert log["T1"].values.tolist() == [1.5, 2.5, 3.5]
