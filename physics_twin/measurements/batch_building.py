@@ -53,7 +53,9 @@ class BatchBuilder:
     ) -> None:
         self.log, self.plan, self.lab = log, plan, lab
         self.initial, self.recipe, self.settle, self.exclude, self.name = initial, recipe, settle, exclude, name
-        self.options = _layout_options(log.layout)
+        self.options = _layout_options(log.export_layout)
+        if log.original is not None:
+            self.options |= {"original": log.original.source, "original sha256": log.original.sha256}
         if listed.source:
             self.options["batches"] = listed.source
         if listed.sha256:

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.log import Original
 
 __all__ = ["Chunk", "Notes", "Opened"]
 
@@ -52,8 +53,8 @@ class Opened:
     unit_row: the header lines as cells, () where there are none. chunks: the rows.
     sha256: called when all chunks are read; "" where there is no file. notes: what was found, while it is found.
     row: what a row is called in messages, "line" or "row". native: a file of our own, with
-    flags, limits and texts in columns. layout_now: called when all chunks are read, the layout with what only the whole
-    file could tell.
+    flags, limits and texts in columns. original: what such a file was made of. layout_now: called when all chunks are
+    read, the layout with what only the whole file could tell.
     """
 
     name: str
@@ -67,4 +68,5 @@ class Opened:
     notes: Notes
     row: str = "line"
     native: bool = False
+    original: Original | None = None
     layout_now: Callable[[Layout], Layout] = lambda layout: layout

@@ -17,10 +17,11 @@ import polars as pl
 from physics_twin.errors import DataError
 from physics_twin.files import atomic_write
 from physics_twin.measurements.flags import FlagArray
-from physics_twin.measurements.logs.frames import NATIVE
+from physics_twin.measurements.logs.frames import NATIVE, ORIGINAL
 from physics_twin.measurements.logs.gathering import KIND, Gathering, Window, data_rows
 from physics_twin.measurements.logs.layout import Layout
-from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.logs.layout_records import layout_text
+from physics_twin.measurements.logs.log import Log, Original
 from physics_twin.measurements.logs.reading import Source, names_of, opened, show_bar, tag_table
 from physics_twin.measurements.tags import TagTable
 
@@ -51,14 +52,15 @@ class _Parts:
         frame.write_parquet(self._files[-1], compression="lz4")
         self.n += frame.height
 
-    def join(self, source: str, sha256: str, verdicts: FlagArray | None = None) -> None:
-        """Write the whole file. Raises DataError where there is nothing to write.
+    def join(self, original: Original, verdicts: FlagArray | None = None) -> None:
+        """Write the whole file, which knows its original. Raises DataError where there is nothing to write.
 
         verdicts: flag of each kind of quality in the pieces, (n_kinds,); None where their flags are final.
         """
         if not self._files:
-            raise DataError(f"{source}: none of the tags that are wanted has a sample")
-        said = {NATIVE: "1", "source": source, "source_sha256": sha256}
+            raise DataError(f"{original.source}: none of the tags that are wanted has a sample")
+        of_original = (original.source, original.sha256, layout_text(original.layout))
+        said = {NATIVE: "1", **dict(zip(ORIGINAL, of_original, strict=True))}
         rows = pl.scan_parquet(self._files)
         if verdicts is not None:
             flags = {-1: 0} | {kind: int(flag) for kind, flag in enumerate(verdicts)}
@@ -99,7 +101,7 @@ def save_log(log: Log, out: str | os.PathLike[str]) -> None:
                 {"time": time, "value": values, "flag": np.array(samples.flags), "censored": censored, "text": texts}
             )
             parts.add(frame.select(pl.lit(samples.tag).alias("tag"), pl.all(), pl.lit(samples.unit).alias("unit")))
-        parts.join(log.source, log.sha256)
+        parts.join(log.original or Original(log.source, log.sha256, log.layout))
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def convert_log(
 
     out: its path, ending in .parquet; columns tag, time (UTC, us, or s of elapsed time), value, flag, censored, text
     (of a cell that is no number) and unit. The other arguments are those of `read_log`. A tag table only chooses tags:
-    what it says of states and zeros is applied on reading.
+    what it says of states and zeros is applied on reading. Name, hash and layout of the source are kept in the file:
+    the log that is read from it, and experiments cut from that, say what they were made of.
 
     Local times are turned to UTC by the rows that came before, a few hours of each tag. Raises what `read_log` raises,
     and DataError for another suffix.
@@ -155,5 +158,5 @@ def convert_log(
         state.check_decimals()
         found = state.finish()
         sha256 = log.sha256()
-        parts.join(log.name, sha256, found.verdicts)
+        parts.join(log.original or Original(log.name, sha256, found.layout), found.verdicts)
     return Conversion(final, found.n_rows, parts.n, tuple(found.samples), sha256, found.layout, found.notes)

@@ -7,7 +7,7 @@ import datetime as dt
 import decimal as decimals
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,13 +19,16 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
 from physics_twin.measurements.logs.detection import Sample, detect_columns
 from physics_twin.measurements.logs.layout import Layout, LongForm
+from physics_twin.measurements.logs.layout_records import layout_from_text
+from physics_twin.measurements.logs.log import Original
 
 if TYPE_CHECKING:
     from physics_twin.measurements.logs.gathering import Window
 
-__all__ = ["NATIVE", "Connection", "Query", "file_digest", "open_frame", "open_parquet", "plain_cell"]
+__all__ = ["NATIVE", "ORIGINAL", "Connection", "Query", "file_digest", "open_frame", "open_parquet", "plain_cell"]
 
 NATIVE = "physics_twin log"  # key in the metadata of Parquet files that `convert_log` writes
+ORIGINAL = "source", "source_sha256", "source_layout"  # and those of the export that it was made of
 _ROWS = 500_000  # of a chunk
 _FETCHED = 50_000  # rows taken from a database at a time
 _LOOKED_AT = 2_000  # rows
@@ -95,13 +98,18 @@ def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]
     try:
         lazy = pl.scan_parquet(path)
         names = tuple(lazy.collect_schema().names())
-        native = NATIVE in pl.read_parquet_metadata(path)
+        said = pl.read_parquet_metadata(path)
+        native = NATIVE in said
         look = lazy.head(_LOOKED_AT).collect()
     except _DAMAGE as error:
         raise DataError(f"{path.name}: this is no intact Parquet file ({error})") from None
+    original = None
     if native:
+        original = _original(path.name, said)
         form = LongForm("tag", "value", "flag", "unit" if "unit" in names else None)
-        known = Layout(time="time", stamp_format="ISO", form=form, decimal=".", thousands="")
+        # Its stamps are UTC; the zone of the export's clock is that of stamps which people write elsewhere.
+        zone = layout.zone or original.layout.zone
+        known = Layout(time="time", stamp_format="ISO", form=form, decimal=".", thousands="", zone=zone)
         if look.schema["time"] == pl.Float64:
             known = replace(known, stamp_format="s")
     else:
@@ -115,11 +123,16 @@ def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]
             if chosen.high is not None:
                 lazy = lazy.filter(column <= pl.lit(int(chosen.high)).cast(pl.Datetime("us", "UTC")))
     notes = Notes()
-    if native:
-        said = pl.read_parquet_metadata(path)
-        notes.add("converted from {text}", 0, f"{said.get('source', '')} (SHA-256 {said.get('source_sha256', '')})")
+    if original is not None:
+        notes.add("converted from {text}", 0, f"{original.source} (SHA-256 {original.sha256})")
     chunks = _numbered(_batches(lazy, path.name))
-    return _opened(path.name, known, names, chunks, notes, lambda: digest, native=native)
+    return _opened(path.name, known, names, chunks, notes, lambda: digest, original)
+
+
+def _original(source: str, said: Mapping[str, str]) -> Original:
+    """Return what a file of our own was made of."""
+    name, sha256, layout = (said.get(key, "") for key in ORIGINAL)
+    return Original(name, sha256, layout_from_text(layout, source) if layout else Layout())
 
 
 def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
@@ -189,10 +202,10 @@ def _opened(
     chunks: Iterator[Chunk],
     notes: Notes,
     sha256: Callable[[], str],
-    *,
-    native: bool = False,
+    original: Original | None = None,
 ) -> Opened:
-    return Opened(source, known, names, {}, (), (), chunks, sha256, notes, row="row", native=native)
+    native = original is not None
+    return Opened(source, known, names, {}, (), (), chunks, sha256, notes, row="row", native=native, original=original)
 
 
 def _detected(source: str, declared: Layout, frame: pl.DataFrame) -> Layout:

@@ -17,12 +17,12 @@ from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.tags import TagTable
 
-__all__ = ["Log", "TagSamples"]
+__all__ = ["Log", "Original", "TagSamples"]
 
 
 @dataclass(frozen=True, eq=False)
 class TagSamples:
-    """The samples of one tag, in the order of the export.
+    """The samples of one tag, in the order of the export; of one that runs from new to old, turned round.
 
     times: (n,) s since the log's origin, NaN where unreadable. values: (n,) in `unit`, NaN where nothing was measured;
     of a text tag the number of the text in `states`. flags: (n,) QARTOD codes of cell, time and quality column.
@@ -76,13 +76,23 @@ class TagSamples:
         return replace(self, times=t[rows], values=self.values[rows], flags=self.flags[rows], censored=censored)
 
 
+@dataclass(frozen=True)
+class Original:
+    """The export that a converted file was made of: its name, its hash, and its layout as declared and detected."""
+
+    source: str
+    sha256: str
+    layout: Layout
+
+
 @dataclass(frozen=True, eq=False)
 class Log:
     """An export as read. Make one with `read_log`; `log["31TI004.PV"]` are the samples of one tag.
 
     samples: tag -> samples. layout: the format, as declared and detected. origin: UTC of time zero, None for elapsed
     time. source, sha256: of the file. n_rows: rows of data. notes: what was found on reading. tags: the tag table, if
-    one was given.
+    one was given. original: of a file that `convert_log` or `save` wrote, the export that it was made of; source names
+    both.
     """
 
     samples: Mapping[str, TagSamples]
@@ -93,6 +103,12 @@ class Log:
     n_rows: int
     notes: tuple[str, ...] = ()
     tags: TagTable | None = None
+    original: Original | None = None
+
+    @property
+    def export_layout(self) -> Layout:
+        """How the export was written that the numbers come from: the layout of the original, if there is one."""
+        return self.layout if self.original is None else self.original.layout
 
     def __getitem__(self, tag: str) -> TagSamples:
         """Return the samples of a tag. Raises UnknownNameError with the nearest one."""

@@ -65,7 +65,10 @@ def read_log(
         log = stack.enter_context(opened(source, layout or Layout(), told=told, between=between))
         found = gather(log, wanted, window(between, log.layout))
         digest = log.sha256()
-    return Log(found.samples, found.layout, found.origin, log.name, digest, found.n_rows, found.notes, table)
+    source_name = log.name if log.original is None else f"{log.name} (from {log.original.source})"
+    return Log(
+        found.samples, found.layout, found.origin, source_name, digest, found.n_rows, found.notes, table, log.original
+    )
 
 
 def tag_table(tags: object) -> TagTable | None:

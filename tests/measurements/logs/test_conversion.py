@@ -1,6 +1,8 @@
 """Exports as Parquet: the same samples, a window of them without the rest, memory that does not grow."""
 
 import datetime as dt
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,14 @@ import polars as pl
 import pytest
 
 from physics_twin.errors import DataError
+from physics_twin.measurements.channels import Channel
+from physics_twin.measurements.cutting import experiments_from
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs import text
 from physics_twin.measurements.logs.conversion import convert_log
-from physics_twin.measurements.logs.layout import Layout
-from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.logs.layout import Layout, LongForm, QualityScheme, StampsAt, WideForm
+from physics_twin.measurements.logs.layout_records import layout_from_text, layout_text
+from physics_twin.measurements.logs.log import Log, Original
 from physics_twin.measurements.logs.reading import read_log
 from physics_twin.measurements.tags import Tag, TagTable
 
@@ -99,6 +104,50 @@ def test_elapsed_time_stays_elapsed_time(tmp_path: Path) -> None:
     convert_log(path, tmp_path / "log.parquet")
     equal(read_log(tmp_path / "log.parquet"), read_log(path))
     assert read_log(tmp_path / "log.parquet")["T1"].flags.tolist() == [Flag.GOOD, Flag.BAD, Flag.GOOD]
+
+
+def test_a_converted_file_knows_what_it_was_made_of(tmp_path: Path) -> None:
+    """Name, hash and layout of the export, in the log, in a conversion of it, and in the experiments cut from it."""
+    path, out, again = export(tmp_path, long=True), tmp_path / "year.parquet", tmp_path / "july.parquet"
+    declared = replace(BERLIN, stamps_at=StampsAt.END, period="3 min", quality_scheme=QualityScheme.OPC_DA)
+    done = convert_log(path, out, layout=declared)
+    log = read_log(out)
+    assert log.source == "year.parquet (from export.csv)"
+    assert log.original == Original("export.csv", done.sha256, done.layout)
+    assert log.export_layout == read_log(path, layout=declared).layout
+    assert log.sha256 != done.sha256
+    assert log.layout.zone == "Europe/Berlin"
+    log.save(again)
+    assert read_log(again).original == log.original
+    convert_log(out, again)
+    assert read_log(again).original == log.original
+    (tmp_path / "batches.csv").write_text("Batch;Start;End\nA;2026-10-25 02:00:00;2026-10-25 04:00:00\n")
+    channels = [Channel("y", column="T1", unit="K", noise="1 K")]
+    cut = [
+        experiments_from(one, batches=tmp_path / "batches.csv", channels=channels, layout=layout)[0]
+        for one, layout in ((out, None), (path, declared))
+    ]
+    assert cut[0]["y"] == cut[1]["y"]
+    options = cut[0].provenance.options
+    assert (options["original"], options["original sha256"]) == ("export.csv", done.sha256)
+    assert {key: options[key] for key in cut[1].provenance.options} == cut[1].provenance.options
+    assert cut[0].provenance.source == log.source
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        Layout(),
+        Layout(time=("Date", "Time"), form=WideForm({"T1": "T1 quality"}), thousands="", header=0),
+        Layout(column_names=("t", "T1"), separator="\t", quality_scheme=QualityScheme.WORDS, sheet="Blatt 1"),
+        Layout("cp1252", ";", ",", ".", 3, 2, form=LongForm("a", "b"), stamps_at=StampsAt.START, period="1 min"),
+    ],
+)
+def test_layouts_survive_as_text(layout: Layout) -> None:
+    """Every field; what is no layout is refused."""
+    assert layout_from_text(layout_text(layout), "x") == layout
+    with pytest.raises(DataError, match="x: the layout of its original cannot be read"):
+        layout_from_text(json.dumps({**json.loads(layout_text(layout)), "later": 1}), "x")
 
 
 def test_what_cannot_be_converted_leaves_nothing_behind(tmp_path: Path) -> None:
