@@ -10,7 +10,7 @@ import numpy as np
 
 from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.batch_tables import BatchList
-from physics_twin.measurements.batch_windows import Window, last_time, seconds_on
+from physics_twin.measurements.batch_windows import Window, half_period, last_time, seconds_on
 from physics_twin.measurements.batches import Batch, FromContext, PhaseWindow
 from physics_twin.measurements.building import assemble
 from physics_twin.measurements.channels import Channel, Column
@@ -189,7 +189,8 @@ class BatchBuilder:
     def _samples(self, name: str, column: Column, rows: slice, window: Window, end: float) -> InputSamples:
         """Return the samples of an input from the one before time zero to the one after the end."""
         judged, usable = self.plan.judged[column.name], self.usable[column.name]
-        times = judged.times
+        held = half_period(self.log) if column.rule is Rule.HOLD else 0.0
+        times = np.round(judged.times - held, 6) if held else judged.times
         zero, stop = int(np.searchsorted(times, window.zero)), int(np.searchsorted(times, window.zero + end, "right"))
         before, after = int(np.searchsorted(usable, zero)) - 1, int(np.searchsorted(usable, stop))
         first = min(int(usable[before]), zero) if before >= 0 else zero
@@ -201,6 +202,8 @@ class BatchBuilder:
                 f'the input "{name}" (tag "{column.name}") seems to change its unit, and an input cannot be left out'
             )
         notes = []
+        if held:
+            notes.append(f"averages over {duration_text(2.0 * held)}: each holds from the beginning of its period")
         exact = usable.size > before + 1 and usable[before + 1] == zero and times[zero] == window.zero
         if before >= 0 and not exact:
             gap = duration_text(window.zero - float(times[first]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
+from physics_twin.measurements.batch_windows import half_period
 from physics_twin.measurements.batches import Batch, Moment, batch_name
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs.log import Log, TagSamples
@@ -25,8 +26,9 @@ class ByTag:
     tag: shows the name or number of the batch that runs. phase: the tag of its phase, if there is one. idle: what the
     tags show when nothing runs, upper or lower case; "" stands for empty cells.
 
-    A value holds from its stamp until the next one. A batch that pauses (its tag is idle, then shows the same name
-    again) is one batch with a note; a name that comes back after another batch is a batch of its own, "B101-2".
+    A value holds from its stamp (in a log of averages, from the beginning of its period) until the next one. A batch
+    that pauses (its tag is idle, then shows the same name again) is one batch with a note; a name that comes back after
+    another batch is a batch of its own, "B101-2".
     Unreadable cells change nothing.
     """
 
@@ -58,16 +60,18 @@ def batches_by_tag(log: Log, by: ByTag) -> tuple[Batch, ...]:
     samples = log[by.tag]
     end = max((float(np.nanmax(one.times)) for one in log if np.isfinite(one.times).any()), default=0.0)
     begin = min((float(np.nanmin(one.times)) for one in log if np.isfinite(one.times).any()), default=0.0)
+    early = half_period(log)
+    begin -= early
     idle = frozenset(text.strip().lower() for text in by.idle)
     merged: list[list[_Stretch]] = []
-    for one in _stretches(samples, idle, end):
+    for one in _stretches(samples, idle, end, early):
         if merged and merged[-1][0].text == one.text:
             merged[-1].append(one)
         else:
             merged.append([one])
     if not merged:
         raise DataError(f'{log.source}: the tag "{by.tag}" shows no batch; idle is {", ".join(map(repr, by.idle))}')
-    phases = [] if by.phase is None else _stretches(log[by.phase], idle, end)
+    phases = [] if by.phase is None else _stretches(log[by.phase], idle, end, early)
     starts = np.array([one.start for one in phases])
     ends = np.array([one.end for one in phases])
     seen: dict[str, int] = {}
@@ -112,13 +116,17 @@ def _moment(log: Log, seconds: float) -> Moment:
     return seconds if log.origin is None else log.origin + dt.timedelta(seconds=seconds)
 
 
-def _stretches(samples: TagSamples, idle: frozenset[str], end: float) -> list[_Stretch]:
-    """Return the stretches in which a tag shows one value that is not idle, in order of time."""
+def _stretches(samples: TagSamples, idle: frozenset[str], end: float, early: float) -> list[_Stretch]:
+    """Return the stretches in which a tag shows one value that is not idle, in order of time.
+
+    early: by how much a value holds before its sample, s: in a log of averages, from the beginning of its period.
+    """
     usable = np.isfinite(samples.times) & (samples.flags != Flag.BAD)
     codes, texts = _codes(samples)
     if "" not in idle:
         usable &= codes >= 0
     t: Array = samples.times[usable]
+    t = np.round(t - early, 6) if early else t
     codes = codes[usable]
     if t.size and (np.diff(t) < 0.0).any():
         order = np.argsort(t, kind="stable")

@@ -13,8 +13,9 @@ from physics_twin.measurements.batches import Batch, Moment, moment_text
 from physics_twin.measurements.cutting_report import NotBuilt, Orphans, Overlap
 from physics_twin.measurements.judging import JudgedTag
 from physics_twin.measurements.logs.log import Log
+from physics_twin.units import to_si, unit as as_unit
 
-__all__ = ["Window", "last_time", "orphans_of", "overlaps", "rows_in", "seconds_on", "windows_of"]
+__all__ = ["Window", "half_period", "last_time", "orphans_of", "overlaps", "rows_in", "seconds_on", "windows_of"]
 
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -78,6 +79,16 @@ def seconds_on(log: Log, batch: Batch | None, moment: Moment) -> float:
     if log.origin is not None:
         raise DataError(f"{whose}{moment:g} s is elapsed time, and {log.source} has stamps; give stamps with a zone")
     return float(moment)
+
+
+def half_period(log: Log) -> float:
+    """Return by how much samples of a log of averages stand after the beginning of their period, s; else 0.0.
+
+    They stand in the middle, which is right for what is measured. What holds, a set point, the name of a batch, does so
+    from the beginning of its period: half a period later it would carry the same amount into the next one.
+    """
+    period = log.export_layout.period
+    return 0.0 if period is None else to_si(period, as_unit("s"), name="period") / 2.0
 
 
 def rows_in(times: Array, windows: Sequence[Window]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -132,6 +132,32 @@ def test_a_set_point_that_was_set_before_the_batch_holds_in_it() -> None:
     assert "at time zero held from the sample 16.7 min before" in a.inputs[0].notes
 
 
+@pytest.mark.parametrize("at_end", [True, False])
+def test_what_holds_in_a_log_of_averages_holds_from_the_beginning_of_its_period(tmp_path: Path, at_end: bool) -> None:
+    """5 kg/min over one period of 10 min are 50 kg of that period, wherever its stamp stands; so a batch's name."""
+    first = 10 if at_end else 0
+    cells = ["0,20.0,IDLE", "5,20.1,B7", "0,20.2,IDLE", "0,20.3,IDLE", "0,20.4,IDLE"]
+    rows = [f"2026-07-01 06:{first + 10 * k:02}:00Z,{cell}" for k, cell in enumerate(cells)]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(["time,F,T,B", *rows]) + "\n")
+    layout = Layout(stamps_at=StampsAt.END if at_end else StampsAt.START, period="10 min")
+    feed = Tag("F", input="f", unit="kg/min", rule=HOLD)
+    table = TagTable((feed, Tag("T", output="t", unit="degC", noise="1 K")))
+    start = dt.datetime(2026, 7, 1, 6, tzinfo=dt.UTC)
+    ten = dt.timedelta(minutes=10)
+    (a,) = experiments_from(path, layout=layout, tags=table, batches=[Batch("A", start, start + 3 * ten)])
+    held = a.recipe.phases[0].inputs["f"]
+    assert isinstance(held, Table)
+    at_times = np.searchsorted(held.times, np.array([599.0, 601.0, 1199.0, 1201.0]), "right") - 1
+    np.testing.assert_allclose(np.array(held.values)[at_times] * 60.0, [0.0, 5.0, 5.0, 0.0], atol=1e-12)
+    assert a["t"].times.tolist() == [300.0, 900.0, 1500.0], "what is measured stays in the middle"
+    assert "averages over 10 min: each holds from the beginning of its period" in a.inputs[0].notes
+    (b,) = experiments_from(path, layout=layout, tags=table, batches=ByTag("B"))
+    assert (b.name, b.t0_utc) == ("B7", start + ten)
+    assert b.phases == ()
+    assert b.recipe.phases[0].duration == (600.0, "s")
+
+
 def test_an_input_with_a_sample_at_time_zero_needs_no_other() -> None:
     """Then nothing is assumed and nothing noted."""
     log = log_of(tag("TI1", T, V), tag("TIC2", T, V), tags=TagTable((CORE, GAS)))
