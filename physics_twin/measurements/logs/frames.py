@@ -17,7 +17,7 @@ import polars as pl
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
-from physics_twin.measurements.logs.detection import Sample, detect_columns
+from physics_twin.measurements.logs.columns import Sample, detect_columns
 from physics_twin.measurements.logs.layout import Layout, LongForm
 from physics_twin.measurements.logs.layout_records import layout_from_text
 from physics_twin.measurements.logs.log import Original

@@ -20,11 +20,13 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.logs.cells import Cells, misread_decimal, read_cells, read_states, text_notes
 from physics_twin.measurements.logs.chunks import Chunk, Opened
-from physics_twin.measurements.logs.detection import bracketed_unit, detect_numbers, in_utc
+from physics_twin.measurements.logs.columns import in_utc
+from physics_twin.measurements.logs.headers import bracketed_unit
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import TagSamples
 from physics_twin.measurements.logs.order import oldest_first
 from physics_twin.measurements.logs.quality_codes import Kinds, QualityColumns
+from physics_twin.measurements.logs.signs import detect_numbers
 from physics_twin.measurements.logs.stamp_formats import FIRST_US, LAST_US
 from physics_twin.measurements.logs.stamps import NO_TIME, read_stamps
 from physics_twin.measurements.logs.zones import to_utc

@@ -19,9 +19,11 @@ import polars as pl
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Notes, Opened
-from physics_twin.measurements.logs.detection import Sample, detect_columns, detect_numbers, shape_of
+from physics_twin.measurements.logs.columns import Sample, detect_columns
 from physics_twin.measurements.logs.frames import file_digest, plain_cell
+from physics_twin.measurements.logs.headers import shape_of
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.signs import detect_numbers
 
 __all__ = ["open_workbook"]
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from physics_twin.errors import DataError, UnknownNameError
-from physics_twin.measurements.logs.detection import bracketed_unit, detect, detect_numbers
+from physics_twin.measurements.logs.detection import detect
+from physics_twin.measurements.logs.headers import bracketed_unit
 from physics_twin.measurements.logs.layout import Layout, LongForm, WideForm
+from physics_twin.measurements.logs.signs import detect_numbers
 
 ROWS = [f"2026-11-20T06:0{m}:00Z" for m in range(6)]
 
