@@ -17,12 +17,15 @@ import polars as pl
 from physics_twin.errors import DataError
 from physics_twin.files import atomic_write
 from physics_twin.measurements.flags import FlagArray
+from physics_twin.measurements.logs.draining import KIND, Draining
 from physics_twin.measurements.logs.frames import NATIVE, ORIGINAL
-from physics_twin.measurements.logs.gathering import KIND, Gathering, Window, data_rows
+from physics_twin.measurements.logs.gathering import Gathering
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.layout_records import layout_text
 from physics_twin.measurements.logs.log import Log, Original
+from physics_twin.measurements.logs.moments import Window
 from physics_twin.measurements.logs.reading import Source, names_of, opened, show_bar, tag_table
+from physics_twin.measurements.logs.rows import data_rows
 from physics_twin.measurements.tags import TagTable
 
 __all__ = ["Conversion", "convert_log", "save_log"]
@@ -150,12 +153,12 @@ def convert_log(
         log = stack.enter_context(opened(source, layout or Layout(), told=told))
         parts = stack.enter_context(_Parts(final))
         state = Gathering(log, wanted, Window())
+        draining = Draining(state)
         for rows in data_rows(log, Window(), state.count, state.see):
             state.take(rows)
-            frame = state.drain()
+            frame = draining.frame()
             if frame is not None:
                 parts.add(frame)
-        state.check_decimals()
         found = state.finish()
         sha256 = log.sha256()
         parts.join(log.original or Original(log.name, sha256, found.layout), found.verdicts)

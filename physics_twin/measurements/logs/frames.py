@@ -23,7 +23,7 @@ from physics_twin.measurements.logs.layout_records import layout_from_text
 from physics_twin.measurements.logs.log import Original
 
 if TYPE_CHECKING:
-    from physics_twin.measurements.logs.gathering import Window
+    from physics_twin.measurements.logs.moments import Window
 
 __all__ = ["NATIVE", "ORIGINAL", "Connection", "Query", "file_digest", "open_frame", "open_parquet", "plain_cell"]
 

@@ -18,10 +18,11 @@ from physics_twin.measurements.logs.chunks import Notes, Opened
 from physics_twin.measurements.logs.columns import declared_columns
 from physics_twin.measurements.logs.detection import detect_text, look
 from physics_twin.measurements.logs.frames import Query
-from physics_twin.measurements.logs.gathering import Window, elapsed_unit, gather
+from physics_twin.measurements.logs.gathering import gather
 from physics_twin.measurements.logs.headers import bare_unit, column_names
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.logs.moments import Window, elapsed_unit
 from physics_twin.measurements.logs.text import HashedFile, Lines, chunks, read_head
 from physics_twin.measurements.tags import TagTable
 from physics_twin.units import to_si, unit as as_unit
