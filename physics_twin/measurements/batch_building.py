@@ -23,6 +23,7 @@ from physics_twin.measurements.judging import JudgedTag
 from physics_twin.measurements.laboratory_series import Drawn, LaboratoryChannels
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.plant_clock import PlantClock
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
@@ -61,6 +62,7 @@ class BatchBuilder:
         if listed.sha256:
             self.options["batches sha256"] = listed.sha256
         self.last = last_time(log)
+        self.clock = PlantClock(log.origin, log.layout.zone)
         self.channels: dict[tuple[str, str], Channel] = {}
         # Which samples of an input can be bridged from: numbers that are not bad.
         self.usable = {
@@ -96,7 +98,7 @@ class BatchBuilder:
                 absent.append(MissingTag(batch.name, one.tag))
                 continue
             channel = self._channel(one, window)
-            series[one.output] = _series(self.plan.judged[one.tag], channel, rows, window.zero)
+            series[one.output] = _series(self.plan.judged[one.tag], channel, rows, window.zero, self.clock)
             tag_of[one.output] = one.tag
             changes += self._replacements(one.tag, channel, window)
         for pair in self.plan.pairs:
@@ -148,7 +150,7 @@ class BatchBuilder:
                 continue
             at = seconds_on(self.log, window.batch, one.since)
             if window.zero < at <= window.end:
-                return [Replacement(window.batch.name, tag, at - window.zero, before, one.serial)]
+                return [Replacement(window.batch.name, tag, at - window.zero, before, one.serial, self.clock.text(at))]
         return []
 
     def _cross_check(self, pair: Pair, series: dict[str, Series], slices: Mapping[str, slice], window: Window) -> None:
@@ -167,8 +169,8 @@ class BatchBuilder:
             witness = Channel(
                 _identifier(name), column=name, unit=judged.unit, noise=(lead.noise, lead.unit.difference().si_text)
             )
-            both.append(_series(judged, witness, slices[name], window.zero))
-        checked = cross_check(both[0], both[1], pair.tolerance)
+            both.append(_series(judged, witness, slices[name], window.zero, self.clock))
+        checked = cross_check(both[0], both[1], pair.tolerance, moment=self.clock.since(window.zero))
         for name, one in zip(names, (checked.first, checked.second), strict=True):
             if name in known:
                 series[known[name]] = one
@@ -184,7 +186,8 @@ class BatchBuilder:
                 levels[name] = self._samples(name, one, slices[one.name], window, end)
             else:
                 levels[name] = one
-        return recorded_inputs(levels, source=self.log.source, end=end)
+        moment = self.clock.since(window.zero)
+        return recorded_inputs(levels, source=self.log.source, end=end, moment=moment)
 
     def _samples(self, name: str, column: Column, rows: slice, window: Window, end: float) -> InputSamples:
         """Return the samples of an input from the one before time zero to the one after the end."""
@@ -287,9 +290,9 @@ def _identifier(tag: str) -> str:
     return cleaned if cleaned.isidentifier() else f"tag_{cleaned}"
 
 
-def _series(judged: JudgedTag, channel: Channel, rows: slice, zero: float) -> Series:
+def _series(judged: JudgedTag, channel: Channel, rows: slice, zero: float, clock: PlantClock) -> Series:
     values = np.asarray(judged.unit.to_si(judged.values[rows]), dtype=np.float64)
-    notes = judged.notes_of(rows, zero)
+    notes = judged.notes_of(rows, zero, clock.since(zero))
     if channel.sensor is not None and channel.sensor.correction:
         notes += channel.sensor.beyond(values[judged.flags[rows] <= Flag.SUSPECT], channel.unit)
         values, words = corrected(values, channel.sensor, channel.unit)

@@ -20,7 +20,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, ShapeError
 from physics_twin.measurements.compression import compression
 from physics_twin.measurements.flags import Flag, FlagArray
-from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.quality import MomentText, duration_text
 from physics_twin.measurements.uncertainty import plain
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
@@ -170,13 +170,15 @@ def check_samples(
     censored: NDArray[np.int8] | None = None,
     compressed: bool | None = None,
     name: str = "the samples",
+    moment: MomentText = duration_text,
 ) -> Checked:
     """Check the samples of one sensor against what is declared of it; nothing is deleted, no value is changed.
 
     times: (n,) s, not going back where flags are not bad. values: (n,) in `unit`, as logged. flags: (n,) QARTOD codes
     so far; bad and missing samples are not judged and do not stand between others. censored: (n,) as known from the
     cells ("<0.05"); such samples are judged by the range only. compressed: whether a historian has thinned the samples
-    out; without it, as declared by `checks.deadband`, or as it looks. name: whose samples, for errors.
+    out; without it, as declared by `checks.deadband`, or as it looks. name: whose samples, for errors. moment: how a
+    time is said in the notes.
 
     - zero where it is declared to mean "not measured": missing
     - outside the range: bad. At its very end for three samples in a row (two of compressed ones): censored
@@ -194,7 +196,7 @@ def check_samples(
     limits = checks.limits(unit, name=name)
     if limits.deadband is not None:
         compressed = True
-    marks = _Marks(times, np.array(flags, dtype=np.int8), [])
+    marks = _Marks(times, np.array(flags, dtype=np.int8), [], moment)
 
     usable = _usable(times, values, marks.flags)
     if checks.zero_is_missing:
@@ -230,16 +232,17 @@ class _Marks:
     times: Array
     flags: FlagArray
     notes: list[str]
+    moment: MomentText
 
     def put(self, where: NDArray[np.intp], flag: Flag, words: str) -> None:
         """Flag the samples `where` (indices) and say so."""
         if where.size:
             self.flags[where] = np.maximum(self.flags[where], np.int8(flag))
-            self.notes.append(f"{words}: {_counted(where.size, self.times[where[0]])}: {flag.words}")
+            self.notes.append(f"{words}: {self.counted(where.size, self.times[where[0]])}: {flag.words}")
 
-
-def _counted(n: int, first: float) -> str:
-    return f"{n} sample{'s' if n > 1 else ''}, the first at {duration_text(float(first))}"
+    def counted(self, n: int, first: float) -> str:
+        """Say how many, and when the first one was."""
+        return f"{n} sample{'s' if n > 1 else ''}, the first at {self.moment(float(first))}"
 
 
 def _usable(times: Array, values: Array, flags: FlagArray) -> NDArray[np.intp]:
@@ -287,7 +290,7 @@ def _saturated(
             beyond = "below" if sign < 0 else "above"
             marks.notes.append(
                 f"saturated at the {words} end of the range, {_declared_text(declared)}: "
-                f"{_counted(here.size, marks.times[here[0]])}: the truth may lie {beyond}"
+                f"{marks.counted(here.size, marks.times[here[0]])}: the truth may lie {beyond}"
             )
     return found
 
@@ -359,9 +362,9 @@ def _flat(
     n = int((ends[long] - begins[long] + 1).sum())
     top = long[np.argmax(spans[long])]
     marks.notes.append(
-        f"one value for longer than {duration_text(longest)}: {_counted(n, t[begins[long[0]]])}; the longest time is "
-        f"{duration_text(float(spans[top]))} at {v[begins[top]]:g} {unit} from "
-        f"{duration_text(float(t[begins[top]]))} on: suspect"
+        f"one value for longer than {duration_text(longest)}: {marks.counted(n, t[begins[long[0]]])}; the longest time "
+        f"is {duration_text(float(spans[top]))} at {v[begins[top]]:g} {unit} from "
+        f"{marks.moment(float(t[begins[top]]))} on: suspect"
     )
 
 
@@ -372,5 +375,5 @@ def _gap(marks: _Marks, t: Array, longest: float) -> None:
         top = long[np.argmax(steps[long])]
         marks.notes.append(
             f"{long.size} gap{'s' if long.size > 1 else ''} longer than {duration_text(longest)}, the longest "
-            f"{duration_text(float(steps[top]))} from {duration_text(float(t[top]))} on"
+            f"{duration_text(float(steps[top]))} from {marks.moment(float(t[top]))} on"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, UnitError
 from physics_twin.measurements.flags import Flag, FlagArray
-from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.quality import MomentText, duration_text
 from physics_twin.measurements.series import Series
 from physics_twin.measurements.uncertainty import plain
 from physics_twin.units import QuantityLike, format_si, to_si
@@ -61,14 +61,16 @@ class CrossChecked:
     notes: tuple[str, ...]
 
 
-def cross_check(first: Series, second: Series, tolerance: QuantityLike) -> CrossChecked:
+def cross_check(
+    first: Series, second: Series, tolerance: QuantityLike, *, moment: MomentText = duration_text
+) -> CrossChecked:
     """Mark where two sensors of one quantity differ by more than `tolerance` for longer than chance lets them.
 
     Both are suspect there: from two sensors nobody can tell which one is right. The second is interpolated to the
     times of the first, not across its gaps. The noise of the difference is the greater of what the channels declare
     and what its steps show. Samples that are bad, missing or censored take no part. Sensors with different delays
     disagree in every transient: let the tolerance cover it. Noise that is correlated from sample to sample alarms
-    sooner than independent noise does.
+    sooner than independent noise does. moment: how a time is said in the notes.
 
     Raises UnitError where the tolerance does not fit both, BoundsError where it is negative.
     """
@@ -99,7 +101,7 @@ def cross_check(first: Series, second: Series, tolerance: QuantityLike) -> Cross
         mean = float(np.mean(difference[begin : end + 1]))
         notes.append(
             f"{names[0]} shows {format_si(abs(mean), unit, difference=True)} {'more' if mean > 0.0 else 'less'} than "
-            f"{names[1]} from {duration_text(float(t[begin]))} to {duration_text(float(t[end]))}, where "
+            f"{names[1]} from {moment(float(t[begin]))} to {moment(float(t[end]))}, where "
             f"{format_si(allowed, unit, difference=True)} is allowed: both suspect, for nobody can tell which is right"
         )
     return _result(first, second, tuple((float(t[a]), float(t[b])) for a, b in ranges), tuple(notes))

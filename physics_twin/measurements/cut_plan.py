@@ -11,6 +11,7 @@ from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.cross_checks import Pair
 from physics_twin.measurements.judging import JudgedTag, judge
 from physics_twin.measurements.logs.log import Log
+from physics_twin.measurements.plant_clock import PlantClock
 from physics_twin.measurements.sensors import Installation
 from physics_twin.measurements.tags import TagTable
 from physics_twin.recipes import Level
@@ -98,5 +99,6 @@ class CutPlan:
                     installed[one.name] = table.installed(one.name)
                 states = table[one.name].states if table is not None and one.name in table else {}
                 kinds.setdefault(one.name, (as_unit(one.unit), one.checks or Checks(), states))
-        judged = {name: judge(log[name], *kind) for name, kind in kinds.items()}
+        clock = PlantClock(log.origin, log.layout.zone)
+        judged = {name: judge(log[name], *kind, clock.text) for name, kind in kinds.items()}
         return cls(tuple(outputs), columns, table, judged, installed, tuple(pairs), tuple(notes))

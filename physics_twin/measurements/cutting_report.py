@@ -58,13 +58,17 @@ class LaboratoryOrphan:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A sensor that was replaced while a batch ran, s after its time zero; later samples are left out."""
+    """A sensor that was replaced while a batch ran, s after its time zero; later samples are left out.
+
+    moment: the same on the clock of the plant.
+    """
 
     batch: str
     tag: str
     at: float
     before: str
     after: str
+    moment: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,9 @@ class CuttingReport:
         lines += _some(
             "sensors replaced within a batch",
             [
-                f"{one.batch}: {one.tag} from {one.before} to {one.after} at {duration_text(one.at)}; later samples "
+                f"{one.batch}: {one.tag} from {one.before} to {one.after} at {duration_text(one.at)}"
+                + (f" ({one.moment})" if one.moment else "")
+                + "; later samples "
                 "are left out"
                 for one in self.replaced
             ],

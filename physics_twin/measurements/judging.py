@@ -17,7 +17,7 @@ from physics_twin.measurements import quality
 from physics_twin.measurements.checks import Checks, check_samples
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.log import TagSamples
-from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.quality import MomentText, duration_text
 from physics_twin.units import Unit, unit as as_unit
 
 __all__ = ["JudgedTag", "judge"]
@@ -37,8 +37,9 @@ _WORDS = (
     "in a stretch that is flat for longer than declared",
     "after a change of unit",
     "in a stretch where the sensor is stuck",
+    "bad by the export's own word (quality, unit or stamp)",
 )
-_CELL, _MISSING, _DOUBT, _BACK, _AGAIN, _COLD, _ZERO, _RANGE, _RATE, _SPIKE, _FLAT, _UNIT, _STUCK = range(1, 14)
+_CELL, _MISSING, _DOUBT, _BACK, _AGAIN, _COLD, _ZERO, _RANGE, _RATE, _SPIKE, _FLAT, _UNIT, _STUCK, _WORD = range(1, 15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +63,18 @@ class JudgedTag:
     notes: tuple[str, ...]
     declared_gap: float | None
 
-    def notes_of(self, rows: slice, zero: float) -> tuple[str, ...]:
-        """Return what the checks found among some samples, in words; zero: of the experiment, s since the origin."""
+    def notes_of(self, rows: slice, zero: float, moment: MomentText = duration_text) -> tuple[str, ...]:
+        """Return what the checks found among some samples, in words.
+
+        zero: of the experiment, s since the origin. moment: how a time since then is said.
+        """
         notes = []
         causes, flags = self.causes[rows], self.flags[rows]
         if causes.any():
             for cause in np.flatnonzero(np.bincount(causes, minlength=len(_WORDS) + 1)[1:]) + 1:
                 hit = np.flatnonzero(causes == cause)
                 flag = Flag(int(flags[hit].max()))
-                first = duration_text(float(self.times[rows][hit[0]]) - zero)
+                first = moment(float(self.times[rows][hit[0]]) - zero)
                 samples = "1 sample" if hit.size == 1 else f"{hit.size} samples"
                 notes.append(f"{samples} {_WORDS[cause - 1]}, the first at {first}: {flag.words}")
         if self.censored is not None:
@@ -80,14 +84,14 @@ class JudgedTag:
         if self.declared_gap is None:
             # The usual step is no shorter than the shortest: a batch without long steps needs no median.
             if steps.size and steps.max() > quality.GAP * steps.min():
-                notes += quality.gaps(t - zero)
+                notes += quality.gaps(t - zero, moment=moment)
         elif t.size > 1:
             long = np.flatnonzero(steps > self.declared_gap * (1.0 + 1e-9))
             if long.size:
                 top = long[np.argmax(steps[long])]
                 notes.append(
                     f"{long.size} gaps longer than {duration_text(self.declared_gap)}, the longest "
-                    f"{duration_text(float(steps[top]))} from {duration_text(float(t[top]) - zero)} on"
+                    f"{duration_text(float(steps[top]))} from {moment(float(t[top]) - zero)} on"
                 )
         return tuple(notes)
 
@@ -115,10 +119,17 @@ class JudgedTag:
         ]
 
 
-def judge(samples: TagSamples, unit: Unit, checks: Checks, states: Mapping[str, float]) -> JudgedTag:
+def judge(
+    samples: TagSamples,
+    unit: Unit,
+    checks: Checks,
+    states: Mapping[str, float],
+    moment: MomentText = duration_text,
+) -> JudgedTag:
     """Judge the samples of a tag: cells, order, absolute zero, declared limits, changes of unit, stuck stretches.
 
-    unit: of its numbers. states: text -> number, for a tag that shows texts.
+    unit: of its numbers. states: text -> number, for a tag that shows texts. moment: how a time since the log's origin
+    is said.
 
     Raises UnitError where the export states another unit, or a limit does not fit; DataError for a tag of texts without
     states.
@@ -148,18 +159,20 @@ def judge(samples: TagSamples, unit: Unit, checks: Checks, states: Mapping[str, 
     cold = quality.impossible(np.asarray(unit.to_si(values)), unit) if unit.dimension == _KELVIN.dimension else None
     if cold is not None:
         flags = _mark(flags, causes, cold & (flags <= Flag.SUSPECT), Flag.BAD, _COLD)
-    flags, censored = _declared(samples.tag, times, values, flags, censored, causes, checks, unit, notes)
+    flags, censored = _declared(samples.tag, times, values, flags, censored, causes, checks, unit, notes, moment)
     trusted = (flags <= Flag.SUSPECT) & np.isfinite(values)
     if censored is not None:
         trusted &= censored == 0
     limits = checks.limits(unit, name=samples.tag)
     sound = values if trusted.all() else np.where(trusted, values, np.nan)
-    jumps, found = quality.unit_jumps(sound, unit, resolution=limits.smallest_step)
+    jumps, found = quality.unit_jumps(
+        sound, unit, resolution=limits.smallest_step, place=lambda row: moment(float(times[row]))
+    )
     flags = _mark_as(flags, causes, jumps, _UNIT)
-    notes += [f"{note} (of the tag)" for note in found]
+    notes += found
     if checks.flat is None and checks.deadband is None:  # what is declared knows better
         still = np.flatnonzero(trusted & (jumps < Flag.BAD))
-        flat, found = quality.stuck(values, times, still, resolution=limits.smallest_step)
+        flat, found = quality.stuck(values, times, still, resolution=limits.smallest_step, moment=moment)
         flags = _mark_as(flags, causes, flat, _STUCK)
         if found:
             notes.append(found[0] + (f"; {len(found) - 1} more stretches" if len(found) > 1 else ""))
@@ -215,6 +228,7 @@ def _cells(samples: TagSamples, causes: NDArray[np.int8]) -> FlagArray:
         flags = np.where(empty, np.int8(Flag.MISSING), flags)
     if (flags != Flag.GOOD).any():
         causes[flags == Flag.BAD] = _CELL
+        causes[(flags == Flag.BAD) & finite] = _WORD
         causes[flags == Flag.MISSING] = _MISSING
         causes[flags == Flag.SUSPECT] = _DOUBT
     return flags
@@ -246,6 +260,7 @@ def _declared(
     checks: Checks,
     unit: Unit,
     notes: list[str],
+    moment: MomentText,
 ) -> tuple[FlagArray, NDArray[np.int8] | None]:
     """Apply the declared limits one after the other, so that each sample knows which one it broke."""
     known = Checks(resolution=checks.resolution, deadband=checks.deadband)
@@ -259,7 +274,7 @@ def _declared(
     for cause, one in steps:
         if one is None:
             continue
-        found = check_samples(times, values, flags, one, unit, censored=censored, name=tag)
+        found = check_samples(times, values, flags, one, unit, censored=censored, name=tag, moment=moment)
         flags, censored = _mark_as(flags, causes, found.flags, cause), found.censored
         notes += found.notes
     return flags, censored

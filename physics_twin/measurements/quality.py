@@ -5,6 +5,7 @@ to cry wolf: a sample wrongly marked bad is lost to the fit, and nobody looks tw
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from physics_twin.arrays import Array
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.units import Unit, unit as as_unit
 
-__all__ = ["GAP", "duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
+__all__ = ["GAP", "MomentText", "duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
 
 # A jump counts as abrupt against the largest of this many steps before it, and as lasting after as many samples.
 _WINDOW = 20
@@ -25,6 +26,9 @@ _SURE, _MAYBE = 40.0, 15.0
 _FLAT = 20
 _BEFORE = 10
 GAP = 5.0
+
+type MomentText = Callable[[float], str]
+"""Says a time in s: as a duration, or by the clock of the plant."""
 
 
 def duration_text(seconds: float) -> str:
@@ -39,6 +43,11 @@ def duration_text(seconds: float) -> str:
     if size < 7200.0:
         return f"{seconds / 60.0:.3g} min"
     return f"{seconds / 3600.0:.4g} h" if size < 172800.0 else f"{seconds / 86400.0:.4g} d"
+
+
+def row_text(row: int) -> str:
+    """Return how a row (from 0) is said: "row 1"."""
+    return f"row {row + 1}"
 
 
 def in_order(times: Array) -> tuple[FlagArray, tuple[str, ...]]:
@@ -104,8 +113,11 @@ def _longest_of(t: Array) -> NDArray[np.bool_]:
     return keep
 
 
-def gaps(times: Array) -> tuple[str, ...]:
-    """Report gaps: steps longer than five times the usual one; times (n,) s, of rows that are in order."""
+def gaps(times: Array, *, moment: MomentText = duration_text) -> tuple[str, ...]:
+    """Report gaps: steps longer than five times the usual one; times (n,) s, of rows that are in order.
+
+    moment: how a time is said.
+    """
     steps = np.diff(times)
     steps_forward = steps[steps > 0.0]
     if steps_forward.size < 10:
@@ -118,7 +130,7 @@ def gaps(times: Array) -> tuple[str, ...]:
     longest = long[np.argmax(steps[long])]
     return (
         f"{long.size} gap{'s' if long.size > 1 else ''} (the usual step is {duration_text(usual)}), the longest is "
-        f"{duration_text(float(steps[longest]))} from {duration_text(float(times[longest]))} on",
+        f"{duration_text(float(steps[longest]))} from {moment(float(times[longest]))} on",
     )
 
 
@@ -159,14 +171,17 @@ _FACTORS = [
 ]
 
 
-def unit_jumps(values: Array, unit: Unit, *, resolution: float = 0.0) -> tuple[FlagArray, tuple[str, ...]]:
+def unit_jumps(
+    values: Array, unit: Unit, *, resolution: float = 0.0, place: Callable[[int], str] = row_text
+) -> tuple[FlagArray, tuple[str, ...]]:
     """Mark the samples after a jump that looks like a change of unit, until it jumps back.
 
     values: (n,) in the declared `unit`, NaN where there is none. A jump counts when it is far larger than the steps
     before and after it, lasts, and what comes after it continues what came before once a usual conversion (degC to K,
     degC to degF, a factor of 1.8, 10 or 1000, ...) is undone, and the steps have grown by its factor as well,
     as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15.
-    resolution: of the converter, or the deadband of the historian, in `unit`; no usual step counts for less.
+    resolution: of the converter, or the deadband of the historian, in `unit`; no usual step counts for less. place: how
+    a sample (from 0) is said.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
     where = np.flatnonzero(np.isfinite(values))
@@ -194,12 +209,12 @@ def unit_jumps(values: Array, unit: Unit, *, resolution: float = 0.0) -> tuple[F
                 current, begin = conversion, int(i) + 1
                 flag = Flag.BAD if strength >= _SURE else Flag.SUSPECT
                 notes.append(
-                    f"the unit seems to change at row {where[begin] + 1}: from {v[i]:g} to {v[i + 1]:g} {unit}, "
+                    f"the unit seems to change at {place(int(where[begin]))}: from {v[i]:g} to {v[i + 1]:g} {unit}, "
                     f"like {conversion.words}: {flag.words} from there on"
                 )
             else:
                 flags[where[begin : i + 1]] = flag
-                notes.append(f"the unit changes back at row {where[i + 1] + 1}")
+                notes.append(f"the unit changes back at {place(int(where[i + 1]))}")
                 current = None
             break
     if current is not None:
@@ -232,14 +247,20 @@ def _matches(
 
 
 def stuck(
-    values: Array, times: Array, where: NDArray[np.intp], *, resolution: float = 0.0
+    values: Array,
+    times: Array,
+    where: NDArray[np.intp],
+    *,
+    resolution: float = 0.0,
+    moment: MomentText = duration_text,
 ) -> tuple[FlagArray, tuple[str, ...]]:
     """Mark stretches in which a lively sensor shows one and the same value: suspect.
 
     values, times: (n,). where: indices of the samples to judge (in order, not bad). resolution: of the converter, in
-    the unit of the values. A stretch counts from 20 equal samples on, if the sensor was lively right before. A coarse
-    converter near a steady state is flat by right, and so is a fast process that has arrived; what a historian has
-    compressed is not judged at all, since between archived points lies its interpolation or its last value.
+    the unit of the values. moment: how a time is said. A stretch counts from 20 equal samples on, if the sensor was
+    lively right before. A coarse converter near a steady state is flat by right, and so is a fast process that has
+    arrived; what a historian has compressed is not judged at all, since between archived points lies its interpolation
+    or its last value.
     """
     flags = np.full(values.size, Flag.GOOD, dtype=np.int8)
     v = values[where]
@@ -255,7 +276,7 @@ def stuck(
             span = float(times[where[end - 1]] - times[where[begin]])
             notes.append(
                 f"stuck for {end - begin} samples ({duration_text(span)}) from "
-                f"{duration_text(float(times[where[begin]]))} on: suspect"
+                f"{moment(float(times[where[begin]]))} on: suspect"
             )
     if notes and _compressed(times[where], v):
         return np.full(values.size, Flag.GOOD, dtype=np.int8), (

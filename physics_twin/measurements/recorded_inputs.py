@@ -16,7 +16,7 @@ from physics_twin.measurements import quality
 from physics_twin.measurements.channels import Column
 from physics_twin.measurements.checks import check_samples
 from physics_twin.measurements.flags import Flag, FlagArray, worst
-from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.quality import MomentText, duration_text
 from physics_twin.measurements.sensors import Sensor, corrected
 from physics_twin.measurements.series import count_flags
 from physics_twin.measurements.uncertainty import plain
@@ -77,12 +77,13 @@ def recorded_inputs(
     source: str,
     end: float | None = None,
     hold_after: bool = False,
+    moment: MomentText = duration_text,
 ) -> tuple[Recipe, list[RecordedInput]]:
     """Turn recorded inputs into a recipe of one phase.
 
     inputs: model input -> its samples, or a quantity or setting that holds throughout. source: name for messages. end:
     of the phase, s since time zero; without it, the last reading of any input. hold_after: keep the last inputs after
-    the end instead of raising.
+    the end instead of raising. moment: how a time is said in the notes.
 
     Raises DataError for an input without any reading, one whose unit changes, or an end before time zero.
     """
@@ -104,13 +105,15 @@ def recorded_inputs(
         raise DataError(f"{source}: time zero lies after the last reading of the inputs")
     found: list[RecordedInput] = []
     for name, (one, order) in ordered.items():
-        levels[name], record = _recorded(name, one, order, source, end)
+        levels[name], record = _recorded(name, one, order, source, end, moment)
         found.append(record)
     in_given_order = {name: levels[name] for name in inputs}
     return Recipe([Phase("recorded", duration=(end, "s"), **in_given_order)], hold_end=hold_after), found
 
 
-def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: float) -> tuple[Any, RecordedInput]:
+def _recorded(
+    name: str, one: InputSamples, order: FlagArray, source: str, end: float, moment: MomentText
+) -> tuple[Any, RecordedInput]:
     column, times, values = one.column, one.times, one.values
     unit, notes = as_unit(column.unit), list(one.notes)
     kept = np.flatnonzero(order == Flag.GOOD)  # not the suspect rows: they repeat a time
@@ -138,14 +141,14 @@ def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: 
     if n_bridged:
         how = "straight lines between" if column.rule is Rule.RAMP else "holding"
         notes.append(f"{n_bridged} of {after.size} rows have no reading: bridged by {how} the others")
-    readings, sensors, sensor_notes = _corrected(name, one, times[good], values[good], unit)
+    readings, sensors, sensor_notes = _corrected(name, one, times[good], values[good], unit, moment)
     notes += sensor_notes
     t, v = _from_start(times[good], readings, column.rule)
     if t[0] > 0.0:
-        notes.append(f"no reading before {duration_text(float(t[0]))}: the first one is taken from the start on")
+        notes.append(f"no reading before {moment(float(t[0]))}: the first one is taken from the start on")
         t, v = np.concatenate([[0.0], t]), np.concatenate([[v[0]], v])
     if t[-1] < end:
-        notes.append(f"no reading after {duration_text(float(t[-1]))}: the last one is held")
+        notes.append(f"no reading after {moment(float(t[-1]))}: the last one is held")
         t, v = np.concatenate([t, [end]]), np.concatenate([v, [v[-1]]])
     level = input_table(t, v, unit, column.rule)
     notes += jump_notes
@@ -153,7 +156,7 @@ def _recorded(name: str, one: InputSamples, order: FlagArray, source: str, end: 
 
 
 def _corrected(
-    name: str, one: InputSamples, times: Array, values: Array, unit: Unit
+    name: str, one: InputSamples, times: Array, values: Array, unit: Unit, moment: MomentText
 ) -> tuple[Array, tuple[InputSensor, ...], list[str]]:
     """Return readings (n,) in the unit, each corrected by the certificate of its own sensor; the sensors; notes."""
     begun = one.sensors or ((-np.inf, one.column.sensor),)
@@ -177,7 +180,7 @@ def _corrected(
             continue
         if found:
             before = found[-1].sensor.serial
-            when = duration_text(since)
+            when = moment(since)
             notes.append(
                 f"the sensor was replaced at {when}, {before} by {sensor.serial}: each has its own certificate"
             )

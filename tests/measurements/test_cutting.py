@@ -380,8 +380,10 @@ def test_declared_limits_are_checked_and_each_batch_says_what_hit_it() -> None:
         (Tag("TI1", output="core", unit="degC", noise="1 K", checks=Checks(high="500 degC", spike="30 K")),)
     )
     a, b = experiments_from(log_of(tag("TI1", T, values), tags=table), batches=TWO)
-    assert a["core"].notes == ("1 sample outside the range of the sensor, the first at 8.33 min: bad",)
-    assert b["core"].notes == ("1 sample in a spike, the first at 8.33 min: suspect",)
+    assert a["core"].notes == (
+        "1 sample outside the range of the sensor, the first at 8.33 min (2026-03-01 00:25 UTC): bad",
+    )
+    assert b["core"].notes == ("1 sample in a spike, the first at 8.33 min (2026-03-01 01:31:40 UTC): suspect",)
     assert a["core"].flags[50] == Flag.BAD
     assert a["core"].times.size == 201
     assert a["core"].counts[Flag.GOOD] == 200
@@ -395,10 +397,44 @@ def test_samples_out_of_order_are_bad_at_their_own_time() -> None:
     a, _ = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
     assert (np.diff(a["core"].times) >= 0.0).all()
     assert a["core"].counts[Flag.BAD] == 3
-    assert "3 samples back in time or ahead of it, the first at 3.33 min: bad" in a["core"].notes
+    assert "3 samples back in time or ahead of it, the first at 3.33 min (2026-03-01 00:20 UTC): bad" in a["core"].notes
     found = experiments_from(log_of(tag("TI1", times, V), tags=TagTable((CORE,))), batches=TWO)
     assert found.report.disordered == {"TI1": 3}
     assert "out of order" in str(found.report)
+
+
+def test_times_are_said_by_the_clock_of_the_plant() -> None:
+    """In the zone of the log, beside the time since the start; in the report by the clock alone."""
+    table = TagTable((Tag("TI1", output="core", unit="degC", noise="1 K", checks=Checks(high="500 degC")), GAS))
+    values = V.copy()
+    values[150] = 700.0
+    values[400:460] = values[399]  # stuck
+    log = log_of(tag("TI1", T, values), tag("TIC2", T[:700], V[:700]), tags=table)
+    log = replace(log, layout=Layout(zone="Asia/Tokyo"))
+    found = experiments_from(log, batches=TWO)
+    assert found["A"]["core"].notes[0].endswith("the first at 8.33 min (2026-03-01 09:25 JST): bad")
+    assert "no reading after 33.2 min (2026-03-01 10:56:30 JST): the last one is held" in found["B"].inputs[0].notes
+    said = " ".join(found.report.tags["TI1"])
+    assert "the first at 2026-03-01 09:25 JST" in said
+    assert "from 2026-03-01 10:06:30 JST on" in said
+    elapsed = experiments_from(replace(log, origin=None), batches=[Batch("A", 1000.0, 3000.0)])
+    assert elapsed["A"]["core"].notes[0].endswith("the first at 8.33 min: bad")
+    assert "the first at 25 min" in " ".join(elapsed.report.tags["TI1"])
+
+
+def test_numbers_that_the_export_itself_calls_bad_are_no_missing_numbers() -> None:
+    """A quality code, another unit: the number is there, and the note does not deny it."""
+    samples = tag("TI1", T, V)
+    flags = np.array(samples.flags)
+    flags[[120, 121]] = Flag.BAD
+    values = np.array(samples.values)
+    values[122], flags[122] = np.nan, Flag.BAD
+    a, _ = experiments_from(log_of(replace(samples, flags=flags, values=values), tags=TagTable((CORE,))), batches=TWO)
+    assert a["core"].notes == (
+        "1 sample without a number, the first at 3.67 min (2026-03-01 00:20:20 UTC): bad",
+        "2 samples bad by the export's own word (quality, unit or stamp), the first at 3.33 min "
+        "(2026-03-01 00:20 UTC): bad",
+    )
 
 
 def test_the_unit_that_the_export_states_is_compared() -> None:
@@ -412,7 +448,8 @@ def test_gaps_are_noted_in_the_batch_that_has_them() -> None:
     """A lost hour is a matter of its batch; the break between two batches is none."""
     keep = (T < 1500.0) | ((T > 2200.0) & (T < 3000.0)) | (T > 5000.0)
     a, b = experiments_from(log_of(tag("TI1", T[keep], V[keep]), tags=TagTable((CORE,))), batches=TWO)
-    assert a["core"].notes == ("1 gap (the usual step is 10 s), the longest is 12 min from 8.17 min on",)
+    said = "1 gap (the usual step is 10 s), the longest is 12 min from 8.17 min (2026-03-01 00:24:50 UTC) on"
+    assert a["core"].notes == (said,)
     assert b["core"].notes == ()
 
 
@@ -456,7 +493,7 @@ def test_samples_after_a_replacement_are_left_out_and_reported() -> None:
     assert core.reasons == ("the sensor was replaced: TC-1 by TC-2",)
     (one,) = found.report.replaced
     assert (one.batch, one.tag, one.at, one.before, one.after) == ("A", "TI1", 1000.0, "TC-1", "TC-2")
-    assert "TI1 from TC-1 to TC-2" in str(found)
+    assert "TI1 from TC-1 to TC-2 at 16.7 min (2026-03-01 00:33:20 UTC); later" in str(found)
 
 
 def test_a_sensor_at_an_input_corrects_it_and_its_certificate_counts() -> None:
