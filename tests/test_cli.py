@@ -1,12 +1,13 @@
 """The command line: what is in a file, in words; a wrong file is told and changes the exit status."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.cli import main
+from physics_twin.cli import OPTIONS, in_options, main
 
 
 @pytest.fixture
@@ -85,15 +86,21 @@ def test_inspect_prints_what_is_in_a_log_and_how_to_read_it(log_file: Path, caps
 def test_inspect_writes_a_picture_and_a_tag_table(
     log_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the zone declared nothing is asked; a tag table that exists is not written over."""
+    """With the zone declared nothing is asked; what was written is said.
+
+    A second time the report comes too, and a tag table that exists, with the work of hours in it, stays as it is.
+    """
     picture, tags = tmp_path / "log.png", tmp_path / "tags.toml"
     given = ["inspect", str(log_file), "--zone", "Europe/Berlin", "--plot", str(picture), "--tags", str(tags)]
     assert main(given) == 0
-    assert "zone Europe/Berlin" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "zone Europe/Berlin" in told and told.endswith(f"written: {picture}, {tags}\n")
     assert picture.read_bytes().startswith(b"\x89PNG") and "TI101" in tags.read_text()
     tags.write_text("edited")
-    assert main(given) == 1
-    assert "tags.toml" in capsys.readouterr().err and tags.read_text() == "edited"
+    assert main(given) == 0
+    again = capsys.readouterr()
+    assert "zone Europe/Berlin" in again.out and f"{tags} was left as it is" in again.err
+    assert tags.read_text() == "edited"
 
 
 def test_inspect_takes_the_sheet_of_a_workbook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,3 +128,56 @@ def test_inspect_says_why_it_cannot(
         (tmp_path / name).write_text(content)
     assert main(["inspect", str(tmp_path / name)]) == 1
     assert name in capsys.readouterr().err
+
+
+def _times(*cells: str) -> str:
+    return "\n".join(f"{cell},{20 + k}.5" for k, cell in enumerate(cells))
+
+
+_BOTH = ["03/04/2026 06:00", "03/04/2026 06:01", "03/04/2026 06:02"]
+# What is asked for, what the answer is, and what the report then says.
+UNCLEAR = {
+    "day or month": (
+        "time,T\n" + _times(*_BOTH),
+        ["--stamp-format", "%d/%m/%Y %H:%M"],
+        "stamps like %d/%m/%Y %H:%M",
+    ),
+    "elapsed time": ("t,T\n" + _times("0", "1", "2", "3"), ["--stamp-format", "s"], "elapsed, in s"),
+    "two columns of stamps": (
+        "Start,End,T\n" + "\n".join(f"2026-03-02 06:0{k}:00,2026-03-02 07:0{k}:00,{k}.5" for k in range(5)),
+        ["--time", "Start"],
+        'column "Start"',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_what_inspect_asks_for_has_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    """The answer to an ambiguous export is said in words of the command line, and works there as it was said."""
+    text, options, expected = UNCLEAR[case]
+    (tmp_path / "log.csv").write_text(text + "\n")
+    assert main(["inspect", str(tmp_path / "log.csv")]) == 1
+    assert f'{options[0]} "{options[1]}"' in capsys.readouterr().err.splitlines()[-1]
+    assert main(["inspect", str(tmp_path / "log.csv"), *options]) == 0
+    assert expected in capsys.readouterr().out
+
+
+def test_inspect_takes_the_whole_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every option reaches the layout that is printed to paste."""
+    rows = [f"02.03.2026\t06:{k:02}:00\t1.020,{k}" for k in range(10)]
+    (tmp_path / "log.txt").write_bytes("\n".join(["Anlage Süd", "Tag\tZeit\tT", *rows, ""]).encode("cp1252"))
+    given = ["--time", "Tag", "--time", "Zeit", "--stamp-format", "%d.%m.%Y %H:%M:%S", "--zone", "Europe/Berlin"]
+    given += ["--separator", "tab", "--decimal", ",", "--thousands", ".", "--encoding", "cp1252"]
+    assert main(["inspect", str(tmp_path / "log.txt"), *given, "--skiprows", "1", "--header", "1", "--wide"]) == 0
+    out = capsys.readouterr().out
+    for said in ('separator="\\t"', 'decimal=","', 'thousands="."', 'encoding="cp1252"', "skiprows=1", "header=1"):
+        assert said in out
+    assert 'time=("Tag", "Zeit")' in out and "1020.9" in out
+
+
+def test_every_field_that_a_message_may_name_has_an_option() -> None:
+    """A field of the layout is either an option, or what only averages need (which no message of a first look asks)."""
+    fields = {one.name for one in dataclasses.fields(pt.Layout)}
+    assert fields - set(OPTIONS) == {"stamps_at", "period"}
+    assert "--separator tab" in in_options('say layout=Layout(separator="\\t")')
+    assert in_options("it holds no number") == ""
