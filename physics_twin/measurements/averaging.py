@@ -43,6 +43,8 @@ def average(
 ) -> Experiment:
     """Return means over windows of `period` that begin at time zero, with the noise that a mean has.
 
+    Windows are cut where a phase of the batch begins or ends: a mean is of one phase.
+
     outputs: channels to average; the others stay as they are. least: samples in use that a mean needs; a window with
     fewer has no mean (missing), nor has one with a censored sample. inputs: average recorded inputs too; they stay as
     they are without it, since a model integrates them. compressed: whether a historian has thinned the samples out;
@@ -73,8 +75,10 @@ def average(
     if least < 1:
         raise BoundsError(f"least = {least}: a mean needs at least 1 sample")
     chosen = chosen_outputs(experiment, outputs)
+    grid = _Grid(p, np.unique([end for phase in experiment.phases for end in (phase.start, phase.end)]))
     series = {
-        name: _averaged(one, p, least, compressed) if name in chosen else one for name, one in experiment.series.items()
+        name: _averaged(one, grid, least, compressed) if name in chosen else one
+        for name, one in experiment.series.items()
     }
     if not any(one.used.any() for one in series.values()):
         raise DataError(
@@ -93,6 +97,33 @@ def average(
 
 
 @dataclass(frozen=True)
+class _Grid:
+    """Windows of `period` s from time zero on, cut where a phase begins or ends; numbered in the order of time."""
+
+    period: float
+    cuts: Array
+    """(n_cuts,) s, ascending; none where the experiment has no phases"""
+
+    def number(self, times: Array, on_edge: float = 0.0) -> NDArray[np.int64]:
+        """Window of each time, (n,); a time on an edge is in the window that begins there."""
+        whole = np.floor(times / self.period + on_edge).astype(np.int64)
+        return np.asarray(whole * (self.cuts.size + 1) + np.searchsorted(self.cuts, times, side="right"))
+
+    def middle(self, windows: NDArray[np.int64]) -> Array:
+        """Time in the middle of windows, (n,) s."""
+        whole, part = np.divmod(windows, self.cuts.size + 1)
+        bounds = np.concatenate([[-np.inf], self.cuts, [np.inf]])
+        begin = np.maximum(whole * self.period, bounds[part])
+        return np.asarray(0.5 * (begin + np.minimum((whole + 1) * self.period, bounds[part + 1])))
+
+    def edges(self, low: float, high: float) -> Array:
+        """All edges between two times, s, ascending."""
+        whole = np.arange(np.floor(low / self.period), np.floor(high / self.period) + 2.0) * self.period
+        every = np.unique(np.concatenate([whole, self.cuts]))
+        return every[(every > low) & (every < high)]
+
+
+@dataclass(frozen=True)
 class _Means:
     """Means in any order, (n_means,) each."""
 
@@ -108,10 +139,10 @@ class _Means:
     """s^2, of the times within the window, with the weights of the mean"""
 
 
-def _averaged(series: Series, period: float, least: int, compressed: bool | None) -> Series:
+def _averaged(series: Series, grid: _Grid, least: int, compressed: bool | None) -> Series:
     timed = np.isfinite(series.times)
     window = np.zeros(series.times.size, dtype=np.int64)
-    window[timed] = np.floor(series.times[timed] / period + ON_EDGE).astype(np.int64)
+    window[timed] = grid.number(series.times[timed], ON_EDGE)
     trusted = timed & np.isfinite(series.values) & (series.flags <= Flag.SUSPECT)
     limits = timed & (series.censored != 0) if series.censored is not None else np.zeros(timed.size, dtype=bool)
     with_limit = np.unique(window[limits])
@@ -120,7 +151,7 @@ def _averaged(series: Series, period: float, least: int, compressed: bool | None
     line = _line(series, compressed)
     notes = list(series.notes)
     if line is not None:
-        means = _along_the_line(series, window, averageable, timed, period, line)
+        means = _along_the_line(series, window, averageable, timed, grid, line)
         noise: LocalNoise | None = None
     else:
         n_usual = int(np.median(np.unique(window[averageable], return_counts=True)[1])) if averageable.any() else 1
@@ -134,11 +165,11 @@ def _averaged(series: Series, period: float, least: int, compressed: bool | None
     found = _keep(replace(means, scale=scale), enough)
     # Windows that hold rows but no mean of any kind stay visible as missing.
     empty = np.setdiff1d(np.unique(window[timed]), found.window)
-    times = np.concatenate([found.times, (empty + 0.5) * period])
+    times = np.concatenate([found.times, grid.middle(empty)])
     order = np.argsort(times, kind="stable")
     nan = np.full(empty.size, np.nan)
 
-    notes += _words(found, period, noise, floor, floor_words, line)
+    notes += _words(found, grid.period, noise, floor, floor_words, line)
     if with_limit.size:
         notes.append(f"{_windows(with_limit.size)} a censored sample (below or above a limit): no mean")
     if n_few:
@@ -146,7 +177,7 @@ def _averaged(series: Series, period: float, least: int, compressed: bool | None
     silent = empty.size - np.isin(empty, with_limit).sum() - np.isin(empty, means.window).sum()
     if silent:
         notes.append(f"{_windows(int(silent))} no sample in use: no mean")
-    bent = _bend(found, series, period)
+    bent = _bend(found, series, grid.period)
     if bent:
         notes.append(bent)
     return Series(
@@ -262,7 +293,7 @@ def _along_the_line(
     window: NDArray[np.int64],
     mask: NDArray[np.bool_],
     timed: NDArray[np.bool_],
-    period: float,
+    grid: _Grid,
     line: _Line,
 ) -> _Means:
     """Means over time along the line between stored points, in the windows that hold a point.
@@ -281,9 +312,7 @@ def _along_the_line(
         s = np.ones(where.size) if series.noise_scale is None else series.noise_scale[where]
         whole = np.diff(rank) == 1  # no other point lies between
         samples = _over_samples(series, window, mine, 0.0)
-        edges = np.arange(window[where[0]], window[where[-1]] + 2) * period
-        inner = edges[(edges > t[0]) & (edges < t[-1])]
-        knots = np.unique(np.concatenate([t, inner]))
+        knots = np.unique(np.concatenate([t, grid.edges(t[0], t[-1])]))
         if knots.size < 2:
             found.append(samples)
             continue
@@ -291,10 +320,9 @@ def _along_the_line(
         middle = 0.5 * (begin + end)
         piece = np.clip(np.searchsorted(t, middle, side="right") - 1, 0, t.size - 2)
         length = np.where(whole[piece], end - begin, 0.0)
-        slot = np.searchsorted(samples.window, np.floor(middle / period).astype(np.int64))
-        slot_ok = (slot < samples.window.size) & (
-            samples.window[np.minimum(slot, samples.window.size - 1)] == np.floor(middle / period)
-        )
+        own = grid.number(middle)
+        slot = np.searchsorted(samples.window, own)
+        slot_ok = (slot < samples.window.size) & (samples.window[np.minimum(slot, samples.window.size - 1)] == own)
         slot, length, begin, end, middle, piece = (x[slot_ok] for x in (slot, length, begin, end, middle, piece))
         n = samples.window.size
         covered = np.bincount(slot, length, n)

@@ -8,6 +8,7 @@ from physics_twin import plot_style
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.measurements import Experiment, Flag
 from physics_twin.measurements.report import rows_of
+from physics_twin.measurements.series import Series
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Posterior, Verdict
 from physics_twin.posterior.evidence import arrays_together
@@ -73,14 +74,20 @@ def data(content: Content, number: Numbering) -> Section:
     return Section("data", "Data", joined(parts))
 
 
+def _noise(own: Sequence[Series], unit: Unit) -> Html:
+    """Of the samples in use: an average has less noise than its channel, a laboratory value its own."""
+    used = [s.noise[s.used] for s in own if s.used.any()] or [np.array([s.channel.noise for s in own])]
+    ends = sorted({float(min(x.min() for x in used)), float(max(x.max() for x in used))})
+    return joined([quantity(end, unit, difference=True) for end in ends], " to ")
+
+
 def _experiment(run: Experiment, number: Numbering) -> list[Html]:
     flags = [f.words for f in Flag]
     head = ["quantity", "unit", "noise (1 sd)", *flags, "censored", "left out", "used", "lowest to highest"]
     rows = []
     for name, own in rows_of(run):
         channel, unit = own[0].channel, own[0].channel.unit
-        given = quantity(max(s.channel.noise for s in own), unit, difference=True)
-        noise = "to be estimated" if channel.unknown_noise is not None else given
+        noise = "to be estimated" if channel.unknown_noise is not None else _noise(own, unit)
         total = {f: sum(s.counts[f] for s in own) for f in Flag}
         counts = [str(n) if n or f is Flag.GOOD else "" for f, n in total.items()]
         counts.append(str(n) if (n := sum(s.n_censored for s in own)) else "")

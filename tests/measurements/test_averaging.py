@@ -381,6 +381,19 @@ def test_what_cannot_be_averaged_says_so() -> None:
         average(bad, "1 min")
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_no_mean_is_of_two_phases(compressed: bool) -> None:
+    """From 20 to 80 at the boundary at 310 s: windows of 100 s are cut there, and every mean is 20 or 80."""
+    t = np.arange(0.0, 601.0, 10.0)
+    run = record(t, np.where(t < 310.0, 20.0, 80.0))
+    run = replace(run, phases=(PhaseWindow("heat", 0.0, 310.0), PhaseWindow("hold", 310.0, 600.0)))
+    means = average(run, "100 s", compressed=compressed)["T"]
+    if not compressed:  # a stored line may run through the boundary, from 20 at 300 s to 80 at 310 s
+        assert sorted(set(means.values.tolist())) == [20.0, 80.0]
+    assert (means.values[means.times >= 310.0] == 80.0).all()
+    assert np.count_nonzero((means.times >= 300.0) & (means.times < 400.0)) == 2
+
+
 @needs_data("tclab")
 def test_a_fit_of_averages_is_the_fit_of_the_samples() -> None:
     """Control lab, ten samples to a mean: the modes differ by less than a tenth of a standard deviation of the draws.

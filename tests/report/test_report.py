@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import physics_twin as pt
@@ -206,3 +207,15 @@ def test_no_figure_stays_open(job: Any, tmp_path: Path) -> None:
         tmp_path / "a.html", title="t", posterior=job.posterior, experiments=job.experiment, model=job.model
     )
     assert plt.get_fignums() == before
+
+
+def test_the_noise_is_that_of_the_samples(tmp_path: Path) -> None:
+    """Means of four samples of 0.3 K are reported with 0.15 K, and not with the noise of their channel."""
+    rng = np.random.default_rng(4)
+    channel = pt.Channel("T", unit="degC", noise="0.3 K")
+    run = pt.Experiment.from_arrays(
+        "run", np.arange(400.0), {"T": 20.0 + 0.3 * rng.standard_normal(400)}, channels=[channel]
+    )
+    path = pt.write_report(tmp_path / "noise.html", title="Noise", experiments=[run.average("4 s")])
+    page = path.read_text(encoding="utf-8")
+    assert "0.15 K" in page.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " ").replace("<span", " <span")
