@@ -237,6 +237,9 @@ def mapping(inspection: "Inspection") -> str:
         entries.append(("form", f"pt.WideForm({codes}),"))
     if layout.quality_scheme is not None:
         entries.append(("quality_scheme", f"pt.QualityScheme.{layout.quality_scheme.name},"))
+    if layout.quality_words:
+        said = ", ".join(f"{_literal(word)}: pt.Flag.{flag.name}" for word, flag in layout.quality_words.items())
+        entries.append(("quality_words", f"{{{said}}},"))
     body = [f"    {key}={source}" for key, source in entries]
     opened = f"log = pt.read_log({inspection.opened}, layout=layout)"
     return "\n".join(["import physics_twin as pt", "", "layout = pt.Layout(", *body, ")", opened]) + "\n"

@@ -190,6 +190,7 @@ def test_a_mapping_knows_every_field_of_a_layout() -> None:
         "period",
         "form",
         "quality_scheme",
+        "quality_words",
     }
 
 

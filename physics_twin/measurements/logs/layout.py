@@ -1,10 +1,11 @@
 """How an export is written: what is declared of it, and what was detected; both are shown and end up in provenance."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from physics_twin.errors import DataError
+from physics_twin.measurements.flags import Flag
 
 __all__ = ["Layout", "LongForm", "QualityScheme", "StampsAt", "WideForm"]
 
@@ -62,7 +63,8 @@ class Layout:
     period, whether it is stamped at its start or at its end, and its length ("1 min"); samples are then put in its
     middle. form: `LongForm` or `WideForm`. quality_scheme: what the codes of all quality columns mean; it is told by
     codes that only one scheme has, and has to be said where there are none (nothing but 0: an outage in OPC DA, all
-    well in OPC UA).
+    well in OPC UA). quality_words: text of a quality cell -> what it means, for words of one's own plant or words that
+    mean something else there: {"Wartung": Flag.BAD}; case does not matter.
     """
 
     encoding: str | None = None
@@ -80,6 +82,7 @@ class Layout:
     period: str | None = None
     form: LongForm | WideForm | None = None
     quality_scheme: QualityScheme | None = None
+    quality_words: Mapping[str, Flag] | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""
@@ -89,6 +92,13 @@ class Layout:
             raise DataError(f"header={self.header!r}: the number of header lines is 0, 1, or 2 with a row of units")
         if (self.stamps_at is not StampsAt.INSTANT) != (self.period is not None):
             raise DataError('stamps_at= and period= belong together: stamps_at=StampsAt.END, period="1 min"')
+        said: Iterable[tuple[object, object]] = (self.quality_words or {}).items()  # annotations bind nobody
+        for word, flag in said:
+            if not isinstance(flag, Flag) or not isinstance(word, str) or not word.strip():
+                raise DataError(
+                    f"quality_words={{{word!r}: {flag!r}}}: it takes texts and flags, "
+                    f'as {{"{word}": Flag.BAD}}; flags are {", ".join(one.name for one in Flag)}'
+                )
 
     def over(self, detected: "Layout") -> "Layout":
         """Return the layout with what is None taken from `detected`."""

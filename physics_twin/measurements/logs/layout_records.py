@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from physics_twin.errors import DataError
+from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs.layout import Layout, LongForm, QualityScheme, StampsAt, WideForm
 
 __all__ = ["layout_from_text", "layout_text"]
@@ -19,6 +20,8 @@ def layout_text(layout: Layout) -> str:
     record: dict[str, Any] = {one.name: getattr(layout, one.name) for one in fields(layout)}
     for key in _ENUMS:
         record[key] = None if record[key] is None else record[key].value
+    if layout.quality_words is not None:
+        record["quality_words"] = {word: flag.name for word, flag in layout.quality_words.items()}
     form = layout.form
     if form is not None:
         kind = "long" if isinstance(form, LongForm) else "wide"
@@ -36,6 +39,8 @@ def layout_from_text(text: str, source: str) -> Layout:
         if "form" in record:
             ((kind_of_form, columns),) = record["form"].items()
             record["form"] = _FORMS[kind_of_form](**columns)
+        if "quality_words" in record:
+            record["quality_words"] = {word: Flag[name] for word, name in record["quality_words"].items()}
         for key in ("time", "column_names"):
             if isinstance(record.get(key), list):
                 record[key] = tuple(record[key])

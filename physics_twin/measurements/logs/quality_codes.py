@@ -8,7 +8,7 @@ of their code.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,12 +47,23 @@ class Settled:
 
 # An annotation says nothing against a value; a substituted or interpolated value was not measured then and there.
 _WORDS = {
-    Flag.GOOD: "good g ok gut i.o. io normal raw valid annotated a",
+    Flag.GOOD: "good g ok gut i.o. io normal raw valid gültig annotated a",
     Flag.SUSPECT: "uncertain u unsicher questionable q suspect substituted s doubtful estimated interpolated",
-    Flag.BAD: "bad b schlecht n.i.o. nio nok invalid failed faulty",
+    Flag.BAD: "bad b schlecht n.i.o. nio nok invalid failed faulty ungültig ungueltig gestört gestoert",
     Flag.MISSING: "missing nodata",
 }
 _FLAG_OF = {word: flag for flag, words in _WORDS.items() for word in words.split()}
+# The substatus of OPC DA (Data Access 3.0, 6.8) without the word for its quality, in letters alone. Historians shorten
+# "communication failure" and "engineering units exceeded" in many ways. The last known value is bad there, the last
+# usable one uncertain, and a value that an operator has put in is good: the standard says so, and a layout may differ.
+_SUBSTATUS = {
+    Flag.GOOD: "localoverride",
+    Flag.SUSPECT: "lastusable(value)?|sensornot(accurate|calibrated)|(eu|eng|engineering)(units?)?exceeded|subnormal",
+    Flag.BAD: "config(uration)?(error|failure)|notconnected|disconnected|device(failure|fail|failed|error)"
+    "|sensor(failure|fail|failed|error)|lastknown(value)?|no(comm|comms|communication)"
+    "|(comm|comms|communication)(failure|fail|failed|error|lost|loss)|outofservice|waitingforinitialdata",
+}
+_SUBSTATUS_OF = {flag: re.compile(names) for flag, names in _SUBSTATUS.items()}
 # "Good, annotated", "Bad - sensor failure", "UncertainLastUsableValue": the first word, in OPC UA the first syllable.
 _BEGINNING = re.compile(r"(good|uncertain|questionable|substituted|bad)(?![a-z])", re.IGNORECASE)
 _OPC_UA_NAME = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
@@ -62,6 +73,7 @@ _HEXADECIMAL = re.compile(r"0[xX]([0-9a-fA-F]{1,8})")
 _EMPTY = frozenset({"", "nan", "null", "none", "<na>"})
 # A code of OPC UA that is good has at most the first byte of its subcodes; 80350000 is rather 0x80350000 without "0x".
 _HIGHEST_GOOD = 1 << 24
+_NAMED = 5  # words that a note names, the first ones
 _PERCENT = 100  # "100 % good" of some historians, and hardly ever a code of OPC DA
 
 # The high word of OPC HDA (Historical Data Access 1.20, OPCHDA_QUALITY). Extra data at the same moment and partial
@@ -96,12 +108,21 @@ class _Kind:
 class QualityColumns:
     """The quality columns of one log while it is read: cells by their kind, and at the end what the kinds mean.
 
-    declared: what numbers mean, None to tell it from the codes. row: what a row is called in notes.
+    declared: what numbers mean, None to tell it from the codes. row: what a row is called in notes. words: what cells
+    of this very text mean, whatever they mean elsewhere, as `Layout.quality_words`.
     """
 
-    def __init__(self, declared: QualityScheme | None = None, *, row: str = "row") -> None:
+    def __init__(
+        self,
+        declared: QualityScheme | None = None,
+        *,
+        row: str = "row",
+        words: Mapping[str, Flag] | None = None,
+    ) -> None:
         self._declared = declared
         self._row = row
+        self._words = {_as_compared(word): flag for word, flag in (words or {}).items()}
+        self._unknown: dict[str, dict[str, str]] = {}  # of each column: the first words that nobody knows
         self._kinds: dict[_Kind, int] = {}
         self._seen: Counter[_Kind] = Counter()  # rows, of which the codes tell the scheme
         # Of each column: kind -> rows that were read, line and text of the first.
@@ -112,7 +133,7 @@ class QualityColumns:
         texts, codes = _distinct(column)
         counts = np.bincount(codes, minlength=len(texts))
         for text, n in zip(texts, counts, strict=True):
-            self._seen[_kind(text)] += int(n)
+            self._seen[self._kind(text)] += int(n)
 
     def read(self, column: pl.Series, lines: Sequence[int] | NDArray[np.int64]) -> Kinds:
         """Return the number of the kind of each cell, (n,).
@@ -121,7 +142,7 @@ class QualityColumns:
         Raises DataError for a column that holds neither texts nor numbers.
         """
         texts, codes = _distinct(column)
-        kinds = [_kind(text) for text in texts]
+        kinds = [self._kind(text) for text in texts]
         said = self._said.setdefault(column.name, {})
         counts = np.bincount(codes, minlength=len(texts))
         if any(kind not in said for kind in kinds):
@@ -134,6 +155,8 @@ class QualityColumns:
                 continue
             before, line, text = said.get(kinds[k]) or (0, int(lines[int(first[k])]), texts[k].strip()[:40])
             said[kinds[k]] = (before + int(counts[k]), line, text)
+            if kinds[k] == _UNKNOWN_WORD and len(unknown := self._unknown.setdefault(column.name, {})) <= _NAMED:
+                unknown.setdefault(_as_compared(texts[k]), texts[k].strip()[:40])
         numbers = [self._kinds.setdefault(kind, len(self._kinds)) for kind in kinds]
         return np.asarray(np.array(numbers, dtype=np.int8)[codes], dtype=np.int8)
 
@@ -141,7 +164,8 @@ class QualityColumns:
         """Return what the kinds of all cells mean that were read.
 
         Good is good, uncertain, questionable and substituted are suspect, bad is bad. An empty cell, a code that the
-        scheme does not have, and numbers that may be either scheme's are not evaluated; a note names the first.
+        scheme does not have, and numbers that may be either scheme's are not evaluated, which leaves their samples in
+        use; a note names the first, and the words that are to be declared.
         """
         scheme = self._scheme()
         flags = [kind.flag(scheme) or Flag.NOT_EVALUATED for kind in self._kinds]
@@ -153,11 +177,22 @@ class QualityColumns:
                 _, line, text = min((said[kind] for kind in unknown), key=lambda found: found[1])
                 notes.append(
                     f'quality column "{name}": {n} cells like "{text}", first in {self._row} {line}, are not '
-                    f"evaluated: {self._why(unknown, scheme)}"
+                    f"evaluated, so their samples are in use: {self._why(name, unknown, scheme)}"
                 )
         return Settled(np.array(flags, dtype=np.int8), scheme, tuple(notes))
 
-    def _why(self, unknown: list[_Kind], scheme: QualityScheme | None) -> str:
+    def _kind(self, text: str) -> _Kind:
+        flag = self._words.get(_as_compared(text)) if self._words else None
+        return _kind(text) if flag is None else _Kind((flag, flag, flag))
+
+    def _why(self, name: str, unknown: list[_Kind], scheme: QualityScheme | None) -> str:
+        if _UNKNOWN_WORD in unknown:
+            words = list(self._unknown[name].values())
+            named = ", ".join(f'"{word}"' for word in words[:_NAMED]) + (" and others" if len(words) > _NAMED else "")
+            verb = "is" if len(words) == 1 else "are"
+            return (
+                f'{named} {verb} not known; say what is meant: layout=Layout(quality_words={{"{words[0]}": Flag.BAD}})'
+            )
         if scheme is None and all(kind.low for kind in unknown):
             return (
                 "0 is bad in OPC DA and good in OPC UA, and no other code tells which it is; say "
@@ -224,6 +259,10 @@ def _distinct(column: pl.Series) -> tuple[list[str], NDArray[np.int64]]:
     return distinct_texts(column.cast(pl.String))
 
 
+def _as_compared(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
 def _empty(text: str) -> bool:
     return text.strip().casefold() in _EMPTY
 
@@ -249,6 +288,9 @@ def _kind(text: str) -> _Kind:
         return _Kind((word, word, word))
     flags = (_of_da(number), _of_hda(number), _of_ua(number))
     return _Kind(flags, number=True, low=0 <= number <= _PERCENT, shows=_shown_by(number))
+
+
+_UNKNOWN_WORD = _Kind((None, None, None))
 
 
 def _shown_by(number: int) -> QualityScheme | None:
@@ -298,4 +340,7 @@ def _of_word(text: str) -> Flag | None:
     if flag is not None:
         return flag
     beginning = _BEGINNING.match(text) or _OPC_UA_NAME.match(text)
-    return _FLAG_OF[beginning[1].casefold()] if beginning else None
+    if beginning:
+        return _FLAG_OF[beginning[1].casefold()]
+    letters = "".join(sign for sign in text.casefold() if sign.isalnum())
+    return next((flag for flag, names in _SUBSTATUS_OF.items() if names.fullmatch(letters)), None)

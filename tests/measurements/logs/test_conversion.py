@@ -140,6 +140,7 @@ def test_a_converted_file_knows_what_it_was_made_of(tmp_path: Path) -> None:
         Layout(),
         Layout(time=("Date", "Time"), form=WideForm({"T1": "T1 quality"}), thousands="", header=0),
         Layout(column_names=("t", "T1"), separator="\t", quality_scheme=QualityScheme.WORDS, sheet="Blatt 1"),
+        Layout(quality_words={"Wartung": Flag.BAD, "Anfahren": Flag.SUSPECT}),
         Layout("cp1252", ";", ",", ".", 3, 2, form=LongForm("a", "b"), stamps_at=StampsAt.START, period="1 min"),
     ],
 )

@@ -5,7 +5,8 @@ import pytest
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.logs.quality_codes import QualityScheme, read_quality
+from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.logs.quality_codes import QualityColumns, QualityScheme, read_quality
 
 G, N, S, B, M = Flag.GOOD, Flag.NOT_EVALUATED, Flag.SUSPECT, Flag.BAD, Flag.MISSING
 
@@ -53,6 +54,17 @@ def test_words() -> None:
     }
     for flag, texts in words.items():
         assert read_quality(pl.Series(texts)).flags.tolist() == [flag] * len(texts), texts
+    substatus = {
+        G: ["Local Override", "Good: Local Override"],
+        S: ["Last Usable", "Last Usable Value", "Sensor Not Accurate", "EU Exceeded", "Engineering Units Exceeded",
+            "Sub-Normal", "SubNormal", "Uncertain [Sub-Normal]"],
+        B: ["Comm Fail", "CommFail", "COMM FAILURE", "Communication failure", "No Comm", "Not Connected",
+            "Not_Connected", "Device Failure", "Sensor Failure", "Out of Service", "Configuration Error",
+            "Config Error", "Last Known", "Last Known Value", "Waiting for initial data", "Bad: Local Override"],
+        N: ["Connected", "In Service", "Sensor", "Comm Fail 2", "Fail safe"],
+    }  # fmt: skip
+    for flag, texts in substatus.items():
+        assert read_quality(pl.Series(texts)).flags.tolist() == [flag] * len(texts), texts
     assert read_quality(pl.Series([None, "Good"])).flags.tolist() == [N, G]
     assert read_quality(pl.Series(["Missing"])).flags.tolist() == [M]
 
@@ -61,7 +73,8 @@ def test_an_unknown_code_is_named_with_its_first_row_and_count() -> None:
     """Also in a long column, where the texts are judged once each."""
     read = read_quality(pl.Series("q", ["192"] * 200 + ["x7"] * 3 + ["", "-5"]))
     assert read.notes == (
-        'quality column "q": 4 cells like "x7", first in row 201, are not evaluated: the code is not known in OPC DA',
+        'quality column "q": 4 cells like "x7", first in row 201, are not evaluated, so their samples are in use: "x7" '
+        'is not known; say what is meant: layout=Layout(quality_words={"x7": Flag.BAD})',
     )
     assert read.flags[:200].tolist() == [G] * 200
     assert read.flags[200:].tolist() == [N] * 5
@@ -131,3 +144,23 @@ def test_words_alone_are_a_scheme() -> None:
     assert read_quality(pl.Series(["Good", "", "Bad"])).scheme is QualityScheme.WORDS
     read = read_quality(pl.Series(["Good", "192"]), scheme=QualityScheme.WORDS)
     assert read.flags.tolist() == [G, N]
+
+
+def test_words_of_a_plant_are_declared_and_unknown_ones_named() -> None:
+    """A declared word means what is said, also where it is a code or means something else; the note names the rest."""
+    column = pl.Series("q", ["Good", "Wartung", " wartung ", "Last Known", "7", "Anfahren", "Test"])
+    read = read_quality(column)
+    assert read.flags.tolist() == [G, N, N, B, N, N, N]
+    assert '"Wartung", "Anfahren", "Test" are not known' in read.notes[0]
+    assert 'layout=Layout(quality_words={"Wartung": Flag.BAD})' in read.notes[0]
+    words = {"Wartung": Flag.BAD, "LAST KNOWN": Flag.SUSPECT, "7": Flag.MISSING, "Test": Flag.GOOD}
+    columns = QualityColumns(words=words)
+    kinds = columns.read(column, range(2, 9))
+    settled = columns.settle()
+    assert settled.verdicts[kinds].tolist() == [G, B, B, S, M, N, G]
+    assert '1 cells like "Anfahren", first in row 7' in settled.notes[0]
+    many = read_quality(pl.Series("q", [f"word {k}" for k in range(300)]))
+    assert '300 cells like "word 0"' in many.notes[0] and '"word 4" and others are not known' in many.notes[0]
+    for wrong in ({"Wartung": "bad"}, {"": Flag.BAD}):
+        with pytest.raises(DataError, match="it takes texts and flags"):
+            Layout(quality_words=wrong)  # type: ignore[arg-type]

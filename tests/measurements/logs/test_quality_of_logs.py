@@ -150,3 +150,22 @@ def test_a_log_without_quality_has_no_scheme(tmp_path: Path) -> None:
     log = read_log(path)
     assert log.layout.quality_scheme is None
     assert "quality" not in str(log)
+
+
+def test_declared_words_reach_the_flags_the_mapping_and_the_converted_log(tmp_path: Path) -> None:
+    """`Layout.quality_words` in a file, in the source that `inspect` writes, and beside its Parquet."""
+    rows = [f"A,{stamp(k)},{k}.5,{('Good', 'Wartung', 'Comm Fail')[k % 3]}\n" for k in range(9)]
+    path = tmp_path / "words.csv"
+    path.write_text("tag,time,value,quality\n" + "".join(rows))
+    plain = read_log(path)
+    assert flags(plain) == {"A": [Flag.GOOD, Flag.NOT_EVALUATED, Flag.BAD] * 3}
+    assert any('"Wartung" is not known' in note for note in plain.notes)
+    layout = Layout(quality_words={"Wartung": Flag.SUSPECT})
+    log = read_log(path, layout=layout)
+    assert flags(log) == {"A": [Flag.GOOD, Flag.SUSPECT, Flag.BAD] * 3}
+    assert not any("Wartung" in note for note in log.notes)
+    assert 'quality_words={"Wartung": pt.Flag.SUSPECT},' in inspect(path, layout=layout).mapping
+    convert_log(path, tmp_path / "words.parquet", layout=layout)
+    again = read_log(tmp_path / "words.parquet")
+    assert flags(again) == flags(log)
+    assert again.original is not None and again.original.layout.quality_words == layout.quality_words
