@@ -141,6 +141,8 @@ class _Conversion:
     words: str
     factor: float
     offset: float
+    half: bool = False
+    """Whether a part was forgotten: rare, and hot water is 1.8 times as warm in degF as cold, so it must be sure."""
 
     def undo(self, value: float) -> float:
         return (value - self.offset) / self.factor
@@ -153,10 +155,10 @@ _TEMPERATURES = [
     _Conversion("degF to degC", 1.0 / 1.8, -32.0 / 1.8),
     _Conversion("K to degF", 1.8, -459.67),
     _Conversion("degF to K", 1.0 / 1.8, 459.67 / 1.8),
-    _Conversion("an offset of 32", 1.0, 32.0),
-    _Conversion("an offset of -32", 1.0, -32.0),
-    _Conversion("a factor of 1.8", 1.8, 0.0),
-    _Conversion("a factor of 1/1.8", 1.0 / 1.8, 0.0),
+    _Conversion("an offset of 32", 1.0, 32.0, half=True),
+    _Conversion("an offset of -32", 1.0, -32.0, half=True),
+    _Conversion("a factor of 1.8", 1.8, 0.0, half=True),
+    _Conversion("a factor of 1/1.8", 1.0 / 1.8, 0.0, half=True),
 ]
 _FACTORS = [
     _Conversion(f"a factor of {words}", factor, 0.0)
@@ -179,7 +181,8 @@ def unit_jumps(
     values: (n,) in the declared `unit`, NaN where there is none. A jump counts when it is far larger than the steps
     before and after it, lasts, and what comes after it continues what came before once a usual conversion (degC to K,
     degC to degF, a factor of 1.8, 10 or 1000, ...) is undone, and the steps have grown by its factor as well,
-    as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15.
+    as those of a valve that was opened tenfold have not. Bad where the jump measures 40 usual steps, suspect from 15;
+    a bare factor of 1.8 or offset of 32 counts from 40 only.
     resolution: of the converter, or the deadband of the historian, in `unit`; no usual step counts for less. place: how
     a sample (from 0) is said.
     """
@@ -203,7 +206,7 @@ def unit_jumps(
             continue
         for conversion in [_back(current)] if current is not None else conversions:
             strength = _matches(conversion, float(v[i]), float(v[i + 1]), before, after, resolution)
-            if strength < _MAYBE:
+            if strength < (_SURE if conversion.half else _MAYBE):
                 continue
             if current is None:
                 current, begin = conversion, int(i) + 1
