@@ -5,6 +5,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from physics_twin.errors import DataError
@@ -132,7 +133,12 @@ def batch_list(
     starts = _stamp_column(kept, start, "the start", "start", _STARTS)
     ends = _stamp_column(kept, end, "the end", "end", _ENDS)
     read = _Stamps(kept, zone, format)
-    rows = _rows(kept, ids, read, starts, ends, open_end)
+    shown = f'"{Path(source).as_posix()}"' if isinstance(source, str | os.PathLike) else "frame"
+    said = [] if zone is None else [f'zone="{zone}"']
+    if any(one is not None for one in (id, start, end, format, phase, phases, context, layout)):
+        said.append("...")
+    again = f"pt.read_batches({', '.join([shown, *said, 'open_end="next"'])})"
+    rows = _rows(kept, ids, read, starts, ends, open_end, again)
     taken = {ids, *_columns(starts), *_columns(ends), *([] if phase is None else [phase])}
     for spec in (phases or {}).values():
         taken |= set(_columns(spec))
@@ -234,6 +240,7 @@ def _rows(
     starts: StampColumn,
     ends: StampColumn,
     open_end: str | None,
+    again: str,
 ) -> list[_Row]:
     begin, stop = read.cells(starts), read.cells(ends)
     one_date = not isinstance(starts, str) and not isinstance(ends, str) and starts[0] == ends[0]
@@ -255,7 +262,7 @@ def _rows(
                 raise kept.error(
                     row,
                     " + ".join(_columns(ends)),
-                    f'batch "{name}" has no end; fill it in, or say open_end="next" for the start of the next batch',
+                    f'batch "{name}" has no end; fill it in, or take the start of the next batch for it: {again}',
                 )
             rows.append(_Row(row, name, opening[0], None, (*notes, *_twofold(opening, "start", first, read.zone))))
             continue

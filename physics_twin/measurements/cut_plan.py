@@ -90,7 +90,7 @@ class CutPlan:
         else:
             raise DataError(f"{log.source}: declare what the tags show: tags= (a tag table) or channels=")
         if not outputs:
-            raise DataError(f"{log.source}: none of the tags in the table that show an output is in the log")
+            raise _without_output(log, table)
         columns |= inputs
         for one in columns.values():
             if isinstance(one, Column):
@@ -102,3 +102,24 @@ class CutPlan:
         clock = PlantClock(log.origin, log.layout.zone)
         judged = {name: judge(log[name], *kind, clock.text) for name, kind in kinds.items()}
         return cls(tuple(outputs), columns, table, judged, installed, tuple(pairs), tuple(notes))
+
+
+def _without_output(log: Log, table: TagTable | None) -> DataError:
+    """Return the error for a table of which no tag shows an output that is in the log."""
+    wanted = [] if table is None else [tag.name for tag in table if tag.output is not None]
+    if table is None:
+        return DataError(f"{log.source}: channels= is empty; declare at least one pt.Channel, with column= its tag")
+    file = table.file or "the tag table"
+    if wanted:
+        named = ", ".join(f'"{name}"' for name in wanted[:3])
+        return DataError(
+            f"{log.source}: none of the tags with output= in {file} is in the log ({named}); the log has "
+            f"{', '.join(f'"{name}"' for name in list(log.samples)[:5])}"
+        )
+    example = next(iter(table), None)
+    header = f'[tags."{example.name}"]' if example is not None else '[tags."NAME"]'
+    return DataError(
+        f"no tag in {file} has output=, so nothing is measured; to each tag that the model predicts write output = "
+        f'"its name in the model" and noise = "0.5 K" (one standard deviation, in its unit) below its line such as '
+        f'{header}, and input = "name" to each that drives the model'
+    )

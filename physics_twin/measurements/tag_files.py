@@ -49,6 +49,7 @@ one among comma, semicolon and tab that the first line holds.
 
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from physics_twin.errors import FileFormatError, PhysicsTwinError
@@ -105,7 +106,7 @@ def load_tags(path: str | os.PathLike[str]) -> TagTable:
     if not table.tags:
         form = 'a section [tags."NAME"] for each' if kind == ".toml" else "a row for each, under the column `tag`"
         raise FileFormatError(f"{path.name} holds no tag: give {form}")
-    return table
+    return replace(table, file=path.name)
 
 
 def save_tags(table: TagTable, path: str | os.PathLike[str]) -> None:

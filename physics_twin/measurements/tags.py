@@ -115,15 +115,18 @@ def _state(tag: str, text: str, number: object) -> float:
 class TagTable:
     """Tags, the sensors behind them and when each was installed, and which tags show one quantity.
 
-    Made in Python or read from a file (`TagTable.load`). Raises DataError for what contradicts itself (two tags of one
-    name, output or input; two sensors at one tag and moment), UnknownNameError for a tag or a serial that is not in
-    the table, UnitError where a sensor or a tolerance does not fit its tag.
+    Made in Python or read from a file (`TagTable.load`), whose name messages then say (`file`).
+
+    Raises DataError for what contradicts itself (two tags of one name, output or input; two sensors at one tag and
+    moment), UnknownNameError for a tag or a serial that is not in the table, UnitError where a sensor or a tolerance
+    does not fit its tag.
     """
 
     tags: tuple[Tag, ...]
     sensors: tuple[Sensor, ...] = ()
     installations: tuple[Installation, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    file: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check all that takes more than one tag to see."""
