@@ -205,6 +205,20 @@ class BatchBuilder:
                 f'the input "{name}" (tag "{column.name}") seems to change its unit, and an input cannot be left out'
             )
         notes = []
+        inside = slice(zero, stop)
+        if judged.limits is not None and judged.limits[inside].any():
+            n = int(judged.limits[inside].sum())
+            notes.append(f"{n} reading{'s are limits' if n > 1 else ' is a limit'} and no number: bad")
+        if judged.censored is not None:
+            sides = (
+                judged.censored[inside] if judged.limits is None else judged.censored[inside] * ~judged.limits[inside]
+            )
+            ends = ((int((sides < 0).sum()), "lower", "below"), (int((sides > 0).sum()), "upper", "above"))
+            notes += [
+                f"{n} at the {end} end of the range, taken as they are: the truth may lie {beyond}"
+                for n, end, beyond in ends
+                if n
+            ]
         if held:
             notes.append(f"averages over {duration_text(2.0 * held)}: each holds from the beginning of its period")
         exact = usable.size > before + 1 and usable[before + 1] == zero and times[zero] == window.zero
@@ -219,7 +233,10 @@ class BatchBuilder:
         bare = replace(column, checks=None)  # they have been made
         moments, order = times[kept] - window.zero, judged.order(kept)
         sensors = self._input_sensors(column, window)
-        return InputSamples(bare, moments, judged.values[kept], judged.flags[kept], order, tuple(notes), sensors)
+        flags = judged.flags[kept]
+        if judged.limits is not None:  # an input is a number, and not a bound of one
+            flags = np.where(judged.limits[kept], np.maximum(flags, np.int8(Flag.BAD)), flags)
+        return InputSamples(bare, moments, judged.values[kept], flags, order, tuple(notes), sensors)
 
     def _input_sensors(self, column: Column, window: Window) -> tuple[tuple[float, Sensor | None], ...]:
         """Return which sensor measured an input since when, s since time zero; () where the column says it."""
@@ -336,7 +353,7 @@ def _without_replaced(experiment: Experiment, changes: Sequence[Replacement], ta
         one, change = series[output], at[tag]
         hit = (one.times >= change.at) & (one.left_out == 0)
         if hit.any():
-            left_out = np.where(hit, np.int8(len(one.reasons) + 1), one.left_out)
+            left_out = np.where(hit, np.int16(len(one.reasons) + 1), one.left_out)
             reason = f"the sensor was replaced: {change.before} by {change.after}"
             series[output] = replace(one, left_out=left_out, reasons=(*one.reasons, reason))
     return replace(experiment, series=series)

@@ -150,7 +150,7 @@ _SIDES = ((-1, "below detection"), (1, "above the range"))
 
 def leave_out(series: Series, reasons: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> Series:
     """Mark the samples in the ranges (low, high, reason, channels); a sample keeps its first reason."""
-    left_out = np.zeros(series.times.size, dtype=np.int8)
+    left_out: NDArray[Any] = np.zeros(series.times.size, dtype=np.int16)
     texts: list[str] = []
     for low, high, text, channels in reasons:
         if channels and series.channel.output not in channels:

@@ -253,7 +253,8 @@ def _metadata(unit: Unit) -> dict[str, str]:
 def _meanings(words: Mapping[int, str]) -> dict[str, Any]:
     """Return the attributes of a variable of flags; CF has meanings of letters, digits and a few signs."""
     clean = [re.sub(r"[^A-Za-z0-9_\-.+@]+", "_", text).strip("_") or "other" for text in words.values()]
-    return {"flag_values": np.array(list(words), dtype=np.int8), "flag_meanings": " ".join(clean)}
+    kind = np.int8 if max(words, default=0) <= np.iinfo(np.int8).max else np.int16  # that of the variable
+    return {"flag_values": np.array(list(words), dtype=kind), "flag_meanings": " ".join(clean)}
 
 
 def _one_clock(experiment: Experiment) -> dict[str, tuple[Series, ...]]:
@@ -292,6 +293,7 @@ def _record(experiment: Experiment, recipe: Mapping[str, Any], entries: Sequence
                 "rule": one.rule.value,
                 "counts": {str(int(flag)): n for flag, n in one.counts.items()},
                 "notes": list(one.notes),
+                **({} if one.n_used is None else {"used": one.n_used}),
                 **({"sensors": input_sensors_record(one.sensors)} if one.sensors else {}),
             }
             for one in experiment.inputs

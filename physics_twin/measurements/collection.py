@@ -193,6 +193,23 @@ class Experiments(Sequence[Experiment]):
 
         return plot_experiments(self, ax)
 
+    def without_suspect(self, outputs: str | Sequence[str] | None = None) -> "Experiments":
+        """Return the experiments with suspect samples left out of the misfit, as `Experiment.without_suspect` does.
+
+        outputs: of which channels, where an experiment has them; all without it. Raises UnknownNameError for an output
+        that none has, DataError for an experiment without any other sample in use.
+        """
+        names = None if outputs is None else [outputs] if isinstance(outputs, str) else list(outputs)
+        known = dict.fromkeys(output for run in self.runs for output in run.series)
+        for output in names or ():
+            if output not in known:
+                raise unknown_name("channel of the experiments", output, known)
+        runs = (
+            run.without_suspect(None if names is None else [name for name in names if name in run.series])
+            for run in self.runs
+        )
+        return Experiments(tuple(runs), self.report)
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write a folder: one NetCDF for each experiment, and index.json with the names, the hashes and the report.
 

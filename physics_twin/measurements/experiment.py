@@ -419,7 +419,7 @@ class Experiment:
             key = one.name if one.name not in rows else f"{one.name} (input)"
             rows[key] = {flag.words: n for flag, n in one.counts.items()}
             said = "; ".join(one.notes)
-            rows[key] |= {"censored": 0, "left out": 0, "used": one.counts[Flag.GOOD], "notes": said}
+            rows[key] |= {"censored": 0, "left out": 0, "used": one.used, "notes": said}
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def __str__(self) -> str:
@@ -479,6 +479,26 @@ class Experiment:
         if not kept:
             raise DataError(f'experiment "{self.name}" has no channel besides {", ".join(names)}')
         return self._selected(kept, f"without {', '.join(names)}") if names else self
+
+    def without_suspect(self, outputs: str | Iterable[str] | None = None) -> "Experiment":
+        """Return the experiment with suspect samples left out of the misfit, of some channels or of all.
+
+        They stay in the record, with "suspect" as the reason, and the provenance says so. Without this they are used.
+
+        Raises UnknownNameError for an output that is not there, DataError when no sample in use is left.
+        """
+        names = list(self.series) if outputs is None else [outputs] if isinstance(outputs, str) else list(outputs)
+        series = dict(self.series)
+        for output in names:
+            one = self[output]
+            hit = (one.flags == Flag.SUSPECT) & (one.left_out == 0)
+            if hit.any():
+                left_out = np.where(hit, np.int16(len(one.reasons) + 1), one.left_out)
+                series[output] = replace(one, left_out=left_out, reasons=(*one.reasons, "suspect"))
+        if not any(one.used.any() for one in series.values()):
+            raise DataError(f'experiment "{self.name}" has no sample in use that is not suspect')
+        of = "" if outputs is None else f" of {', '.join(names)}"
+        return self._selected(series, f"without suspect samples{of}") if names else self
 
     def _selected(self, series: Mapping[str, Series], words: str) -> "Experiment":
         provenance = replace(self.provenance, selections=(*self.provenance.selections, words))

@@ -5,6 +5,7 @@ a sensor that froze an hour before the start is flat from its first sample. So t
 also quicker than hundreds of calls. What was found is kept by sample, so that each batch can say what hit its own.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError, UnitError
+from physics_twin.errors import DataError
 from physics_twin.measurements import quality
 from physics_twin.measurements.checks import Checks, check_samples
+from physics_twin.measurements.export_units import compared_unit
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.log import TagSamples
 from physics_twin.measurements.quality import MomentText, duration_text
@@ -48,7 +50,9 @@ class JudgedTag:
 
     times: (n,) s since the log's origin, ascending. values: (n,) in `unit`, as logged. flags: (n,). censored: (n,) or
     None. causes: (n,) 0, or k for the check that marked a sample, `words(k)`. n_timeless: samples without a readable
-    time; they are in no array. n_disordered: how many stood out of order. notes: of the whole tag.
+    time; they are in no array. n_disordered: how many stood out of order. notes: of the whole tag. limits: (n,) which
+    cells state a limit ("<0.05") and no number, or None. unit_note: on the unit that the export states, where that is
+    not plainly the declared one; "" else. Every batch says it.
     """
 
     tag: str
@@ -62,13 +66,15 @@ class JudgedTag:
     n_disordered: int
     notes: tuple[str, ...]
     declared_gap: float | None
+    limits: NDArray[np.bool_] | None = None
+    unit_note: str = ""
 
     def notes_of(self, rows: slice, zero: float, moment: MomentText = duration_text) -> tuple[str, ...]:
         """Return what the checks found among some samples, in words.
 
         zero: of the experiment, s since the origin. moment: how a time since then is said.
         """
-        notes = []
+        notes = [self.unit_note] if self.unit_note else []
         causes, flags = self.causes[rows], self.flags[rows]
         if causes.any():
             for cause in np.flatnonzero(np.bincount(causes, minlength=len(_WORDS) + 1)[1:]) + 1:
@@ -97,8 +103,9 @@ class JudgedTag:
 
     @property
     def usable(self) -> NDArray[np.intp]:
-        """Which samples can be bridged from: those with a number that are not bad, ascending."""
-        return np.flatnonzero((self.flags <= Flag.SUSPECT) & np.isfinite(self.values))
+        """Which samples an input can be bridged from: those with a number that are not bad, ascending."""
+        sound = (self.flags <= Flag.SUSPECT) & np.isfinite(self.values)
+        return np.flatnonzero(sound if self.limits is None else sound & ~self.limits)
 
     def changes_unit(self, rows: slice) -> bool:
         """Whether some of the samples stand after a change of unit."""
@@ -125,17 +132,19 @@ def judge(
     checks: Checks,
     states: Mapping[str, float],
     moment: MomentText = duration_text,
+    *,
+    export_unit: str | None = None,
 ) -> JudgedTag:
     """Judge the samples of a tag: cells, order, absolute zero, declared limits, changes of unit, stuck stretches.
 
     unit: of its numbers. states: text -> number, for a tag that shows texts. moment: how a time since the log's origin
-    is said.
+    is said. export_unit: a text of the export that is declared to mean `unit`.
 
     Raises UnitError where the export states another unit, or a limit does not fit; DataError for a tag of texts without
     states.
     """
     samples = _numbers(samples, states)
-    _check_unit(samples, unit)
+    unit_note = compared_unit(samples.unit, unit, f'tag "{samples.tag}"', accepted=export_unit, remedy=_remedy(samples))
     causes = np.zeros(samples.n, np.int8)
     flags = _cells(samples, causes)
     times, values, censored = samples.times, samples.values, samples.censored
@@ -151,7 +160,7 @@ def judge(
         row = row[: row.size - n_timeless]
         times, values, flags, causes = times[row], values[row], flags[row], causes[row]
         censored = None if censored is None else censored[row]
-    notes = list(samples.notes)
+    notes = [*samples.notes, *([unit_note] if unit_note else [])]
     if n_disordered:
         notes.append(f"{n_disordered} samples stand out of order: bad")
     if n_timeless:
@@ -159,6 +168,7 @@ def judge(
     cold = quality.impossible(np.asarray(unit.to_si(values)), unit) if unit.dimension == _KELVIN.dimension else None
     if cold is not None:
         flags = _mark(flags, causes, cold & (flags <= Flag.SUSPECT), Flag.BAD, _COLD)
+    stated = None if censored is None or not censored.any() else censored != 0
     flags, censored = _declared(samples.tag, times, values, flags, censored, causes, checks, unit, notes, moment)
     trusted = (flags <= Flag.SUSPECT) & np.isfinite(values)
     if censored is not None:
@@ -177,7 +187,19 @@ def judge(
         if found:
             notes.append(found[0] + (f"; {len(found) - 1} more stretches" if len(found) > 1 else ""))
     return JudgedTag(
-        samples.tag, unit, times, values, flags, censored, causes, n_timeless, n_disordered, tuple(notes), limits.gap
+        samples.tag,
+        unit,
+        times,
+        values,
+        flags,
+        censored,
+        causes,
+        n_timeless,
+        n_disordered,
+        tuple(notes),
+        limits.gap,
+        stated,
+        unit_note,
     )
 
 
@@ -207,16 +229,9 @@ def _numbers(samples: TagSamples, states: Mapping[str, float]) -> TagSamples:
     return replace(samples, values=values, flags=flags, states=(), notes=notes)
 
 
-def _check_unit(samples: TagSamples, unit: Unit) -> None:
-    stated = samples.unit.strip("[]() ")
-    if not stated:
-        return
-    try:
-        own = as_unit(stated)
-    except UnitError:
-        return  # not every remark is a unit
-    if own != unit:
-        raise UnitError(f'tag "{samples.tag}": the export says {own}, and {unit} is declared')
+def _remedy(samples: TagSamples) -> str:
+    stated = json.dumps(samples.unit, ensure_ascii=False)  # a text as TOML quotes it
+    return f"if the export is wrong, say so in the tag table: export_unit = {stated}"
 
 
 def _cells(samples: TagSamples, causes: NDArray[np.int8]) -> FlagArray:

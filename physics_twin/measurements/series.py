@@ -21,7 +21,8 @@ class Series:
 
     channel: what they show. times: (n,) s since time zero, NaN where the clock was unreadable. values: (n,) SI, NaN
     where nothing was measured. flags: (n,) QARTOD codes. left_out: (n,) 0 for samples that take part in the misfit,
-    else k with the reason `reasons[k - 1]`. notes: what the checks found, in words. All arrays are read-only.
+    else k with the reason `reasons[k - 1]` (int16 from 128 reasons on). notes: what the checks found, in words. All
+    arrays are read-only.
 
     What few series have is None elsewhere. censored: (n,) -1 where the true value is below `values` ("<0.05"), 1 where
     it is above (a saturated sensor), 0 else. noise_scale: (n,) the noise of each sample as a multiple of the channel's
@@ -44,7 +45,9 @@ class Series:
         for key, kind in _ARRAYS.items():
             if getattr(self, key) is None:
                 continue
-            array = np.array(getattr(self, key), dtype=kind)
+            # Few records have more than 127 reasons; those that have fewer keep the bytes, and the hash, of one each.
+            wide = key == "left_out" and len(self.reasons) > np.iinfo(np.int8).max
+            array = np.array(getattr(self, key), dtype=np.int16 if wide else kind)
             if array.shape != (n := np.size(self.times),):
                 raise ShapeError(f"{self.channel.output}: {key} has the shape {array.shape}, and there are {n} times")
             array.setflags(write=False)

@@ -19,6 +19,7 @@ from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.cross_checks import Pair
 from physics_twin.measurements.cutting import experiments_from
+from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log, TagSamples
@@ -786,3 +787,60 @@ def test_every_sample_is_in_its_batches_or_counted_outside(
     assert t.size - len(inside) == (0 if lost is None else lost.n_outside + lost.n_timeless)
     unused = {one.batch for one in found.report.not_built}
     assert unused | set(found.names) == {batch.name for batch in batches}
+
+
+def test_limits_are_no_readings_of_an_input_and_an_end_of_the_range_is_one() -> None:
+    """ "<0.5" is bridged like a bad cell; a valve at 100 % is at 100 %. Both are counted and said."""
+    values, sides = V + 50.0, np.zeros(T.size, np.int8)
+    values[150], sides[150] = 0.5, -1
+    values[200:205] = 400.0
+    checked = Tag("TIC2", input="gas", unit="degC", checks=Checks(high="400 degC"))
+    log = log_of(tag("TI1", T, V), tag("TIC2", T, values, censored=sides), tags=TagTable((CORE, checked)))
+    a, b = experiments_from(log, batches=TWO)
+    gas = gas_of(a)
+    expected = 0.5 * (values[149] + values[151]) + 273.15
+    assert np.interp(500.0, gas.times, gas.values) == pytest.approx(expected, abs=1e-9)
+    assert np.interp(1020.0, gas.times, gas.values) == 673.15
+    assert a.inputs[0].counts[Flag.BAD] == 1
+    assert a.inputs[0].notes == (
+        "1 reading is a limit and no number: bad",
+        "5 at the upper end of the range, taken as they are: the truth may lie above",
+        "1 of 202 rows have no reading: bridged by straight lines between the others",
+    )
+    assert b.inputs[0].notes == ()
+
+
+def test_suspect_samples_are_left_out_where_somebody_asks() -> None:
+    """They stay in the record, with the reason, and the provenance says so; without asking they are used."""
+    flags = np.ones(T.size, np.int8)
+    flags[110:120] = Flag.SUSPECT
+    log = log_of(replace(tag("TI1", T, V), flags=flags), tag("TI3", T, V), tags=None)
+    both = [CORE.channel(), Channel("skin", column="TI3", unit="degC", noise="1 K")]
+    found = experiments_from(log, batches=TWO, channels=both)
+    sure = found.without_suspect()
+    assert int(found["A"]["core"].used.sum()) == 201
+    assert int(sure["A"]["core"].used.sum()) == 191
+    assert sure["A"]["core"].reasons == ("suspect",)
+    assert sure["A"]["core"].times.size == 201
+    assert sure["A"].provenance.selections == ("without suspect samples",)
+    assert "suspect" in str(sure["A"])
+    assert int(found.without_suspect("skin")["A"]["core"].used.sum()) == 201
+    assert found["A"].without_suspect("core").provenance.selections == ("without suspect samples of core",)
+    with pytest.raises(UnknownNameError):
+        found.without_suspect("sking")
+    with pytest.raises(DataError, match="not suspect"):
+        found["A"].without("skin").between(100.0, 190.0).without_suspect()
+
+
+def test_a_year_of_manual_exclusions_has_more_reasons_than_a_byte(tmp_path: Path) -> None:
+    """Two hundred of them, each with its own reason, also after a file; records with few keep their hash."""
+    many = [Exclusion(10.0 * k, 10.0 * k, f"check {k}", by="akin") for k in range(200)]
+    (a,) = experiments_from(plain_log(), batches=TWO[:1], exclude=many)
+    core = a["core"]
+    assert len(core.reasons) == 200
+    assert core.left_out.tolist() == [*range(1, 201), 0]
+    a.save(tmp_path / "a.nc")
+    assert Experiment.load(tmp_path / "a.nc") == a
+    assert a.dataset["core_left_out"].attrs["flag_values"].dtype == a.dataset["core_left_out"].dtype
+    (few,) = experiments_from(plain_log(), batches=TWO[:1], exclude=many[:127])
+    assert few["core"].left_out.dtype == np.int8
