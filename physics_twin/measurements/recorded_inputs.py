@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
@@ -41,6 +42,8 @@ class RecordedInput:
     """An input that was logged beside the outputs: its column, its samples by flag, and what was bridged in it.
 
     sensors: those that are known to have measured it, one after the other; the recipe holds the corrected readings.
+    n_used: how many samples the recipe rests on, suspect ones and those that were not evaluated among them; None for
+    all that are not bad or missing.
     """
 
     name: str
@@ -50,6 +53,14 @@ class RecordedInput:
     counts: Mapping[Flag, int]
     notes: tuple[str, ...]
     sensors: tuple[InputSensor, ...] = ()
+    n_used: int | None = None
+
+    @property
+    def used(self) -> int:
+        """How many samples the recipe rests on."""
+        if self.n_used is not None:
+            return self.n_used
+        return sum(n for flag, n in self.counts.items() if flag <= Flag.SUSPECT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +152,12 @@ def _recorded(
     if n_bridged:
         how = "straight lines between" if column.rule is Rule.RAMP else "holding"
         notes.append(f"{n_bridged} of {after.size} rows have no reading: bridged by {how} the others")
+    used = good[_needed(times[good])]
+    doubtful = used[flags[used] == Flag.SUSPECT]
+    if doubtful.size:
+        # A recipe has no gaps: leaving them out would put straight lines or old readings in their place.
+        samples = "1 suspect sample is" if doubtful.size == 1 else f"{doubtful.size} suspect samples are"
+        notes.append(f"{samples} in use, the first at {moment(float(times[doubtful[0]]))}")
     readings, sensors, sensor_notes = _corrected(name, one, times[good], values[good], unit, moment)
     notes += sensor_notes
     t, v = _from_start(times[good], readings, column.rule)
@@ -152,7 +169,13 @@ def _recorded(
         t, v = np.concatenate([t, [end]]), np.concatenate([v, [v[-1]]])
     level = input_table(t, v, unit, column.rule)
     notes += jump_notes
-    return level, RecordedInput(name, column.name, unit, column.rule, count_flags(flags), tuple(notes), sensors)
+    counts = count_flags(flags)
+    return level, RecordedInput(name, column.name, unit, column.rule, counts, tuple(notes), sensors, int(used.size))
+
+
+def _needed(times: Array) -> NDArray[np.bool_]:
+    """Return which readings an input rests on, (n,): the last one up to time zero and those after it."""
+    return np.asarray(times >= max((float(t) for t in times[times <= 0.0]), default=-np.inf))
 
 
 def _corrected(
@@ -163,8 +186,7 @@ def _corrected(
     found: list[InputSensor] = []
     notes: list[str] = []
     readings = np.array(values, dtype=np.float64)
-    # The last reading before time zero is the one that the input rests on; earlier ones are of no use.
-    needed = times >= max((float(t) for t in times[times <= 0.0]), default=-np.inf)
+    needed = _needed(times)
     for k, (since, sensor) in enumerate(begun):
         until = begun[k + 1][0] if k + 1 < len(begun) else np.inf
         hit = (times >= since) & (times < until)

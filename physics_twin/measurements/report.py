@@ -57,9 +57,9 @@ def describe(experiment: "Experiment") -> str:
     for row in rows:
         lines.append("  " + "  ".join(row[k].ljust(width) for k, width in zip(kept, widths, strict=True)).rstrip())
     for one in experiment.inputs:
-        lines.append(
-            f'  input {one.name}: column "{one.column}" in {one.unit}, {one.rule.value}, {one.counts[Flag.GOOD]} rows'
-        )
+        lines.append(f'  input {one.name}: column "{one.column}" in {one.unit}, {one.rule.value}, {one.used} rows')
+        if one.counts[Flag.SUSPECT]:
+            lines[-1] += f", {one.counts[Flag.SUSPECT]} suspect"
     if not experiment.inputs:
         lines += [f"  {line}" for line in str(experiment.recipe).splitlines()]
     lines += _sensors(experiment)

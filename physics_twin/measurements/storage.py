@@ -166,6 +166,7 @@ def _experiment(stored: _Stored, record: Mapping[str, Any]) -> Experiment:
                 {flag: int(one["counts"][str(int(flag))]) for flag in Flag},
                 tuple(map(str, one["notes"])),
                 input_sensors_from_record(one.get("sensors", ())),
+                int(one["used"]) if "used" in one else None,
             )
             for one in record["inputs"]
         ),
