@@ -134,6 +134,17 @@ def test_a_converted_file_knows_what_it_was_made_of(tmp_path: Path) -> None:
     assert cut[0].provenance.source == log.source
 
 
+def test_the_zone_of_the_plant_serves_windows_and_lists_of_a_converted_file(tmp_path: Path) -> None:
+    """That of the export, or the one that is declared: it is for stamps that people write, the file itself is UTC."""
+    path, out = export(tmp_path, long=True), tmp_path / "export.parquet"
+    convert_log(path, out, layout=BERLIN)
+    local = ("2026-10-25 01:30", "2026-10-25 03:30")
+    equal(read_log(out, between=local), read_log(path, layout=BERLIN, between=local))
+    declared = read_log(out, layout=Layout(zone="UTC"), between=local)
+    equal(declared, read_log(out, between=("2026-10-25T01:30Z", "2026-10-25T03:30Z")))
+    assert (declared.layout.zone, declared.export_layout.zone) == ("UTC", "Europe/Berlin")
+
+
 @pytest.mark.parametrize(
     "layout",
     [
