@@ -16,7 +16,6 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.logs.cells import Cells, misread_decimal, read_cells
 from physics_twin.measurements.logs.chunks import Opened
-from physics_twin.measurements.logs.columns import in_utc
 from physics_twin.measurements.logs.headers import bracketed_unit
 from physics_twin.measurements.logs.layout import Layout, LongForm
 from physics_twin.measurements.logs.log import TagSamples
@@ -349,10 +348,6 @@ class Gathering:
             texts = self.text_list
             samples[tag] = tag_samples(tag, pieces, placed, settled.verdicts, texts, declared, opened.row, found)
         samples, turned = oldest_first(samples)
-        zone = layout.zone
-        if zone not in (None, "UTC", "Etc/UTC", "GMT") and layout.time is not None and in_utc(layout.time):
-            text = f"the header {time_name(layout)} says UTC, and the zone is declared as {zone}: read as {zone}"
-            opened.notes.add("{text}", text=text)
         notes = [*opened.notes.words(), *turned, *settled.notes]
         if shared is not None:
             notes += shared.notes

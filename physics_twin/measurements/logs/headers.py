@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from physics_twin.errors import DataError, PhysicsTwinError
+from physics_twin.errors import DataError
+from physics_twin.measurements.export_units import read_unit
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.units import unit as as_unit
 
@@ -40,6 +41,7 @@ STAMP_LIKE = re.compile(
     r"(?:19|20)\d{10}(?:\d\d)?"
 )
 NUMBER = re.compile(r"[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][+-]?\d+)?|[-+−]?[.,]\d+(?:[eE][+-]?\d+)?")
+_NO_UNIT = ("-", "--", "1")
 _LIKE_TAG = re.compile(r"[A-Z]{1,5}[-_]?\d+[A-Z]?")
 _BRACKETS = re.compile(r"^(.*\S)\s*[\[(]\s*([^\[\]()]*(?:\([^()]*\))?)\s*[\])]$")
 
@@ -208,12 +210,25 @@ def _first_data(rows: Sequence[Sequence[str]], at: Sequence[int], body: Sequence
 
 
 def _is_units(row: Sequence[str], above: Sequence[str]) -> bool:
-    """Whether a row holds units for the names above it."""
+    """Whether a row holds units for the names above it.
+
+    "1" is a unit, and a reading as well: a row with nothing else has to have a unit of time, too. With an empty or an
+    unreadable stamp it is data, which is kept and flagged; a row of units taken for data loses nothing.
+    """
     filled = [cell for cell in row[1:] if cell]
     if not filled or len(_bare(row)) > len(_bare(above)) or _names_time(row[0]):
         return False
+    if any(STAMP_LIKE.fullmatch(cell) for cell in row) or any(_is_number(cell) and cell != "1" for cell in row):
+        return False
+    if "1" in filled and all(cell in _NO_UNIT for cell in filled):
+        return _is_unit_of_time(bare_unit(row[0]))
     good = sum(is_unit(bare_unit(cell)) for cell in filled)
-    return good * 2 > len(filled) and not any(_is_number(cell) and cell != "1" for cell in filled)
+    return good * 2 > len(filled)
+
+
+def _is_unit_of_time(text: str) -> bool:
+    own = read_unit(text).unit if text != "1" and is_unit(text) else None
+    return own is not None and own.dimension == as_unit("s").dimension
 
 
 def _names_time(cell: str) -> bool:
@@ -230,15 +245,14 @@ def bare_unit(text: str) -> str:
 
 def is_unit(text: str) -> bool:
     """Whether a text is a unit, or a sign for none."""
-    if text in ("-", "--", "1"):
+    if text in _NO_UNIT:
         return True
     if len(text) > _LONGEST_UNIT or _LIKE_TAG.fullmatch(text):  # T1 is no tesla
         return False
-    try:
-        as_unit(text)
-    except PhysicsTwinError:
+    if not text:
         return False
-    return bool(text)
+    read = read_unit(text)
+    return read.unit is not None or read.likely is not None
 
 
 def bracketed_unit(name: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.logs.chunks import Chunk, Opened
+from physics_twin.measurements.logs.columns import in_utc
 from physics_twin.measurements.logs.moments import (
     Times,
     Window,
@@ -27,6 +28,7 @@ from physics_twin.measurements.tables import BREAKS_OFF
 __all__ = ["Counter", "Rows", "data_rows", "plain"]
 
 _DAY = 86_400_000_000  # us
+_UTC = (None, "UTC", "Etc/UTC", "Etc/GMT", "GMT", "Zulu", "Etc/Zulu")  # zones that a header which says UTC agrees with
 _NUMERIC = re.compile(r"[-+]?[\d.,]*\d[\d.,]*")
 
 
@@ -68,6 +70,7 @@ def data_rows(opened: Opened, window: Window, count: Counter, see: Callable[[pl.
     layout = opened.layout
     seconds = elapsed_unit(layout.stamp_format)
     shift = shift_of(layout)
+    contradicted = layout.zone not in _UTC and layout.time is not None and in_utc(layout.time)
     for chunk in opened.chunks:
         times, known, ok = times_of(chunk.frame, layout, seconds)
         see(chunk.frame)
@@ -81,15 +84,19 @@ def data_rows(opened: Opened, window: Window, count: Counter, see: Callable[[pl.
                 count.first = (int(chunk.lines[first[0]]), time_cell(chunk.frame, layout, int(first[0])))
         count.rows += chunk.frame.height if keep is None else int(keep.sum())
         count.readable += int(ok.sum())
-        if seconds is None and known is not True and layout.zone is None:
+        if seconds is None and known is not True and (layout.zone is None or contradicted):
             naive = np.flatnonzero(ok & ~known) if isinstance(known, np.ndarray) else np.flatnonzero(ok)
             if naive.size:
                 row = int(naive[0])
-                raise DataError(
-                    f"{opened.name}, {opened.row} {chunk.lines[row]}, column {time_name(layout)}: the stamp "
-                    f'"{time_cell(chunk.frame, layout, row)}" has no zone; say layout=Layout(zone="Europe/Berlin"), '
-                    "or whichever zone the clock was in"
-                )
+                stamp = f'the stamp "{time_cell(chunk.frame, layout, row)}" has no zone'
+                where = f"{opened.name}, {opened.row} {chunk.lines[row]}, column {time_name(layout)}: {stamp}"
+                if contradicted:
+                    raise DataError(
+                        f'{where}; the header says UTC, and zone="{layout.zone}" is declared: leave zone= out, or say '
+                        'layout=Layout(zone="UTC"); if the header is wrong, give the columns other names, '
+                        "layout=Layout(column_names=...)"
+                    )
+                raise DataError(f'{where}; say layout=Layout(zone="Europe/Berlin"), or whichever zone the clock was in')
         if shift:
             times = moved(times, shift, ok)
             if seconds is None:  # the middle of a period that begins with the year 1 is no date

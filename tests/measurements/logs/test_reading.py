@@ -372,14 +372,42 @@ def test_a_log_that_begins_with_the_newest_row_is_turned_round(tmp_path: Path) -
 
 
 def test_a_header_that_says_utc_is_a_zone(tmp_path: Path) -> None:
-    """Where none is declared; a declared one holds, and the contradiction is noted. UTC+1 is no UTC."""
+    """Where none is declared; another one contradicts it, unless the stamps have an offset. UTC+1 is no UTC."""
     rows = "\n2026-11-20 06:00:00,1.5\n2026-11-20 06:01:00,2.5\n"
-    for head in ("Time (UTC)", "time_utc", "UTC"):
+    for head in ("Time (UTC)", "time_utc", "UTC", "Zeit UTC", "Timestamp (GMT)"):
         log = read_log(written(tmp_path, f"{head},A{rows}"))
         assert (log.layout.zone, log.origin) == ("UTC", dt.datetime(2026, 11, 20, 6, tzinfo=dt.UTC))
-        log = read_log(written(tmp_path, f"{head},A{rows}"), layout=BERLIN)
+        with pytest.raises(DataError, match=r'line 2, column .*says UTC, and zone="Europe/Berlin" is declared'):
+            read_log(written(tmp_path, f"{head},A{rows}"), layout=BERLIN)
+        log = read_log(written(tmp_path, f"{head},A{rows.replace(':00,', ':00+01:00,')}"), layout=BERLIN)
         assert log.origin == dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
-        assert any("says UTC" in note and "Europe/Berlin" in note for note in log.notes)
     for head in ("Time (UTC+1)", "Time UTC +01:00", "Time"):
         with pytest.raises(DataError, match="has no zone"):
             read_log(written(tmp_path, f"{head},A{rows}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "values", "times"),
+    [
+        ("time;T\n2026-07-01T06:00:00Z;1\nxx;2\n2026-07-01T06:02:00Z;3\n2026-07-01T06:03:00Z;5\n", [1, 3, 5], 3),
+        ("time;T\n;1\n2026-07-01T06:02:00Z;3\n2026-07-01T06:03:00Z;5\n", [1, 3, 5], 2),
+        ("time;T\n2026-07-01T06:00:00Z;1\n;1\n2026-07-01T06:02:00Z;3\n2026-07-01T06:03:00Z;5\n", [1, 1, 3, 5], 3),
+        ("time (s);T\n0;1\nx;2\n2;3\n", [1, 3], 2),
+    ],
+)
+def test_a_reading_of_one_beside_an_unreadable_stamp_is_no_unit(
+    tmp_path: Path, content: str, values: list[float], times: int
+) -> None:
+    """ "1" is a unit, too; no row of data is lost to a row of units, and no unit is stated."""
+    log = read_log(written(tmp_path, content))
+    assert (log.layout.header, log["T"].unit) == (1, "")
+    assert log["T"].values.tolist() == values
+    assert int(np.isfinite(log["T"].times).sum()) == times
+    assert len(log.notes) == 1
+
+
+@pytest.mark.parametrize(("units", "unit"), [("s;1", "1"), (";K", "K"), (";-", "-"), ("min;1", "1")])
+def test_a_row_of_units_may_say_that_there_is_none(tmp_path: Path, units: str, unit: str) -> None:
+    """ "1" below a unit of time is a unit."""
+    log = read_log(written(tmp_path, f"time;T\n{units}\n2026-07-01T06:02:00Z;3\n2026-07-01T06:03:00Z;5\n"))
+    assert (log.layout.header, log["T"].unit, log["T"].values.tolist()) == (2, unit, [3.0, 5.0])
