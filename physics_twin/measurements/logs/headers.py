@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from physics_twin.errors import DataError
-from physics_twin.measurements.export_units import read_unit
+from physics_twin.errors import DataError, PhysicsTwinError
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.units import unit as as_unit
 
@@ -227,8 +226,7 @@ def _is_units(row: Sequence[str], above: Sequence[str]) -> bool:
 
 
 def _is_unit_of_time(text: str) -> bool:
-    own = read_unit(text).unit if text != "1" and is_unit(text) else None
-    return own is not None and own.dimension == as_unit("s").dimension
+    return text != "1" and is_unit(text) and as_unit(text).dimension == as_unit("s").dimension
 
 
 def _names_time(cell: str) -> bool:
@@ -249,10 +247,11 @@ def is_unit(text: str) -> bool:
         return True
     if len(text) > _LONGEST_UNIT or _LIKE_TAG.fullmatch(text):  # T1 is no tesla
         return False
-    if not text:
+    try:
+        as_unit(text)
+    except PhysicsTwinError:
         return False
-    read = read_unit(text)
-    return read.unit is not None or read.likely is not None
+    return bool(text)
 
 
 def bracketed_unit(name: str) -> str:
