@@ -60,9 +60,17 @@ _FACTORS = {"degree_Celsius": Fraction(1), "degree_Fahrenheit": Fraction(5, 9)}
 
 _GAUGE = {"barg": "bar", "mbarg": "mbar", "psig": "psi", "Pag": "Pa", "hPag": "hPa", "kPag": "kPa", "MPag": "MPa"}
 _ALIASES = {
-    "bara": "bar", "mbara": "mbar", "psia": "psi", "kPaa": "kPa", "MPaa": "MPa",
-    "pct": "percent", "‰": "permille", "°": "degree",
+    "bara": "bar", "mbara": "mbar", "psia": "psi", "Paa": "Pa", "hPaa": "hPa", "kPaa": "kPa", "MPaa": "MPa",
+    "pct": "percent", "‰": "permille", "°": "degree", "inWC": "inH2O", "mmWC": "mmH2O",
+    "Celsius": "degC", "Fahrenheit": "degF",
 }  # fmt: skip
+# Flows by their initials, of the actual volume; gallons are those of the US, barrels of 42 gallons. pint would read cfm
+# as a hundredth of a femtometer.
+_FLOWS = {
+    "gpm": "gal/min", "gph": "gal/h", "gpd": "gal/d", "cfm": "ft^3/min", "acfm": "ft^3/min", "cfh": "ft^3/h",
+    "lpm": "L/min", "lph": "L/h", "bpd": "oil_bbl/d",
+}  # fmt: skip
+_FLOWS |= {name.upper(): flow for name, flow in _FLOWS.items()}
 # N m and J have one dimension and one factor; pint does not know the short form.
 _TORQUES = {"Nm": "J", "kNm": "kJ", "mNm": "mJ", "MNm": "MJ"}
 # A revolution per minute is a frequency here; pint makes it 2 pi rad/min.
@@ -91,7 +99,7 @@ _COMMON = [
     "m3", "Pa", "hPa", "kPa", "MPa", "bar", "mbar", "barg", "psi", "psig", "atm", "mmHg", "J", "kJ", "MJ", "kWh",
     "Wh", "W", "kW", "MW", "V", "mV", "kV", "A", "mA", "ohm", "N", "kN", "rad", "deg", "turn", "Hz", "kHz", "rpm",
     "percent", "ppm", "ppb", "cP", "poise", "kcal", "cal", "BTU", "hp", "GPa", "kgf", "lbf", "kmol", "newton",
-    "kelvin", "watt", "joule",
+    "kelvin", "watt", "joule", "gpm", "gph", "gpd", "cfm", "lpm", "bpd", "inHg", "inH2O", "mmH2O",
 ]  # fmt: skip
 
 _NUMBER = re.compile(
@@ -154,6 +162,12 @@ def _atom(name: str) -> _Atom:
 
     if name in _TORQUES:
         return _atom(_TORQUES[name])
+    if name in _FLOWS:
+        flow = _unit_of(_FLOWS[name])
+        exact: Fraction | float = Fraction(1)
+        for part, exponent in flow._atoms:
+            exact = _times(exact, _power(_atom(part).factor, exponent))
+        return _Atom(exact, Fraction(0), flow.dimension, "", False)
     registry = _registry()
     parts = registry.parse_unit_name(_ALIASES.get(name, name))
     canonical = parts[0][1] if parts else ""
@@ -171,6 +185,8 @@ def _atom(name: str) -> _Atom:
             f'"{name}" is a physical constant ({canonical.replace("_", " ")}), not a unit'
             + (f'; did you mean "{hint}"?' if hint else "")
         )
+    if canonical == "barrel":  # pint's has 31.5 gallons, as no plant's has
+        raise UnitError(f'"{name}" is 42 gallons of oil or 31 of beer; write "oil_bbl" or "beer_bbl"')
     if canonical == "ton" and "short" not in name:
         raise UnitError(f'"{name}" is a metric, a short or a long ton; write "t" (1000 kg), "short_ton" or "long_ton"')
     if canonical in _OFFSETS:
@@ -237,9 +253,17 @@ def _unknown(name: str) -> str:
 def _normalized(text: str) -> str:
     # NFKC: superscripts to digits (an exponent without caret), the micro sign to mu, ℃ to °C, Å and Ω to letters.
     plain = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-").strip()
+    # "deg C" is no degree times coulomb, and "psi g" no pressure times gram.
+    plain = re.sub(r"(?<![a-zA-Z])(?i:deg(?:rees?)?)\s+([CF])(?![a-zA-Z0-9])", r"deg\1", plain)
+    plain = re.sub(r"(?<![a-zA-Z])(?i:deg(?:rees?)?)\s+([KR])(?![a-zA-Z0-9])", _absolute_degree, plain)
+    plain = re.sub(r"^((?:m|k|M|h)?(?:bar|Pa)|psi)\s+([ag])$", r"\1\2", plain)
     plain = re.sub(r"([Δ∆]|delta[ _]?)\s*(°|deg(?=[CF]))\s*", "delta_deg", plain)
     plain = re.sub(r"°\s*(?=[CFR](?![a-zA-Z]))", "deg", plain)
     return re.sub(r"\b((?:m|k|M|h)?(?:bar|Pa|psi))\s?\(([ag])\)", r"\1\2", plain)
+
+
+def _absolute_degree(found: re.Match[str]) -> str:
+    return "K" if found[1] == "K" else "degR"
 
 
 def _atoms_of(text: str) -> _Atoms:
@@ -250,7 +274,15 @@ def _atoms_of(text: str) -> _Atoms:
     reader = _Reader(plain, text)
     found = reader.product(top=True)
     reader.expect_end()
+    if len(found) == 2 and found[0] == ("U", Fraction(1)) and found[1] in _PER_TIME:
+        raise UnitError(
+            f'"{text}" can be revolutions (Umdrehungen) or enzyme units per time; write "rpm" for a speed, '
+            '"umol/min/min" for the other'
+        )
     return tuple(found)
+
+
+_PER_TIME = tuple((name, Fraction(-1)) for name in ("min", "s", "h"))
 
 
 class _Reader:

@@ -100,7 +100,10 @@ class CutPlan:
                 states = table[one.name].states if table is not None and one.name in table else {}
                 kinds.setdefault(one.name, (as_unit(one.unit), one.checks or Checks(), states))
         clock = PlantClock(log.origin, log.layout.zone)
-        judged = {name: judge(log[name], *kind, clock.text) for name, kind in kinds.items()}
+        judged = {
+            name: judge(log[name], *kind, clock.text, export_unit=_export_unit(table, name, kind[0]))
+            for name, kind in kinds.items()
+        }
         return cls(tuple(outputs), columns, table, judged, installed, tuple(pairs), tuple(notes))
 
 
@@ -123,3 +126,10 @@ def _without_output(log: Log, table: TagTable | None) -> DataError:
         f'"its name in the model" and noise = "0.5 K" (one standard deviation, in its unit) below its line such as '
         f'{header}, and input = "name" to each that drives the model'
     )
+
+
+def _export_unit(table: TagTable | None, name: str, unit: Unit) -> str | None:
+    """Return the text of the export that the table takes to mean this unit; a channel may declare another one."""
+    if table is None or name not in table or as_unit(table[name].unit) != unit:
+        return None
+    return table[name].export_unit

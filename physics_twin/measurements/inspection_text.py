@@ -274,7 +274,7 @@ def _tag_entries(tag: "InspectedTag") -> list[str]:
         return [f"# states = {{ {numbered} }}  # to use it as a number"]
     lines = []
     unit = tag.units[0] if tag.units else None
-    if unit is not None and unit.stated and _readable_unit(unit.unit):
+    if unit is not None and unit.stated and _readable_unit(unit.unit) and "no unit" not in unit.reason:
         lines.append(f"unit = {_literal(_PLAIN.get(unit.unit, unit.unit))}  # {unit.reason}")
     elif unit is not None:
         lines.append(f"# unit = {_literal(unit.unit)}  # {unit.reason}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import UnitError
+from physics_twin.measurements.export_units import read_unit, without_brackets
 from physics_twin.units import unit as as_unit
 
 __all__ = ["LikelyUnit", "likely_units"]
@@ -69,11 +69,11 @@ def likely_units(tag: str, stated: str, values: Array) -> tuple[LikelyUnit, ...]
     nothing was.
     """
     quantity, reason = _quantity(tag)
-    if stated.strip():
-        return (LikelyUnit(stated.strip(), _stated_reason(stated.strip(), quantity, reason), True),)
+    if without_brackets(stated):
+        return (_of_text(without_brackets(stated), "the export says so", quantity, reason),)
     in_name = _unit_in_name(tag)
     if in_name is not None:
-        return (LikelyUnit(in_name, f'the name ends in "{in_name}"', True),)
+        return (_of_text(in_name, f'the name ends in "{in_name}"', quantity, reason),)
     seen = values[np.isfinite(values)]
     if quantity is None or not seen.size:
         return ()
@@ -83,15 +83,18 @@ def likely_units(tag: str, stated: str, values: Array) -> tuple[LikelyUnit, ...]
     return tuple(LikelyUnit(unit, f"{reason}, {between}") for unit in guesses)
 
 
-def _stated_reason(text: str, quantity: str | None, reason: str) -> str:
-    try:
-        given = as_unit(text)
-    except UnitError as error:
-        return f"the export says so, but it is no unit here: {error}"
+def _of_text(text: str, source: str, quantity: str | None, reason: str) -> LikelyUnit:
+    """Return what a text of the export says; source: where it stands, in words."""
+    read = read_unit(text)
+    if read.unit is None and read.likely is not None:
+        return LikelyUnit(read.likely.text, f"the export says {read.reason}")
+    if read.unit is None:
+        return LikelyUnit(text, f"{source}, but it is no unit here: {read.reason}", True)
     usual = _DIMENSIONS.get(quantity or "")
-    if usual is not None and given.dimension != as_unit(usual).dimension and not given.is_dimensionless:
-        return f"the export says so, but {reason}, and that is no unit of {quantity}"
-    return "the export says so"
+    if usual is not None and read.unit.dimension != as_unit(usual).dimension and not read.unit.is_dimensionless:
+        return LikelyUnit(text, f"{source}, but {reason}, and that is no unit of {quantity}", True)
+    spelled = source if read.unit.text in (text, "1") or source != "the export says so" else f'the export says "{text}"'
+    return LikelyUnit(text if read.unit.text == "1" else read.unit.text, spelled, True)
 
 
 def _unit_in_name(tag: str) -> str | None:
@@ -104,11 +107,8 @@ def _unit_in_name(tag: str) -> str | None:
 def _is_unit(text: str) -> bool:
     if not re.search(r"[^\W\d]|[%°‰]", text):
         return False  # "(1)" numbers a sensor
-    try:
-        as_unit(text)
-    except UnitError:
-        return False
-    return True
+    read = read_unit(text)
+    return read.unit is not None or read.likely is not None
 
 
 def _quantity(tag: str) -> tuple[str | None, str]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError, UnitError
+from physics_twin.errors import DataError
 from physics_twin.measurements import quality
 from physics_twin.measurements.building import Samples, assemble, distinct, series_from
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Axis, Stamps, read_axis, start_on
 from physics_twin.measurements.experiment import Context, Experiment, Initial, InputColumn
+from physics_twin.measurements.export_units import compared_unit
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
@@ -70,11 +71,11 @@ def from_table(
     """Return the experiment in a table; options: how it was read, for its provenance; the rest as in `from_csv`."""
     if inputs is not None and recipe is not None:
         raise DataError("give inputs= (recorded) or recipe=, and not both")
-    _check_declared_units(table, time, channels, inputs or {})
+    unit_notes = _check_declared_units(table, time, channels, inputs or {})
     axis = read_axis(table, time, decimal=decimal)
     order, order_notes = quality.in_order(axis.seconds)
     order = worst(order, axis.flags)
-    notes = [*table.notes, *axis.notes, *order_notes]
+    notes = [*table.notes, *unit_notes, *axis.notes, *order_notes]
     recorded = {key: column for key, column in (inputs or {}).items() if isinstance(column, Column)}
     t, zero = _from_zero(axis, order, start, bool(recorded), table, time)
     if start is None and axis.origin is None and zero != 0.0:
@@ -125,22 +126,20 @@ def _time_text(time: str | Column | Stamps) -> str:
 
 def _check_declared_units(
     table: Table, time: str | Column | Stamps, channels: Sequence[Channel], inputs: Mapping[str, InputColumn]
-) -> None:
-    """Compare the units that the file states in a second header line with those declared."""
+) -> list[str]:
+    """Compare the units that the file states in a second header line with those declared; return notes of doubt."""
     declared = [(channel.column, channel.unit) for channel in channels]
     declared += [(column.name, as_unit(column.unit)) for column in inputs.values() if isinstance(column, Column)]
     if not isinstance(time, Stamps):
         declared.append((time.name, as_unit(time.unit)) if isinstance(time, Column) else (time, as_unit("s")))
+    remedy = "if the file is wrong, read it with pandas and pass the frame to Experiment.from_frame"
+    notes = []
     for column, unit in declared:
-        stated = table.units.get(column, "").strip("[]() ")
-        if not stated:
-            continue
-        try:
-            own = as_unit(stated)
-        except UnitError:
-            continue  # not every remark in that line is a unit: "(mean of 2)"
-        if own != unit:
-            raise UnitError(f'{table.source}, column "{column}": the file says {own}, and {unit} is declared')
+        where = f'{table.source}, column "{column}"'
+        note = compared_unit(table.units.get(column, ""), unit, where, remedy=remedy)
+        if note:
+            notes.append(f'column "{column}": {note}')
+    return notes
 
 
 def _from_zero(

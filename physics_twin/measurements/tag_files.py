@@ -5,6 +5,7 @@ TOML:
     [tags."31TI004.PV"]                     # the name in the export
     output = "core_temperature"             # or input = "...", or neither (batch, phase)
     unit = "degC"
+    export_unit = "deg"                     # only where the export names another unit, and is wrong
     noise = "2 K"                           # or { value = "0.8 K", k = 2 }, or { estimate = "2 K", shared = "furnace" }
     bias = "0.5 K"                          # or { sd = "1 K" }
     delay = "20 s"                          # or { low = "0 s", high = "60 s" }

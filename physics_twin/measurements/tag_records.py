@@ -44,7 +44,7 @@ type Record = dict[str, object]
 _LIMITS = ("low", "high", "resolution", "deadband", "rate", "spike", "flat", "gap")
 _IN_TAG_UNIT = ("low", "high", "resolution", "deadband", "spike")
 TAG_KEYS = (
-    *("output", "input", "unit", "noise", "bias", "delay", "place", "rule", "range"),
+    *("output", "input", "unit", "export_unit", "noise", "bias", "delay", "place", "rule", "range"),
     *_LIMITS,
     *("zero_is_missing", "states", "description", "sensor"),
 )
@@ -134,6 +134,7 @@ def tag_from(name: str, entry: Entry) -> Tag:
             checks=Checks(**limits, zero_is_missing=zero),
             states=states,  # type: ignore[arg-type]  # Tag looks at each number
             description=text_from(entry, "description", where, ""),
+            export_unit=text_from(entry, "export_unit", where) if "export_unit" in entry else None,
         ),
     )
 
@@ -267,6 +268,8 @@ def tag_record(tag: Tag) -> Record:
         record["zero_is_missing"] = True
     if tag.states:
         record["states"] = dict(tag.states)
+    if tag.export_unit is not None:
+        record["export_unit"] = tag.export_unit
     if tag.description:
         record["description"] = tag.description
     return record

@@ -33,7 +33,10 @@ __all__ = ["tags_from_csv", "tags_to_csv"]
 _SENSOR_COLUMNS = {("sensor_description" if key == "description" else key): key for key in SENSOR_KEYS}
 _COLUMNS = ("tag", *TAG_KEYS, "since", *_SENSOR_COLUMNS, "pair", "tolerance")
 # Cells of these columns are text whatever they look like.
-_TEXTS = ("tag", "output", "input", "unit", "rule", "description", "sensor", "sensor_description", "pair")
+_TEXTS = (
+    *("tag", "output", "input", "unit", "export_unit", "rule", "description"),
+    *("sensor", "sensor_description", "pair"),
+)
 
 
 def tags_from_csv(text: str) -> TagTable:

@@ -26,7 +26,8 @@ class Tag:
 
     name: as in the export. output, input: of the model. unit: of its numbers. noise, bias, delay, place: of an output,
     as in `Channel`. rule: of an input, `pt.RAMP` or `pt.HOLD`. checks: declared limits. states: text -> number of a
-    digital tag ("Open" -> 1). description: in words.
+    digital tag ("Open" -> 1). description: in words. export_unit: what the export states as the unit, where that is
+    declared to mean `unit` although it reads otherwise.
 
     Read back, quantities are (number, unit). Raises DataError, UnitError or BoundsError, naming the tag.
     """
@@ -43,6 +44,7 @@ class Tag:
     checks: Checks = field(default_factory=Checks)
     states: Mapping[str, float] = field(default_factory=dict)
     description: str = ""
+    export_unit: str | None = None
 
     def __post_init__(self) -> None:
         """Check what is declared as far as one tag shows it."""

@@ -441,7 +441,7 @@ def test_numbers_that_the_export_itself_calls_bad_are_no_missing_numbers() -> No
 def test_the_unit_that_the_export_states_is_compared() -> None:
     """An export in degF is not read as degC."""
     log = log_of(tag("TI1", T, V, unit="degF"), tags=TagTable((CORE,)))
-    with pytest.raises(UnitError, match='tag "TI1": the export says degF, and degC is declared'):
+    with pytest.raises(UnitError, match='tag "TI1": the export says "degF", and degC is declared'):
         experiments_from(log, batches=TWO)
 
 

@@ -127,9 +127,9 @@ def test_exclusions_need_a_reason_and_a_channel_that_exists(tmp_path: Path) -> N
 
 def test_the_units_that_the_file_states_are_compared(tmp_path: Path) -> None:
     """A second header line in K under a channel declared in degC is an error; in degC it is not."""
-    with pytest.raises(UnitError, match='column "a": the file says K, and degC is declared'):
+    with pytest.raises(UnitError, match='column "a": the export says "K", and degC is declared'):
         log(tmp_path, "t,a\n[s],[K]\n0,300\n", header=2)
-    with pytest.raises(UnitError, match='column "t": the file says min, and s is declared'):
+    with pytest.raises(UnitError, match='column "t": the export says "min", and s is declared'):
         log(tmp_path, "t,a\n[min],[degC]\n0,300\n", header=2)
     assert log(tmp_path, "t,a\n(s),degC\n0,300\n", header=2)["core"].used.all()
     assert log(tmp_path, "t,a\nelapsed,mean of two\n0,300\n", header=2)["core"].used.all()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from physics_twin.errors import DataError, unknown_name
+from physics_twin.measurements.export_units import read_unit
 from physics_twin.measurements.logs.headers import (
     LONGEST_NAME,
     NUMBER,
@@ -229,8 +230,9 @@ def _unit_of_time(sample: Sample, name: str) -> str:
     found = _ELAPSED.match(name)
     for text in (sample.units.get(name, ""), bracketed_unit(name), found[2] if found else ""):
         text = {"sec": "s", "hr": "h", "hours": "h", "minutes": "min", "seconds": "s"}.get(text.lower(), text)
-        if text and is_unit(text) and as_unit(text).dimension == as_unit("s").dimension:
-            return text
+        own = read_unit(text).unit if text and is_unit(text) else None
+        if own is not None and own.dimension == as_unit("s").dimension:
+            return own.text
     return ""
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from physics_twin.errors import DataError, PhysicsTwinError
+from physics_twin.errors import DataError
+from physics_twin.measurements.export_units import read_unit
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.units import unit as as_unit
 
@@ -247,11 +248,10 @@ def is_unit(text: str) -> bool:
         return True
     if len(text) > _LONGEST_UNIT or _LIKE_TAG.fullmatch(text):  # T1 is no tesla
         return False
-    try:
-        as_unit(text)
-    except PhysicsTwinError:
+    if not text:
         return False
-    return bool(text)
+    read = read_unit(text)
+    return read.unit is not None or read.likely is not None
 
 
 def bracketed_unit(name: str) -> str:
