@@ -149,11 +149,16 @@ def label(name: str, unit: object) -> str:
 
 
 def panels(
-    n: int, ax: "Axes | Sequence[Axes] | None" = None, *, height: float = PANEL_HEIGHT, shared: bool = True
+    n: int,
+    ax: "Axes | Sequence[Axes] | None" = None,
+    *,
+    height: float = PANEL_HEIGHT,
+    shared: bool = True,
+    columns: int | None = None,
 ) -> "list[Axes]":
     """Return n axes: those given, or of a new figure with one column of up to three panels, else two columns.
 
-    shared: whether they have one horizontal axis.
+    shared: whether they have one horizontal axis. columns: how many stand side by side, where that has a meaning.
 
     Raises ShapeError for another number of axes than n.
     """
@@ -164,7 +169,8 @@ def panels(
         return given
     from matplotlib import pyplot as plt
 
-    columns = 1 if n <= 3 else 2
+    if columns is None:
+        columns = 1 if n <= 3 else 2
     rows = -(-n // columns)
     size = (FIGURE_WIDTH, 0.7 + height * rows)
     figure, grid = plt.subplots(rows, columns, sharex=shared, squeeze=False, figsize=size)

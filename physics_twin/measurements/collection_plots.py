@@ -49,6 +49,7 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
     few = len(experiments) <= _OWN_COLORS
     n_points = int(np.clip(_CLOUD // max(len(experiments), 1), _FEWEST_POINTS, _POINTS))
     looks = grayscale_safe(len(experiments)) if few else []
+    drawn: list[set[str]] = [set() for _ in experiments]  # as what, "line" or "marks"
     with style():
         axes = panels(len(outputs), ax)
         for one, output in zip(axes, outputs, strict=True):
@@ -68,13 +69,17 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
                         ls="" if as_marks else looks[k]["linestyle"],
                         marker=looks[k]["marker"] if as_marks else "",
                         lw=1.0,
-                        label=run.name,
                     )
+                    drawn[k].add("marks" if as_marks else "line")
                 else:
                     curves.append(_Curve(scale(t), y, scale(whole[0]), whole[1]))
             if curves:
                 _overlay(one, curves)
             one.set_ylabel(label(output, unit))
+        for run, look, how in zip(experiments, looks, drawn, strict=False):  # one key to its lines and its marks
+            line = look["linestyle"] if "line" in how else ""
+            marker = look["marker"] if "marks" in how else ""
+            axes[0].plot([], [], color=look["color"], ls=line, marker=marker, lw=1.0, label=run.name)
         label_times(axes, scale)
         axes[0].set_title(f"{len(experiments)} experiments")
         if ax is None and axes[0].get_legend_handles_labels()[0]:
@@ -130,7 +135,7 @@ def _overlay(ax: "Axes", curves: Sequence[_Curve]) -> None:
             low[enough], middle[enough], high[enough] = np.nanpercentile(values[:, enough], [5.0, 50.0, 95.0], axis=0)
             ax.fill_between(grid, low, high, color=BAND, alpha=0.5, lw=0, label="middle 90 %")
             ax.plot(grid, middle, color=MODEL, label="median")
-    for one in curves:
-        if one.all_t.size <= _FEW:
-            ax.plot(one.t, one.y, ls="", marker="o", ms=2.5, color=MEASURED, alpha=max(shade, 0.15))
+    for k, one in enumerate(one for one in curves if one.all_t.size <= _FEW):
+        name = "" if k else "samples"
+        ax.plot(one.t, one.y, ls="", marker="o", ms=2.5, color=MEASURED, alpha=max(shade, 0.15), label=name or None)
     ax.autoscale_view()

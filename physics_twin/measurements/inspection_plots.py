@@ -23,6 +23,12 @@ _BINS = 1500
 """Twice this many points draw a line that no printer can tell from one of ten million."""
 _GAP_COLOR = "#E3E3E3"
 _STATES = 8
+_DATES: dict[str, list[str]] = {
+    "formats": ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%H:%M:%S"],
+    "zero_formats": ["", "%Y", "%m-%d", "%m-%d", "%H:%M", "%H:%M"],
+    "offset_formats": ["", "%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d"],
+}
+"""Dates as ISO 8601 writes them, for years, months, days, hours, minutes and seconds between ticks."""
 
 
 def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None) -> "list[Axes]":
@@ -49,8 +55,9 @@ def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None)
                 _draw_numbers(ax, inspection, tag, t, v)
                 _keep_scale(ax, tag, v)
             unit = tag.units[0] if tag.units else None
-            shown = "" if unit is None else f" / {plot_style.unit_text(unit.unit)}{'' if unit.stated else '?'}"
-            ax.set_title(f"{tag.tag}{shown}")
+            in_header = unit is not None and tag.tag.rstrip().endswith((f"({unit.unit})", f"[{unit.unit}]"))
+            shown = "" if unit is None or in_header else f" / {plot_style.unit_text(unit.unit)}"
+            ax.set_title(f"{tag.tag}{shown}{'' if unit is None or unit.stated else '?'}")
         _name_times(inspection, axes)
         left_out = len(inspection.tags) - len(found)
         figure = plot_style.figure_of(axes)
@@ -176,8 +183,9 @@ def _name_times(inspection: "Inspection", axes: "Sequence[Axes]") -> None:
     for ax in axes:
         locator = AutoDateLocator(tz=tz, minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=tz))  # type: ignore[no-untyped-call]
-    name = "UTC" if zone is None and inspection.zone_known else zone or "clock of the plant, zone not declared"
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=tz, **_DATES))  # type: ignore[no-untyped-call]
+    known = zone or ("UTC" if inspection.zone_known else None)
+    name = "clock of the plant, zone unknown" if known is None else f"time in {known}"
     for ax in axes:
         if any(tick.label1.get_visible() for tick in ax.xaxis.get_major_ticks()[:1]):
-            ax.set_xlabel(name)
+            ax.set_xlabel(name, loc="left")  # the date of the last tick stands on the right

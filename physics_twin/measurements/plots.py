@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError
 from physics_twin.measurements.certificates import out_of_date
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_experiment"]
 
-# Colours that stay apart for the colour-blind (Okabe and Ito), and another shape for each flag.
-_MARKS: tuple[tuple[Flag, str, str], ...] = (
-    (Flag.SUSPECT, "^", "#E69F00"),
-    (Flag.BAD, "x", "#D55E00"),
-)
+_SUSPECT = "#E69F00"
+_LEFT_OUT = "#A6A6A6"
+_DENSE = 50
+"""Samples from which they are drawn as a line."""
+_LETTER = 0.6
+"""Width of a letter, in sizes of the font."""
 
 
 def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
@@ -31,64 +34,113 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
     ax: one Axes for all channels, or one for each; without it, a new figure with one below the other. An array counts
     as one channel. Returns one Axes for each channel and array. Raises ShapeError for another number of Axes.
     """
-    from matplotlib import pyplot as plt
-
     arrays = experiment.arrays
     single = [s for s in experiment if s.channel.place is None or s.channel.place.array not in arrays]
     outputs = [s.channel.output for s in single] + list(arrays)
     axes: list[Any]
-    if ax is None:
-        size = (8.0, 1.2 + 2.0 * len(outputs))
-        _, grid = plt.subplots(len(outputs), sharex=not arrays, squeeze=False, figsize=size, layout="constrained")
-        axes = list(grid[:, 0])
-        axes[0].set_title(experiment.name, pad=16.0 if experiment.phases else None)
-    elif isinstance(ax, Sequence | np.ndarray):
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != len(outputs):
-            raise ShapeError(f"{len(axes)} axes for {len(outputs)} channels")
-    else:
-        axes = [ax] * len(outputs)
-    divisor, time_unit = _time_scale(experiment.duration)
-    for one, series in zip(axes, single, strict=False):
-        unit = series.channel.unit
-        t, y = series.times / divisor, unit.from_si(series.values)
-        shown = series.used & (series.flags < Flag.SUSPECT)
-        style = "-" if shown.sum() > 50 else "o"
-        (line,) = one.plot(np.where(shown, t, np.nan), np.where(shown, y, np.nan), style, ms=4, lw=1.2)
-        line.set_label(series.channel.output)
-        for flag, marker, color in _MARKS:
-            hit = series.flags == flag
-            if hit.any():
-                one.plot(t[hit], y[hit], marker, color=color, ms=5, label=f"{flag.words} ({int(hit.sum())})")
-        _mark_limits(one, series, t, y)
-        _mark_certificate(one, series, experiment, divisor)
-        hit = (series.left_out > 0) & (series.flags < Flag.BAD)
-        if hit.any():
-            one.plot(t[hit], y[hit], "o", color="0.6", ms=3, mfc="none", label=f"left out ({int(hit.sum())})")
-        missing = (series.flags == Flag.MISSING) & np.isfinite(t)
-        if missing.any():
-            place = one.get_xaxis_transform()  # along the lower edge: there is no value to draw them at
-            one.plot(
-                t[missing],
-                np.full(int(missing.sum()), 0.02),
-                "|",
-                color="0.4",
-                ms=6,
-                transform=place,
-                label=f"missing ({int(missing.sum())})",
-            )
-        for phase in experiment.phases:
-            one.axvline(phase.start / divisor, color="0.8", lw=0.8, zorder=0)
-            if one is axes[0]:
-                where = {"transform": one.get_xaxis_transform(), "va": "bottom", "fontsize": "x-small", "color": "0.4"}
-                one.text(phase.start / divisor, 1.0, phase.name, clip_on=False, **where)
-        one.set_ylabel(f"{series.channel.output} [{unit}]" if axes.count(one) == 1 else f"[{unit}]")
-        one.legend(fontsize="small", loc="best")
-    if single:
-        axes[len(single) - 1].set_xlabel(f"time [{time_unit}]")
-    for one, (array, own) in zip(axes[len(single) :], arrays.items(), strict=True):
-        _draw_array(one, array, own)
+    scale = plot_style.time_scale(experiment.duration)
+    with plot_style.style():
+        if ax is None:
+            axes = plot_style.panels(len(outputs), height=2.0, shared=not arrays, columns=1)
+        elif isinstance(ax, Sequence | np.ndarray):
+            axes = list(np.ravel(np.asarray(ax, dtype=object)))
+            if len(axes) != len(outputs):
+                raise ShapeError(f"{len(axes)} axes for {len(outputs)} channels")
+        else:
+            axes = [ax] * len(outputs)
+        for one, series in zip(axes, single, strict=False):
+            _draw_series(one, series, scale)
+            _mark_certificate(one, series, experiment, scale)
+            for phase in experiment.phases:
+                one.axvline(float(phase.start / scale.seconds), color="0.8", lw=0.8, zorder=0)
+            alone = axes.count(one) == 1
+            unit = series.channel.unit
+            one.set_ylabel(plot_style.label(series.channel.output, unit) if alone else plot_style.unit_text(unit))
+            if ax is None:  # beside the panel it hides no sample
+                one.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+            else:
+                one.legend(loc="best")
+        n_lines = _name_phases(axes[0], experiment, scale) if single else 0
+        if ax is None:
+            axes[0].set_title(experiment.name, pad=6.0 + _PHASE_LINE * n_lines)
+        if single:
+            axes[len(single) - 1].set_xlabel(scale.label)
+        for one, (array, own) in zip(axes[len(single) :], arrays.items(), strict=True):
+            _draw_array(one, array, own)
     return axes
+
+
+def _draw_series(ax: "Axes", series: "Series", scale: plot_style.TimeScale) -> None:
+    """Draw the samples of a channel; the legend says what is in the picture, and how many."""
+    unit = series.channel.unit
+    t, y = scale(series.times), np.asarray(unit.from_si(series.values))
+    placed = np.isfinite(t)
+    left_out = (series.left_out > 0) & (series.flags < Flag.BAD) & placed
+    good = series.used & (series.flags < Flag.SUSPECT)
+    if good.any():
+        style = "-" if good.sum() > _DENSE else "o"
+        name = series.channel.output
+        ax.plot(np.where(good, t, np.nan), np.where(good, y, np.nan), style, ms=4, lw=1.2, color=_MODEL, label=name)
+    marks: tuple[tuple[str, NDArray[np.bool_], dict[str, Any]], ...] = (
+        ("suspect", (series.flags == Flag.SUSPECT) & ~left_out & placed, {"marker": "^", "color": _SUSPECT, "ms": 5}),
+        ("left out", left_out, {"marker": "o", "color": _LEFT_OUT, "ms": 4, "mew": 0.0}),
+    )
+    for words, hit, look in marks:
+        if hit.any():
+            ax.plot(t[hit], y[hit], ls="", label=f"{words} ({int(hit.sum())})", **look)
+    _mark_limits(ax, series, t, y)
+    bad = (series.flags == Flag.BAD) & placed
+    known = (series.flags < Flag.BAD) & np.isfinite(y)
+    shown = bad & np.isfinite(y)
+    if known.any():  # one full-scale reading would press all others flat
+        low, high = float(y[known].min()), float(y[known].max())
+        room = max(high - low, abs(high), 1e-300) if high == low else high - low
+        shown &= (y >= low - room) & (y <= high + room)
+    cross: dict[str, Any] = {"ls": "", "marker": "x", "ms": 5, "color": plot_style.ALARM}
+    words = f"bad ({int(bad.sum())})"
+    if shown.any():
+        ax.plot(t[shown], y[shown], label=words, **cross)
+    edge = ax.get_xaxis_transform()  # along the lower edge: no value to draw them at, or far off the scale
+    lower = bad & ~shown
+    if lower.any():
+        where: dict[str, Any] = {"transform": edge, "clip_on": False}
+        label = f"{words},\n{int(lower.sum())} on the axis" if shown.any() else f"{words},\non the axis"
+        if shown.any():
+            ax.lines[-1].set_label("_bad")
+        ax.plot(t[lower], np.zeros(int(lower.sum())), label=label, **cross, **where)
+    missing = (series.flags == Flag.MISSING) & placed
+    if missing.any():
+        tick: dict[str, Any] = {"ls": "", "marker": "|", "ms": 6, "color": "0.4", "transform": edge}
+        ax.plot(t[missing], np.full(int(missing.sum()), 0.03), label=f"missing ({int(missing.sum())})", **tick)
+
+
+_MODEL = plot_style.COLORS[0]
+_PHASE_FONT = 7.5
+_PHASE_LINE = 9.0
+"""Points from one line of names of phases to the next."""
+
+
+def _name_phases(ax: "Axes", experiment: "Experiment", scale: plot_style.TimeScale) -> int:
+    """Write the names of phases above a panel, each where its phase begins; as many lines as they need, returned."""
+    width = ax.get_position().width * plot_style.figure_of([ax]).get_figwidth() * 72.0  # points
+    width *= 0.85  # the legend takes its place when the picture is laid out
+    low, high = ax.get_xlim()
+    ends: list[float] = []
+    where: dict[str, Any] = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": "bottom"}
+    for phase in sorted(experiment.phases, key=lambda one: one.start):
+        at = (phase.start / scale.seconds - low) / (high - low) * width
+        line = next((k for k, end in enumerate(ends) if end < at), len(ends))
+        ends[line : line + 1] = [at + (len(phase.name) + 1) * _LETTER * _PHASE_FONT]
+        ax.annotate(
+            phase.name,
+            (phase.start / scale.seconds, 1.0),
+            xytext=(0.0, 1.0 + _PHASE_LINE * line),
+            fontsize=_PHASE_FONT,
+            color="0.35",
+            annotation_clip=False,
+            **where,
+        )
+    return len(ends)
 
 
 # The truth lies that way: arrows at the limit.
@@ -103,15 +155,15 @@ def _mark_limits(ax: "Axes", series: "Series", t: Array, y: Array) -> None:
         hit = (series.censored == side) & (series.flags < Flag.BAD)
         if hit.any():
             label = f"{words} the limit ({int(hit.sum())})"
-            ax.plot(t[hit], y[hit], ls="", marker=marker, color="#0072B2", ms=9, label=label)
+            ax.plot(t[hit], y[hit], ls="", marker=marker, color=_MODEL, ms=9, label=label)
 
 
-def _mark_certificate(ax: "Axes", series: "Series", experiment: "Experiment", divisor: float) -> None:
+def _mark_certificate(ax: "Axes", series: "Series", experiment: "Experiment", scale: plot_style.TimeScale) -> None:
     """Draw a line where the certificate of the sensor ended, if the record goes on."""
     late = out_of_date(series, experiment.t0_utc)
     if late.any():
-        label = "certificate of the sensor ended"
-        ax.axvline(float(series.times[late].min()) / divisor, color="#CC79A7", lw=1.0, ls=":", label=label)
+        label = "certificate of\nthe sensor ended"
+        ax.axvline(float(series.times[late].min()) / scale.seconds, color="#CC79A7", lw=1.0, ls=":", label=label)
 
 
 def _draw_array(ax: "Axes", array: str, own: "Sequence[Series]") -> None:
@@ -121,21 +173,13 @@ def _draw_array(ax: "Axes", array: str, own: "Sequence[Series]") -> None:
     used = np.array([bool(s.used.any()) for s in own])
     if not layout.profile:
         values = np.array([unit.from_si(s.values[s.used][-1]) if s.used.any() else np.nan for s in own])
-        draw_map(ax, layout, values, array, f"[{unit}]")
+        draw_map(ax, layout, values, array, plot_style.unit_text(unit))
         return
     for x, series in zip(layout.shown, own, strict=True):
         y = unit.from_si(series.values)
         ax.plot(np.full(y.size, x), np.where(series.used, y, np.nan), "o", ms=4, color="C0")
         ax.plot(np.full(y.size, x), np.where(series.used, np.nan, y), "x", ms=5, color="0.6")
     ax.set_xlabel(layout.labels[0])
-    ax.set_ylabel(f"{array} [{unit}]")
+    ax.set_ylabel(plot_style.label(array, unit))
     if not used.all():
         ax.set_title(f"{int((~used).sum())} of {len(own)} not used", fontsize="small", loc="right")
-
-
-def _time_scale(duration: float) -> tuple[float, str]:
-    if duration < 600.0:
-        return 1.0, "s"
-    if duration < 14400.0:
-        return 60.0, "min"
-    return (3600.0, "h") if duration < 259200.0 else (86400.0, "d")

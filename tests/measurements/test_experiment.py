@@ -416,9 +416,9 @@ def test_the_picture_marks_what_is_not_good(tmp_path: Path) -> None:
     run = log(tmp_path, "t,a,b\n" + rows + "1700,9,9\n1800,,1\n1800,5,5\n", channels=[A, B], settle="3 min")
     axes = run.plot()
     labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
-    assert labels == ["core", "suspect (1)", "bad (1)", "left out (3)", "missing (1)"]
-    assert axes[0].get_ylabel() == "core [degC]"
-    assert axes[1].get_xlabel() == "time [min]"
+    assert labels == ["core", "suspect (1)", "left out (3)", "bad (1)", "missing (1)"]
+    assert axes[0].get_ylabel() == "core / °C"
+    assert axes[1].get_xlabel() == "time / min"
     _, own = plt.subplots()
     assert run.plot(own) == [own, own]
     with pytest.raises(ShapeError, match="1 axes for 2 channels"):
