@@ -255,6 +255,11 @@ REFUSED = [
     ("5 1/barg", "gauge pressure"),
     ("5 barg^2", "gauge pressure"),
     ("5 Kelvin", '"kelvin"'),
+    ("5 U/min", "rpm"),
+    ("5 U/h", "rpm"),
+    ("5 bbl", "oil_bbl"),
+    ("5 bbl/d", "oil_bbl"),
+    ("5 DEGC", '"degC"'),
     ("5 KG", '"kg"'),
     ("5 Watt", '"watt"'),
     ("5 kelvn", '"kelvin"'),
@@ -305,6 +310,45 @@ def test_coulomb_and_farad_for_a_temperature_come_with_the_hint() -> None:
     with pytest.raises(UnitError, match='degrees Fahrenheit are "degF"'):
         si("70 F", "degC")
     assert si("20 C", "A*s") == 20.0
+
+
+@pytest.mark.parametrize("text", ["deg C", "Deg C", "DEG C", "degree C", "degrees C", "Celsius", "° C"])
+def test_a_degree_before_a_letter_is_a_temperature(text: str) -> None:
+    """And no degree times coulomb; so it is in a compound and as a difference."""
+    assert Unit(text) == Unit("degC")
+    assert Unit(f"W/m^2/{text}") == Unit("W/m^2/K")
+    assert si(f"2 {text}", "K", difference=True) == 2.0
+
+
+def test_other_degrees_with_a_blank() -> None:
+    """Fahrenheit, Rankine, kelvin, and a difference; a written product stays one."""
+    assert Unit("deg F") == Unit("degF") and Unit("DEG R") == Unit("degR") and Unit("deg K") == Unit("K")
+    assert Unit("delta deg C") == Unit("delta_degC")
+    assert Unit("deg*C").dimension != Unit("K").dimension
+
+
+@pytest.mark.parametrize(
+    ("text", "si_value"),
+    [
+        ("1 gpm", 3.785411784e-3 / 60.0),
+        ("1 GPM", 3.785411784e-3 / 60.0),
+        ("1 gph", 3.785411784e-3 / 3600.0),
+        ("1 gpd", 3.785411784e-3 / 86400.0),
+        ("1 cfm", 0.3048**3 / 60.0),
+        ("1 CFH", 0.3048**3 / 3600.0),
+        ("1 lpm", 1e-3 / 60.0),
+        ("1 bpd", 42.0 * 3.785411784e-3 / 86400.0),
+    ],
+)
+def test_flows_by_their_initials(text: str, si_value: float) -> None:
+    """Gallons of the US, barrels of oil; cfm is no hundredth of a femtometer."""
+    assert si(text, "m^3/s") == pytest.approx(si_value, rel=1e-14)
+
+
+def test_a_gauge_pressure_may_have_a_blank_before_its_letter() -> None:
+    """No pressure times gram; absolute likewise."""
+    assert Unit("psi g") == Unit("psi(g)") == Unit("psig") != Unit("psi")
+    assert Unit("bar a") == Unit("bar")
 
 
 def test_a_mole_for_a_mass_and_an_inverse_come_with_a_hint() -> None:

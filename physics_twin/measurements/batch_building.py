@@ -204,7 +204,7 @@ class BatchBuilder:
             raise DataError(
                 f'the input "{name}" (tag "{column.name}") seems to change its unit, and an input cannot be left out'
             )
-        notes = []
+        notes = [judged.unit_note] if judged.unit_note else []
         inside = slice(zero, stop)
         if judged.limits is not None and judged.limits[inside].any():
             n = int(judged.limits[inside].sum())

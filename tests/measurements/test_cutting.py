@@ -445,6 +445,30 @@ def test_the_unit_that_the_export_states_is_compared() -> None:
         experiments_from(log, batches=TWO)
 
 
+def test_a_unit_of_the_export_that_nobody_can_read_is_noted_in_every_batch() -> None:
+    """Outputs and inputs say it; the report says it once a tag."""
+    log = log_of(tag("TI1", T, V, unit="Grade Z"), tag("TIC2", T, V, unit="C"), tags=TagTable((CORE, GAS)))
+    found = experiments_from(log, batches=TWO)
+    for one in found:
+        assert one["core"].notes[0] == (
+            'the export says "Grade Z", which cannot be read as a unit; taken as degC, as declared'
+        )
+        assert one.inputs[0].notes[0].startswith('the export says "C", which is the coulomb')
+    assert str(found.report).count('the export says "Grade Z"') == 1
+
+
+def test_a_declared_text_of_the_export_overrules_its_unit() -> None:
+    """The error names export_unit; with it the values are taken in the declared unit, and a note says so."""
+    samples = tag("TI1", T, V, unit="degF")
+    with pytest.raises(UnitError, match='say so in the tag table: export_unit = "degF"'):
+        experiments_from(log_of(samples, tags=TagTable((CORE,))), batches=TWO)
+    a, _ = experiments_from(log_of(samples, tags=TagTable((replace(CORE, export_unit="degF"),))), batches=TWO)
+    assert np.array_equal(a["core"].values, V[100:301] + 273.15)
+    assert a["core"].notes[0] == 'the export says "degF"; taken as degC, as declared by export_unit'
+    with pytest.raises(UnitError, match="the export says"):  # another text is another matter
+        experiments_from(log_of(samples, tags=TagTable((replace(CORE, export_unit="K"),))), batches=TWO)
+
+
 def test_gaps_are_noted_in_the_batch_that_has_them() -> None:
     """A lost hour is a matter of its batch; the break between two batches is none."""
     keep = (T < 1500.0) | ((T > 2200.0) & (T < 3000.0)) | (T > 5000.0)

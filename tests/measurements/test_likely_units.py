@@ -81,6 +81,26 @@ def test_what_the_export_states_is_kept_and_doubted_when_it_is_no_unit() -> None
     assert "no unit of temperature" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("stated", "wanted"),
+    [("DEG C", "DEG C"), ("DEGC", "degC"), ("deg C", "deg C"), ("GPM", "GPM"), ("PSIG", "psig"), ("M3/H", "m^3/h")],
+)
+def test_a_printed_spelling_becomes_a_unit_that_can_be_declared(stated: str, wanted: str) -> None:
+    """What inspect writes in the tag table is read by `Unit`, and means what the export says."""
+    (found,) = likely_units("XX1", stated, spread(1.0, 5.0))
+    assert (found.unit, found.stated) == (wanted, True)
+    assert unit(found.unit).dimension != unit("C").dimension
+
+
+@pytest.mark.parametrize(("stated", "wanted"), [("C", "degC"), ("F", "degF"), ("U/min", "rpm"), ("U/MIN", "rpm")])
+def test_what_can_be_read_in_two_ways_is_only_suggested(stated: str, wanted: str) -> None:
+    """In a row of units and in the name; the reason says what else it is."""
+    for tag, text in (("XX1", stated), (f"XX1 ({stated})", "")):
+        (found,) = likely_units(tag, text, spread(1.0, 5.0))
+        assert (found.unit, found.stated) == (wanted, False)
+        assert f'the export says "{stated}"' in found.reason
+
+
 def test_a_column_without_numbers_has_no_likely_unit() -> None:
     """No values, no guess."""
     assert likely_units("TI1", "", np.array([np.nan])) == ()

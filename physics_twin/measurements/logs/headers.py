@@ -227,7 +227,8 @@ def _is_units(row: Sequence[str], above: Sequence[str]) -> bool:
 
 
 def _is_unit_of_time(text: str) -> bool:
-    return text != "1" and is_unit(text) and as_unit(text).dimension == as_unit("s").dimension
+    own = read_unit(text).unit if text != "1" and is_unit(text) else None
+    return own is not None and own.dimension == as_unit("s").dimension
 
 
 def _names_time(cell: str) -> bool:
