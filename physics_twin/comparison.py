@@ -159,8 +159,12 @@ class Comparison:
         scale = plot_style.time_scale(max(float(c.nodes[-1]) for c in self.channels))
         several = len({c.experiment for c in self.channels}) > 1
         groups = by_array(self.channels)
+        shown = [own[0].channel.output for own in groups]
+        across = len(set(shown))  # a row an experiment and a column a channel, where that fits
+        grid = several and 1 < across <= 3 and shown == shown[:across] * (len(shown) // across)
+        alone = all(len(own) == 1 for own in groups)
         with plot_style.style():
-            axes = plot_style.panels(len(groups), ax, shared=all(len(own) == 1 for own in groups))
+            axes = plot_style.panels(len(groups), ax, shared=alone, columns=across if grid and alone else None)
             for one, own in zip(axes, groups, strict=True):
                 if len(own) > 1:
                     _draw_array(one, own)

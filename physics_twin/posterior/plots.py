@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.parameters import Parameter
 from physics_twin.plot_arrays import Layout, color_limits, draw_map
-from physics_twin.plot_style import MEASURED, MODEL
+from physics_twin.plot_style import MEASURED, MODEL, label
 from physics_twin.units import Unit
 
 if TYPE_CHECKING:
@@ -25,9 +26,17 @@ _CLOCKS = ((3.0 * 86400.0, "d", 86400.0), (7200.0, "h", 3600.0), (300.0, "min", 
 
 
 FEW = 40  # samples up to which a line between them would be taken for the model
+MOST_PANELS = 36
+"""Up to here each experiment has panels of its own; beyond, all of them are drawn over each other."""
 
 
-def panels(n: int, ax: "Axes | Sequence[Axes] | None", width: float = 4.2, height: float = 2.9) -> "tuple[Figure, Any]":
+def panels(
+    n: int,
+    ax: "Axes | Sequence[Axes] | None",
+    width: float = 4.2,
+    height: float = 2.9,
+    columns: int | None = None,
+) -> "tuple[Figure, Any]":
     """`n` axes: those given, or a new figure of up to three columns."""
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -41,7 +50,7 @@ def panels(n: int, ax: "Axes | Sequence[Axes] | None", width: float = 4.2, heigh
         return figure, given[:n]
     from matplotlib import pyplot as plt
 
-    columns = min(n, 3)
+    columns = min(n, 3) if columns is None else columns
     rows = -(-n // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained"
@@ -58,11 +67,6 @@ def clock(longest: float) -> tuple[str, float]:
     return next((text, factor) for limit, text, factor in _CLOCKS if longest >= limit)
 
 
-def label(name: str, unit: Unit) -> str:
-    """Axis label with the unit."""
-    return name if unit.text == "1" else f"{name} [{unit.text}]"
-
-
 def _declared(parameter: Parameter, x: Any) -> Any:
     return parameter.unit.from_si(np.asarray(x, dtype=float), parameter.difference)
 
@@ -71,6 +75,7 @@ def _own_unit(parameter: Parameter) -> Unit:
     return parameter.unit.difference() if parameter.difference else parameter.unit
 
 
+@plot_style.style()
 def parameters(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
     """Histogram, prior, mode and 95 % interval of each parameter."""
     figure, axes = panels(len(posterior.names), ax)
@@ -95,6 +100,7 @@ def parameters(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "F
     return figure
 
 
+@plot_style.style()
 def pairs(posterior: "Posterior", names: Sequence[str] | None = None) -> "Figure":
     """Scatter of each pair, histograms on the diagonal."""
     from matplotlib import pyplot as plt
@@ -152,13 +158,21 @@ def _layout(d: Any) -> Layout | None:
     return Layout.of(places[:, np.isfinite(places).all(axis=0)])
 
 
+@plot_style.style()
 def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
-    """Data and model at the mode, one panel per output over time or array over its places; unused samples are hollow.
+    """Data and model at the mode over time or, for an array, over its places; unused samples are crosses.
 
-    An array that spreads over a plane has two panels for each experiment: measured and model.
+    Several experiments have panels of their own, a row each where they show the same two or three outputs; on axes that
+    are given, one an output, they lie over each other. An array that spreads over a plane has two panels for each
+    experiment: measured and model.
     """
+    series_runs = _by_output(posterior)
+    over_time = all(_layout(runs[0][1]) is None for runs in series_runs.values())
+    counts = [len(runs) for runs in series_runs.values()]
+    if ax is None and over_time and max(counts) > 1 and sum(counts) <= MOST_PANELS:
+        return _fit_apart(posterior, series_runs)
     draws: list[Any] = []
-    for series, runs in _by_output(posterior).items():
+    for series, runs in series_runs.items():
         unit, layout = _unit_of(posterior, series), _layout(runs[0][1])
         if layout is None:
             draws.append(partial(_fit_over_time, series=series, runs=runs, unit=unit))
@@ -180,6 +194,27 @@ def fit(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
     return figure
 
 
+def _fit_apart(posterior: "Posterior", series_runs: dict[str, list[tuple[str, Any]]]) -> "Figure":
+    """Draw a panel for each experiment and output, with one scale an output."""
+    names = list(dict.fromkeys(name for runs in series_runs.values() for name, _ in runs))
+    complete = all(len(runs) == len(names) for runs in series_runs.values())
+    columns = len(series_runs) if complete and 1 < len(series_runs) <= 3 else None
+    cells = [(name, series) for name in names for series, runs in series_runs.items() if name in dict(runs)]
+    figure, axes = panels(len(cells), None, height=2.3, columns=columns)
+    own: dict[str, list[Any]] = {}
+    for axis, (name, series) in zip(axes, cells, strict=True):
+        found = [(name, dict(series_runs[series])[name])]
+        _fit_over_time(axis, series=series, runs=found, unit=_unit_of(posterior, series))
+        axis.set_title(name)
+        own.setdefault(series, []).append(axis)
+    for alike in own.values():
+        low, high = min(one.get_ylim()[0] for one in alike), max(one.get_ylim()[1] for one in alike)
+        for one in alike:
+            one.set_ylim(low, high)
+    plot_style.one_legend(figure, axes)
+    return figure
+
+
 def _map(axis: "Axes", d: Any, key: str, title: str, unit: Unit, limits: tuple[float, float] | None = None) -> None:
     layout, used = _layout(d), d["used"].values
     assert layout is not None
@@ -187,7 +222,7 @@ def _map(axis: "Axes", d: Any, key: str, title: str, unit: Unit, limits: tuple[f
     values = np.asarray(unit.from_si(d[key].values[used], residual))
     text = unit.difference().text if residual else unit.text
     shown = Layout(layout.shown[used], layout.labels, layout.unit)
-    draw_map(axis, shown, values, title, f"[{text}]", symmetric=residual, limits=limits)
+    draw_map(axis, shown, values, title, plot_style.unit_text(text), symmetric=residual, limits=limits)
 
 
 def _fit_profile(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit) -> None:
@@ -224,10 +259,11 @@ def _fit_over_time(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], u
         else:  # a line through few samples would claim what lies between them
             axis.plot(t[used], model, "_", ms=9, mew=1.8, color=MODEL, label=f"model{suffix}")
             axis.vlines(t[used], y[used], model, color=GRAY, lw=0.8)
-    axis.set_xlabel(f"time [{text}]")
+    axis.set_xlabel(f"time / {text}")
     axis.set_ylabel(label(series, unit))
 
 
+@plot_style.style()
 def residuals(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Figure":
     """Observed minus model with twice the noise, one panel per output over time or array over its places."""
     draws: list[Any] = []
@@ -245,14 +281,16 @@ def residuals(posterior: "Posterior", ax: "Sequence[Axes] | None" = None) -> "Fi
     figure, axes = panels(len(draws), ax)
     for axis, draw in zip(axes, draws, strict=True):
         draw(axis)
-    if axes[0].get_legend_handles_labels()[0]:
+    if ax is None and axes[0].get_legend_handles_labels()[0]:
+        plot_style.one_legend(figure, axes)
+    elif axes[0].get_legend_handles_labels()[0]:
         axes[0].legend(fontsize=7, frameon=False)
     return figure
 
 
 def _residual_lines(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], unit: Unit, band: float) -> None:
     text, factor = clock(max(float(np.nanmax(d["time"].values)) for _, d in runs))
-    words = f"time [{text}]"
+    words = f"time / {text}"
     for k, (name, d) in enumerate(runs):
         used, layout = d["used"].values, _layout(d)
         where = d["time"].values / factor
@@ -268,6 +306,7 @@ def _residual_lines(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], 
     axis.set_ylabel(f"residual of {label(series, unit)}")
 
 
+@plot_style.style()
 def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Bands of each output over time; what lies outside the data is shaded."""
     bands = predicted.in_units()
@@ -291,7 +330,7 @@ def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = Non
             low, high = axis.get_ylim()
             axis.fill_between(t, low, high, where=outside, color=ORANGE, alpha=0.10, lw=0, label="outside the data")
             axis.set_ylim(low, high)
-        axis.set_xlabel(f"time [{text}]")
+        axis.set_xlabel(f"time / {text}")
         axis.set_ylabel(label(signal.name, signal.unit))
     axes[0].legend(fontsize=7, frameon=False)
     return figure

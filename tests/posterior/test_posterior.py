@@ -392,14 +392,31 @@ def test_plots_carry_units_and_take_axes(fitted: Posterior) -> None:
     figures = [fitted.plot_parameters(), fitted.plot_pairs(), fitted.plot_fit(), fitted.plot_residuals()]
     figures.append(fitted.predict(HeatedLine(), Recipe.constant(u="2 W"), np.linspace(0, 15, 9)).plot())
     labels = [[a.get_xlabel() + a.get_ylabel() for a in f.axes if a.get_visible()] for f in figures]
-    assert any("start [degC]" in text for text in labels[0])
-    assert any("gain [K/W/s]" in text for text in labels[1])
-    assert any("T [degC]" in text for text in labels[2]) and any("time [s]" in text for text in labels[2])
-    assert any("residual of T [K]" in text for text in labels[3])
-    assert any("T [degC]" in text for text in labels[4])
+    assert any("start / °C" in text for text in labels[0])
+    assert any("gain / (K/W/s)" in text for text in labels[1])
+    assert any("T / °C" in text for text in labels[2]) and any("time / s" in text for text in labels[2])
+    assert any("residual of T / K" in text for text in labels[3])
+    assert any("T / °C" in text for text in labels[4])
     figure, axes = plt.subplots(1, 2)
     assert fitted.predict(HeatedLine(), Recipe.constant(u="2 W"), [0.0, 5.0]).plot(axes) is figure
     assert axes[0].lines
     with pytest.raises(ValueError, match="axes are needed"):
         fitted.plot_parameters(axes[:1])
+    plt.close("all")
+
+
+def test_a_fit_of_several_experiments_has_a_panel_for_each() -> None:
+    """Measured and model of one batch in one panel, all on one scale, and a legend of three words for all of them."""
+    from matplotlib import pyplot as plt
+
+    runs = [experiment(name=name) for name in ("B1", "B2")]
+    found = calibrate(HeatedLine(), runs, unknown=["start", "gain"], rng=1)
+    figure = found.plot_fit()
+    shown = [one for one in figure.axes if one.get_visible()]
+    assert [one.get_title(loc="left") for one in shown] == ["B1", "B2"]
+    assert shown[0].get_ylim() == shown[1].get_ylim()
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} <= {"measured", "model", "not used"}
+    _, own = plt.subplots()
+    assert found.plot_fit([own]) is own.figure
     plt.close("all")
