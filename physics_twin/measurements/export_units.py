@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from physics_twin.errors import PhysicsTwinError, UnitError
 from physics_twin.units import Unit, unit as as_unit
 
-__all__ = ["StatedUnit", "compared_unit", "read_unit", "without_brackets"]
+__all__ = ["StatedUnit", "compared_unit", "mean_the_same", "read_unit", "same_unit", "without_brackets"]
 
 # Folded as by `_folded`: small letters, no blanks. What changes its size with that of a letter (MPA, MW) is not here,
 # for capitals do not say which.
@@ -132,6 +132,12 @@ def compared_unit(stated: str, declared: Unit, where: str, *, accepted: str | No
         if gauge:
             message += f" ({gauge[0]} is above the pressure of the air, the other one is absolute)"
     raise UnitError(message + (f"; {remedy}" if remedy else ""))
+
+
+def mean_the_same(a: str, b: str) -> bool:
+    """Whether two texts of an export are beyond doubt one unit: "DEG C" and "°C"."""
+    one, other = (read_unit(text).unit for text in (a, b))
+    return one is not None and other is not None and same_unit(one, other)
 
 
 def same_unit(a: Unit, b: Unit) -> bool:

@@ -8,6 +8,7 @@ from physics_twin.errors import UnitError
 from physics_twin.measurements.channels import Channel
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.export_units import compared_unit, read_unit, without_brackets
+from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.inspection import inspect
 from physics_twin.measurements.logs.headers import is_unit
 from physics_twin.measurements.logs.layout import Layout
@@ -116,6 +117,16 @@ def test_a_row_of_capitals_is_a_row_of_units(tmp_path: Path) -> None:
     log = read_log(tmp_path / "a.csv", layout=Layout(zone="UTC"))
     assert [log[name].unit for name in ("TI1", "PI1", "SI1")] == ["DEG C", "PSIG", "U/MIN"]
     assert log["TI1"].n == 30
+
+
+def test_one_tag_may_spell_its_unit_in_two_ways(tmp_path: Path) -> None:
+    """Long form: °C after DEG C is no other unit, degF after it is one, and bad."""
+    units = ["DEG C"] * 20 + ["°C"] * 5 + ["degF"] * 3
+    rows = "".join(f"2026-03-01 00:{i:02d}:00,TI1,{20 + i},{one}\n" for i, one in enumerate(units))
+    (tmp_path / "a.csv").write_text("Time,Tag,Value,Unit\n" + rows, encoding="utf-8")
+    samples = read_log(tmp_path / "a.csv", layout=Layout(zone="UTC"))["TI1"]
+    assert samples.unit == "DEG C"
+    assert (samples.flags == Flag.BAD).tolist() == [False] * 25 + [True] * 3
 
 
 def test_a_first_look_writes_only_units_beyond_doubt(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.measurements.export_units import mean_the_same
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.logs.cells import Cells
 from physics_twin.measurements.logs.layout import Layout
@@ -47,6 +48,7 @@ class Pieces:
     said: dict[str, tuple[int, int]] = field(default_factory=dict)  # text -> count, first line
     # Cells of the quality column by their kind, with how many they are; of most chunks all are of one kind.
     quality: list[tuple[int, int | Kinds]] = field(default_factory=list)
+    texts_only: bool = False  # declared so: no cell is a number
     n: int = 0
     n_numbers: int = 0
     unit: str = ""
@@ -107,7 +109,7 @@ def one_unit(
         pieces.unit = (
             pieces.unit or names[mine[np.flatnonzero(np.isin(mine, [k for k, t in enumerate(names) if t]))[0]]]
         )
-        if name != pieces.unit:
+        if name != pieces.unit and not mean_the_same(name, pieces.unit):
             rows = np.flatnonzero(mine == code)
             flags = np.full(at.size, Flag.GOOD, dtype=np.int8) if flags is None else flags.copy()
             flags[rows] = np.maximum(flags[rows], np.int8(Flag.BAD))
