@@ -2,13 +2,14 @@
 
 import datetime as dt
 import enum
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
 
-from physics_twin.errors import DataError, unknown_name
+from physics_twin.errors import DataError, UnitError, unknown_name
 from physics_twin.measurements.batch_tables import BatchList
 from physics_twin.measurements.batch_windows import Window, half_period, last_time, seconds_on
 from physics_twin.measurements.batches import Batch, FromContext, PhaseWindow
@@ -29,10 +30,11 @@ from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
 from physics_twin.measurements.sensors import Sensor, corrected
 from physics_twin.measurements.series import Series
-from physics_twin.recipes import Level, Recipe, Rule
-from physics_twin.units import QuantityLike
+from physics_twin.recipes import Level, Recipe, Rule, Steady
+from physics_twin.signals import Setting
+from physics_twin.units import QuantityLike, parse
 
-__all__ = ["BatchBuilder", "InitialOf"]
+__all__ = ["BatchBuilder", "InitialOf", "check_initial"]
 
 type InitialOf = Mapping[str, Level | FromContext] | Literal["steady"] | Callable[[Batch], Initial]
 
@@ -57,6 +59,8 @@ class BatchBuilder:
         self.options = _layout_options(log.export_layout)
         if log.original is not None:
             self.options |= {"original": log.original.source, "original sha256": log.original.sha256}
+        if log.query:
+            self.options["query"] = log.query
         if listed.source:
             self.options["batches"] = listed.source
         if listed.sha256:
@@ -259,7 +263,9 @@ class BatchBuilder:
         if given is None or isinstance(given, str):
             return given
         if not isinstance(given, Mapping):
-            return given(batch)
+            made = given(batch)
+            check_initial(made, f'batch "{batch.name}": initial=')
+            return made
         return {
             state: _of_context(f'the initial value of "{state}"', one, batch) if isinstance(one, FromContext) else one
             for state, one in given.items()
@@ -288,11 +294,47 @@ def _layout_options(layout: Layout) -> dict[str, str]:
     """Return how the log was read, in words."""
     found = {one.name: getattr(layout, one.name) for one in fields(layout)}
     # The form is shown with all of its columns: which one was the tag, the value, the quality, the unit.
-    return {
-        key: str(value.value if isinstance(value, enum.Enum) else value)
-        for key, value in found.items()
-        if value is not None
-    }
+    return {key: str(_plain(value)) for key, value in found.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(one)}" for key, one in value.items())
+    return value.words if isinstance(value, Flag) else value.value if isinstance(value, enum.Enum) else value
+
+
+def check_initial(given: object, where: str = "initial=") -> None:
+    """Raise DataError for initial values that no model can take; where: for the message.
+
+    given: "steady", a mapping of state -> quantity, `FromContext` or setting, or nothing. Units are compared with
+    those of the model where it is known.
+    """
+    if given is None or isinstance(given, Steady):
+        return
+    if isinstance(given, str):
+        if given != "steady":
+            raise DataError(f'{where}"{given}": give "steady" or a mapping of state -> quantity')
+        return
+    if not isinstance(given, Mapping):
+        raise DataError(f'{where}{given!r}: give "steady" or a mapping of state -> quantity')
+    for state, value in given.items():
+        if not isinstance(state, str) or not state.strip() or state.startswith("initial."):
+            name = f'"{state.removeprefix("initial.")}"' if isinstance(state, str) and state.strip() else '"level"'
+            raise DataError(f"{where}{{{state!r}: ...}}: a state is named as in the model, without more: {name}")
+        if isinstance(value, Setting):
+            continue
+        try:
+            number, _ = parse((1.0, value.unit) if isinstance(value, FromContext) else value)
+            words = "" if math.isfinite(number) else "it is not finite"
+        except (UnitError, TypeError) as error:
+            words = str(error)
+        if words:
+            shown = f'"{value}"' if isinstance(value, str) else repr(value)
+            raise DataError(
+                f'{where}{{"{state}": {shown}}}: {words}; a quantity reads "20 degC", a column of the batch list '
+                f'pt.FromContext("Charge degC", "degC"); what is not known is estimated, '
+                f'unknown=[pt.PerExperiment("initial.{state}")] in pt.calibrate, and not said here'
+            )
 
 
 def _of_context(what: str, given: FromContext, batch: Batch) -> tuple[float, str]:

@@ -22,6 +22,7 @@ from physics_twin.measurements.lists import (
     text_of,
 )
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.printed_lists import Batches
 
 __all__ = ["BatchList", "batch_list", "read_batches"]
 
@@ -74,8 +75,9 @@ def read_batches(
 ) -> tuple[Batch, ...]:
     """Read a batch list.
 
-    source: path of a text file or workbook, or a pandas or polars frame. id, start, end: its columns; without them,
-    headers like "Batch", "Start" and "End" are taken if there is one of each. A start or end in two columns is
+    source: path of a text file or workbook, a pandas or polars frame, or a `Query`. id, start, end: its columns;
+    without them, headers like "Batch", "Start" and "End" are taken if there is one of each. A start or end in two
+    columns is
     ("Date", "Begin"); an end on the same date column that lies before the start is on the next day.
     zone: IANA name of the clock, for stamps without an offset; columns whose header says UTC ("Start UTC") are in UTC.
         format: as in `datetime.strptime`, "s", "min" or "h" for
@@ -87,15 +89,15 @@ def read_batches(
         one; without it, a missing end is an error.
     layout: encoding, separator, decimal, skiprows, header, sheet, where detection does not get them right.
 
-    Names are made fit for experiments ("B 1/7" becomes "B_1_7", and the context keeps what was written). Stamps in the
-    hour that the end of summer time repeats are taken so that the batch ends after it begins, else as the first pass,
-    with a note; those in the hour that is skipped do not exist.
+    The tuple prints as a table. Names are made fit for experiments ("B 1/7" becomes "B_1_7", and the context keeps what
+    was written). Stamps in the hour that the end of summer time repeats are taken so that the batch ends after it
+    begins, else as the first pass, with a note; those in the hour that is skipped do not exist.
 
     Raises DataError, naming table, row and column, for a cell that is no stamp or lies in the skipped hour, a missing
     name, start or end, a batch that ends before it begins, or two rows with one name; and, naming the columns and the
     keyword, where it is not clear which columns are meant.
     """
-    return batch_list(
+    listed = batch_list(
         source,
         id=id,
         start=start,
@@ -107,7 +109,8 @@ def read_batches(
         context=context,
         open_end=open_end,
         layout=layout,
-    ).batches
+    )
+    return Batches(listed.batches)
 
 
 def batch_list(

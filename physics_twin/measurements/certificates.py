@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from physics_twin.measurements.sensors import Sensor
     from physics_twin.measurements.series import Series
 
-__all__ = ["certificate_end", "expired_certificates", "out_of_date"]
+__all__ = ["certificate_end", "expired_certificates", "expired_sensors", "out_of_date"]
 
 SHOWN = 3
 """Experiments and outputs that are named; a sensor that served a hundred batches needs no list."""
@@ -58,6 +58,23 @@ def _late_rows(one: "RecordedInput", run: "Experiment") -> "dict[Sensor, int]":
 
 def expired_certificates(experiments: "Sequence[Experiment]") -> tuple[str, ...]:
     """Return a sentence for each sensor whose certificate had ended while samples in use were taken."""
+    found = []
+    for sensor, where in _late(experiments).items():
+        n, more = sum(where.values()), f" and {len(where) - SHOWN} more" if len(where) > SHOWN else ""
+        found.append(
+            f"the certificate of sensor {sensor.serial} ended on {sensor.valid_until}: {n} later "
+            f"sample{'s are' if n > 1 else ' is'} in use ({', '.join(list(where)[:SHOWN])}{more})"
+        )
+    return tuple(found)
+
+
+def expired_sensors(run: "Experiment") -> tuple[str, ...]:
+    """Return the serials of the sensors whose certificate had ended while samples in use were taken."""
+    return tuple(sensor.serial for sensor in _late([run]))
+
+
+def _late(experiments: "Sequence[Experiment]") -> "dict[Sensor, dict[str, int]]":
+    """Return sensor -> where it was read after the end of its certificate -> how many of those samples are in use."""
     late: dict[Sensor, dict[str, int]] = {}
     for run in experiments:
         for series in run:
@@ -68,11 +85,4 @@ def expired_certificates(experiments: "Sequence[Experiment]") -> tuple[str, ...]
         for one in run.inputs:
             for sensor, n in _late_rows(one, run).items():
                 late.setdefault(sensor, {})[f"input {one.name}@{run.name}"] = n
-    found = []
-    for sensor, where in late.items():
-        n, more = sum(where.values()), f" and {len(where) - SHOWN} more" if len(where) > SHOWN else ""
-        found.append(
-            f"the certificate of sensor {sensor.serial} ended on {sensor.valid_until}: {n} later "
-            f"sample{'s are' if n > 1 else ' is'} in use ({', '.join(list(where)[:SHOWN])}{more})"
-        )
-    return tuple(found)
+    return late

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from physics_twin.errors import DataError, unknown_name
+from physics_twin.measurements.certificates import SHOWN, expired_certificates, expired_sensors
 from physics_twin.measurements.cutting_report import CuttingReport
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
@@ -89,7 +90,11 @@ class Experiments(Sequence[Experiment]):
 
     @property
     def summary(self) -> "pd.DataFrame":
-        """A row an experiment: start, duration in s, channels, samples by flag, left out, censored, used; context."""
+        """A row an experiment: start, duration in s, channels, samples by flag, left out, censored, used; context.
+
+        These are samples of channels; beside them, how many suspect samples the inputs rest on, and the sensors whose
+        calibration certificate had ended while samples in use were taken.
+        """
         import pandas as pd
 
         rows = {run.name: _row(run) for run in self.runs}
@@ -109,6 +114,18 @@ class Experiments(Sequence[Experiment]):
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         if len(shown) < len(self.runs):
             lines.insert(-2, f"... {len(self.runs) - len(shown)} more")
+        doubtful = {
+            f"{one.name}@{run.name}": one.counts[Flag.SUSPECT]
+            for run in self.runs
+            for one in run.inputs
+            if one.counts[Flag.SUSPECT]
+        }
+        if doubtful:
+            more = f" and {len(doubtful) - SHOWN} more" if len(doubtful) > SHOWN else ""
+            where, n = ", ".join(list(doubtful)[:SHOWN]), sum(doubtful.values())
+            samples = "1 suspect sample of an input is" if n == 1 else f"{n} suspect samples of inputs are"
+            lines.append(f"note: {samples} in use ({where}{more})")
+        lines += [f"note: {words}" for words in expired_certificates(self.runs)]
         if self.report.n_batches:
             lines += ["", str(self.report)]
         return "\n".join(lines)
@@ -238,4 +255,6 @@ def _row(run: Experiment) -> dict[str, object]:
     row: dict[str, object] = {"start": run.t0_utc, "duration": run.duration, "channels": len(run.series), "used": used}
     row |= {flag.words: int(counts[flag]) for flag in Flag}
     row |= {"left out": left_out, "censored": censored}
+    row["suspect in inputs"] = sum(one.counts[Flag.SUSPECT] for one in run.inputs)
+    row["expired certificates"] = ", ".join(expired_sensors(run))
     return row | {key if key not in row else f"{key} (context)": value for key, value in run.context.items()}

@@ -19,6 +19,8 @@ from physics_twin.units import Unit, unit as as_unit
 
 __all__ = ["CutPlan", "InputOf", "OutputTag"]
 
+_LACKING = "of the table are not in this log"  # as reading says it, which names the first few
+
 type InputOf = Column | Level | FromContext
 
 
@@ -75,7 +77,8 @@ class CutPlan:
                 if tag.output is None and tag.input is None:
                     continue
                 if tag.name not in log.samples:
-                    notes.append(f'the tag "{tag.name}" of the tag table is not in {log.source}')
+                    if not any(_LACKING in note and tag.name in note for note in log.notes):
+                        notes.append(f'the tag "{tag.name}" of the tag table is not in {log.source}')
                     continue
                 kinds[tag.name] = (as_unit(tag.unit), tag.checks, tag.states)
                 if tag.output is not None:

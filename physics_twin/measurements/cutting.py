@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from physics_twin.errors import DataError, RecipeError
-from physics_twin.measurements.batch_building import BatchBuilder, InitialOf
+from physics_twin.measurements.batch_building import BatchBuilder, InitialOf, check_initial
 from physics_twin.measurements.batch_tables import BatchList, batch_list
 from physics_twin.measurements.batch_tags import ByTag, batches_by_tag
 from physics_twin.measurements.batch_windows import orphans_of, overlaps, rows_in, windows_of
@@ -72,6 +72,9 @@ def experiments_from(
     Raises UnknownNameError for tags, channels and phases that are not there, UnitError for units that do not fit,
     DataError where nothing can be built, or for a batch that cannot be built if `strict`.
     """
+    if not callable(initial):
+        check_initial(initial)
+    _check_laboratory(laboratory)
     if recipe is not None and inputs is not None:
         raise DataError("give inputs= (recorded) or recipe=, and not both")
     table = None if channels is not None else _tag_table(tags)
@@ -123,6 +126,23 @@ def experiments_from(
         notes=(*log.notes, *listed.notes, *plan.notes),
     )
     return Experiments(tuple(built), report)
+
+
+def _check_laboratory(values: object) -> None:
+    """Raise DataError, with the call to write, for a list that is yet to be read: no header says what is what."""
+    strange = None if isinstance(values, Sequence) and not isinstance(values, str) else values
+    if isinstance(values, Sequence) and not isinstance(values, str):
+        strange = next((one for one in values if not isinstance(one, LaboratoryValue)), None)
+    if strange is None:
+        return
+    path = isinstance(strange, str | os.PathLike)
+    shown = f'"{os.fspath(strange)!s}"' if isinstance(strange, str | os.PathLike) else "frame"
+    what = f"laboratory={shown}" if strange is values and path else f"laboratory= holds a {type(strange).__name__}"
+    raise DataError(
+        f'{what}: say which column is what, laboratory=pt.read_laboratory({shown}, output="concentration", '
+        'value="Result", unit="mol/L", uncertainty="0.02 mol/L", batch="Batch", sampled_at="Sampled", '
+        'zone="Europe/Berlin"), with the names of your own columns'
+    )
 
 
 def _distinct_names(built: Sequence[Experiment]) -> None:

@@ -114,7 +114,7 @@ class CuttingReport:
             ],
         )
         lines += _some("out of order", [f"{tag}: {n} samples, bad" for tag, n in self.disordered.items()])
-        lines += _some("tags", [f"{tag}: {note}" for tag, notes in self.tags.items() for note in notes])
+        lines += _some("notes on tags", [f"{tag}: {note}" for tag, notes in self.tags.items() for note in notes])
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 

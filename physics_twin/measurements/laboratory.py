@@ -19,6 +19,7 @@ from physics_twin.measurements.lists import (
     text_of,
 )
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.printed_lists import LaboratoryValues
 from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike, Unit, parse, to_si, unit as as_unit
 
@@ -48,7 +49,7 @@ def read_laboratory(
 ) -> tuple[LaboratoryValue, ...]:
     """Read a list of laboratory results.
 
-    source: path of a text file or workbook, or a pandas or polars frame. It has one of three forms:
+    source: path of a text file or workbook, a pandas or polars frame, or a `Query`. It has one of three forms:
 
     - one quantity: output= of the model, value= its column, unit=, uncertainty=
     - wide, a column for each quantity: outputs={"Conc. [mol/L]": ("concentration", "mol/L", "0.01 mol/L"), ...}
@@ -61,7 +62,7 @@ def read_laboratory(
         list may hold samples of the process and of the product. zone, format, layout: as in `read_batches`.
 
     "<0.05" is censored: the truth is below. An empty cell is no result. Any other text stays as `text` of a value that
-    is no number, for the report of `experiments_from`.
+    is no number, for the report of `experiments_from`. The tuple prints as a table.
 
     Raises DataError, naming table, row and column, for a stamp or an uncertainty that cannot be read, or a result with
     neither batch nor time; UnknownNameError for a column that is not there; UnitError for units that do not fit.
@@ -107,7 +108,7 @@ def read_laboratory(
             )
     if analyte is not None:
         _check_analytes(kept, analyte, quantities)
-    return tuple(found)
+    return LaboratoryValues(found)
 
 
 @dataclass(frozen=True)

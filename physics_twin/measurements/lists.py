@@ -23,6 +23,7 @@ import polars as pl
 
 from physics_twin.errors import DataError, FileFormatError, UnitError, unknown_name
 from physics_twin.measurements.clocks import Stamps
+from physics_twin.measurements.logs.frames import Query, fetched_frame
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
 from physics_twin.measurements.table_experiments import table_of
@@ -106,7 +107,7 @@ class KeptList:
 
 
 def read_list(source: Any, layout: Layout | None = None) -> KeptList:
-    """Read a list: the path of a text file or workbook, or a pandas or polars data frame.
+    """Read a list: the path of a text file or workbook, a pandas or polars data frame, or a query.
 
     layout: what is declared of encoding, separator, decimal, skiprows, header, column_names and sheet; the rest is
     detected. Raises DataError where that is ambiguous, FileFormatError for a workbook that cannot be opened.
@@ -127,8 +128,11 @@ def read_list(source: Any, layout: Layout | None = None) -> KeptList:
         table = Table(source.to_dict(as_series=False), {}, range(1, source.height + 1), "frame", "", ())
     elif hasattr(source, "iloc"):
         table = table_of(source)
+    elif isinstance(source, Query):
+        frame, digest = fetched_frame(source)
+        table = Table(frame.to_dict(as_series=False), {}, range(1, frame.height + 1), "the query", digest, ())
     else:
-        raise DataError(f"a list is a path or a data frame, not {type(source).__name__}")
+        raise DataError(f"a list is a path, a data frame or a Query, not {type(source).__name__}")
     return KeptList(table, layout.decimal or _decimal(table, separator, layout.thousands), layout.thousands or "")
 
 

@@ -98,6 +98,7 @@ def _experiment(run: Experiment, number: Numbering) -> list[Html]:
         rows.append([name, pretty(unit), noise, *counts, str(left) if left else "", str(used.size), span])
     good = {Flag.GOOD, Flag.NOT_EVALUATED}
     clean = all(set(np.unique(s.flags)) <= good and not s.left_out.any() and not s.n_censored for s in run)
+    clean = clean and not any(one.counts[Flag.SUSPECT] or one.counts[Flag.BAD] for one in run.inputs)
     n = sum(s.times.size for s in run)
     scale = plot_style.time_scale(run.duration)
     words = f"{count(n, 'sample')} over {scale(np.array(run.duration)):.4g} {scale.unit}; {run.n_used} used. "

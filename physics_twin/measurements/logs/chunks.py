@@ -52,9 +52,9 @@ class Opened:
     units: column -> unit that the export states. header,
     unit_row: the header lines as cells, () where there are none. chunks: the rows.
     sha256: called when all chunks are read; "" where there is no file. notes: what was found, while it is found.
-    row: what a row is called in messages, "line" or "row". native: a file of our own, with
-    flags, limits and texts in columns. original: what such a file was made of. layout_now: called when all chunks are
-    read, the layout with what only the whole file could tell.
+    row: what a row is called in messages, "line" or "row". native: a file of our own, with flags, limits and texts in
+    columns. original: what such a file was made of. query: the SQL, of a log that a database holds. layout_now: called
+    when all chunks are read, the layout with what only the whole file could tell.
     """
 
     name: str
@@ -69,4 +69,5 @@ class Opened:
     row: str = "line"
     native: bool = False
     original: Original | None = None
+    query: str = ""
     layout_now: Callable[[Layout], Layout] = lambda layout: layout

@@ -25,7 +25,17 @@ from physics_twin.measurements.logs.log import Original
 if TYPE_CHECKING:
     from physics_twin.measurements.logs.moments import Window
 
-__all__ = ["NATIVE", "ORIGINAL", "Connection", "Query", "file_digest", "open_frame", "open_parquet", "plain_cell"]
+__all__ = [
+    "NATIVE",
+    "ORIGINAL",
+    "Connection",
+    "Query",
+    "fetched_frame",
+    "file_digest",
+    "open_frame",
+    "open_parquet",
+    "plain_cell",
+]
 
 NATIVE = "physics_twin log"  # key in the metadata of Parquet files that `convert_log` writes
 ORIGINAL = "source", "source_sha256", "source_layout"  # and those of the export that it was made of
@@ -77,7 +87,11 @@ def open_frame(source: object, layout: Layout) -> Opened:
     """Return a data frame or a query as an opened log. Raises DataError for anything else."""
     notes = Notes()
     if isinstance(source, Query):
-        return _open_chunks("the query", layout, *_fetched(source), notes)
+        digest = hashlib.sha256(repr((source.sql, source.parameters)).encode())
+        names, rows = _fetched(source, digest.update)
+        opened = _open_chunks("the query", layout, names, rows, notes)
+        parameters = f"; parameters {source.parameters!r}" if source.parameters else ""
+        return replace(opened, sha256=digest.hexdigest, query=f"{' '.join(source.sql.split())}{parameters}")
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, pl.DataFrame):
@@ -292,8 +306,26 @@ def _is_na(cell: object) -> bool:
     return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)
 
 
-def _fetched(query: Query) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
-    """Run a query and return the names of its columns and its rows, a chunk at a time."""
+def fetched_frame(query: Query) -> tuple[pl.DataFrame, str]:
+    """Return all rows of a query, for short lists, and their hash. Raises DataError where there is none."""
+    digest = hashlib.sha256(repr((query.sql, query.parameters)).encode())
+    names, rows = _fetched(query, digest.update)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f'the query: two columns are called "{twice[0]}"; give each a name of its own')
+    frames = list(rows)
+    if not frames:
+        raise DataError("the query has no rows")
+    return pl.concat(frames, how="vertical_relaxed"), digest.hexdigest()
+
+
+def _fetched(
+    query: Query, told: Callable[[bytes], None] = lambda content: None
+) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
+    """Run a query and return the names of its columns and its rows, a chunk at a time.
+
+    told: called with the rows as bytes, for a hash that does not depend on how they are cut into chunks.
+    """
     cursor = query.connection.cursor()
     if query.parameters:
         cursor.execute(query.sql, query.parameters)
@@ -307,6 +339,7 @@ def _fetched(query: Query) -> tuple[tuple[str, ...], Iterator[pl.DataFrame]]:
         kinds: dict[str, pl.DataType] = {}
         try:
             while rows := cursor.fetchmany(_FETCHED):
+                told("".join(map(repr, map(tuple, rows))).encode(errors="surrogatepass"))
                 columns = [_series(name, cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)]
                 for column in columns:
                     kinds.setdefault(column.name, column.dtype)

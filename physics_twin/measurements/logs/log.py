@@ -92,7 +92,7 @@ class Log:
     samples: tag -> samples. layout: the format, as declared and detected. origin: UTC of time zero, None for elapsed
     time. source, sha256: of the file. n_rows: rows of data. notes: what was found on reading. tags: the tag table, if
     one was given. original: of a file that `convert_log` or `save` wrote, the export that it was made of; source names
-    both.
+    both. query: the SQL of a log that a database holds; then sha256 is that of the SQL and the rows.
     """
 
     samples: Mapping[str, TagSamples]
@@ -104,6 +104,7 @@ class Log:
     notes: tuple[str, ...] = ()
     tags: TagTable | None = None
     original: Original | None = None
+    query: str = ""
 
     @property
     def export_layout(self) -> Layout:

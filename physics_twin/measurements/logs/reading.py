@@ -70,7 +70,16 @@ def read_log(
         digest = log.sha256()
     source_name = log.name if log.original is None else f"{log.name} (from {log.original.source})"
     return Log(
-        found.samples, found.layout, found.origin, source_name, digest, found.n_rows, found.notes, table, log.original
+        found.samples,
+        found.layout,
+        found.origin,
+        source_name,
+        digest,
+        found.n_rows,
+        found.notes,
+        table,
+        log.original,
+        log.query,
     )
 
 
