@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,13 @@ from physics_twin.errors import DataError
 from physics_twin.measurements.batch_windows import half_period
 from physics_twin.measurements.batches import Batch, Moment, batch_name
 from physics_twin.measurements.flags import Flag
+from physics_twin.measurements.logs.cells import EXACT
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.quality import duration_text
 
 __all__ = ["ByTag", "batches_by_tag"]
+
+_ZERO = re.compile(r"0+(?:[.,]0+)?")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class ByTag:
     A value holds from its stamp (in a log of averages, from the beginning of its period) until the next one. A batch
     that pauses (its tag is idle, then shows the same name again) is one batch with a note; a name that comes back after
     another batch is a batch of its own, "B101-2".
+    Names are texts whatever they look like (00417, 1E5), and `experiments_from` reads both tags so. In a log that was
+    read before they may be numbers: whole ones below 2**53 are then the names, and anything else has to be read again
+    with `Layout(texts=("BATCH_ID",))`. Where all names are written like 1041.0, they are 1041; 00 and 0.0 are 0.
     Unreadable cells change nothing.
     """
 
@@ -55,23 +62,23 @@ class _Stretch:
 def batches_by_tag(log: Log, by: ByTag) -> tuple[Batch, ...]:
     """Return the batches that a tag of the log shows, in their order.
 
-    Raises UnknownNameError for a tag that is not there, DataError where it never shows a batch.
+    Raises UnknownNameError for a tag that is not there, DataError where it never shows a batch, or was read as numbers
+    and holds something that is none.
     """
-    samples = log[by.tag]
     end = max((float(np.nanmax(one.times)) for one in log if np.isfinite(one.times).any()), default=0.0)
     begin = min((float(np.nanmin(one.times)) for one in log if np.isfinite(one.times).any()), default=0.0)
     early = half_period(log)
     begin -= early
     idle = frozenset(text.strip().lower() for text in by.idle)
     merged: list[list[_Stretch]] = []
-    for one in _stretches(samples, idle, end, early):
+    for one in _stretches(log, by.tag, idle, end, early):
         if merged and merged[-1][0].text == one.text:
             merged[-1].append(one)
         else:
             merged.append([one])
     if not merged:
         raise DataError(f'{log.source}: the tag "{by.tag}" shows no batch; idle is {", ".join(map(repr, by.idle))}')
-    phases = [] if by.phase is None else _stretches(log[by.phase], idle, end, early)
+    phases = [] if by.phase is None else _stretches(log, by.phase, idle, end, early)
     starts = np.array([one.start for one in phases])
     ends = np.array([one.end for one in phases])
     seen: dict[str, int] = {}
@@ -116,13 +123,14 @@ def _moment(log: Log, seconds: float) -> Moment:
     return seconds if log.origin is None else log.origin + dt.timedelta(seconds=seconds)
 
 
-def _stretches(samples: TagSamples, idle: frozenset[str], end: float, early: float) -> list[_Stretch]:
+def _stretches(log: Log, tag: str, idle: frozenset[str], end: float, early: float) -> list[_Stretch]:
     """Return the stretches in which a tag shows one value that is not idle, in order of time.
 
     early: by how much a value holds before its sample, s: in a log of averages, from the beginning of its period.
     """
+    samples = log[tag]
     usable = np.isfinite(samples.times) & (samples.flags != Flag.BAD)
-    codes, texts = _codes(samples)
+    codes, texts = _codes(samples, log)
     if "" not in idle:
         usable &= codes >= 0
     t: Array = samples.times[usable]
@@ -138,19 +146,52 @@ def _stretches(samples: TagSamples, idle: frozenset[str], end: float, early: flo
     return [
         _Stretch(texts[code], float(t[edge]), stop, edge == edges[-1])
         for edge, code, stop in zip(edges.tolist(), codes[edges].tolist(), ends.tolist(), strict=True)
-        if code >= 0 and texts[code].lower() not in idle
+        if code >= 0 and not _is_idle(texts[code], idle)
     ]
 
 
-def _codes(samples: TagSamples) -> tuple[NDArray[np.intp], list[str]]:
+def _is_idle(text: str, idle: frozenset[str]) -> bool:
+    return text.lower() in idle or ("0" in idle and _ZERO.fullmatch(text) is not None)
+
+
+def _codes(samples: TagSamples, log: Log) -> tuple[NDArray[np.intp], list[str]]:
     """Return the values as numbers of texts, (n,), -1 where the cell is empty, and the texts."""
     empty = (samples.flags == Flag.MISSING) | ~np.isfinite(samples.values)
     if samples.states:
         codes = np.where(empty, -1.0, samples.values).astype(np.intp)
-        return codes, [text.strip() for text in samples.states]
+        return codes, _names(samples.states, log.export_layout.decimal or ".")
+    _check_numbers(samples, log.source)
     levels, inverse = np.unique(samples.values, return_inverse=True)
     return np.where(empty, -1, inverse).astype(np.intp), [_number_text(level) for level in levels.tolist()]
 
 
+def _names(states: Sequence[str], decimal: str) -> list[str]:
+    """Return the texts of a tag; where all of them are whole numbers with a fraction of zeros, without it."""
+    texts = [text.strip() for text in states]
+    found = [re.fullmatch(rf"(\d+){re.escape(decimal)}0+", text) for text in texts]
+    whole = [one[1] for one in found if one is not None]
+    return whole if len(whole) == len(texts) == len(set(whole)) else texts
+
+
+def _check_numbers(samples: TagSamples, source: str) -> None:
+    """Raise DataError where a tag was read as numbers, and not all of its cells are names that a number can hold."""
+    bad = samples.flags == Flag.BAD
+    values = samples.values[np.isfinite(samples.values) & ~bad]
+    strange = values[(values != np.floor(values)) | (np.abs(values) >= EXACT)]
+    n_texts = int(np.count_nonzero(bad & ~np.isfinite(samples.values)))
+    what = ""
+    if n_texts:
+        what = f"{n_texts} cell{' holds' if n_texts == 1 else 's hold'} no number"
+    elif strange.size:
+        what = f"{strange[0]:.17g} is no whole number that is held exactly"
+    elif samples.censored is not None and samples.censored.any():
+        what = "some are limits (< or >)"
+    if what:
+        raise DataError(
+            f'{source}: the tag "{samples.tag}" was read as numbers, and {what}; names of batches and phases are '
+            f'texts: read the log with layout=pt.Layout(texts=("{samples.tag}",))'
+        )
+
+
 def _number_text(level: float) -> str:
-    return str(int(level)) if np.isfinite(level) and level == int(level) else f"{level:g}"
+    return str(int(level)) if np.isfinite(level) else ""

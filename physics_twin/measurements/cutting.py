@@ -173,6 +173,10 @@ def _read(
     from physics_twin.measurements.logs.reading import read_log
 
     by = batches.tags if isinstance(batches, ByTag) else ()
+    named = _texts(batches, table, channels, inputs) if isinstance(batches, ByTag) else ()
+    if named:
+        layout = layout or Layout()
+        layout = replace(layout, texts=tuple(dict.fromkeys([*(layout.texts or ()), *named])))
     columns = [one.name for one in (inputs or {}).values() if isinstance(one, Column)]
     if table is not None:
         more = [tag for tag in dict.fromkeys([*by, *columns]) if tag not in table]
@@ -181,6 +185,16 @@ def _read(
         raise DataError("declare what the tags show: tags= (a tag table) or channels=")
     names = dict.fromkeys([*(channel.column for channel in channels), *columns, *by])
     return read_log(log, layout=layout, tags=list(names), progress=progress)
+
+
+def _texts(
+    by: ByTag, table: TagTable | None, channels: Sequence[Channel] | None, inputs: Mapping[str, InputOf] | None
+) -> tuple[str, ...]:
+    """Return the tags of batch and phase, which are texts whatever they look like, but for those in use as numbers."""
+    numbers = {channel.column for channel in channels or ()}
+    numbers |= {one.name for one in (inputs or {}).values() if isinstance(one, Column)}
+    numbers |= {tag.name for tag in table or () if tag.states or tag.output is not None or tag.input is not None}
+    return tuple(tag for tag in by.tags if tag not in numbers)
 
 
 def _listed(batches: Any, log: Log) -> BatchList:

@@ -19,6 +19,7 @@ from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.tables import BELOW, BREAKS_OFF, LIMIT, MISREAD_FRACTION, OTHER_DECIMAL, judge
 
 __all__ = [
+    "EXACT",
     "Cells",
     "States",
     "distinct_texts",
@@ -26,7 +27,9 @@ __all__ = [
     "misread_decimal",
     "read_cells",
     "read_states",
+    "text_cells",
     "text_notes",
+    "texts_of",
 ]
 
 _MINUS = "\N{MINUS SIGN}"
@@ -39,6 +42,7 @@ _FEW = 48
 # one, each of at least this share of the rows that are left.
 _MOST_RUNS, _MOST_COMPARED, _LEAST_SHARE = 0.2, 5, 0.1
 _LONGEST_TEXT = 120
+EXACT = 2.0**53  # from here on a float stands for more than one whole number
 
 # What historians and workbooks write in place of a value, whatever the tag. "Shutdown" or "Off" may be states of a
 # plant and are not here; among numbers they are bad like any other text.
@@ -260,6 +264,38 @@ def read_states(column: pl.Series, *, known: tuple[str, ...] = ()) -> States:
             code[k] = numbers.setdefault(text, len(numbers))
     bad = [int(k) for k in np.flatnonzero(flag == Flag.BAD)]
     return States(code[codes], tuple(numbers), flag[codes], _counted(distinct, codes, rows, bad))
+
+
+def text_cells(column: pl.Series) -> Cells:
+    """Return a column that holds no numbers, whatever its cells look like: each is missing or, as a number, bad.
+
+    column: (n,) of texts. The texts are not counted.
+    """
+    distinct, codes = distinct_texts(column)
+    flags = [Flag.MISSING if judge(text, ".") == (None, "") else Flag.BAD for text in distinct]
+    return Cells(np.full(len(column), np.nan), np.array(flags, dtype=np.int8)[codes], None, {})
+
+
+def texts_of(column: pl.Series) -> pl.Series:
+    """Return a column as the texts that its cells stand for; a whole number of any type is 1041, and not 1041.0.
+
+    Raises DataError for floating-point numbers too large to be exact: which id was meant is lost.
+    """
+    if column.dtype == pl.String:
+        return column
+    if not column.dtype.is_float():
+        return _as_text(column)
+    numbers = column.cast(pl.Float64)
+    finite = numbers.is_finite().fill_null(False)
+    lost = numbers.filter(finite & (numbers.abs() >= EXACT))
+    if len(lost):
+        raise DataError(
+            f'column "{column.name}": {lost[0]:.0f} is a floating-point number, and those are not exact beyond 2**53; '
+            "export ids as texts"
+        )
+    whole = finite & (numbers == numbers.floor())
+    said = numbers.set(~finite, None).cast(pl.String)
+    return numbers.set(~whole, None).cast(pl.Int64).cast(pl.String).zip_with(whole, said)
 
 
 def _typed(column: pl.Series) -> Array | None:

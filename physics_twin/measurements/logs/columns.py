@@ -80,8 +80,8 @@ def detect_columns(sample: Sample, known: Layout) -> Layout:
     values = _value_columns(sample, time, form)
     if stamp_format in _ELAPSED_UNITS and isinstance(time, str):
         values.append(time)  # 0,5 s shows the decimal sign as well as a value does
-    texts = {name: sample.columns[name] for name in values if name not in sample.typed}
-    decimal, thousands = detect_numbers(texts, known.decimal, known.thousands, sample.separator, sample.source)
+    shown = {name: _numeric_cells(sample, name, form, known.texts or ()) for name in values if name not in sample.typed}
+    decimal, thousands = detect_numbers(shown, known.decimal, known.thousands, sample.separator, sample.source)
     return replace(
         known, time=time, stamp_format=stamp_format, zone=zone, form=form, decimal=decimal, thousands=thousands
     )
@@ -105,6 +105,15 @@ def declared_columns(known: Layout) -> list[str]:
     return names
 
 
+def _numeric_cells(sample: Sample, name: str, form: LongForm | WideForm, texts: tuple[str, ...]) -> Sequence[str]:
+    """Return the cells of a column that may be numbers: those of tags that are declared as texts are not."""
+    if isinstance(form, LongForm) and texts and name == form.value:
+        return [
+            cell for tag, cell in zip(sample.columns[form.tag], sample.columns[name], strict=True) if tag not in texts
+        ]
+    return () if name in texts else sample.columns[name]
+
+
 def _value_columns(sample: Sample, time: str | tuple[str, str], form: LongForm | WideForm) -> list[str]:
     if isinstance(form, LongForm):
         return [form.value]
@@ -119,7 +128,7 @@ def _share(cells: Iterable[str], pattern: re.Pattern[str]) -> float:
 
 
 def _time(sample: Sample, known: Layout) -> tuple[str | tuple[str, str], str]:
-    names = [name for name in sample.names if name in sample.columns]
+    names = [name for name in sample.names if name in sample.columns and name not in (known.texts or ())]
     if isinstance(known.time, tuple):
         date, clock = known.time
         return known.time, known.stamp_format or _pair_format(sample, date, clock)

@@ -124,6 +124,7 @@ def open_parquet(path: Path, layout: Layout, limits: "Callable[[Layout], Window]
         # Its stamps are UTC; the zone of the export's clock is that of stamps which people write elsewhere.
         zone = layout.zone or original.layout.zone
         known = Layout(time="time", stamp_format="ISO", form=form, decimal=".", thousands="", zone=zone)
+        known = replace(known, texts=_both(original.layout.texts, layout.texts))
         if look.schema["time"] == pl.Float64:
             known = replace(known, stamp_format="s")
     else:
@@ -147,6 +148,10 @@ def _original(source: str, said: Mapping[str, str]) -> Original:
     """Return what a file of our own was made of."""
     name, sha256, layout = (said.get(key, "") for key in ORIGINAL)
     return Original(name, sha256, layout_from_text(layout, source) if layout else Layout())
+
+
+def _both(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys([*(first or ()), *(second or ())])) or None
 
 
 def _batches(lazy: pl.LazyFrame, source: str) -> Iterator[pl.DataFrame]:
@@ -260,6 +265,8 @@ def _series(name: str, cells: Sequence[object]) -> pl.Series:
     """Return cells of Python as a column of numbers, of stamps, or of texts where they are mixed."""
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds and all(issubclass(kind, int | float | decimals.Decimal) and kind is not bool for kind in kinds):
+        if kinds == {int} and all(isinstance(cell, int) and abs(cell) < 1 << 63 for cell in cells if cell is not None):
+            return pl.Series(name, cells, dtype=pl.Int64)  # ids of 17 digits are no floats
         numbers = [None if cell is None else float(cell) for cell in cells]  # type: ignore[arg-type]
         return pl.Series(name, numbers, dtype=pl.Float64)
     if kinds == {dt.datetime}:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from physics_twin.errors import DataError, unknown_name
 from physics_twin.measurements.flags import Flag, FlagArray, worst
-from physics_twin.measurements.logs.cells import Cells, misread_decimal, read_cells
+from physics_twin.measurements.logs.cells import Cells, misread_decimal, read_cells, text_cells, texts_of
 from physics_twin.measurements.logs.chunks import Opened
 from physics_twin.measurements.logs.headers import bracketed_unit
 from physics_twin.measurements.logs.layout import Layout, LongForm
@@ -84,6 +84,7 @@ class Gathering:
         self.table = wanted if isinstance(wanted, TagTable) else None
         self.wanted = None if wanted is None else {_name(tag) for tag in wanted}
         self.window = window
+        self.as_texts = frozenset(self.layout.texts or ())
         self.count = Counter()
         self.seconds = elapsed_unit(self.layout.stamp_format)
         self.tags: dict[str, Pieces] = {}
@@ -104,6 +105,7 @@ class Gathering:
             self.shared = Pieces()
             for name in self.columns:
                 self.tags[name] = Pieces(unit=opened.units.get(name, "") or bracketed_unit(name))
+                self.tags[name].texts_only = name in self.as_texts
 
     def see(self, frame: pl.DataFrame) -> None:
         """Let the quality of rows and tags that are not kept tell the scheme, too: it is that of the whole log."""
@@ -126,10 +128,17 @@ class Gathering:
 
     def _settle_decimal(self, rows: Rows) -> None:
         """Look for the decimal sign in the first cells that show one: so far all were whole numbers."""
-        names = [self.long.value] if self.long is not None else self.columns
+        frame = rows.frame
+        if self.long is None:
+            names = [name for name in self.columns if name not in self.as_texts]
+        else:
+            names = [self.long.value]
+            if self.as_texts:
+                tags = frame[self.long.tag].cast(pl.String).str.strip_chars()
+                frame = frame.filter(~tags.is_in(list(self.as_texts)).fill_null(value=False))
         shown: dict[str, list[str]] = {}
         for name in names:
-            column = rows.frame[name]
+            column = frame[name]
             if column.dtype == pl.String:
                 cells = column.filter(column.str.contains(_SHOWS_SIGN)).to_list()
                 if cells:
@@ -165,7 +174,11 @@ class Gathering:
         every = last_column not in self.columns and last_column not in self.quality.values()
         for name in self.columns:
             column = rows.frame[name]
-            cells = self._cells(column)
+            if name in self.as_texts:
+                column = texts_of(column)
+                cells = text_cells(column)
+            else:
+                cells = self._cells(column)
             quality = self.quality.get(name)
             kinds = None if quality is None else self.codes.read(rows.frame[quality], rows.lines)
             flags: FlagArray | None = None
@@ -224,15 +237,14 @@ class Gathering:
                     rows.last and bool(kept[-1] == rows.frame.height - 1),
                 )
                 codes = codes[kept]
-        column = rows.frame[form.value]
-        cells = self._cells(column)
+        cells = self._cells(rows.frame[form.value])
         flags: FlagArray | None = None
         kinds: Kinds | None = None
         if self.opened.native:
-            column = rows.frame["text"]
             cells, flags = _native_cells(cells, rows.frame)
         elif form.quality is not None:
             kinds = self.codes.read(rows.frame[form.quality], rows.lines)
+        column, cells = self._as_texts(names, codes, rows.frame, form, cells)
         if rows.last:
             flags = self._cut(flags, rows.frame.height)
         base = self._time_flags(rows)
@@ -241,6 +253,41 @@ class Gathering:
         bad = np.flatnonzero(cells.flags == Flag.BAD)
         text_codes = self._text_codes(column, bad) if bad.size else None
         self._split(rows, form, names, codes, cells, flags, kinds, bad, text_codes)
+
+    def _as_texts(
+        self, names: Sequence[str], codes: NDArray[np.int32], frame: pl.DataFrame, form: LongForm, cells: Cells
+    ) -> tuple[pl.Series, Cells]:
+        """Return the texts of cells, and the cells, with those of tags that are texts being no numbers."""
+        native = self.opened.native
+        column, values = frame["text" if native else form.value], frame[form.value]
+        which = [k for k, name in enumerate(names) if name in self.as_texts]
+        at = np.flatnonzero(np.isin(codes, which)) if which else np.empty(0, dtype=np.intp)
+        if not at.size:
+            return column, cells
+        own = texts_of(values.gather(at))
+        if native:
+            for k in which:
+                self._check_native(names[k], frame.filter(pl.Series(codes == k)))
+            own = column.gather(at).zip_with(column.gather(at).is_not_null(), own)
+        found = text_cells(own)
+        texts = column.clone() if column.dtype == pl.String else column.cast(pl.String)
+        numbers, flags = cells.values.copy(), cells.flags.copy()
+        numbers[at], flags[at] = found.values, found.flags
+        censored = None if cells.censored is None else cells.censored.copy()
+        if censored is not None:
+            censored[at] = 0
+        return texts.scatter(at, own), Cells(numbers, flags, censored, cells.texts)
+
+    def _check_native(self, tag: str, rows: pl.DataFrame) -> None:
+        """Raise DataError where ids in a file of our own were read as numbers when it was made, and some are lost."""
+        lost = (pl.col("text").is_null() & ~pl.col("value").is_finite() & (pl.col("flag") == Flag.BAD)).any()
+        limits = (pl.col("censored") != 0).any()
+        numbers = pl.col("value").is_finite().any()
+        if rows.select(numbers & (lost | limits)).item():
+            raise DataError(
+                f'{self.opened.name}: the tag "{tag}" is there as numbers, and of some cells the text is lost; convert '
+                f'the export again with layout=pt.Layout(texts=("{tag}",))'
+            )
 
     def _uses(self, name: str, rows: Rows) -> bool:
         del rows
@@ -283,7 +330,7 @@ class Gathering:
         lost = None if rows.ok is None else (~rows.ok if order is None else ~rows.ok[order])
         for k in np.flatnonzero(counts).tolist():
             part = slice(int(ends[k] - counts[k]), int(ends[k]))
-            pieces = self.tags.setdefault(names[k], Pieces())
+            pieces = self.tags.setdefault(names[k], Pieces(texts_only=names[k] in self.as_texts))
             own = Cells(values[part].copy(), cell_flags[part].copy(), None if censored is None else censored[part], {})
             own_flags = None if flags is None else flags[part]
             own_kinds = None if kinds is None else kinds[part]
@@ -302,6 +349,8 @@ class Gathering:
         return None if form.unit is None else distinct_codes(rows.frame[form.unit])
 
     def _check_decimal(self, tag: str, pieces: Pieces) -> None:
+        if pieces.texts_only:
+            return
         decimal = self.layout.decimal or "."
         misread = misread_decimal(pieces.said, pieces.n_numbers, decimal=decimal) if pieces.said else None
         if misread is not None:
@@ -326,6 +375,9 @@ class Gathering:
                 f"neither is any other cell of the column; expected are {like}"
             )
         self._check_wanted()
+        strange = sorted(self.as_texts - self.seen) if self.window.all and self.wanted is None else []
+        if strange:
+            raise unknown_name(f"tag of {opened.name} (layout.texts)", strange[0], sorted(self.seen))
         layout = self.layout if self.layout.decimal is not None else Layout(decimal=".", thousands="").over(self.layout)
         settled = self.codes.settle()
         layout = replace(opened.layout_now(layout), quality_scheme=settled.scheme)

@@ -65,6 +65,7 @@ class Layout:
     codes that only one scheme has, and has to be said where there are none (nothing but 0: an outage in OPC DA, all
     well in OPC UA). quality_words: text of a quality cell -> what it means, for words of one's own plant or words that
     mean something else there: {"Wartung": Flag.BAD}; case does not matter.
+    texts: tags whose cells are texts whatever they look like, as ids of batches are: 00417, 1E5 and 1042A stay so.
     """
 
     encoding: str | None = None
@@ -83,6 +84,7 @@ class Layout:
     form: LongForm | WideForm | None = None
     quality_scheme: QualityScheme | None = None
     quality_words: Mapping[str, Flag] | None = None
+    texts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a file."""
@@ -92,6 +94,8 @@ class Layout:
             raise DataError(f"header={self.header!r}: the number of header lines is 0, 1, or 2 with a row of units")
         if (self.stamps_at is not StampsAt.INSTANT) != (self.period is not None):
             raise DataError('stamps_at= and period= belong together: stamps_at=StampsAt.END, period="1 min"')
+        if isinstance(self.texts, str):
+            raise DataError(f'texts="{self.texts}": it takes names of tags, texts=("{self.texts}",)')
         said: Iterable[tuple[object, object]] = (self.quality_words or {}).items()  # annotations bind nobody
         for word, flag in said:
             if not isinstance(flag, Flag) or not isinstance(word, str) or not word.strip():

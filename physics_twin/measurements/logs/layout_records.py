@@ -41,7 +41,7 @@ def layout_from_text(text: str, source: str) -> Layout:
             record["form"] = _FORMS[kind_of_form](**columns)
         if "quality_words" in record:
             record["quality_words"] = {word: Flag[name] for word, name in record["quality_words"].items()}
-        for key in ("time", "column_names"):
+        for key in ("time", "column_names", "texts"):
             if isinstance(record.get(key), list):
                 record[key] = tuple(record[key])
         return Layout(**record)

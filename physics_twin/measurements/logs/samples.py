@@ -51,7 +51,7 @@ def tag_samples(
     found += words
     for rows, kinds in kind_slices(pieces.quality):
         flags[rows] = worst(flags[rows], verdicts[kinds])
-    if declared is not None and declared.checks.zero_is_missing:
+    if declared is not None and declared.checks.zero_is_missing and not states:
         zero = values == 0.0
         if zero.any():
             values[zero] = np.nan
@@ -91,10 +91,12 @@ def _states(
     pieces.texts = []
     meaning: dict[str, float] = {}
     states: tuple[str, ...] = ()
-    if declared is not None and declared.states:
+    if declared is not None and declared.states and not pieces.texts_only:
         folded = {text.strip().casefold(): value for text, value in declared.states.items()}
         meaning = {t: folded[t.casefold()] for t in pieces.said if t.casefold() in folded}
-    elif not pieces.n_numbers and not all(_NUMBER_WITH_UNIT.fullmatch(text) for text in pieces.said):
+    elif pieces.texts_only or (
+        not pieces.n_numbers and not all(_NUMBER_WITH_UNIT.fullmatch(text) for text in pieces.said)
+    ):
         read = read_states(pl.Series(list(pieces.said), dtype=pl.String))
         states = read.states
         meaning = {
