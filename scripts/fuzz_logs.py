@@ -440,6 +440,8 @@ def wrong_numbers(log: Log, content: bytes, checked: Counter[str], *, whole: boo
                 continue
             value_at, lines = names.index(one.tag), body
         fault = wrong_samples(one, lines, value_at, stamps_at, log, checked)
+        if fault and any("newest to the oldest" in note for note in log.notes):
+            fault = wrong_samples(one, lines[::-1], value_at, stamps_at, log, checked)
         if not fault and whole and not one.states and not log.notes and not one.notes:
             fault = lost_samples(one, lines, value_at, stamps_at, log, len(names))
         if fault:

@@ -11,6 +11,7 @@ from physics_twin.measurements.logs.log import TagSamples
 __all__ = ["oldest_first"]
 
 _LEAST = 0.9  # of the steps in time that go back: a log that is not in order goes back seldom
+_SURE = 3  # steps back: fewer may be a clock that was set
 
 
 def oldest_first(samples: Mapping[str, TagSamples]) -> tuple[dict[str, TagSamples], tuple[str, ...]]:
@@ -21,7 +22,7 @@ def oldest_first(samples: Mapping[str, TagSamples]) -> tuple[dict[str, TagSample
     steps: dict[tuple[int, int], tuple[int, int]] = {}  # columns of a log in wide form share their times
     of_tag = {tag: steps.setdefault(_place(one.times), _steps(one.times)) for tag, one in samples.items()}
     back, forth = (sum(step[k] for step in of_tag.values()) for k in (0, 1))
-    if back == 0 or back < _LEAST * (back + forth):
+    if back < _SURE or back < _LEAST * (back + forth):
         return dict(samples), ()
     turned = {tag: _turned(one) if of_tag[tag][0] > of_tag[tag][1] else one for tag, one in samples.items()}
     return turned, ("the rows run from the newest to the oldest: each tag is turned round",)
