@@ -20,6 +20,7 @@ from physics_twin.errors import FileFormatError, ModelError, PhysicsTwinError
 from physics_twin.files import atomic_write
 
 if TYPE_CHECKING:
+    from physics_twin.measurements.flags import Flag
     from physics_twin.measurements.inspection import Inspection
     from physics_twin.measurements.logs.layout import Layout
 
@@ -40,7 +41,9 @@ OPTIONS = {
     "header": "--header",
     "column_names": "--column-names",
     "quality_scheme": "--quality-scheme",
+    "quality_words": "--quality-word",
     "form": "--long",
+    "texts": "--text",
 }
 _DECLARED = re.compile(
     rf"\b({'|'.join(OPTIONS)})="
@@ -113,7 +116,16 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     form = layout.add_mutually_exclusive_group()
     form.add_argument("--long", nargs=2, metavar=("TAG", "VALUE"), help="columns, where each row is one sample")
     form.add_argument("--wide", action="store_true", help="one column a tag")
+    layout.add_argument(
+        "--text", action="append", metavar="TAG", help="whose cells are names, though they may be numbers; repeatable"
+    )
     layout.add_argument("--quality-scheme", choices=_SCHEMES, help="what the codes of quality columns mean")
+    layout.add_argument(
+        "--quality-word",
+        action="append",
+        metavar="WORD=FLAG",
+        help='of quality columns, as "Comm Fail=bad"; repeatable',
+    )
 
 
 def _layout(given: argparse.Namespace) -> "Layout":
@@ -136,7 +148,19 @@ def _layout(given: argparse.Namespace) -> "Layout":
         zone=given.zone,
         form=LongForm(*given.long) if given.long else WideForm() if given.wide else None,
         quality_scheme=None if given.quality_scheme is None else QualityScheme[given.quality_scheme],
+        texts=None if given.text is None else tuple(given.text),
+        quality_words=None if given.quality_word is None else dict(map(_quality_word, given.quality_word)),
     )
+
+
+def _quality_word(text: str) -> "tuple[str, Flag]":
+    from physics_twin.measurements.flags import Flag
+
+    word, _, flag = text.rpartition("=")
+    known = {one.words: one for one in Flag}
+    if not word or flag not in known:
+        raise FileFormatError(f'--quality-word "{text}": write WORD=FLAG, with one of {", ".join(known)}')
+    return word, known[flag]
 
 
 def in_options(message: str) -> str:
@@ -151,6 +175,8 @@ def in_options(message: str) -> str:
         quoted = re.findall(r'"[^"]*"', value)
         if field == "form":
             said["--long TAG VALUE (names of columns) or --wide"] = None
+        elif field == "quality_words":
+            said[f'{option} "WORD=FLAG"'] = None
         elif field == "column_names":
             said[f"{option} {' '.join(quoted) or 'NAME ...'}"] = None
         elif field == "separator" and quoted == ['"\\t"']:

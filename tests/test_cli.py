@@ -181,3 +181,14 @@ def test_every_field_that_a_message_may_name_has_an_option() -> None:
     assert fields - set(OPTIONS) == {"stamps_at", "period"}
     assert "--separator tab" in in_options('say layout=Layout(separator="\\t")')
     assert in_options("it holds no number") == ""
+
+
+def test_words_of_quality_can_be_declared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word of one's own plant and its flag; what is no flag is told with those that there are."""
+    rows = [f"TI1,2026-03-02 06:0{k}:00,{k}.5,{'Funkloch' if k == 3 else 'Good'}" for k in range(9)]
+    (tmp_path / "log.csv").write_text("\n".join(["tag,time,value,quality", *rows, ""]))
+    given = ["inspect", str(tmp_path / "log.csv"), "--zone", "UTC", "--quality-word"]
+    assert main([*given, "Funkloch=bad"]) == 0
+    assert "1 bad" in capsys.readouterr().out
+    assert main([*given, "Funkloch=awful"]) == 1
+    assert "not evaluated, suspect, bad" in capsys.readouterr().err

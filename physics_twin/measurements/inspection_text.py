@@ -24,7 +24,7 @@ _PLAIN = {"°C": "degC", "°F": "degF", "%": "percent"}
 """Editors of old Windows machines spoil what is not ASCII."""
 PLAIN_FIELDS = (
     "encoding", "separator", "decimal", "thousands", "skiprows", "header", "column_names", "sheet", "time",
-    "stamp_format",
+    "stamp_format", "texts",
 )  # fmt: skip
 """Fields of a layout whose values are texts, numbers or tuples of texts."""
 _SEPARATORS = {"\t": "tab", " ": "blank"}
@@ -196,7 +196,8 @@ def _findings(inspection: "Inspection", tag: "InspectedTag") -> list[str]:
     if tag.compression is not None and tag.compression.compressed:
         notes.append(tag.compression.words)
     notes += _stretches(inspection, [(a, b, "") for a, b in tag.gaps], "gap")
-    notes += _stretches(inspection, [(a, b, f" at {v:g}") for a, b, v in tag.flats], "flat stretch")
+    unit = f" {tag.units[0].unit}" if tag.units and tag.units[0].stated else ""
+    notes += _stretches(inspection, [(a, b, f" at {v:g}{unit}") for a, b, v in tag.flats], "flat stretch")
     return notes
 
 
@@ -269,6 +270,9 @@ def tag_table(inspection: "Inspection") -> str:
 
 
 def _tag_entries(tag: "InspectedTag") -> list[str]:
+    if len(tag.states) > 2 * _SHOWN:
+        by = f"batches=pt.ByTag({_literal(tag.tag)})"
+        return [f"# {len(tag.states)} texts; if they name batches: {by}"]
     if tag.states:
         numbered = ", ".join(f"{_literal(state)} = {k}" for k, state in enumerate(tag.states[: 2 * _SHOWN]))
         return [f"# states = {{ {numbered} }}  # to use it as a number"]
@@ -287,8 +291,10 @@ def _tag_entries(tag: "InspectedTag") -> list[str]:
         lines.append(f"# range = [{tag.low:g}, {tag.high:g}]  # as seen; say what the sensor can show")
     if tag.compression is not None and tag.compression.compressed and tag.compression.deadband is not None:
         lines.append(f"# deadband = {tag.compression.deadband:.2g}  # {tag.compression.kind.value}, as it seems")
-    if tag.resolution > 0.0:
+    if 0.0 < tag.resolution < 1.0:
         lines.append(f"resolution = {tag.resolution:g}  # as printed")
+    elif tag.resolution >= 1.0:  # a switch or a set point of round numbers has no resolution
+        lines.append(f"# resolution = {tag.resolution:g}  # the smallest step seen")
     return lines
 
 
