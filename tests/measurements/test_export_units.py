@@ -119,6 +119,23 @@ def test_a_row_of_capitals_is_a_row_of_units(tmp_path: Path) -> None:
     assert log["TI1"].n == 30
 
 
+def test_a_unit_of_something_else_is_a_comment(tmp_path: Path) -> None:
+    """Grad is an angle, and TI is a temperature: the tag table does not take it for granted."""
+    rows = "".join(f"2026-03-01 00:{i:02d}:00,{20 + i}\n" for i in range(30))
+    (tmp_path / "a.csv").write_text("Time,TI1 [Grad]\n" + rows)
+    text = inspect(tmp_path / "a.csv", layout=Layout(zone="UTC")).tag_table
+    assert '# unit = "Grad"  # the export says so, but "TI" stands for temperature' in text
+    assert '\nunit = "Grad"' not in text
+
+
+def test_elapsed_time_in_capitals(tmp_path: Path) -> None:
+    """MIN in the row of units is a minute."""
+    (tmp_path / "a.csv").write_text("Elapsed,TI1\nMIN,DEG C\n" + "".join(f"{i},{20 + i}\n" for i in range(30)))
+    log = read_log(tmp_path / "a.csv")
+    assert log.layout.stamp_format == "min"
+    assert log["TI1"].times[-1] == 29 * 60.0
+
+
 def test_one_tag_may_spell_its_unit_in_two_ways(tmp_path: Path) -> None:
     """Long form: °C after DEG C is no other unit, degF after it is one, and bad."""
     units = ["DEG C"] * 20 + ["°C"] * 5 + ["degF"] * 3
