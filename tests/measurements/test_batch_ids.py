@@ -205,5 +205,9 @@ def test_texts_are_declared_by_the_names_of_tags(tmp_path: Path) -> None:
     path = wide(tmp_path, ("1", "2"))
     with pytest.raises(UnknownNameError, match="ID"):
         read_log(path, layout=Layout(texts=("IDS",)))
+    with pytest.raises(UnknownNameError, match="ID"):
+        experiments_from(path, tags=TABLE, batches=ByTag("IDS"))
+    convert_log(path, tmp_path / "log.parquet", layout=TEXTS, tags=["T"])
+    assert tuple(read_log(tmp_path / "log.parquet").samples) == ("T",)
     with pytest.raises(DataError, match=r'texts=\("ID",\)'):
         Layout(texts="ID")  # type: ignore[arg-type]

@@ -375,9 +375,9 @@ class Gathering:
                 f"neither is any other cell of the column; expected are {like}"
             )
         self._check_wanted()
-        strange = sorted(self.as_texts - self.seen) if self.window.all and self.wanted is None else []
-        if strange:
-            raise unknown_name(f"tag of {opened.name} (layout.texts)", strange[0], sorted(self.seen))
+        strange = sorted(self.as_texts - self.seen) if self.window.all and not opened.native else []
+        if strange:  # a file of our own may have been made without some of the tags that its layout names
+            raise unknown_name(f"tag of {opened.name}", strange[0], sorted(self.seen))
         layout = self.layout if self.layout.decimal is not None else Layout(decimal=".", thousands="").over(self.layout)
         settled = self.codes.settle()
         layout = replace(opened.layout_now(layout), quality_scheme=settled.scheme)
