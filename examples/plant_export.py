@@ -317,3 +317,29 @@ def write_plant(folder: Path | str = "plant", *, seed: int = 12) -> Mapping[str,
 if __name__ == "__main__":
     for path in write_plant().values():
         print(path)
+
+
+def write_line(path: Path | str = "line3.csv", *, seed: int = 3) -> Path:
+    """Write four hours of a heated vessel as a historian exports them, for a page to look things up; return the path.
+
+    Two thermocouples in one water, of which the second drifts away; a heater and a tag of the phase, of which only
+    changes are kept.
+    """
+    rng = np.random.default_rng(seed)
+    begin = dt.datetime(2026, 3, 2, 6, 0)  # on the clock of the plant
+    lines, water = ["Export of line 3", "Tag;Zeit;Wert;Einheit;Status"], 20.0
+    for minute in range(240):
+        at = f"{begin + dt.timedelta(minutes=minute):%d.%m.%Y %H:%M:%S}"
+        power = 9.0 if 30 <= minute < 180 else 0.0
+        readings = {"TI101": water + rng.normal(0.0, 0.2), "TI102": water + rng.normal(0.0, 0.2)}
+        readings["TI102"] += max(0.0, 0.04 * (minute - 120))  # this one drifts
+        for tag, reading in readings.items():
+            failed = tag == "TI101" and minute == 50
+            lines.append(f"{tag};{at};{'Bad Input' if failed else comma(reading)};°C;{0 if failed else 192}")
+        if minute in (0, 30, 180):
+            lines.append(f"JI101;{at};{power:.0f},0;kW;192")
+            lines.append(f"PHASE;{at};{'HEAT' if power else 'IDLE'};;192")
+        water += (20.0 + 40.0 * power / 9.0 - water) / 15.0
+    path = Path(path)
+    path.write_bytes("\r\n".join([*lines, ""]).encode("cp1252"))
+    return path

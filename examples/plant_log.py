@@ -23,7 +23,7 @@ UNKNOWN = [
 ]
 ME = "R. Berger"
 EXCLUDED = {
-    "B103": [pt.Exclusion("80 min", "118 min", "transmitter frozen at 56.2 degC", ME, ("temperature",))],
+    "B103": [pt.Exclusion("80 min", "118 min", "transmitter frozen at 56.3 degC", ME, ("temperature",))],
     "B104": [pt.Exclusion("200 min", "300 min", "end not written down; the vessel is empty", ME)],
     "B105": [pt.Exclusion("59.5 min", "60.5 min", "spike: welding at the gallery", ME, ("temperature",))],
 }
