@@ -130,14 +130,14 @@ def experiments_from(
 
 def _check_laboratory(values: object) -> None:
     """Raise DataError, with the call to write, for a list that is yet to be read: no header says what is what."""
-    strange = None if isinstance(values, Sequence) and not isinstance(values, str) else values
-    if isinstance(values, Sequence) and not isinstance(values, str):
-        strange = next((one for one in values if not isinstance(one, LaboratoryValue)), None)
-    if strange is None:
+    read = isinstance(values, Sequence) and not isinstance(values, str)
+    given = values if isinstance(values, Sequence) and read else [values]
+    strange = next((one for one in given if not isinstance(one, LaboratoryValue)), None)
+    if read and strange is None:
         return
     path = isinstance(strange, str | os.PathLike)
-    shown = f'"{os.fspath(strange)!s}"' if isinstance(strange, str | os.PathLike) else "frame"
-    what = f"laboratory={shown}" if strange is values and path else f"laboratory= holds a {type(strange).__name__}"
+    shown = f'"{strange}"' if path else "frame"
+    what = f"laboratory={shown}" if path and not read else f"laboratory= holds a {type(strange).__name__}"
     raise DataError(
         f'{what}: say which column is what, laboratory=pt.read_laboratory({shown}, output="concentration", '
         'value="Result", unit="mol/L", uncertainty="0.02 mol/L", batch="Batch", sampled_at="Sampled", '

@@ -83,6 +83,8 @@ def test_a_laboratory_list_that_is_not_read_yet_gets_the_call_to_write() -> None
         cut(laboratory=Path("Labor.csv"))
     with pytest.raises(DataError, match=r"holds a DataFrame: .*pt\.read_laboratory\(frame, output="):
         cut(laboratory=frame())
+    with pytest.raises(DataError, match="holds a NoneType"):
+        cut(laboratory=None)
     with pytest.raises(DataError, match=r'laboratory= holds a str: .*pt\.read_laboratory\("Labor.csv"'):
         cut(laboratory=["Labor.csv"])
     assert len(cut(laboratory=())) == 1

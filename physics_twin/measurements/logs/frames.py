@@ -75,7 +75,8 @@ class Query:
     """Rows of a database, streamed.
 
     connection: any DB-API connection. sql: the query, with an ORDER BY time where the order matters (the hour repeated
-    when summer time ends is told apart by it). parameters: for its placeholders.
+    when summer time ends is told apart by it). parameters: for its placeholders. Batch lists and laboratory lists
+    are read from queries too. Provenance holds the SQL, and a hash of SQL, parameters and rows.
     """
 
     connection: Connection
