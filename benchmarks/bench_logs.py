@@ -18,11 +18,11 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from physics_twin.measurements.batches import Batch
-from physics_twin.measurements.checks import Checks
-from physics_twin.measurements.cutting import experiments_from
+from physics_twin.measurements.batches.batch import Batch
+from physics_twin.measurements.batches.cutting import experiments_from
 from physics_twin.measurements.logs.reading import read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 
 ROWS = int(os.environ.get("PHYSICS_TWIN_BENCH_ROWS", "1000000"))
 TAGS = 20

@@ -21,7 +21,7 @@ from physics_twin.files import atomic_write
 
 if TYPE_CHECKING:
     from physics_twin.measurements.flags import Flag
-    from physics_twin.measurements.inspection import Inspection
+    from physics_twin.measurements.inspection.inspection import Inspection
     from physics_twin.measurements.logs.layout import Layout
 
 DESCRIPTION = "Physics-based process twins: what is in a log or a saved file, and models compiled ahead of time."
@@ -190,7 +190,7 @@ def in_options(message: str) -> str:
 
 def _inspect(given: argparse.Namespace) -> int:
     """Print what is in a log and the source that reads it; write a picture and a tag table where asked for."""
-    from physics_twin.measurements.inspection import inspect
+    from physics_twin.measurements.inspection.inspection import inspect
 
     path: Path = given.file
     try:

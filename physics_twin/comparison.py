@@ -19,7 +19,7 @@ from physics_twin import plot_arrays, plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, DataError, SolveError, UnitError, unknown_name
 from physics_twin.measurements import Channel, Experiment
-from physics_twin.measurements.certificates import expired_certificates
+from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior import FailedSimulation

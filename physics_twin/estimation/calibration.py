@@ -20,7 +20,7 @@ from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.measurements import Experiment, find_dependent_channels
-from physics_twin.measurements.certificates import expired_certificates
+from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior

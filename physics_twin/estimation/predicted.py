@@ -14,7 +14,7 @@ from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.comparison import measurement_band, plot_times, prior_bias
 from physics_twin.measurements import Channel, Experiment
-from physics_twin.measurements.certificates import expired_certificates
+from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.units import format_si

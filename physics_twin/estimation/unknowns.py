@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, CalibrationError, UnitError, unknown_name
 from physics_twin.measurements import Channel, Experiment, UnknownBias
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import LogNormal, Prior, Truncated

@@ -1,30 +1,30 @@
 """Measurements: logs of sensors as experiments, with a flag on every sample and the file's hash in every result."""
 
-from physics_twin.measurements.batch_tables import read_batches
-from physics_twin.measurements.batch_tags import ByTag
-from physics_twin.measurements.batches import Batch, LaboratoryValue, PhaseWindow
+from physics_twin.measurements.batches.batch import Batch, LaboratoryValue, PhaseWindow
+from physics_twin.measurements.batches.batch_tables import read_batches
+from physics_twin.measurements.batches.batch_tags import ByTag
+from physics_twin.measurements.batches.collection import Experiments
+from physics_twin.measurements.batches.cutting import FromContext, experiments_from
+from physics_twin.measurements.batches.laboratory import read_laboratory
 from physics_twin.measurements.channels import Channel, Column, EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.clocks import Stamps
-from physics_twin.measurements.collection import Experiments
-from physics_twin.measurements.cross_checks import CrossChecked, Pair, cross_check
-from physics_twin.measurements.cutting import FromContext, experiments_from
-from physics_twin.measurements.delays import Delay, find_delay
 from physics_twin.measurements.experiment import Exclusion, Experiment, Provenance, RecordedInput, Series
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.inspection import InspectedTag, Inspection, Kind, inspect
-from physics_twin.measurements.laboratory import read_laboratory
+from physics_twin.measurements.inspection.inspection import InspectedTag, Inspection, Kind, inspect
 from physics_twin.measurements.logs.conversion import Conversion, convert_log
 from physics_twin.measurements.logs.frames import Query
 from physics_twin.measurements.logs.layout import Layout, LongForm, QualityScheme, StampsAt, WideForm
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.logs.reading import read_log
 from physics_twin.measurements.places import Place
-from physics_twin.measurements.redundancy import Dependency, Redundancy, find_dependent_channels
-from physics_twin.measurements.sensors import Installation, Sensor
-from physics_twin.measurements.steady import SteadyWindow, SteadyWindows, steady_windows
+from physics_twin.measurements.relations.cross_checks import CrossChecked, Pair, cross_check
+from physics_twin.measurements.relations.delays import Delay, find_delay
+from physics_twin.measurements.relations.redundancy import Dependency, Redundancy, find_dependent_channels
 from physics_twin.measurements.tables import Table, read_table
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Installation, Sensor
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
+from physics_twin.measurements.windows.steady import SteadyWindow, SteadyWindows, steady_windows
 
 __all__ = [
     "Batch",

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, ShapeError, unknown_name
 from physics_twin.measurements import quality
-from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.batches.batch import PhaseWindow
 from physics_twin.measurements.channels import Channel
-from physics_twin.measurements.checks import Checks, check_samples
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
-from physics_twin.measurements.sensors import corrected
 from physics_twin.measurements.series import Series
+from physics_twin.measurements.tags.checks import Checks, check_samples
+from physics_twin.measurements.tags.sensors import corrected
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
 from physics_twin.units import QuantityLike, to_si, unit as as_unit
 

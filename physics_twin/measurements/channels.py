@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from physics_twin.errors import BoundsError, DataError, check_name
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.places import Place
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay, plain
 from physics_twin.parameters import Parameter
 from physics_twin.priors import Normal, Uniform

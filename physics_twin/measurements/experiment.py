@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike
 
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, ShapeError, UnitError, check_name, unknown_name
-from physics_twin.measurements.batches import PhaseWindow
-from physics_twin.measurements.certificates import certificate_end, out_of_date
+from physics_twin.measurements.batches.batch import PhaseWindow
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.flags import Flag
@@ -25,6 +24,7 @@ from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import RecordedInput
 from physics_twin.measurements.series import Series
 from physics_twin.measurements.tables import read_table
+from physics_twin.measurements.tags.certificates import certificate_end, out_of_date
 from physics_twin.parameters import Parameter
 from physics_twin.recipes import Level, Recipe, Steady
 from physics_twin.units import QuantityLike, seconds, to_si, unit as as_unit
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from physics_twin.measurements.delays import Delay
-    from physics_twin.measurements.steady import SteadyWindows
+    from physics_twin.measurements.relations.delays import Delay
+    from physics_twin.measurements.windows.steady import SteadyWindows
 
 __all__ = ["Exclusion", "Experiment", "Provenance", "RecordedInput", "Series"]
 
@@ -520,7 +520,7 @@ class Experiment:
         Raises BoundsError for a period or `least` that is not above 0, UnknownNameError for an output that is not
         there, DataError when no mean is left.
         """
-        from physics_twin.measurements.averaging import average
+        from physics_twin.measurements.windows.averaging import average
 
         return average(self, period, outputs=outputs, least=least, inputs=inputs, compressed=compressed)
 
@@ -530,7 +530,7 @@ class Experiment:
         Raises BoundsError for a period that is not above 0, UnknownNameError for an output that is not there, DataError
         for a period finer than the samples, and where no grid time has a value.
         """
-        from physics_twin.measurements.resampling import resample
+        from physics_twin.measurements.windows.resampling import resample
 
         return resample(self, period, outputs=outputs)
 
@@ -546,7 +546,7 @@ class Experiment:
         Raises UnknownNameError for a phase that did not run, DataError when nothing is asked for or no sample in use is
         left.
         """
-        from physics_twin.measurements.selection import select
+        from physics_twin.measurements.windows.selection import select
 
         return select(self, phase, start=start, end=end)
 
@@ -555,7 +555,7 @@ class Experiment:
 
         Raises BoundsError for a `train` or `gap` out of range, DataError when a part would have no sample in use.
         """
-        from physics_twin.measurements.selection import split
+        from physics_twin.measurements.windows.selection import split
 
         return split(self, train, gap=gap)
 
@@ -573,7 +573,7 @@ class Experiment:
         Raises UnknownNameError for an output that is not there, BoundsError for numbers out of range, DataError when no
         window has 20 samples in use of every channel.
         """
-        from physics_twin.measurements.steady import steady_windows
+        from physics_twin.measurements.windows.steady import steady_windows
 
         return steady_windows(self, outputs, window=window, step=step, false_alarm=false_alarm, tolerance=tolerance)
 
@@ -592,7 +592,7 @@ class Experiment:
         Raises UnknownNameError for names that are not there, BoundsError for numbers out of range, and DataError where
         no delay can be told.
         """
-        from physics_twin.measurements.delays import find_delay
+        from physics_twin.measurements.relations.delays import find_delay
 
         return find_delay(self, source, output, longest=longest, lag=lag, at_rest=at_rest, probability=probability)
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError
-from physics_twin.measurements.certificates import out_of_date
 from physics_twin.measurements.flags import Flag
+from physics_twin.measurements.tags.certificates import out_of_date
 from physics_twin.plot_arrays import Layout, draw_map
 
 if TYPE_CHECKING:

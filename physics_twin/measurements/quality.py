@@ -289,7 +289,9 @@ def stuck(
 
 
 def _compressed(times: Array, values: Array) -> bool:
-    from physics_twin.measurements.compression import compression  # it says times as people do, with `duration_text`
+    from physics_twin.measurements.relations.compression import (
+        compression,  # it says times as people do, with `duration_text`
+    )
 
     return compression(times, values).compressed
 

@@ -15,11 +15,11 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.measurements import quality
 from physics_twin.measurements.channels import Column
-from physics_twin.measurements.checks import check_samples
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.quality import MomentText, duration_text
-from physics_twin.measurements.sensors import Sensor, corrected
 from physics_twin.measurements.series import count_flags
+from physics_twin.measurements.tags.checks import check_samples
+from physics_twin.measurements.tags.sensors import Sensor, corrected
 from physics_twin.measurements.uncertainty import plain
 from physics_twin.recipes import Level, Phase, Recipe, Rule, table as input_table
 from physics_twin.signals import Setting

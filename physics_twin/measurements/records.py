@@ -13,10 +13,10 @@ import numpy as np
 
 from physics_twin.errors import FileFormatError
 from physics_twin.measurements.channels import Channel
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.places import Place
 from physics_twin.measurements.recorded_inputs import InputSensor
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
 from physics_twin.recipes import (
     STEADY,

@@ -11,7 +11,7 @@ from physics_twin.units import format_si
 
 if TYPE_CHECKING:
     from physics_twin.measurements.experiment import Experiment, Series
-    from physics_twin.measurements.sensors import Sensor
+    from physics_twin.measurements.tags.sensors import Sensor
 
 __all__ = ["describe", "rows_of"]
 

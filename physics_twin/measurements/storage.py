@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
-from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.batches.batch import PhaseWindow
 from physics_twin.measurements.cf_dataset import FORMAT, to_dataset
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag

@@ -13,11 +13,11 @@ from physics_twin.measurements.building import Samples, assemble, distinct, seri
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Axis, Stamps, read_axis, start_on
 from physics_twin.measurements.experiment import Context, Experiment, Initial, InputColumn
-from physics_twin.measurements.export_units import compared_unit
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
 from physics_twin.measurements.tables import Numbers, Table, numbers
+from physics_twin.measurements.tags.export_units import compared_unit
 from physics_twin.recipes import Level, Recipe
 from physics_twin.units import QuantityLike, unit as as_unit
 

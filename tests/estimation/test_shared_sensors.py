@@ -8,7 +8,7 @@ import pytest
 import physics_twin as pt
 from physics_twin.estimation import GaussNewton, QuasiNewton, calibrate
 from physics_twin.measurements import Channel, Experiment, Uncertainty, UnknownBias
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.sensors import Sensor
 
 OLD = Sensor("TC-0417/2", uncertainty=Uncertainty("4 K"))
 NEW = Sensor("TC-0900", uncertainty=Uncertainty("4 K"))

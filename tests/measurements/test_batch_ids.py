@@ -11,16 +11,16 @@ import polars as pl
 import pytest
 
 from physics_twin.errors import DataError, UnknownNameError
-from physics_twin.measurements.batch_tags import ByTag, batches_by_tag
-from physics_twin.measurements.collection import Experiments
-from physics_twin.measurements.cutting import experiments_from
+from physics_twin.measurements.batches.batch_tags import ByTag, batches_by_tag
+from physics_twin.measurements.batches.collection import Experiments
+from physics_twin.measurements.batches.cutting import experiments_from
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs.cells import texts_of
 from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.logs.reading import Query, read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 from physics_twin.recipes import HOLD
 
 EACH = 10  # rows of a batch

@@ -9,11 +9,11 @@ import pytest
 
 from physics_twin.errors import DataError, ShapeError, UnknownNameError
 from physics_twin.measurements import Channel, Column, Exclusion, Experiment, Flag, Uncertainty
-from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.batches.batch import PhaseWindow
 from physics_twin.measurements.building import InputSamples, Samples, assemble, recorded_inputs, series_from
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.provenance import Provenance
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.recipes import HOLD, RAMP, Table
 
 matplotlib.use("Agg")

@@ -15,8 +15,8 @@ from physics_twin.measurements import (
     UnknownBias,
     UnknownDelay,
 )
-from physics_twin.measurements.checks import Checks
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Sensor
 
 
 def test_a_noise_is_a_difference() -> None:

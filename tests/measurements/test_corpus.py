@@ -15,11 +15,11 @@ import pytest
 
 from physics_twin.errors import PhysicsTwinError
 from physics_twin.measurements import Channel, Experiment, Flag, Stamps
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt, WideForm
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.logs.reading import read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 from physics_twin.units import unit
 
 CORPUS = Path(__file__).parent / "corpus"

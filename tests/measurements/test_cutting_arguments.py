@@ -12,11 +12,11 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.errors import DataError
-from physics_twin.measurements.batches import Batch
+from physics_twin.measurements.batches.batch import Batch
 from physics_twin.measurements.logs.frames import Query
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.reading import read_log
-from physics_twin.measurements.sensors import Installation
+from physics_twin.measurements.tags.sensors import Installation
 
 START = dt.datetime(2026, 11, 20, 6, tzinfo=dt.UTC)
 BATCH = Batch("A", START, START + dt.timedelta(minutes=50))

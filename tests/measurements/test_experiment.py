@@ -12,8 +12,8 @@ import pytest
 
 from physics_twin.errors import DataError, ModelError, RecipeError, ShapeError, UnitError, UnknownNameError
 from physics_twin.measurements import Channel, Column, EstimatedNoise, Exclusion, Experiment, Flag, Uncertainty
-from physics_twin.measurements.certificates import expired_certificates
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.certificates import expired_certificates
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.recipes import HOLD, RAMP, STEADY, Recipe, Table
 from physics_twin.signals import Setting
 

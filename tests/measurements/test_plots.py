@@ -8,9 +8,9 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.text import Annotation
 
-from physics_twin.measurements.batches import PhaseWindow
+from physics_twin.measurements.batches.batch import PhaseWindow
+from physics_twin.measurements.batches.collection import Experiments
 from physics_twin.measurements.channels import Channel
-from physics_twin.measurements.collection import Experiments
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
 

@@ -24,16 +24,16 @@ from physics_twin.measurements import (
     UnknownBias,
     UnknownDelay,
 )
-from physics_twin.measurements.batches import PhaseWindow
-from physics_twin.measurements.checks import Checks
-from physics_twin.measurements.collection import Experiments
-from physics_twin.measurements.cross_checks import Pair
+from physics_twin.measurements.batches.batch import PhaseWindow
+from physics_twin.measurements.batches.collection import Experiments
 from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.reading import read_log
 from physics_twin.measurements.recorded_inputs import InputSensor
-from physics_twin.measurements.sensors import Installation, Sensor
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.relations.cross_checks import Pair
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Installation, Sensor
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 from physics_twin.recipes import HOLD, RAMP, Recipe
 from physics_twin.units import unit
 

@@ -24,10 +24,10 @@ from physics_twin.measurements import (
     UnknownBias,
     UnknownDelay,
 )
-from physics_twin.measurements.batches import PhaseWindow
-from physics_twin.measurements.checks import Checks
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.batches.batch import PhaseWindow
 from physics_twin.measurements.storage import from_dataset
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.recipes import HOLD, Phase, Recipe, discharge, dose, falls_to, ramp, set_state, table
 from physics_twin.signals import Setting
 

@@ -9,8 +9,8 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Budget
-from physics_twin.measurements.certificates import expired_certificates
-from physics_twin.measurements.sensors import Sensor
+from physics_twin.measurements.tags.certificates import expired_certificates
+from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.process import ProcessModel
 
 SENSOR = Sensor("QT-11", uncertainty=pt.Uncertainty("0.2 g/L"), valid_until=dt.date(2026, 11, 19))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from physics_twin.errors import DataError, unknown_name
-from physics_twin.measurements.export_units import read_unit
 from physics_twin.measurements.logs.headers import (
     LONGEST_NAME,
     NUMBER,
@@ -27,6 +26,7 @@ from physics_twin.measurements.logs.headers import (
 from physics_twin.measurements.logs.layout import Layout, LongForm, WideForm
 from physics_twin.measurements.logs.signs import detect_numbers
 from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
+from physics_twin.measurements.tags.export_units import read_unit
 from physics_twin.units import unit as as_unit
 
 __all__ = ["Sample", "declared_columns", "detect_columns", "in_utc"]

@@ -26,7 +26,7 @@ from physics_twin.measurements.logs.log import Log, Original
 from physics_twin.measurements.logs.moments import Window
 from physics_twin.measurements.logs.reading import Source, names_of, opened, show_bar, tag_table
 from physics_twin.measurements.logs.rows import data_rows
-from physics_twin.measurements.tags import TagTable
+from physics_twin.measurements.tags.tag_table import TagTable
 
 __all__ = ["Conversion", "convert_log", "save_log"]
 

@@ -43,7 +43,7 @@ from physics_twin.measurements.logs.rows import Counter, Rows, data_rows, plain
 from physics_twin.measurements.logs.samples import tag_samples
 from physics_twin.measurements.logs.signs import detect_numbers
 from physics_twin.measurements.tables import BREAKS_OFF
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 
 __all__ = ["Gathered", "Gathering", "gather"]
 

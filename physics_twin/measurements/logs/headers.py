@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from physics_twin.errors import DataError
-from physics_twin.measurements.export_units import read_unit
 from physics_twin.measurements.logs.layout import Layout
+from physics_twin.measurements.tags.export_units import read_unit
 from physics_twin.units import unit as as_unit
 
 __all__ = [

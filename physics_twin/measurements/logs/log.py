@@ -15,7 +15,7 @@ from physics_twin.measurements.clocks import parse_stamp
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.quality import duration_text
-from physics_twin.measurements.tags import TagTable
+from physics_twin.measurements.tags.tag_table import TagTable
 
 __all__ = ["Log", "Original", "TagSamples"]
 

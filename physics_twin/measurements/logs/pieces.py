@@ -9,7 +9,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.measurements.export_units import mean_the_same
 from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.logs.cells import Cells
 from physics_twin.measurements.logs.layout import Layout
@@ -17,6 +16,7 @@ from physics_twin.measurements.logs.moments import TagTimes, Times, time_cell
 from physics_twin.measurements.logs.quality_codes import Kinds
 from physics_twin.measurements.logs.rows import Rows, plain
 from physics_twin.measurements.logs.zones import to_utc
+from physics_twin.measurements.tags.export_units import mean_the_same
 
 __all__ = [
     "Pieces",

@@ -24,7 +24,7 @@ from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.moments import Window, elapsed_unit
 from physics_twin.measurements.logs.text import HashedFile, Lines, chunks, read_head
-from physics_twin.measurements.tags import TagTable
+from physics_twin.measurements.tags.tag_table import TagTable
 from physics_twin.units import to_si, unit as as_unit
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from physics_twin.measurements.logs.cells import read_states, text_notes
 from physics_twin.measurements.logs.log import TagSamples
 from physics_twin.measurements.logs.moments import Placed
 from physics_twin.measurements.logs.pieces import Pieces, joined, kind_slices, no_time_note
-from physics_twin.measurements.tags import Tag
+from physics_twin.measurements.tags.tag_table import Tag
 
 __all__ = ["tag_samples"]
 

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from physics_twin.errors import DataError
+from physics_twin.measurements.batches.cutting import experiments_from
 from physics_twin.measurements.channels import Channel
-from physics_twin.measurements.cutting import experiments_from
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs import text
 from physics_twin.measurements.logs.conversion import convert_log
@@ -19,7 +19,7 @@ from physics_twin.measurements.logs.layout import Layout, LongForm, QualitySchem
 from physics_twin.measurements.logs.layout_records import layout_from_text, layout_text
 from physics_twin.measurements.logs.log import Log, Original
 from physics_twin.measurements.logs.reading import read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 
 BERLIN = Layout(zone="Europe/Berlin")
 

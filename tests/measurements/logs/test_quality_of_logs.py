@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from physics_twin.measurements.flags import Flag
-from physics_twin.measurements.inspection import inspect
+from physics_twin.measurements.inspection.inspection import inspect
 from physics_twin.measurements.logs import text
 from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout, QualityScheme
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.reading import read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 
 START = dt.datetime(2026, 11, 20, 6, tzinfo=dt.UTC)
 N_BAD, N_GOOD = 400, 3

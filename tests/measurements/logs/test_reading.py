@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 
 from physics_twin.errors import DataError, UnknownNameError
-from physics_twin.measurements.checks import Checks
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.logs import gathering, text
 from physics_twin.measurements.logs.conversion import convert_log
 from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt, WideForm
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.logs.reading import Query, read_log
-from physics_twin.measurements.tags import Tag, TagTable
+from physics_twin.measurements.tags.checks import Checks
+from physics_twin.measurements.tags.tag_table import Tag, TagTable
 
 BERLIN = Layout(zone="Europe/Berlin")
 LONG = """tag,time,value,quality,unit

@@ -1,0 +1,1 @@
+"""What samples say of one another: delays, redundant and dependent channels, compression."""
