@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +91,21 @@ def test_a_laboratory_list_that_is_not_read_yet_gets_the_call_to_write() -> None
     assert len(cut(laboratory=())) == 1
 
 
-def database() -> sqlite3.Connection:
-    """Return a database with the log, a batch list and laboratory values."""
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """A database with the log, a batch list and laboratory values; closed, or Python 3.13 warns somewhere else."""
     connection = sqlite3.connect(":memory:")
     frame().assign(time=lambda f: f["time"].map(dt.datetime.isoformat)).to_sql("log", connection, index=False)
     connection.execute("create table batches (batch, start, end)")
     connection.execute("insert into batches values ('A', '2026-11-20T06:00:00Z', '2026-11-20T06:50:00Z')")
     connection.execute("create table lab (batch, result)")
     connection.execute("insert into lab values ('A', 0.5)")
-    return connection
+    yield connection
+    connection.close()
 
 
-def test_lists_are_read_from_a_database() -> None:
+def test_lists_are_read_from_a_database(connection: sqlite3.Connection) -> None:
     """As batch list and as laboratory list, with their hash."""
-    connection = database()
     lists = Query(connection, "select * from batches")
     values = pt.read_laboratory(
         Query(connection, "select * from lab"),
@@ -121,9 +123,8 @@ def test_lists_are_read_from_a_database() -> None:
         pt.read_batches(Query(connection, "select batch, batch from batches"))
 
 
-def test_experiments_of_a_query_carry_its_text_and_the_hash_of_its_rows() -> None:
+def test_experiments_of_a_query_carry_its_text_and_the_hash_of_its_rows(connection: sqlite3.Connection) -> None:
     """The same rows, however many are fetched at a time, have the same hash, and a changed value another one."""
-    connection = database()
     sql = "select *\n  from log where time >= ?"
     log = read_log(Query(connection, sql, ("2026",)))
     (run,) = pt.experiments_from(log, batches=[BATCH], channels=CHANNELS)
@@ -136,9 +137,11 @@ def test_experiments_of_a_query_carry_its_text_and_the_hash_of_its_rows() -> Non
     assert read_log(Query(connection, sql, ("2026",))).sha256 != log.sha256
 
 
-def test_the_hash_of_a_query_does_not_depend_on_how_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_of_a_query_does_not_depend_on_how_it_is_fetched(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seven rows at a time or all at once."""
-    query = Query(database(), "select * from log")
+    query = Query(connection, "select * from log")
     whole = read_log(query).sha256
     monkeypatch.setattr("physics_twin.measurements.logs.frames._FETCHED", 7)
     assert read_log(query).sha256 == whole
