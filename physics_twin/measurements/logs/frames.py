@@ -242,9 +242,19 @@ def _detected(source: str, declared: Layout, frame: pl.DataFrame) -> Layout:
         known = replace(known, time=stamps[0])
     if isinstance(known.time, str) and known.time in stamps and known.stamp_format is None:
         known = replace(known, stamp_format="ISO")
-    columns = {name: [plain_cell(cell) for cell in head[name]] for name in head.columns}
+    columns = {name: _texts(head[name], source) for name in head.columns}
     typed = frozenset(name for name, kind in head.schema.items() if kind.is_numeric())
     return detect_columns(Sample(tuple(head.columns), {}, columns, source, typed=typed), known)
+
+
+def _texts(column: pl.Series, source: str) -> list[str]:
+    try:
+        return [plain_cell(cell) for cell in column]
+    except OverflowError:  # of Python's dates; a file can hold any year
+        raise DataError(
+            f'{source}, column "{column.name}": a date beyond the year 9999; the file is damaged, or its stamps are in '
+            "another unit of time than it says"
+        ) from None
 
 
 def plain_cell(cell: object) -> str:

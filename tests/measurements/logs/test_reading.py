@@ -411,3 +411,11 @@ def test_a_row_of_units_may_say_that_there_is_none(tmp_path: Path, units: str, u
     """ "1" below a unit of time is a unit."""
     log = read_log(written(tmp_path, f"time;T\n{units}\n2026-07-01T06:02:00Z;3\n2026-07-01T06:03:00Z;5\n"))
     assert (log.layout.header, log["T"].unit, log["T"].values.tolist()) == (2, unit, [3.0, 5.0])
+
+
+def test_a_date_beyond_the_calendar_is_said(tmp_path: Path) -> None:
+    """Microseconds that are called seconds, or a flipped bit: no bare OverflowError of Python's dates."""
+    stamps = pl.Series("time", [0, 10**18], dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
+    pl.DataFrame({"time": stamps, "T1": [1.0, 2.0]}).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(DataError, match=r'log\.parquet, column "time": a date beyond the year 9999'):
+        read_log(tmp_path / "log.parquet")
