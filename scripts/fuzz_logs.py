@@ -664,10 +664,7 @@ def record(tally: Tally, seed: int, seconds: float, out: Path) -> None:
     rows = [("inputs", f"{tally.n:,}"), ("seed", str(seed)), ("failures", str(failed(tally)))]
     rows += [(outcome, f"{n:,}") for outcome, n in tally.outcomes.most_common()]
     rows += [(f"compared: {what}", f"{n:,}") for what, n in tally.checked.most_common()]
-    rows += [
-        ("mean time", f"{1e3 * seconds / max(1, tally.n):.2f} ms"),
-        ("slowest (processor time)", f"{tally.slowest:.2f} s"),
-    ]
+    rows += [("slowest (processor time)", f"{tally.slowest:.2f} s")]
     rows += list(versions.items())
     lines = ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     (out / "record.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
