@@ -71,7 +71,7 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
     if not whole and len(lines) > 1:
         lines.pop()  # it may go on
     del lines[_MOST_ROWS + (declared.skiprows or 0) :]
-    announced = re.fullmatch(r"(?i)sep=(.)", lines[0].strip(" \r")) if lines else None
+    announced = re.fullmatch(r'(?i)sep=([^"])', lines[0].strip(" \r")) if lines else None
     if declared.separator is not None:
         separator = declared.separator
     elif announced:
@@ -80,7 +80,7 @@ def detect_text(head: bytes, further: Sequence[bytes], declared: Layout, source:
         separator = _separator(lines[declared.skiprows or 0 :], declared, source)
     # The decimal sign may separate as well: "21,5" in quotes. Without quotes the rows are longer than the header.
     if len(separator) != 1 or separator in '"\r\n':
-        raise DataError(f"separator={separator!r}: one character, no quote and no end of line")
+        raise DataError(f"{source}: separator={separator!r}: one character, no quote and no end of line")
     rows, at = _grid(lines, separator)
     if announced and rows and declared.skiprows is None:
         rows, at = rows[1:], at[1:]

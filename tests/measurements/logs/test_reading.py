@@ -413,6 +413,17 @@ def test_a_row_of_units_may_say_that_there_is_none(tmp_path: Path, units: str, u
     assert (log.layout.header, log["T"].unit, log["T"].values.tolist()) == (2, unit, [3.0, 5.0])
 
 
+def test_what_is_wrong_with_a_separator_names_the_file(tmp_path: Path) -> None:
+    """A quote after Excel's "sep=" announces nothing; a declared one is refused."""
+    path = written(tmp_path, 'sep="\ntime;T1\n2026-11-20T06:00:00Z;21,5\n2026-11-20T06:01:00Z;21,75\n')
+    try:
+        read_log(path)
+    except DataError as error:
+        assert path.name in str(error)
+    with pytest.raises(DataError, match=rf"{path.name}: separator="):
+        read_log(path, layout=Layout(separator='"'))
+
+
 def test_a_date_beyond_the_calendar_is_said(tmp_path: Path) -> None:
     """Microseconds that are called seconds, or a flipped bit: no bare OverflowError of Python's dates."""
     stamps = pl.Series("time", [0, 10**18], dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
