@@ -1,10 +1,10 @@
 """Noise levels that are estimated together with the parameters.
 
 Convention: the variance of a group is its sum of squares (each residual over the scale of its sample, which is below
-one for an average) over n_g (n - p)/n, with n all samples and p what the data
-determine: a flat prior costs one degree of freedom per parameter, a parameter that its prior or a bound decides costs
-none (p = trace of the hat matrix; MacKay 1992). With flat priors and one group this is SSE/(n - p), and the draws of
-a linear model are exactly the multivariate t.
+one for an average) over n_g (n - p)/n, with n all samples and p what the data determine: a flat prior costs one degree
+of freedom per parameter, a parameter that its prior or a bound decides costs none (p = trace of the hat matrix; MacKay
+1992). With flat priors and one group this is SSE/(n - p), and the draws of a linear model are exactly the multivariate
+t.
 """
 
 from dataclasses import dataclass

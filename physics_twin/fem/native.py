@@ -1,8 +1,8 @@
 """PETSc objects that go before the mesh whose communicator they use, and communicators that are left for a new mesh.
 
-The garbage collector frees the parts of a model in any order; a matrix that is freed after the communicator of its mesh
-takes the process with it. MPI has about 2000 communicators for a process (MPICH), a model takes about ten; MUMPS does
-not notice when there are none left, and writes where it should not.
+The garbage collector frees the parts of a model in any order; here what PETSc holds on the communicator of a mesh goes
+first, so that the communicator goes at once. MPI has about 2000 of them for a process (MPICH), a model takes about ten;
+MUMPS does not notice when there are none left, and writes where it should not.
 """
 
 import gc

@@ -6,7 +6,7 @@ Tables, data frames, arrays and historian logs all end here, so that a sample ge
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -150,18 +150,10 @@ _SIDES = ((-1, "below detection"), (1, "above the range"))
 
 def leave_out(series: Series, reasons: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> Series:
     """Mark the samples in the ranges (low, high, reason, channels); a sample keeps its first reason."""
-    left_out: NDArray[Any] = np.zeros(series.times.size, dtype=np.int16)
-    texts: list[str] = []
     for low, high, text, channels in reasons:
-        if channels and series.channel.output not in channels:
-            continue
-        hit = (series.times >= low) & (series.times <= high) & (left_out == 0)
-        if hit.any():
-            texts.append(text)
-            left_out[hit] = len(texts)
-    if not texts and not series.left_out.any():
-        return series
-    return replace(series, left_out=left_out, reasons=tuple(texts))
+        if not channels or series.channel.output in channels:
+            series = series.leave_out((series.times >= low) & (series.times <= high), text)
+    return series
 
 
 def distinct(channels: Sequence[Channel]) -> Sequence[Channel]:

@@ -490,11 +490,7 @@ class Experiment:
         names = list(self.series) if outputs is None else [outputs] if isinstance(outputs, str) else list(outputs)
         series = dict(self.series)
         for output in names:
-            one = self[output]
-            hit = (one.flags == Flag.SUSPECT) & (one.left_out == 0)
-            if hit.any():
-                left_out = np.where(hit, np.int16(len(one.reasons) + 1), one.left_out)
-                series[output] = replace(one, left_out=left_out, reasons=(*one.reasons, "suspect"))
+            series[output] = self[output].leave_out(self[output].flags == Flag.SUSPECT, "suspect")
         if not any(one.used.any() for one in series.values()):
             raise DataError(f'experiment "{self.name}" has no sample in use that is not suspect')
         of = "" if outputs is None else f" of {', '.join(names)}"

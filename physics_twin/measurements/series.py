@@ -83,6 +83,14 @@ class Series:
         kept: dict[str, Any] = {key: None if array is None else array[mask] for key, array in arrays.items()}
         return replace(self, **kept)
 
+    def leave_out(self, hit: NDArray[np.bool_], reason: str) -> "Series":
+        """Return the series with the samples of `hit`, (n,), left out of the misfit; each keeps its first reason."""
+        new = hit & (self.left_out == 0)
+        if not new.any():
+            return self
+        reasons = (*self.reasons, reason)
+        return replace(self, left_out=np.where(new, np.int16(len(reasons)), self.left_out), reasons=reasons)
+
     def __eq__(self, other: object) -> bool:
         """Whether all is the same, NaN in the same places included."""
         if not isinstance(other, Series):

@@ -33,7 +33,8 @@ _NUMBER = {
 }
 OTHER_DECIMAL = {".": re.compile(r"[+-]?[0-9]+,[0-9]+"), ",": re.compile(r"[+-]?[0-9]+\.[0-9]+")}
 _PLAIN = re.compile(r"[0-9eE+\-. \n]*")  # with only these, float() accepts exactly what _NUMBER does
-_NOTHING = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat"})
+NOTHING = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>"})
+"""Texts, in lower case, that say that there is no value."""
 
 BREAKS_OFF = " (the row breaks off here)"  # is added to a cell that may have lost its end
 
@@ -297,9 +298,9 @@ def judge(cell: object, decimal: str) -> tuple[float | None, str]:
             return None, ""
         return (number, "") if math.isfinite(number) else (None, str(cell))
     text = str(cell).strip()
-    if text.lower() in _NOTHING:
+    if text.lower() in NOTHING:
         return None, ""
     if not _NUMBER[decimal].fullmatch(text):
-        return None, text if text != "<NA>" else ""
+        return None, text
     number = float(text.replace(",", "."))
     return (number, "") if math.isfinite(number) else (None, text)

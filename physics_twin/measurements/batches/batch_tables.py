@@ -76,12 +76,11 @@ def read_batches(
     """Read a batch list.
 
     source: path of a text file or workbook, a pandas or polars frame, or a `Query`. id, start, end: its columns;
-    without them, headers like "Batch", "Start" and "End" are taken if there is one of each. A start or end in two
-    columns is
-    ("Date", "Begin"); an end on the same date column that lies before the start is on the next day.
+        without them, headers like "Batch", "Start" and "End" are taken if there is one of each. A start or end in two
+        columns is ("Date", "Begin"); an end on the same date column that lies before the start is on the next day.
     zone: IANA name of the clock, for stamps without an offset; columns whose header says UTC ("Start UTC") are in UTC.
-        format: as in `datetime.strptime`, "s", "min" or "h" for
-        elapsed time, "excel", "unix s"; detected for stamps, if they are not ambiguous.
+    format: as in `datetime.strptime`, "s", "min" or "h" for elapsed time, "excel", "unix s"; detected for stamps, if
+        they are not ambiguous.
     phase: the column of the phase, where a batch has one row for each. phases: instead, phase -> its columns of start
         and end, or only of its start: then it ends where the next one begins, the last one with the batch.
     context: columns that go into the context of the experiment; all others by default, without empty cells.

@@ -393,9 +393,6 @@ def _without_replaced(experiment: Experiment, changes: Sequence[Replacement], ta
         if tag not in at:
             continue
         one, change = series[output], at[tag]
-        hit = (one.times >= change.at) & (one.left_out == 0)
-        if hit.any():
-            left_out = np.where(hit, np.int16(len(one.reasons) + 1), one.left_out)
-            reason = f"the sensor was replaced: {change.before} by {change.after}"
-            series[output] = replace(one, left_out=left_out, reasons=(*one.reasons, reason))
+        reason = f"the sensor was replaced: {change.before} by {change.after}"
+        series[output] = one.leave_out(one.times >= change.at, reason)
     return replace(experiment, series=series)

@@ -9,10 +9,7 @@ import hashlib
 import io
 import os
 import re
-import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +23,9 @@ from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.logs.frames import Query, fetched_frame
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.stamps import detect_stamp_format, read_stamps
+from physics_twin.measurements.logs.workbooks import DAMAGE
 from physics_twin.measurements.table_experiments import table_of
-from physics_twin.measurements.tables import Table, read_table
+from physics_twin.measurements.tables import NOTHING, Table, read_table
 from physics_twin.units import unit as as_unit
 
 __all__ = [
@@ -46,7 +44,6 @@ type Reading = dt.datetime | float | None
 """Of a cell: a stamp (with zone, or without and then local), s of elapsed time, or nothing."""
 
 _SEPARATORS = (";", "\t", ",", "|")
-_BLANK = frozenset({"", "-", "--", "nan", "na", "n/a", "#n/a", "null", "none", "nat", "<na>"})
 _COMMA, _POINT = re.compile(r"[<>≤≥]?\s*[+-]?\d+,\d+"), re.compile(r"[<>≤≥]?\s*[+-]?\d+\.\d+")
 # 1,234 may be one thousand and more, and so may 1.234: decimal signs and groups of thousands look alike.
 _GROUPS = {sign: re.compile(rf"[<>≤≥]?\s*[+-]?[1-9]\d{{0,2}}(\{sign}\d{{3}})+") for sign in ",."}
@@ -55,22 +52,6 @@ _ZONED = re.compile(r"(?i)(?:utc|gmt)(?![a-z])(?:\s*([+\-−])\s*(\d{1,2})(?::?(
 _FIRST, _LAST = 1970, 2199  # 1899-12-30 and 9999-12-31 are how programs write "no date"
 _EXCEL_ZERO = dt.datetime(1899, 12, 30)
 _WORKBOOKS = (".xlsx", ".xlsm")
-# What zip, XML and openpyxl raise at bytes that are no workbook, or no whole one.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    NotImplementedError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    OSError,
-    EOFError,
-    SyntaxError,
-    OverflowError,
-    RuntimeError,  # encrypted
-)
 
 
 class ZonelessError(DataError):
@@ -142,7 +123,7 @@ def _text(path: Path, layout: Layout) -> tuple[Table, str]:
     encoding = layout.encoding or _encoding(content)
     skiprows = layout.skiprows or 0
     separator = layout.separator or ""
-    told = re.match(r"sep=(.)\r?\n", content[:32].decode(encoding, errors="replace").lstrip("\ufeff"))
+    told = re.match(r'sep=([^"])\r?\n', content[:32].decode(encoding, errors="replace").lstrip("\ufeff"))
     if told is not None and layout.skiprows is None:  # how Excel is told the separator
         skiprows, separator = 1, separator or told.group(1)
     separator = separator or _separator(content, encoding, skiprows)
@@ -188,7 +169,7 @@ def _workbook(path: Path, layout: Layout) -> Table:
             warnings.simplefilter("ignore")  # of drop-down lists and styles that openpyxl does not keep
             book = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
             written = openpyxl.load_workbook(io.BytesIO(content))
-    except (InvalidFileException, *_DAMAGE) as error:
+    except (InvalidFileException, *DAMAGE) as error:
         raise FileFormatError(f"{path.name} is no workbook that can be read, or is damaged: {error}") from error
     filled = {sheet.title: sheet for sheet in book.worksheets if sheet.max_row > 1}
     if layout.sheet is not None:
@@ -251,7 +232,7 @@ def is_blank(cell: object) -> bool:
     """Whether a cell says nothing: empty, a dash, NaN, NaT."""
     if cell is None or cell != cell:  # NaN, NaT
         return True
-    return isinstance(cell, str) and cell.strip().lower() in _BLANK
+    return isinstance(cell, str) and cell.strip().lower() in NOTHING
 
 
 def text_of(cell: object) -> str:

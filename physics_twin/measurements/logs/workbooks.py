@@ -6,6 +6,7 @@ where it is not (an export that wrote the bare number), the days count from 1900
 
 import datetime as dt
 import itertools
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,15 +26,16 @@ from physics_twin.measurements.logs.headers import shape_of
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.logs.signs import detect_numbers
 
-__all__ = ["open_workbook"]
+__all__ = ["DAMAGE", "open_workbook"]
 
 _ROWS = 20_000  # of a chunk
 _LOOKED_AT = 2_000  # rows
 _1904 = 1462.0  # days from the beginning of 1900, as spreadsheets count, to that of 1904
 # What openpyxl and the libraries below it raise on bytes that are no workbook, or one of which bytes are lost.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
     ParseError,
     EOFError,
     OSError,
@@ -64,7 +66,7 @@ def open_workbook(path: Path, declared: Layout) -> Iterator[Opened]:
         raise FileNotFoundError(path)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, *_DAMAGE) as error:
+    except (InvalidFileException, *DAMAGE) as error:
         raise _damaged(path.name, error) from None
     try:
         sheet = _sheet(book, declared.sheet, path.name)
@@ -82,7 +84,7 @@ def _rows(sheet: Any, source: str) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a sheet. Raises DataError for what only a damaged file makes its reader raise."""
     try:
         yield from sheet.iter_rows(values_only=True)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(source, error) from None
 
 

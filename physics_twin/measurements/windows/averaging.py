@@ -67,9 +67,9 @@ def average(
     resolution/sqrt(12) while the noise of a sample is smaller than the resolution (declared in the channel's checks,
     or seen in the values), and not below deadband/sqrt(3) for compressed data. Such data are averaged over time along
     the stored line (values of exception reporting hold until the next), since a historian stores few points where
-    little happens. Noise that remembers longer than a
-    window leaves neighboring means correlated; a calibration finds that in its residuals and widens for it. Average
-    once and from the samples: a mean no longer shows the steps of the converter behind it.
+    little happens. Noise that remembers longer than a window leaves neighboring means correlated; a calibration finds
+    that in its residuals and widens for it. Average once and from the samples: a mean no longer shows the steps of the
+    converter behind it.
 
     Samples left out of the misfit form means of their own, which are left out for the same reason. A mean with a
     suspect sample is suspect. `reported` of a mean is that of its last result.

@@ -389,3 +389,11 @@ def test_values_check_themselves() -> None:
         LaboratoryValue("c", float("nan"), "mol/L", "0.1 mol/L", batch="a")
     with pytest.raises(DataError, match="ends at 1 s"):
         PhaseWindow("heat", 2.0, 1.0)
+
+
+def test_a_quote_after_sep_announces_nothing(tmp_path: Path) -> None:
+    """A separator that is a quote is no separator; the error names the line that does not fit."""
+    path = tmp_path / "batches.csv"
+    path.write_text('sep="\nBatch;Start;End\nA;2026-11-20T06:00:00Z;2026-11-20T07:00:00Z\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"batches\.csv, line 2"):
+        read_batches(path)
