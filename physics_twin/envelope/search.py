@@ -114,7 +114,7 @@ def find_envelope(
     uncertainty = next_batches(model, posterior, recipe, settings, batch_variation or {}, tolerance or {}, own, values)
     n = uncertainty.batches.n
     # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
-    independence = min(1.0, float(getattr(posterior, "effective_draws", n)) / n)
+    independence = min(1.0, posterior.effective_draws / posterior.n_draws)
     rows = own.permutation(n)
     n_search = min(max(1, round(budget.search_share * n)), budget.n_search)
     search = uncertainty.batches.take(np.sort(rows[:n_search]))

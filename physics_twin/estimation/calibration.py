@@ -4,21 +4,25 @@ import copy
 import hashlib
 import json
 import logging
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 
 from physics_twin.estimation import diagnostics, noise
 from physics_twin.estimation.gauss_newton import GaussNewton
+from physics_twin.estimation.journal import Checkpoint
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
+from physics_twin.estimation.work import Work
 from physics_twin.measurements import Experiment, find_dependent_channels
 from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
@@ -45,6 +49,8 @@ def calibrate(
     rng: int | np.random.Generator = 0,
     executor: Executor | None = None,
     progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    preview: Callable[[Posterior], None] | None = None,
 ) -> Posterior:
     """Estimate parameters of `model` from `experiments`.
 
@@ -56,6 +62,9 @@ def calibrate(
         numbers for what is not unknown, with units; a setting given here holds in all experiments, one that is not has
         the value of each recipe. rng: a seed, or a generator (of which a copy is used). executor: runs the starts in
         parallel (`concurrent.futures`); the result does not depend on it. progress: show a bar.
+    checkpoint: a folder where simulations are remembered as they are done; the same call after a kill goes on from
+        there, to the same bytes. preview: called with a rough posterior as soon as there is one, by methods that
+        refine it for long.
 
     A pure function: nothing it is given is changed, and the same inputs give the same bytes.
 
@@ -68,7 +77,18 @@ def calibrate(
     own = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
     seed = _seed(rng)
     _log.info("calibrating %d unknowns on %d samples", len(problem.parameters), problem.n_data)
-    estimate = method.estimate(problem, own, executor, Progress(progress))
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint))
+        kept.open(
+            _provenance(problem, method, seed) | {"unknown": repr(problem.parameters), "held": repr(problem.held)}
+        )
+
+    def show(rough: Estimate) -> None:
+        if preview is not None:
+            preview(_posterior(problem, rough, method, seed))
+
+    estimate = method.estimate(problem, own, Work(executor, Progress(progress), kept, show))
     return _posterior(problem, estimate, method, seed)
 
 
@@ -80,6 +100,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     found = verdicts(problem, estimate)
     mode = dict(zip(problem.names, point.x.tolist(), strict=True))
     mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
+    mode.update({h.parameter.name: float(v) for h, v in zip(problem.hypers, estimate.hypers, strict=True)})
     message = estimate.message
     if estimate.differenced:
         names = estimate.differenced
@@ -122,6 +143,8 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         residuals=diagnostics.residual_dataset(problem, point, w),
         fixed=problem.held.reported,
         provenance=_provenance(problem, method, seed),
+        effective_draws=float(len(estimate.draws) if estimate.effective_draws is None else estimate.effective_draws),
+        diagnostics=estimate.diagnostics,
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
+from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
 from physics_twin.posterior.prediction import simulate_outputs
@@ -62,8 +63,20 @@ class Differences:
     central: bool
 
 
-def evaluate(problem: Problem, z: Array, differences: Differences | None) -> Point:
-    """Residuals at z; with `differences` their Jacobian too. Raises ExperimentFailed."""
+def evaluate(problem: Problem, z: Array, differences: Differences | None, memo: Memo = NO_MEMO) -> Point:
+    """Residuals at z; with `differences` their Jacobian too. Raises ExperimentFailed.
+
+    memo: where the simulations are remembered.
+    """
+    found = memo.recall(f"evaluate {differences}", (z,), lambda: _simulated(problem, z, differences))
+    x = problem.space.x(z)
+    prior, prior_slope = prior_at(problem, x)
+    slope = prior_slope * problem.space.slope(x)
+    return Point(z.copy(), x, found["residual"], found["jacobian"], prior, slope, problem.coupling)
+
+
+def _simulated(problem: Problem, z: Array, differences: Differences | None) -> dict[str, Array]:
+    """ "residual" (n_data,) and "jacobian" (n_data, d) with respect to z, or (0, d) without `differences`."""
     space = problem.space
     x = space.x(z)
     residual = np.empty(problem.n_data)
@@ -81,8 +94,7 @@ def evaluate(problem: Problem, z: Array, differences: Differences | None) -> Poi
                     jacobian[task.rows, column] = difference(problem, task, z, column, r, differences)
         except SolveError as error:
             raise named(error, task.name) from error
-    prior, prior_slope = prior_at(problem, x)
-    return Point(z.copy(), x, residual, jacobian, prior, prior_slope * slope, problem.coupling)
+    return {"residual": residual, "jacobian": jacobian}
 
 
 def prior_at(problem: Problem, x: Array) -> tuple[Array, Array]:

@@ -5,7 +5,6 @@ draws are as good as that; where it matters, check them with a method that sampl
 """
 
 import logging
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,13 +14,14 @@ from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
+from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.starts import start_points
 from physics_twin.estimation.trust_region import Linearization, Minimum, minimize
+from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
 
 NOISE_ROUNDS = 60
@@ -55,13 +55,11 @@ class GaussNewton:
         if not (self.tolerance > 0.0 and 0.0 < self.difference_step <= 0.1):
             raise CalibrationError(f"{self}: tolerance is above 0, difference_step between 0 and 0.1")
 
-    def estimate(
-        self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
-    ) -> Estimate:
+    def estimate(self, problem: Problem, rng: np.random.Generator, work: Work) -> Estimate:
         """The mode and the draws."""
         points = start_points(problem.space, problem.columns, self.starts, rng, problem.coupling)
         seeds = rng.integers(2**63, size=self.starts).tolist()
-        tries = run_starts(one_start, problem, self, points, seeds, executor, progress)
+        tries = run_starts(one_start, problem, self, points, seeds, work)
         best = best_of(tries)
         assert best.minimum is not None and best.point is not None and best.levels is not None
         _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
@@ -83,7 +81,7 @@ class GaussNewton:
         )
 
 
-def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed: int) -> Try:
+def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed: int, memo: Memo) -> Try:
     """Minimize from one starting point; alternates between parameters and noise levels until neither moves."""
     failures: list[FailedSimulation] = []
 
@@ -95,7 +93,7 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
     forward = Differences(method.difference_step, False)
     how = forward if inexact else central
     rng = np.random.default_rng(seed)
-    point = first_point(problem, z, lambda at: evaluate(problem, at, how), record, rng)
+    point = first_point(problem, z, lambda at: evaluate(problem, at, how, memo), record, rng)
     if point is None:
         return Try(number, None, None, None, np.inf, tuple(failures))
 
@@ -108,13 +106,13 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
         w = noise.weights(problem, sd)
 
         def linearized(at: Array, w: Array = w, how: Differences = how) -> Linearization:
-            new = evaluate(problem, at, how)
+            new = evaluate(problem, at, how, memo)
             points.clear()
             points[at.tobytes()] = new
             return noise.whiten(new, w)
 
         def measured(at: Array, w: Array = w) -> float:
-            return noise.whiten(evaluate(problem, at, None), w).misfit
+            return noise.whiten(evaluate(problem, at, None, memo), w).misfit
 
         points[point.z.tobytes()] = point
         coarse = inexact and not how.central
@@ -130,11 +128,11 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
         )
         n_iterations += minimum.n_iterations
         key = minimum.at.x.tobytes()
-        point = points[key] if key in points else evaluate(problem, minimum.at.x, how)
+        point = points[key] if key in points else evaluate(problem, minimum.at.x, how, memo)
         if coarse:
             how = central
             try:
-                point = evaluate(problem, point.z, how)
+                point = evaluate(problem, point.z, how, memo)
             except SolveError as error:
                 record(point.z, error)
                 return Try(number, None, None, None, np.inf, tuple(failures))

@@ -1,18 +1,18 @@
 """What every calibration method offers and returns."""
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.correlation import Correlation
 from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.progress import Progress
+from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
 
 
@@ -25,7 +25,7 @@ class Estimate:
     levels: Levels
     """Noise levels at the mode."""
     draws: Array
-    """(n_draws, n_parameters) SI, noise levels last."""
+    """(n_draws, n_parameters) SI, in the order of `problem.parameters`."""
     covariance: Array
     """(n_parameters, n_parameters) SI, classical."""
     widened: Array
@@ -42,13 +42,17 @@ class Estimate:
     warnings: tuple[str, ...]
     differenced: tuple[str, ...] = ()
     """Names whose derivatives are finite differences."""
+    hypers: Array = field(default_factory=lambda: np.empty(0))
+    """(n_hypers,) SI at the mode; their draws are the last columns of `draws`, after the noise levels."""
+    effective_draws: float | None = None
+    """Independent draws that tell as much; None where all do."""
+    diagnostics: xr.Dataset = field(default_factory=xr.Dataset)
+    """What the method says about itself; its variables and dimensions are listed in the method's docstring."""
 
 
 class Method(Protocol):
     """A calibration method: one small object, options in its constructor."""
 
-    def estimate(
-        self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
-    ) -> Estimate:
+    def estimate(self, problem: Problem, rng: np.random.Generator, work: Work) -> Estimate:
         """The mode, the draws and what is needed to judge them."""
         ...

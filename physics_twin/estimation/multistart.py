@@ -1,7 +1,6 @@
 """Several starts of a local method: run in any order, judged alike, reported in one sentence."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +11,9 @@ from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import ExperimentFailed, Point
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.starts import nearby
 from physics_twin.estimation.trust_region import Minimum
+from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
 
 NEARBY = 12
@@ -40,7 +39,7 @@ class Try:
 
 
 type Start = Callable[..., Try]
-"""(problem, method, number, z, seed) -> Try; a function of a module, so that it travels to worker processes."""
+"""(problem, method, number, z, seed, memo) -> Try; a function of a module, so that it travels to worker processes."""
 
 
 def run_starts(
@@ -49,27 +48,11 @@ def run_starts(
     method: Any,
     points: Sequence[Array],
     seeds: Sequence[int],
-    executor: Executor | None,
-    progress: Progress,
+    work: Work,
 ) -> list[Try]:
     """All starts, in their order, whoever computes them and whenever they finish."""
     jobs = [(problem, method, i, z, seed) for i, (z, seed) in enumerate(zip(points, seeds, strict=True))]
-    with progress.of("starts", len(jobs)) as step:
-        if executor is None or len(jobs) == 1:
-            results = []
-            for job in jobs:
-                results.append(start(*job))
-                step()
-            return results
-        futures: list[Future[Try]] = [executor.submit(start, *job) for job in jobs]
-        for future in futures:
-            future.add_done_callback(lambda _: step())
-        try:
-            return [future.result() for future in futures]
-        except BrokenExecutor as error:
-            raise CalibrationError(
-                f"a worker process died during the fit ({error}); it may have run out of memory: try fewer workers"
-            ) from error
+    return work.run("starts", start, jobs)
 
 
 def best_of(tries: Sequence[Try]) -> Try:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.estimation.held import Held, hold
+from physics_twin.estimation.hypers import PLAIN, ColumnGroup, Hyper, NoiseShape
 from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
     Kind,
@@ -61,6 +62,8 @@ class ChannelData:
     """The array along which its residuals are looked at, "" where that is time."""
     place: tuple[float, ...] = ()
     """m, in its array."""
+    shape: NoiseShape = PLAIN
+    """What its noise is beyond a level."""
 
     @property
     def series(self) -> str:
@@ -129,6 +132,18 @@ class Problem:
     """Whether the model gives dy/dt."""
     coupling: Array | None = None
     """(d, d) that makes standardized residuals of correlated priors independent; None where all are."""
+    column_groups: tuple[ColumnGroup, ...] = ()
+    """Columns whose prior has a spread that is estimated."""
+
+    @property
+    def hypers(self) -> tuple[Hyper, ...]:
+        """Shapes of noise and spreads of populations to be estimated."""
+        return self.unknowns.hypers
+
+    @property
+    def plain(self) -> bool:
+        """Whether the likelihood is that of independent normal noise, and all priors are given."""
+        return not self.hypers and not self.column_groups and all(c.shape.plain for c in self.channels)
 
     @property
     def columns(self) -> tuple[Unknown, ...]:
@@ -147,8 +162,9 @@ class Problem:
 
     @property
     def parameters(self) -> ParameterSet:
-        """All unknowns as declared, noise levels last."""
-        return ParameterSet([*(c.parameter for c in self.columns), *(g.parameter for g in self.noise_groups)])
+        """All unknowns as declared: columns of the search, noise levels, hypers."""
+        shaping = [*(g.parameter for g in self.noise_groups), *(h.parameter for h in self.hypers)]
+        return ParameterSet([*(c.parameter for c in self.columns), *shaping])
 
     @property
     def channels(self) -> tuple[ChannelData, ...]:
@@ -230,6 +246,7 @@ def set_up(
                 noise_scale=typical,
                 array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
                 place=() if channel.place is None else channel.place.coordinates,
+                shape=unknowns.shapes.get((experiment.name, channel.output), PLAIN),
             )
             start += used.size
             channels.append(data)

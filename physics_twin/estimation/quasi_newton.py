@@ -8,7 +8,6 @@ fail, or where they lead away from the point of the Hessian, descent and Hessian
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,13 +19,14 @@ from physics_twin.estimation import noise
 from physics_twin.estimation.adjoint import Pulled, differenced, pull_back, require_adjoints, with_jacobian
 from physics_twin.estimation.adjoint_jacobian import Found, find_jacobian
 from physics_twin.estimation.descent import descend
+from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.starts import start_points
 from physics_twin.estimation.trust_region import ACCEPT, NOISE, Linearization, Minimum, box_minimum
+from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
 
 CLOSE = 1e-2
@@ -75,18 +75,16 @@ class QuasiNewton:
         if not self.tolerance > 0.0:
             raise CalibrationError(f"{self}: tolerance is above 0")
 
-    def estimate(
-        self, problem: Problem, rng: np.random.Generator, executor: Executor | None, progress: Progress
-    ) -> Estimate:
+    def estimate(self, problem: Problem, rng: np.random.Generator, work: Work) -> Estimate:
         """The mode and the draws. Raises ModelError for a model without adjoints."""
         require_adjoints(problem.model)
         points = start_points(problem.space, problem.columns, self.starts, rng, problem.coupling)
         seeds = rng.integers(2**63, size=self.starts).tolist()
         if self.starts == 1:
-            with progress.of("iterations", self.max_iterations) as step:
-                tries = [one_start(problem, self, 0, points[0], seeds[0], step)]
+            with work.progress.of("iterations", self.max_iterations) as step:
+                tries = [one_start(problem, self, 0, points[0], seeds[0], work.memo("starts-0"), step)]
         else:
-            tries = run_starts(one_start, problem, self, points, seeds, executor, progress)
+            tries = run_starts(one_start, problem, self, points, seeds, work)
         best = best_of(tries)
         assert best.minimum is not None and best.point is not None and best.levels is not None
         _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
@@ -161,7 +159,13 @@ class Newton:
 
 
 def one_start(
-    problem: Problem, method: QuasiNewton, number: int, z: Array, seed: int, step: Callable[[], None] = lambda: None
+    problem: Problem,
+    method: QuasiNewton,
+    number: int,
+    z: Array,
+    seed: int,
+    memo: Memo,
+    step: Callable[[], None] = lambda: None,
 ) -> Try:
     """Minimize from one starting point: descent, Hessian, Newton steps."""
     failures: list[FailedSimulation] = []

@@ -7,20 +7,24 @@ those of the declared units.
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, CalibrationError, UnitError, unknown_name
+from physics_twin.estimation.hypers import Hyper, NoiseShape, noise_hypers
 from physics_twin.measurements import Channel, Experiment, UnknownBias
 from physics_twin.measurements.tags.sensors import Sensor
+from physics_twin.measurements.uncertainty import SHAPES
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import LogNormal, Prior, Truncated
 from physics_twin.recipes import Steady
 from physics_twin.signals import Setting, Signal
+
+OF_NOISE = ("noise.", *(f"{what}." for what in SHAPES))
 
 
 class Kind(enum.Enum):
@@ -69,6 +73,10 @@ class Unknowns:
 
     columns: tuple[Unknown, ...]
     noise: tuple[NoiseGroup, ...]
+    hypers: tuple[Hyper, ...] = ()
+    """Shapes of noise, then spreads of populations."""
+    shapes: Mapping[tuple[str, str], NoiseShape] = field(default_factory=dict)
+    """(experiment, output) -> what its noise is beyond a level."""
 
 
 def resolve(
@@ -125,7 +133,7 @@ def resolve(
                 declared = declared.replace(prior=priors[name])
             columns[label] = Unknown(renamed(declared, label), kind, target, owner)
     for name, parameter in sensors.items():
-        if not name.startswith("noise.") and name not in own_bias_delay:
+        if not name.startswith(OF_NOISE) and name not in own_bias_delay:
             kind, target = _target(name)
             columns[name] = Unknown(parameter, kind, target, None)
     for column in columns.values():
@@ -136,7 +144,8 @@ def resolve(
         raise CalibrationError(
             f"nothing is unknown: name what to estimate, for example unknown=[{', '.join(map(repr, known[:3]))}]"
         )
-    return Unknowns(tuple(columns.values()), _noise_groups(experiments, own_noise))
+    hypers, shapes = noise_hypers(experiments, own_noise)
+    return Unknowns(tuple(columns.values()), _noise_groups(experiments, own_noise), hypers, shapes)
 
 
 def renamed(parameter: Parameter, name: str) -> Parameter:

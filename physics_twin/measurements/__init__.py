@@ -6,7 +6,7 @@ from physics_twin.measurements.batches.batch_tags import ByTag
 from physics_twin.measurements.batches.collection import Experiments
 from physics_twin.measurements.batches.cutting import FromContext, experiments_from
 from physics_twin.measurements.batches.laboratory import read_laboratory
-from physics_twin.measurements.channels import Channel, Column, EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
+from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.clocks import Stamps
 from physics_twin.measurements.experiment import Exclusion, Experiment, Provenance, RecordedInput, Series
 from physics_twin.measurements.flags import Flag
@@ -24,6 +24,14 @@ from physics_twin.measurements.tables import Table, read_table
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Installation, Sensor
 from physics_twin.measurements.tags.tag_table import Tag, TagTable
+from physics_twin.measurements.uncertainty import (
+    Estimated,
+    EstimatedNoise,
+    Noise,
+    Uncertainty,
+    UnknownBias,
+    UnknownDelay,
+)
 from physics_twin.measurements.windows.steady import SteadyWindow, SteadyWindows, steady_windows
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "CrossChecked",
     "Delay",
     "Dependency",
+    "Estimated",
     "EstimatedNoise",
     "Exclusion",
     "Experiment",
@@ -50,6 +59,7 @@ __all__ = [
     "Layout",
     "Log",
     "LongForm",
+    "Noise",
     "Pair",
     "PhaseWindow",
     "Place",

@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from physics_twin.errors import BoundsError, DataError, check_name
+from physics_twin.errors import BoundsError, DataError, UnitError, check_name
 from physics_twin.measurements.places import Place
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Sensor
-from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay, plain
+from physics_twin.measurements.uncertainty import (
+    SHAPES,
+    Estimated,
+    EstimatedNoise,
+    Noise,
+    Uncertainty,
+    UnknownBias,
+    UnknownDelay,
+    plain,
+)
 from physics_twin.parameters import Parameter
 from physics_twin.priors import Normal, Uniform
 from physics_twin.recipes import RAMP, Rule
@@ -51,7 +60,8 @@ class Channel:
 
     output: the model output that it shows. column: its header, when it differs from `output`. unit: of its numbers.
     noise: one standard deviation as a difference ("2 K"), `Uncertainty("0.8 K", k=2)` or `EstimatedNoise("2 K")`,
-        which calibration estimates as the parameter `noise.<output>` (or `noise.<shared>`).
+        which calibration estimates as the parameter `noise.<output>` (or `noise.<shared>`); `Noise(...)` for one that
+        grows with the value, remembers, or has outliers.
     bias: known ("0.5 K": measured = true + bias), or `UnknownBias("1 K")`: parameter `bias.<output>`. Without it, a
         sensor whose certificate states an uncertainty has an unknown bias of that size.
     delay: known ("20 s"), or `UnknownDelay("0 s", "60 s")`: parameter `delay.<output>`.
@@ -78,6 +88,7 @@ class Channel:
     bias: float = field(init=False)
     delay: float = field(init=False)
     unknown_noise: EstimatedNoise | None = field(init=False)
+    noise_shape: Noise | None = field(init=False)
     unknown_bias: UnknownBias | None = field(init=False)
     unknown_delay: UnknownDelay | None = field(init=False)
     place: Place | None = field(init=False)
@@ -90,7 +101,7 @@ class Channel:
         *,
         column: str | None = None,
         unit: "str | Unit",
-        noise: QuantityLike | Uncertainty | EstimatedNoise,
+        noise: QuantityLike | Uncertainty | EstimatedNoise | Noise,
         bias: QuantityLike | UnknownBias | None = None,
         delay: QuantityLike | UnknownDelay | None = None,
         place: Place | None = None,
@@ -104,11 +115,18 @@ class Channel:
         if checks is not None:
             checks.limits(declared, name=output)
 
-        level: Any = noise
-        if isinstance(noise, Uncertainty):
-            level = noise.standard
-        elif isinstance(noise, EstimatedNoise):
-            level = noise.start
+        shape = noise if isinstance(noise, Noise) else None
+        if shape is not None and shape.proportional is not None and declared.offset != 0.0:
+            raise UnitError(
+                f"noise of {output}: a share of a value needs a unit whose zero is nothing, which {declared} is not; "
+                f"declare the channel in {declared.si_text}, or leave proportional out"
+            )
+        stated = noise.level if isinstance(noise, Noise) else noise
+        level: Any = stated
+        if isinstance(stated, Uncertainty):
+            level = stated.standard
+        elif isinstance(stated, EstimatedNoise):
+            level = stated.start
         sd = to_si(level, declared, name=f"noise of {output}", difference=True)
         if not 0.0 < sd < float("inf"):
             raise BoundsError(
@@ -136,7 +154,8 @@ class Channel:
             noise=sd,
             bias=0.0 if shift is None else to_si(shift, declared, name=f"bias of {output}", difference=True),
             delay=seconds_late,
-            unknown_noise=noise if isinstance(noise, EstimatedNoise) else None,
+            unknown_noise=stated if isinstance(stated, EstimatedNoise) else None,
+            noise_shape=shape,
             unknown_bias=bias if isinstance(bias, UnknownBias) else None,
             unknown_delay=delay if isinstance(delay, UnknownDelay) else None,
             place=place,
@@ -161,7 +180,7 @@ class Channel:
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """What is to be estimated about the sensor: "noise", "bias", "delay" -> Parameter (those that are unknown)."""
+        """What is to be estimated about the sensor: "noise", "bias", "delay", ... -> Parameter (what is unknown)."""
         found: dict[str, Parameter] = {}
         if self.unknown_noise is not None:
             start, text = plain(self.unknown_noise.start)
@@ -173,6 +192,17 @@ class Channel:
                 description=f"noise of {self.output}, one standard deviation",
                 difference=True,
             )
+        for what in SHAPES if self.noise_shape is not None else ():
+            given = getattr(self.noise_shape, what)
+            if isinstance(given, Estimated):
+                start, text = plain(given.start)
+                low, high = (1.1, 1e3) if what == "degrees_of_freedom" else (1e-3 * start, 1e3 * start)
+                found[what] = Parameter(
+                    f"{what}.{self.noise_name.removeprefix('noise.')}",
+                    (start, text),
+                    bounds=((low, text), (high, text)),
+                    description=f"{what.replace('_', ' ')} of the noise of {self.output}",
+                )
         if self.unknown_bias is not None:
             sd, text = plain(self.unknown_bias.sd)
             whose = self.output if self.sensor is None else f"value of sensor {self.sensor.serial}"

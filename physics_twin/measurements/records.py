@@ -17,7 +17,15 @@ from physics_twin.measurements.places import Place
 from physics_twin.measurements.recorded_inputs import InputSensor
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Sensor
-from physics_twin.measurements.uncertainty import EstimatedNoise, Uncertainty, UnknownBias, UnknownDelay
+from physics_twin.measurements.uncertainty import (
+    SHAPES,
+    Estimated,
+    EstimatedNoise,
+    Noise,
+    Uncertainty,
+    UnknownBias,
+    UnknownDelay,
+)
 from physics_twin.recipes import (
     STEADY,
     Action,
@@ -62,6 +70,8 @@ def channel_record(channel: Channel) -> dict[str, Any]:
         "unknown_delay": None if delay is None else {"low": _pair(delay.low), "high": _pair(delay.high)},
     }
     # Only where there is one: the hash of a record without places is what it was before there were any.
+    if channel.noise_shape is not None:
+        record["noise_shape"] = {what: _shape_record(getattr(channel.noise_shape, what)) for what in SHAPES}
     if channel.place is not None:
         record["place"] = {"array": channel.place.array, "coordinates": list(channel.place.coordinates)}
     if channel.sensor is not None:
@@ -123,13 +133,17 @@ def channel_from_record(record: Record) -> Channel:
     si = unit.difference().si_text
     noise, bias, delay = record["unknown_noise"], record["unknown_bias"], record["unknown_delay"]
     place, sensor, checks = (record.get(key) for key in ("place", "sensor", "checks"))
+    level = (
+        (float(record["noise"]), si)
+        if noise is None
+        else EstimatedNoise(_quantity(noise["start"]), shared=noise["shared"])
+    )
+    shape = record.get("noise_shape")
     return Channel(
         str(record["output"]),
         column=str(record["column"]),
         unit=unit,
-        noise=(float(record["noise"]), si)
-        if noise is None
-        else EstimatedNoise(_quantity(noise["start"]), shared=noise["shared"]),
+        noise=level if shape is None else Noise(level, **{what: _shape(shape[what]) for what in SHAPES}),
         bias=(float(record["bias"]), si) if bias is None else UnknownBias(_quantity(bias["sd"])),
         delay=(float(record["delay"]), "s")
         if delay is None
@@ -138,6 +152,16 @@ def channel_from_record(record: Record) -> Channel:
         sensor=None if sensor is None else _sensor(sensor),
         checks=None if checks is None else _checks(checks),
     )
+
+
+def _shape_record(given: Any) -> Any:
+    return {"start": _pair(given.start)} if isinstance(given, Estimated) else None if given is None else _pair(given)
+
+
+def _shape(record: Any) -> Any:
+    if record is None:
+        return None
+    return Estimated(_quantity(record["start"])) if isinstance(record, Mapping) else _quantity(record)
 
 
 def _pair(level: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from physics_twin.errors import BoundsError, check_name
 from physics_twin.units import QuantityLike, parse, to_si, unit as as_unit
 
-__all__ = ["EstimatedNoise", "Uncertainty", "UnknownBias", "UnknownDelay", "plain"]
+__all__ = ["Estimated", "EstimatedNoise", "Noise", "Uncertainty", "UnknownBias", "UnknownDelay", "plain"]
 
 
 def plain(quantity: QuantityLike) -> tuple[float, str]:
@@ -50,6 +50,69 @@ class EstimatedNoise:
         object.__setattr__(self, "start", plain(self.start))
         if self.shared is not None:
             check_name("noise", self.shared)
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A number about the noise that the calibration estimates, from `start`."""
+
+    start: QuantityLike
+
+    def __post_init__(self) -> None:
+        """Take number and unit apart."""
+        object.__setattr__(self, "start", plain(self.start))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise that is more than independent normal deviations of one size; each number is given, or `Estimated`.
+
+    level: standard deviation of the constant part: a quantity, an `Uncertainty` or an `EstimatedNoise`.
+    proportional: share of the model's value that adds to it: the variance is level^2 + (proportional * value)^2. The
+        output needs a unit whose zero is nothing (K, not degC).
+    correlation_time: deviations follow an AR(1) process in continuous time: two that are dt apart have the correlation
+        exp(-dt / correlation_time).
+    degrees_of_freedom: deviations follow Student's t with this many, `level` being its scale: outliers pull less. Not
+        together with a correlation time.
+
+    Estimated ones are the parameters `proportional.<output>`, `correlation_time.<output>` and
+    `degrees_of_freedom.<output>`, or with the name that the `EstimatedNoise` shares in place of the output.
+
+    >>> Noise("0.1 g/L", proportional="5 %").number("proportional")
+    0.05
+    """
+
+    level: QuantityLike | Uncertainty | EstimatedNoise
+    proportional: QuantityLike | Estimated | None = None
+    correlation_time: QuantityLike | Estimated | None = None
+    degrees_of_freedom: QuantityLike | Estimated | None = None
+
+    def __post_init__(self) -> None:
+        """Take numbers and units apart, and check them."""
+        if not isinstance(self.level, Uncertainty | EstimatedNoise):
+            object.__setattr__(self, "level", plain(self.level))
+        for what, si in SHAPES.items():
+            given = getattr(self, what)
+            if given is None:
+                continue
+            quantity = plain(given.start if isinstance(given, Estimated) else given)
+            if not 0.0 < to_si(quantity, as_unit(si), name=what) < float("inf"):
+                raise BoundsError(f"Noise: {what} = {quantity[0]:g} {quantity[1]} is not above 0")
+            if not isinstance(given, Estimated):
+                object.__setattr__(self, what, quantity)
+        if self.correlation_time is not None and self.degrees_of_freedom is not None:
+            raise BoundsError("Noise: a correlation time and degrees of freedom exclude each other; give one of them")
+
+    def number(self, what: str) -> float | None:
+        """`proportional`, `correlation_time` (s) or `degrees_of_freedom` in SI, its start where estimated, or None."""
+        given = getattr(self, what)
+        if given is None:
+            return None
+        return to_si(given.start if isinstance(given, Estimated) else given, as_unit(SHAPES[what]), name=what)
+
+
+SHAPES = {"proportional": "1", "correlation_time": "s", "degrees_of_freedom": "1"}
+"""What a `Noise` may have besides its level, and the SI unit of each."""
 
 
 @dataclass(frozen=True)

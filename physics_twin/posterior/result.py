@@ -50,6 +50,10 @@ class Posterior:
         values that every experiment binds are left out.
     provenance: model, fingerprint, experiment hashes, method, seed, versions; no clock, so the same inputs give the
         same bytes.
+    effective_draws: independent draws that tell as much as `draws` do; envelopes count with it. All of them where the
+        method draws independently, fewer from a chain.
+    diagnostics: Dataset with what the method says about itself, empty where it has nothing to say (each method's
+        docstring lists it): chains, spread of an ensemble, profiles.
     """
 
     parameters: ParameterSet
@@ -68,6 +72,8 @@ class Posterior:
     residuals: xr.Dataset
     fixed: Values
     provenance: Mapping[str, str]
+    effective_draws: float
+    diagnostics: xr.Dataset
 
     # Other ways to one ---------------------------------------------------------------------------------------------
 
@@ -117,6 +123,8 @@ class Posterior:
             residuals=no_residuals(),
             fixed=Values({}),
             provenance={"method": message},
+            effective_draws=float(len(table)),
+            diagnostics=xr.Dataset(),
         )
 
     @classmethod

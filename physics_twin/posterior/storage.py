@@ -46,6 +46,7 @@ def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
         "warnings": list(posterior.warnings),
         "inflation": dict(posterior.inflation),
         "provenance": dict(posterior.provenance),
+        "effective_draws": posterior.effective_draws,
     }
     root = xr.Dataset(
         {
@@ -56,7 +57,7 @@ def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
         },
         attrs={"format": FORMAT, "version": VERSION},
     )
-    tree = xr.DataTree.from_dict({"/": root, "/residuals": posterior.residuals})
+    tree = xr.DataTree.from_dict({"/": root, "/residuals": posterior.residuals, "/diagnostics": posterior.diagnostics})
     with atomic_write(path) as temporary:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
@@ -98,6 +99,11 @@ def load(path: "str | os.PathLike[str]") -> Posterior:
             residuals=_plain(tree.children["residuals"].to_dataset(inherit=False)),
             fixed=Values(_floats(content["fixed"])),
             provenance={str(k): str(v) for k, v in content["provenance"].items()},
+            # Files of earlier versions, whose methods all drew independently, say nothing of either.
+            effective_draws=float(content.get("effective_draws", tree["draws"].sizes["draw"])),
+            diagnostics=_plain(tree.children["diagnostics"].to_dataset(inherit=False))
+            if "diagnostics" in tree.children
+            else xr.Dataset(),
         )
     except (KeyError, TypeError, ValueError, PhysicsTwinError) as error:
         raise FileFormatError(f"{name} is damaged or was written by something else: {error}") from error

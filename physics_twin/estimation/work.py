@@ -1,0 +1,62 @@
+"""How the work of a method is done: by whom, watched by whom, and remembered where."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from physics_twin.errors import CalibrationError
+from physics_twin.estimation.journal import NO_MEMO, Checkpoint, Memo
+from physics_twin.estimation.progress import Progress
+
+
+@dataclass(frozen=True)
+class Work:
+    """What `calibrate` was given besides the problem.
+
+    executor: runs jobs elsewhere; None runs them here. checkpoint: where evaluations are remembered. preview: called
+    with an `Estimate` as soon as there is a rough one, by methods that refine it for long.
+    """
+
+    executor: Executor | None = None
+    progress: Progress = field(default_factory=Progress)
+    checkpoint: Checkpoint | None = None
+    preview: Callable[[Any], None] = lambda rough: None
+
+    def memo(self, name: str) -> Memo:
+        """The journal of a job that runs in this process."""
+        return NO_MEMO if self.checkpoint is None else self.checkpoint.memo(name)
+
+    def run[R](self, what: str, function: Callable[..., R], jobs: Sequence[tuple[Any, ...]]) -> list[R]:
+        """function(*job, memo) for each job, in their order, whoever computes them and whenever they finish.
+
+        what: names the jobs in the progress bar and, with their number, their journals. function: of a module, so that
+        it travels to worker processes. Raises CalibrationError when a worker process dies.
+        """
+        memos = [self.memo(f"{what}-{i}") for i in range(len(jobs))]
+        with self.progress.of(what, len(jobs)) as step:
+            if self.executor is None or len(jobs) == 1:
+                results = []
+                for job, memo in zip(jobs, memos, strict=True):
+                    results.append(function(*job, memo))
+                    step()
+                return results
+            futures: list[Future[R]] = []
+            try:
+                for job, memo in zip(jobs, memos, strict=True):
+                    futures.append(self.executor.submit(function, *job, memo))
+                    futures[-1].add_done_callback(lambda _: step())
+                return [future.result() for future in futures]
+            except BrokenExecutor as error:
+                hint = (
+                    "what was simulated so far is kept: call calibrate again with the same checkpoint="
+                    if self.checkpoint
+                    else "with checkpoint= the simulations done so far would be kept"
+                )
+                raise CalibrationError(
+                    f"a worker process died during the fit ({error}); it may have run out of memory: try fewer "
+                    f"workers; {hint}"
+                ) from error
+            finally:
+                for future in futures:
+                    future.cancel()
