@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -77,10 +78,11 @@ def calibrate(
     own = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
     seed = _seed(rng)
     _log.info("calibrating %d unknowns on %d samples", len(problem.parameters), problem.n_data)
-    kept = None
+    kept: Checkpoint | None = None
+    opened: AbstractContextManager[None] = nullcontext()
     if checkpoint is not None:
         kept = Checkpoint(Path(checkpoint))
-        kept.open(
+        opened = kept.open(
             _provenance(problem, method, seed) | {"unknown": repr(problem.parameters), "held": repr(problem.held)}
         )
 
@@ -88,7 +90,8 @@ def calibrate(
         if preview is not None:
             preview(_posterior(problem, rough, method, seed))
 
-    estimate = method.estimate(problem, own, Work(executor, Progress(progress), kept, show))
+    with opened:
+        estimate = method.estimate(problem, own, Work(executor, Progress(progress), kept, show))
     return _posterior(problem, estimate, method, seed)
 
 

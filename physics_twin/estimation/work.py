@@ -1,7 +1,8 @@
 """How the work of a method is done: by whom, watched by whom, and remembered where."""
 
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,16 +39,16 @@ class Work:
             if self.executor is None or len(jobs) == 1:
                 results = []
                 for job, memo in zip(jobs, memos, strict=True):
-                    results.append(function(*job, memo))
+                    results.append(remembered(function, job, memo))
                     step()
                 return results
             futures: list[Future[R]] = []
             try:
                 for job, memo in zip(jobs, memos, strict=True):
-                    futures.append(self.executor.submit(function, *job, memo))
+                    futures.append(self.executor.submit(remembered, function, job, memo))
                     futures[-1].add_done_callback(lambda _: step())
                 return [future.result() for future in futures]
-            except BrokenExecutor as error:
+            except _worker_deaths() as error:
                 hint = (
                     "what was simulated so far is kept: call calibrate again with the same checkpoint="
                     if self.checkpoint
@@ -60,3 +61,18 @@ class Work:
             finally:
                 for future in futures:
                     future.cancel()
+                if isinstance(sys.exception(), Exception):
+                    # Jobs that run still hold their journals; a call right after this one would find them locked.
+                    wait(futures)
+
+
+def remembered[R](function: Callable[..., R], job: tuple[Any, ...], memo: Memo) -> R:
+    """One job, in whichever process; lets go of its journal at the end."""
+    with memo:
+        return function(*job, memo)
+
+
+def _worker_deaths() -> tuple[type[Exception], ...]:
+    """How executors say that a worker died: Dask does not derive its error from that of the standard library."""
+    distributed = sys.modules.get("distributed")
+    return (BrokenExecutor,) if distributed is None else (BrokenExecutor, distributed.KilledWorker)
