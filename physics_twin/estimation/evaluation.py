@@ -42,6 +42,10 @@ class Point:
     """(d,) their derivative with respect to z."""
     coupling: Array | None = None
     """(d, d) that makes residuals of correlated priors independent; None where all are."""
+    extra: Array | None = None
+    """(n_data,) SI^2: variance of each sample beyond its noise, from uncertain sampling times; None for none."""
+    extra_jacobian: Array | None = None
+    """(n_data, d) its derivative with respect to z; None where it is none or not asked for."""
 
     @property
     def prior_residual(self) -> Array:

@@ -4,7 +4,7 @@ Set up once and immutable; it travels to worker processes with its model and exp
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,8 @@ class Problem:
     """(d, d) that makes standardized residuals of correlated priors independent; None where all are."""
     column_groups: tuple[ColumnGroup, ...] = ()
     """Columns whose prior has a spread that is estimated."""
+    censored: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
+    """(n_data,): -1 where the truth lies below the observed value, 1 above, 0 where it was measured; () for none."""
 
     @property
     def hypers(self) -> tuple[Hyper, ...]:
@@ -143,7 +145,8 @@ class Problem:
     @property
     def plain(self) -> bool:
         """Whether the likelihood is that of independent normal noise, and all priors are given."""
-        return not self.hypers and not self.column_groups and all(c.shape.plain for c in self.channels)
+        shaped = bool(self.hypers or self.column_groups) or not all(c.shape.plain for c in self.channels)
+        return not (shaped or self.censored.any())
 
     @property
     def columns(self) -> tuple[Unknown, ...]:
@@ -267,6 +270,7 @@ def set_up(
         held=held,
         exact_time=isinstance(model, Sensitivities),
         coupling=coupling_of(smooth, unknowns.columns),
+        column_groups=unknowns.groups,
     )
 
 
