@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from physics_twin.estimation import (
         GaussNewton as GaussNewton,
         HoldOut as HoldOut,
+        Population as Population,
         QuasiNewton as QuasiNewton,
         SmoothPrior as SmoothPrior,
         calibrate as calibrate,
@@ -259,7 +260,7 @@ _HOME = {
     "simulation": ("Run", "simulate"),
     "comparison": ("compare",),
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
-    "estimation": ("GaussNewton", "HoldOut", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"),
+    "estimation": ("GaussNewton", "HoldOut", "Population", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"),
     "envelope": (
         "Budget",
         "Envelope",

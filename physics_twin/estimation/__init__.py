@@ -4,7 +4,8 @@ from physics_twin.estimation.calibration import calibrate
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.hold_out import HoldOut, holdout
 from physics_twin.estimation.method import Method
+from physics_twin.estimation.population import Population
 from physics_twin.estimation.quasi_newton import QuasiNewton
 from physics_twin.estimation.smooth_prior import SmoothPrior
 
-__all__ = ["GaussNewton", "HoldOut", "Method", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"]
+__all__ = ["GaussNewton", "HoldOut", "Method", "Population", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"]

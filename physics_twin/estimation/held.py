@@ -79,7 +79,7 @@ def _check_acts(
         raise unknown_name("parameter or setting", name, [*model.parameters, *settings])
     columns = [c for c in unknowns.columns if c.kind is Kind.MODEL and c.target == name]
     if columns:
-        each = "" if columns[0].experiment is None else " for each experiment"
+        each = "" if columns[0].experiments is None else " for each experiment"
         raise CalibrationError(f'"{name}" is given in values and named as unknown{each}; it can be one of the two')
     if all(binds(e, Kind.MODEL, name) for e in experiments):
         who = f'experiment "{experiments[0].name}"' if len(experiments) == 1 else "every experiment"

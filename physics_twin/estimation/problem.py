@@ -13,16 +13,15 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.estimation.held import Held, hold
 from physics_twin.estimation.hypers import PLAIN, ColumnGroup, Hyper, NoiseShape
+from physics_twin.estimation.search_space import SearchSpace, search_space
 from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
     Kind,
     NoiseGroup,
-    SearchSpace,
     Unknown,
     Unknowns,
     check_channel,
     resolve,
-    search_space,
 )
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model, Sensitivities

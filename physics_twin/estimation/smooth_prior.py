@@ -13,7 +13,8 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, CalibrationError
-from physics_twin.estimation.unknowns import Kind, Unknown
+from physics_twin.estimation.population import Population
+from physics_twin.estimation.unknowns import Item, Kind, Unknown
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import Normal
 from physics_twin.units import QuantityLike
@@ -21,7 +22,7 @@ from physics_twin.units import QuantityLike
 NUGGET = 1e-10
 """Added to the diagonal of a correlation matrix, against rounding at long lengths."""
 
-type UnknownItem = str | Parameter | PerExperiment | SmoothPrior
+type UnknownItem = str | Parameter | PerExperiment | Population | SmoothPrior
 """What `unknown=[...]` may hold."""
 
 
@@ -72,10 +73,10 @@ class SmoothPrior:
 
 def spread_out(
     unknown: Sequence[UnknownItem] | UnknownItem,
-) -> tuple[list[str | Parameter | PerExperiment], dict[str, Normal], tuple[SmoothPrior, ...]]:
+) -> tuple[list[Item], dict[str, Normal], tuple[SmoothPrior, ...]]:
     """Items one by one, the priors of those in a SmoothPrior, and these."""
-    items = [unknown] if isinstance(unknown, str | Parameter | PerExperiment | SmoothPrior) else unknown
-    flat: list[str | Parameter | PerExperiment] = []
+    items = [unknown] if isinstance(unknown, str | Parameter | PerExperiment | Population | SmoothPrior) else unknown
+    flat: list[Item] = []
     priors: dict[str, Normal] = {}
     smooth = tuple(item for item in items if isinstance(item, SmoothPrior))
     for item in items:
@@ -92,10 +93,10 @@ def coupling_of(smooth: Sequence[SmoothPrior], columns: Sequence[Unknown]) -> Ar
     if not smooth:
         return None
     coupling = np.eye(len(columns))
-    where: dict[str | None, dict[str, int]] = {}
+    where: dict[tuple[str, ...] | None, dict[str, int]] = {}
     for j, column in enumerate(columns):
         if column.kind is Kind.MODEL:
-            where.setdefault(column.experiment, {})[column.target] = j
+            where.setdefault(column.experiments, {})[column.target] = j
     for item in smooth:
         names = [item.plain(n) for n in item.names]
         root = np.linalg.cholesky(item.correlation + NUGGET * np.eye(len(names)))
@@ -104,7 +105,7 @@ def coupling_of(smooth: Sequence[SmoothPrior], columns: Sequence[Unknown]) -> Ar
     return coupling
 
 
-def _blocks(names: Sequence[str], where: Mapping[str | None, Mapping[str, int]]) -> list[list[int]]:
+def _blocks(names: Sequence[str], where: Mapping[tuple[str, ...] | None, Mapping[str, int]]) -> list[list[int]]:
     """The columns of a function: once for all experiments, or for each."""
     found = [[of[n] for n in names] for of in where.values() if all(n in of for n in names)]
     if not found or any(n in of for of in where.values() for n in names if not all(m in of for m in names)):

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.unknowns import SearchSpace, Unknown
+from physics_twin.estimation.search_space import SearchSpace
+from physics_twin.estimation.unknowns import Unknown
 
 SPREAD = 2.0
 """Unknowns without prior and bounds start within this many modest changes of their declared value."""

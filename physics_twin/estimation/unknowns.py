@@ -1,26 +1,20 @@
-"""What `unknown=[...]` means: names become columns of a search vector, each with a target in the model or a sensor.
-
-The search coordinate z of an unknown x is (x - origin)/scale, or ln(x/origin)/scale where the parameter is searched
-in its logarithm; scale makes one unit of z a modest change. The transform serves the search only: densities stay
-those of the declared units.
-"""
+"""What `unknown=[...]` means: names become columns of a search vector, each with a target in the model or a sensor."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, CalibrationError, UnitError, unknown_name
-from physics_twin.estimation.hypers import Hyper, NoiseShape, noise_hypers
+from physics_twin.estimation.hypers import ColumnGroup, Hyper, HyperKind, NoiseShape, noise_hypers
+from physics_twin.estimation.population import Population, groups_of, mean_of, member_of, spread_of
 from physics_twin.measurements import Channel, Experiment, UnknownBias
 from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import SHAPES
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
-from physics_twin.priors import LogNormal, Prior, Truncated
+from physics_twin.priors import Prior
 from physics_twin.recipes import Steady
 from physics_twin.signals import Setting, Signal
 
@@ -34,6 +28,8 @@ class Kind(enum.Enum):
     """A model parameter or an open setting of a recipe."""
     BIAS = "bias"
     DELAY = "delay"
+    MEAN = "mean"
+    """Of a population: no simulation depends on it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,10 @@ class Unknown:
     kind: Kind
     target: str
     """Model parameter or setting; of a delay the output, of a bias the output or the serial of the sensor."""
-    experiment: str | None
-    """The only experiment it acts on, or None for all."""
+    experiments: tuple[str, ...] | None
+    """Those it acts on, None for all."""
+    log_normal: bool = False
+    """Whether it is searched and drawn in its logarithm in any case: of a population in ln x."""
 
     @property
     def name(self) -> str:
@@ -55,7 +53,7 @@ class Unknown:
 
     def acts_on(self, experiment: str) -> bool:
         """Whether it acts on an experiment."""
-        return self.experiment is None or self.experiment == experiment
+        return self.experiments is None or experiment in self.experiments
 
 
 @dataclass(frozen=True)
@@ -77,12 +75,19 @@ class Unknowns:
     """Shapes of noise, then spreads of populations."""
     shapes: Mapping[tuple[str, str], NoiseShape] = field(default_factory=dict)
     """(experiment, output) -> what its noise is beyond a level."""
+    groups: tuple[ColumnGroup, ...] = ()
+    """Columns that are draws from one population."""
+    populations: tuple[Population, ...] = ()
+    """What these were declared as."""
+
+
+type Item = str | Parameter | PerExperiment | Population
 
 
 def resolve(
     model: Model,
     experiments: Sequence[Experiment],
-    unknown: Sequence[str | Parameter | PerExperiment],
+    unknown: Sequence[Item],
     priors: Mapping[str, Prior] | None = None,
 ) -> Unknowns:
     """Columns for the names that a person gave and for what the channels declare unknown.
@@ -92,60 +97,107 @@ def resolve(
     Raises UnknownNameError for a name nobody has, UnitError for a unit that does not fit, CalibrationError for an
     unknown that an experiment binds, that is named twice, or that no experiment uses.
     """
-    if isinstance(unknown, str | Parameter | PerExperiment):
+    if isinstance(unknown, str | Parameter | PerExperiment | Population):
         unknown = [unknown]
     settings = _settings(experiments)
     sensors = _sensors(experiments)
     columns: dict[str, Unknown] = {}
+    populations: dict[str, tuple[Population, Parameter]] = {}
     own_bias_delay: set[str] = set()
     own_noise: set[str] = set()
     known = [*model.parameters, *settings, *sensors]
     for item in unknown:
         name = item if isinstance(item, str) else item.name
-        if name.startswith("noise."):
+        if name.startswith("noise.") and not isinstance(item, Population):
             _check_noise(name, item, sensors)
             if isinstance(item, PerExperiment):
                 own_noise.add(name)
             continue
-        declared = _declaration(name, item, model, settings, sensors, known)
         kind, target = _target(name)
+        if isinstance(item, Population) and (kind is not Kind.MODEL or name.startswith(OF_NOISE)):
+            raise CalibrationError(f'Population of "{name}": only parameters and settings of the model have one')
+        declared = _declaration(name, item, model, settings, sensors, known)
         if kind is not Kind.MODEL:
             own_bias_delay.add(name)
-        if isinstance(item, PerExperiment):
-            owners: list[str | None] = [e.name for e in experiments if _uses(e, kind, target, model)]
-        else:
-            owners = [None]
+        users = [e for e in experiments if _uses(e, kind, target, model)]
+        owners: Mapping[str, tuple[str, ...] | None] = {"": None}
+        if isinstance(item, Population):
+            owners = groups_of(item, users)
+            populations[name] = (item, declared)
+            mean = mean_of(declared)
+            columns[mean.name] = Unknown(mean, Kind.MEAN, target, (), declared.log_scale)
+        elif isinstance(item, PerExperiment):
+            owners = {e.name: (e.name,) for e in users}
         if not owners:
             raise CalibrationError(f'no experiment uses "{name}"')
-        for owner in owners:
-            label = name if owner is None else f"{name}@{owner}"
+        for owner, acts_on in owners.items():
+            label = f"{name}@{owner}" if owner else name
             if label in columns:
                 raise CalibrationError(f'"{label}" is named twice among the unknowns')
-            bound = [e.name for e in experiments if (owner in (None, e.name)) and binds(e, kind, target)]
+            bound = [e.name for e in experiments if (acts_on is None or e.name in acts_on) and binds(e, kind, target)]
             if bound:
                 raise CalibrationError(
                     f'"{name}" is bound by experiment "{bound[0]}" (its initial state is given), so it cannot be '
                     "unknown; leave it out of initial= there, or out of unknown="
                 )
-            if owner is not None and name in settings and name not in model.parameters:
+            if isinstance(item, Population):
+                columns[label] = Unknown(member_of(declared, label), kind, target, acts_on, declared.log_scale)
+                continue
+            if owner and name in settings and name not in model.parameters:
                 declared = _from_setting(next(e.recipe.settings[name] for e in experiments if e.name == owner))
             if priors is not None and name in priors:
                 declared = declared.replace(prior=priors[name])
-            columns[label] = Unknown(renamed(declared, label), kind, target, owner)
+            columns[label] = Unknown(renamed(declared, label), kind, target, acts_on)
     for name, parameter in sensors.items():
         if not name.startswith(OF_NOISE) and name not in own_bias_delay:
             kind, target = _target(name)
             columns[name] = Unknown(parameter, kind, target, None)
-    for column in columns.values():
-        others = [n for n, c in columns.items() if c is not column and c.target == column.target]
-        if column.experiment is None and others and all(columns[n].kind is column.kind for n in others):
-            raise CalibrationError(f'"{column.name}" is unknown both for all experiments and for each: name it once')
+    _check_once(columns.values())
     if not columns:
         raise CalibrationError(
             f"nothing is unknown: name what to estimate, for example unknown=[{', '.join(map(repr, known[:3]))}]"
         )
-    hypers, shapes = noise_hypers(experiments, own_noise)
-    return Unknowns(tuple(columns.values()), _noise_groups(experiments, own_noise), hypers, shapes)
+    shaping, shapes = noise_hypers(experiments, own_noise)
+    spreads = tuple(Hyper(spread_of(item, declared), HyperKind.SPREAD) for item, declared in populations.values())
+    return Unknowns(
+        tuple(columns.values()),
+        _noise_groups(experiments, own_noise),
+        (*shaping, *spreads),
+        shapes,
+        _column_groups(tuple(columns.values()), populations, len(shaping)),
+        tuple(item for item, _ in populations.values()),
+    )
+
+
+def _check_once(columns: Iterable[Unknown]) -> None:
+    """Raise CalibrationError where two columns would give one experiment the same number."""
+    taken: dict[tuple[Kind, str], Unknown] = {}
+    shared: set[tuple[Kind, str]] = set()
+    for column in columns:
+        if column.kind is Kind.MEAN:
+            continue
+        about = (column.kind, column.target)
+        first = taken.setdefault(about, column)
+        if column.experiments is None:
+            shared.add(about)
+        if first is not column and about in shared:
+            name = column.target if column.kind is Kind.MODEL else f"{column.kind.value}.{column.target}"
+            raise CalibrationError(f'"{name}" is unknown both for all experiments and for each: name it once')
+        for experiment in column.experiments or ():
+            if taken.setdefault((column.kind, f"{column.target}@{experiment}"), column) is not column:
+                raise CalibrationError(f'"{column.target}" has two unknowns in experiment "{experiment}": name it once')
+
+
+def _column_groups(
+    columns: Sequence[Unknown], populations: Mapping[str, tuple[Population, Parameter]], first: int
+) -> tuple[ColumnGroup, ...]:
+    """The members of each population; `first` is the number of the first spread among the hypers."""
+    found = []
+    for k, (name, (_, declared)) in enumerate(populations.items()):
+        own = [j for j, c in enumerate(columns) if c.kind is Kind.MODEL and c.target == name]
+        mean = next(j for j, c in enumerate(columns) if c.kind is Kind.MEAN and c.target == name)
+        found.append(ColumnGroup(np.array(own, dtype=np.intp), np.ones(len(own)), mean, declared.log_scale, first + k))
+    return tuple(found)
 
 
 def renamed(parameter: Parameter, name: str) -> Parameter:
@@ -201,7 +253,7 @@ def _check_certificates(experiments: Sequence[Experiment]) -> None:
 
 def _declaration(
     name: str,
-    item: str | Parameter | PerExperiment,
+    item: Item,
     model: Model,
     settings: Mapping[str, Setting],
     sensors: Mapping[str, Parameter],
@@ -219,6 +271,8 @@ def _declaration(
             example = 'bias=UnknownBias("1 K")' if kind == "bias" else 'delay=UnknownDelay("0 s", "60 s")'
             raise CalibrationError(f'"{name}": no channel declares it unknown; say {example} in the channel')
         raise unknown_name("parameter", name, known)
+    if isinstance(item, Population):
+        item = item.parameter
     if not isinstance(item, Parameter):
         return own
     if item.unit.dimension != own.unit.dimension:
@@ -265,7 +319,7 @@ def binds(experiment: Experiment, kind: Kind, target: str) -> bool:
     return isinstance(initial, Steady) or target.removeprefix("initial.") in initial
 
 
-def _check_noise(name: str, item: str | Parameter | PerExperiment, sensors: Mapping[str, Parameter]) -> None:
+def _check_noise(name: str, item: Item, sensors: Mapping[str, Parameter]) -> None:
     if name not in sensors:
         raise CalibrationError(
             f'"{name}": no channel declares its noise unknown; say noise=EstimatedNoise("2 K") in it'
@@ -300,75 +354,3 @@ def check_channel(channel: Channel, outputs: Mapping[str, tuple[int, Signal]], e
             f"{signal.unit}; these are different quantities"
         )
     return position
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """The transform between unknowns x (SI) and search coordinates z, elementwise over d columns."""
-
-    log: NDArray[np.bool_]
-    origin: Array
-    scale: Array
-    """dz = 1 is a modest change: of x, or of ln x."""
-    low: Array
-    """Bounds and supports of the priors, in z."""
-    high: Array
-    x_low: Array
-    x_high: Array
-    log_normal: NDArray[np.bool_]
-    """Where the prior is log-normal: these are drawn in their logarithm."""
-    reference: Array
-    """Standard deviation in z before the data: of the prior, or of an even spread over the bounds."""
-
-    def x(self, z: Array) -> Array:
-        """Unknowns in SI, exactly on a bound where z is."""
-        with np.errstate(over="ignore"):
-            linear = self.origin + self.scale * z
-            x = np.where(self.log, np.abs(self.origin) * np.exp(np.where(self.log, self.scale * z, 0.0)), linear)
-        x = np.where(z <= self.low, self.x_low, np.where(z >= self.high, self.x_high, x))
-        return np.asarray(np.clip(x, self.x_low, self.x_high))
-
-    def slope(self, x: Array) -> Array:
-        """dx/dz."""
-        return np.where(self.log, x * self.scale, self.scale)
-
-    def z(self, x: Array) -> Array:
-        """Search coordinates of x."""
-        ratio = np.where(self.log, x / np.where(self.log, self.origin, 1.0), 1.0)
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.where(self.log, np.log(ratio), x - self.origin) / self.scale)
-
-
-def search_space(columns: Sequence[Unknown]) -> SearchSpace:
-    """The transform for these unknowns, with the origin at their declared values."""
-    rows = [_coordinate(unknown.parameter) for unknown in columns]
-    log, origin, scale, x_low, x_high, log_normal, sd = (np.array(column) for column in zip(*rows, strict=True))
-    space = SearchSpace(log, origin, scale, -np.inf * scale, np.inf * scale, x_low, x_high, log_normal, scale)
-    low, high = space.z(x_low), space.z(x_high)
-    with np.errstate(invalid="ignore"):
-        even = (high - low) / np.sqrt(12.0)
-    unbounded = np.where(np.isfinite(even), even, 10.0)
-    reference = np.where(np.isnan(sd), unbounded, sd / scale)
-    return SearchSpace(log, origin, scale, low, high, x_low, x_high, log_normal, reference)
-
-
-def _coordinate(p: Parameter) -> tuple[bool, float, float, float, float, bool, float]:
-    low, high = p.bounds
-    base = p.prior.prior if isinstance(p.prior, Truncated) else p.prior
-    log_normal = isinstance(base, LogNormal)
-    if p.prior is not None:
-        low, high = max(low, p.prior.support[0]), min(high, p.prior.support[1])
-    value = min(max(p.value, low), high)
-    log = p.log_scale or (log_normal and value > 0.0)
-    sd = np.nan
-    if isinstance(base, LogNormal):
-        sd = base.sigma
-    elif p.prior is not None and np.isfinite(p.prior.sd):
-        sd = p.prior.sd / (value if log else 1.0)
-    if log:
-        if not value > 0.0:
-            raise BoundsError(f"{p.name}: the search runs in its logarithm, so its value must be above zero")
-        return True, value, float(np.fmin(sd, 1.0)), low, high, log_normal, sd
-    width = high - low
-    candidates = [s for s in (sd, 0.25 * width, abs(value)) if np.isfinite(s) and s > 0.0]
-    return False, value, min(candidates, default=1.0), low, high, log_normal, sd
