@@ -29,7 +29,7 @@ def trust_warnings(problem: Problem, posterior: Posterior, batches: Batches, poi
     found = list(_range_warnings(problem, posterior, batches, points))
     used = set(batches.values) - bound_initials(problem.recipe, problem.model)
     for name, verdict in posterior.verdicts.items():
-        if name in used and verdict.identification is Identification.NOT:
+        if name in used and verdict.identification.failed:
             found.append(f"{name} rests on its prior: the data do not determine it")
         elif name in used and verdict.identification is Identification.AT_BOUND:
             found.append(f"{name} is at its bound, which cuts its uncertainty off")

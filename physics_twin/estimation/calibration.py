@@ -100,7 +100,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     point, levels = estimate.point, estimate.levels
     w = noise.weights(problem, levels.sd)
     channels = diagnostics.channel_table(problem, point, levels, estimate.correlations)
-    found = verdicts(problem, estimate)
+    found = {**verdicts(problem, estimate), **estimate.verdicts}
     mode = dict(zip(problem.names, point.x.tolist(), strict=True))
     mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
     mode.update({h.parameter.name: float(v) for h, v in zip(problem.hypers, estimate.hypers, strict=True)})

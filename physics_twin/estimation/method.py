@@ -13,7 +13,7 @@ from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.work import Work
-from physics_twin.posterior import FailedSimulation
+from physics_twin.posterior import FailedSimulation, Verdict
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Estimate:
     """Independent draws that tell as much; None where all do."""
     diagnostics: xr.Dataset = field(default_factory=xr.Dataset)
     """What the method says about itself; its variables and dimensions are listed in the method's docstring."""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    """Name -> verdict, where the method knows better than the curvature at the mode."""
 
 
 class Method(Protocol):

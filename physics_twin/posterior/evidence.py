@@ -14,7 +14,16 @@ class Identification(enum.Enum):
     IDENTIFIED = "identified"
     WEAK = "weakly identified"
     NOT = "not identified"
+    STRUCTURALLY_NOT = "structurally not identified"
+    """Others make up for any value of it: no data of this kind can tell. Seen by profiles only."""
+    PRACTICALLY_NOT = "practically not identified"
+    """These data do not limit it on one side or on both. Seen by profiles only."""
     AT_BOUND = "at its bound"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the data leave the parameter open, for whatever reason."""
+        return self in (Identification.NOT, Identification.STRUCTURALLY_NOT, Identification.PRACTICALLY_NOT)
 
 
 @dataclass(frozen=True)

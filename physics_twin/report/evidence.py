@@ -54,6 +54,8 @@ KINDS = {
     Identification.IDENTIFIED: "good",
     Identification.WEAK: "doubt",
     Identification.NOT: "bad",
+    Identification.STRUCTURALLY_NOT: "bad",
+    Identification.PRACTICALLY_NOT: "bad",
     Identification.AT_BOUND: "doubt",
 }
 
