@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         UnknownNameError as UnknownNameError,
     )
     from physics_twin.estimation import (
+        Discrepancy as Discrepancy,
         GaussNewton as GaussNewton,
         HoldOut as HoldOut,
         Population as Population,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         SmoothPrior as SmoothPrior,
         calibrate as calibrate,
         holdout as holdout,
+        with_discrepancy as with_discrepancy,
     )
     from physics_twin.expressions import (
         Expression as Expression,
@@ -260,7 +262,17 @@ _HOME = {
     "simulation": ("Run", "simulate"),
     "comparison": ("compare",),
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
-    "estimation": ("GaussNewton", "HoldOut", "Population", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"),
+    "estimation": (
+        "Discrepancy",
+        "GaussNewton",
+        "HoldOut",
+        "Population",
+        "QuasiNewton",
+        "SmoothPrior",
+        "calibrate",
+        "holdout",
+        "with_discrepancy",
+    ),
     "envelope": (
         "Budget",
         "Envelope",

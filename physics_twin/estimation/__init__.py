@@ -1,6 +1,7 @@
 """Calibration: parameters with honest uncertainty from models and measurements."""
 
 from physics_twin.estimation.calibration import calibrate
+from physics_twin.estimation.discrepancy import Discrepancy, WithDiscrepancy, with_discrepancy
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.hold_out import HoldOut, holdout
 from physics_twin.estimation.method import Method
@@ -8,4 +9,16 @@ from physics_twin.estimation.population import Population
 from physics_twin.estimation.quasi_newton import QuasiNewton
 from physics_twin.estimation.smooth_prior import SmoothPrior
 
-__all__ = ["GaussNewton", "HoldOut", "Method", "Population", "QuasiNewton", "SmoothPrior", "calibrate", "holdout"]
+__all__ = [
+    "Discrepancy",
+    "GaussNewton",
+    "HoldOut",
+    "Method",
+    "Population",
+    "QuasiNewton",
+    "SmoothPrior",
+    "WithDiscrepancy",
+    "calibrate",
+    "holdout",
+    "with_discrepancy",
+]

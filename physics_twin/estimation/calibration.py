@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from physics_twin.estimation import diagnostics, noise
+from physics_twin.estimation.discrepancy.confounding import confounding_said
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.journal import Checkpoint
 from physics_twin.estimation.method import Estimate, Method
+from physics_twin.estimation.population import memberships
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
@@ -56,7 +58,8 @@ def calibrate(
     """Estimate parameters of `model` from `experiments`.
 
     unknown: what to estimate: names of model parameters (also `initial.<state>`) and of open settings; a `Parameter`
-        to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment;
+        to say other bounds or another prior; `PerExperiment(name)` for a value of its own in each experiment,
+        `Population(name, spread, by)` for values of lots that are draws from a population;
         `SmoothPrior(names, ...)` for the values of a smooth function. Noise, bias and delay are unknown where a channel
         says so.
     method: `GaussNewton(...)`, or `QuasiNewton(...)` for hundreds of unknowns of a model with adjoints. values: other
@@ -116,6 +119,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *estimate.warnings,
         *bounds_said(found),
         *conflicts(problem, estimate),
+        *confounding_said(problem, estimate),
         *diagnostics.summary(channels, estimate.correlations),
         *diagnostics.between_experiments(problem, point, w),
         *_dependent(problem),
@@ -177,6 +181,8 @@ def _provenance(problem: Problem, method: Method, seed: str) -> dict[str, str]:
         "settings": " ".join(sorted({name for e in problem.experiments for name in e.recipe.settings})),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
+    if problem.unknowns.populations:  # predictions look up the lot of an experiment
+        found["populations"] = memberships(problem.unknowns.populations, problem.experiments)
     expired = expired_certificates(problem.experiments)
     if expired:  # predictions repeat it
         found["certificates"] = json.dumps(expired)
