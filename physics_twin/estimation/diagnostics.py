@@ -26,6 +26,11 @@ LEVEL = 0.01
 """Chance that a fit with nothing wrong shows one finding of a kind."""
 LEAST = 6
 """Samples below which a trend is not looked for."""
+NOT_WIDER = (
+    "but the draws are as narrow as if they were independent: declare the noise of the channel with "
+    "pt.Noise(..., correlation_time=pt.Estimated(...))"
+)
+"""Said where a method samples the likelihood as it was declared."""
 
 
 def channel_table(
@@ -286,8 +291,13 @@ def _over_arrays(
     return {c.output: ranges[c.array] for c in channels if c.array}
 
 
-def summary(channels: Sequence[ChannelEvidence], correlations: Mapping[str, Correlation]) -> list[str]:
-    """The findings as warnings, outputs with one finding in common said once."""
+def summary(
+    channels: Sequence[ChannelEvidence], correlations: Mapping[str, Correlation], widens: bool = True
+) -> list[str]:
+    """The findings as warnings, outputs with one finding in common said once.
+
+    widens: whether the draws are wider where residuals are correlated.
+    """
     found: list[str] = []
     for series, correlation in correlations.items():
         if correlation.significant:
@@ -296,7 +306,7 @@ def summary(channels: Sequence[ChannelEvidence], correlations: Mapping[str, Corr
             found.append(
                 f"{series}: residuals are correlated ({first} {c.lag_one:.2f}, p = {c.p_value:.1g}, memory "
                 f"{format_number(c.memory, 2)} {c.along}): {c.n_samples} samples count as {c.effective_samples:.0f}, "
-                "and the draws are wider for it"
+                + ("and the draws are wider for it" if widens else NOT_WIDER)
             )
     seen: dict[tuple[str, str], list[str]] = {}
     for channel in channels:

@@ -27,7 +27,7 @@ class Estimate:
     draws: Array
     """(n_draws, n_parameters) SI, in the order of `problem.parameters`."""
     covariance: Array
-    """(n_parameters, n_parameters) SI, classical."""
+    """(n_parameters, n_parameters) SI: classical; of a method that samples, that of its draws."""
     widened: Array
     """(d, d) covariance of the search coordinates, widened for correlated residuals."""
     correlations: Mapping[str, Correlation]
@@ -50,6 +50,8 @@ class Estimate:
     """What the method says about itself; its variables and dimensions are listed in the method's docstring."""
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     """Name -> verdict, where the method knows better than the curvature at the mode."""
+    widens: bool = True
+    """Whether the draws are wider where residuals are correlated."""
 
 
 class Method(Protocol):
