@@ -120,7 +120,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *bounds_said(found),
         *conflicts(problem, estimate),
         *confounding_said(problem, estimate),
-        *diagnostics.summary(channels, estimate.correlations),
+        *diagnostics.summary(channels, estimate.correlations, estimate.widens),
         *diagnostics.between_experiments(problem, point, w),
         *_dependent(problem),
         *expired_certificates(problem.experiments),
@@ -128,7 +128,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     d = point.z.size
     classical = np.sqrt(np.diag(estimate.covariance)[:d])
     widened = np.sqrt(np.diag(estimate.widened)) * problem.space.slope(point.x)
-    correlated = any(c.significant for c in estimate.correlations.values())
+    correlated = estimate.widens and any(c.significant for c in estimate.correlations.values())
     inflation = dict.fromkeys(parameters.names, 1.0)
     if correlated:
         inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
