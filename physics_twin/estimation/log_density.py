@@ -1,6 +1,7 @@
 """The posterior density and its slopes at a point whose simulations are done: what samplers and profiles ask for.
 
-psi (n_psi,): natural logarithms of noise levels, then of hypers; see hypers.py.
+psi (n_psi,): natural logarithms of noise levels, then of hypers; see hypers.py. What the likelihood is where noise is
+more than independent normal numbers of one size: likelihood/terms.py.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.terms import misfit
 from physics_twin.estimation.problem import Problem
 
 
@@ -45,10 +48,14 @@ def psi_bounds(problem: Problem) -> tuple[Array, Array]:
 
 def log_density(problem: Problem, point: Point, psi: Array) -> Density:
     """The posterior density at a point, given psi (n_psi,)."""
+    if not problem.plain:
+        found = misfit(problem.sample_noise, psi, local_model(problem, point))
+        prior, prior_slope = psi_prior(problem, psi)
+        return Density(prior - 0.5 * found.value, -found.slope, prior_slope - found.slope_psi)
     w = noise.weights(problem, np.exp(psi))
     white = point.residual * w
-    prior = point.prior_residual
-    value = -0.5 * float(white @ white + prior @ prior)
+    own = point.prior_residual
+    value = -0.5 * float(white @ white + own @ own)
     slope_psi = np.zeros(psi.size)
     for g in range(psi.size):
         mine = problem.groups == g
@@ -56,5 +63,18 @@ def log_density(problem: Problem, point: Point, psi: Array) -> Density:
         slope_psi[g] = float(white[mine] @ white[mine]) - float(mine.sum())
     slope = np.empty(0)
     if point.jacobian.shape[0]:
-        slope = -(point.jacobian.T @ (white * w) + point.prior_jacobian.T @ prior)
+        slope = -(point.jacobian.T @ (white * w) + point.prior_jacobian.T @ own)
     return Density(value, slope, slope_psi)
+
+
+def psi_prior(problem: Problem, psi: Array) -> tuple[float, Array]:
+    """Log prior density of psi up to a constant, and its slope (n_psi,); flat where a hyper declares none."""
+    value, slope = 0.0, np.zeros(psi.size)
+    for k, hyper in enumerate(problem.hypers, start=len(problem.noise_groups)):
+        prior = hyper.parameter.prior
+        if prior is not None:
+            x = float(np.exp(psi[k]))
+            r = prior.residual(x)
+            value += float(psi[k]) - 0.5 * r * r
+            slope[k] = 1.0 - r * prior.residual_slope(x) * x
+    return value, slope

@@ -5,6 +5,7 @@ Set up once and immutable; it travels to worker processes with its model and exp
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError
 from physics_twin.estimation.held import Held, hold
 from physics_twin.estimation.hypers import PLAIN, ColumnGroup, Hyper, NoiseShape
+from physics_twin.estimation.likelihood.sample_noise import SampleNoise, sample_noise
 from physics_twin.estimation.search_space import SearchSpace, search_space
 from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
@@ -135,6 +137,13 @@ class Problem:
     """Columns whose prior has a spread that is estimated."""
     censored: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, dtype=np.int8))
     """(n_data,): -1 where the truth lies below the observed value, 1 above, 0 where it was measured; () for none."""
+
+    @cached_property
+    def sample_noise(self) -> SampleNoise:
+        """The noise of each sample."""
+        return sample_noise(
+            self.channels, self.groups, self.noise, self.noise_scale, self.censored, len(self.noise_groups)
+        )
 
     @property
     def hypers(self) -> tuple[Hyper, ...]:
