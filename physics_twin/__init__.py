@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         where as where,
     )
     from physics_twin.measurements import (
+        Averaged as Averaged,
         Batch as Batch,
         ByTag as ByTag,
         Channel as Channel,
@@ -222,6 +223,7 @@ _HOME = {
         "table",
     ),
     "measurements": (
+        "Averaged",
         "Batch",
         "ByTag",
         "Channel",

@@ -20,6 +20,7 @@ from physics_twin.measurements.places import Place
 from physics_twin.measurements.relations.cross_checks import CrossChecked, Pair, cross_check
 from physics_twin.measurements.relations.delays import Delay, find_delay
 from physics_twin.measurements.relations.redundancy import Dependency, Redundancy, find_dependent_channels
+from physics_twin.measurements.sampling import Averaged
 from physics_twin.measurements.tables import Table, read_table
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Installation, Sensor
@@ -35,6 +36,7 @@ from physics_twin.measurements.uncertainty import (
 from physics_twin.measurements.windows.steady import SteadyWindow, SteadyWindows, steady_windows
 
 __all__ = [
+    "Averaged",
     "Batch",
     "ByTag",
     "Channel",

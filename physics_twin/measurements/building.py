@@ -22,7 +22,8 @@ from physics_twin.measurements.flags import Flag, FlagArray, worst
 from physics_twin.measurements.provenance import Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import InputSamples, RecordedInput, recorded_inputs
-from physics_twin.measurements.series import Series
+from physics_twin.measurements.sampling import at_the_ends, limit_notes, range_of
+from physics_twin.measurements.series import RARE, Series
 from physics_twin.measurements.tags.checks import Checks, check_samples
 from physics_twin.measurements.tags.sensors import corrected
 from physics_twin.recipes import STEADY, Level, Recipe, Steady
@@ -36,6 +37,7 @@ __all__ = [
     "leave_out",
     "recorded_inputs",
     "series_from",
+    "taken",
 ]
 
 
@@ -45,7 +47,8 @@ class Samples:
 
     times: (n,) s since time zero, NaN where unreadable. values: (n,) in the unit of their channel, NaN where nothing
     was measured. flags: (n,) QARTOD codes of the cells; None for missing where a value is NaN, bad where it is infinite
-    and good else. censored, noise_scale, reported: (n,) as in `Series`, or None. notes: what reading found, in words.
+    and good else. censored, noise_scale, reported, begins, ends, time_sd: (n,) as in `Series`, or None. notes: what
+    reading found, in words.
 
     Raises ShapeError for lengths that differ.
     """
@@ -57,11 +60,14 @@ class Samples:
     notes: tuple[str, ...] = ()
     noise_scale: Array | None = None
     reported: Array | None = None
+    begins: Array | None = None
+    ends: Array | None = None
+    time_sd: Array | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes."""
         n = np.shape(self.times)
-        for key in ("values", "flags", "censored", "noise_scale", "reported"):
+        for key in ("values", "flags", *RARE):
             array = getattr(self, key)
             if array is not None and np.shape(array) != n:
                 raise ShapeError(f"{key} has the shape {np.shape(array)}, and the times have {n}")
@@ -82,7 +88,8 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
     it the times are judged here. Nothing is dropped: each sample gets the worst flag that cell, row and checks give it.
     The readings are judged as they were logged; the corrections of the sensor's certificate come last.
 
-    Raises UnitError, BoundsError for checks or corrections that do not fit the channel's unit.
+    Raises UnitError, BoundsError for checks or corrections that do not fit the channel's unit, DataError for a channel
+    whose windows are columns of a table where there is none.
     """
     notes: list[str] = []
     if order is None:
@@ -90,6 +97,9 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         notes += found
     notes += samples.notes
     times, values, censored = samples.times, samples.values, samples.censored
+    if channel.sensor_range is not None:
+        ends = range_of(channel.sensor_range, channel.unit, channel.output)
+        values, censored = at_the_ends(values, worst(samples.cell_flags, order), censored, ends)
     si = np.asarray(channel.unit.to_si(values), dtype=np.float64)
     flags = worst(samples.cell_flags, order)
     cold = quality.impossible(si, channel.unit) & (flags < Flag.BAD)
@@ -116,7 +126,7 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
     missing = int((flags == Flag.MISSING).sum())
     if missing:
         notes.append(f"{missing} not measured")
-    notes += _censored_notes(censored, flags)
+    notes += limit_notes(None if censored is None else censored[flags <= Flag.SUSPECT])
     if not judged.size:
         notes.append("no sample can be used")
     if channel.sensor is not None and channel.sensor.correction:
@@ -134,18 +144,32 @@ def series_from(channel: Channel, samples: Samples, order: FlagArray | None = No
         censored=censored,
         noise_scale=samples.noise_scale,
         reported=samples.reported,
+        **taken(channel, samples),
     )
 
 
-def _censored_notes(censored: NDArray[np.int8] | None, flags: FlagArray) -> list[str]:
-    if censored is None:
-        return []
-    sound = flags <= Flag.SUSPECT
-    counts = [(int(((censored == side) & sound).sum()), words) for side, words in _SIDES]
-    return [f"{n} {words}: kept, not used in a fit" for n, words in counts if n]
+def taken(channel: Channel, samples: Samples) -> dict[str, Any]:
+    """When samples were taken beyond their times, "begins", "ends", "time_sd" (n,) s each, those that there are.
 
-
-_SIDES = ((-1, "below detection"), (1, "above the range"))
+    What the samples say of themselves comes before what the channel declares. Raises DataError for windows that are
+    columns of a table where there is none.
+    """
+    found: dict[str, Any] = {}
+    if samples.begins is not None and samples.ends is not None:
+        found |= {"begins": samples.begins, "ends": samples.ends}
+    elif channel.averaged is not None:
+        if channel.averaged.over is None:
+            raise DataError(
+                f'the windows of "{channel.output}" are columns of a table (Averaged(begin=, end=)), and it is not '
+                "read from one; give windows= to Experiment.from_arrays, or a length and its stamp"
+            )
+        begins, ends = channel.averaged.windows(samples.times)
+        found |= {"begins": begins, "ends": ends}
+    if samples.time_sd is not None:
+        found["time_sd"] = samples.time_sd
+    elif channel.time_noise:
+        found["time_sd"] = np.full(samples.times.size, channel.time_noise)
+    return found
 
 
 def leave_out(series: Series, reasons: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> Series:

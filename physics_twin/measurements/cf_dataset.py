@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physics_twin.arrays import Array
 from physics_twin.measurements.experiment import Experiment
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.records import channel_record, input_sensors_record, recipe_record
@@ -35,9 +34,10 @@ def to_dataset(experiment: Experiment) -> "xr.Dataset":
 
     Each channel is a variable over a time coordinate (`time`, or `time_2`, ... where channels were sampled at other
     times), with its flags `<name>_flag` and `<name>_left_out` as ancillary variables, and `<name>_censored`,
-    `<name>_noise_scale`, `<name>_reported` where it has them. Times that are not known throughout, repeat or go back
-    cannot be a coordinate: they are a variable over the row of the log, `row`. An array of sensors is one variable over
-    its places. Phases are `phase_start` and `phase_end`; tables of the recipe are `recipe_table_<k>`.
+    `<name>_noise_scale`, `<name>_reported`, `<name>_time_sd` where it has them. Means over windows have a time
+    coordinate with bounds, `<time>_bnds`, and say so in `cell_methods`. Times that are not known throughout, repeat
+    or go back cannot be a coordinate: they are a variable over the row of the log, `row`. An array of sensors is one
+    variable over its places. Phases are `phase_start` and `phase_end`; tables of the recipe are `recipe_table_<k>`.
     """
     import xarray as xr
 
@@ -85,7 +85,8 @@ class _Parts:
         self.variables: dict[str, Any] = {}
         self.coordinates: dict[str, Any] = {}
         self._taken: set[str] = set()
-        self._clocks: dict[bytes, tuple[str, str]] = {}
+        self._clocks: dict[tuple[bytes, ...], tuple[str, str]] = {}
+        self._bounds: dict[str, str] = {}
         self._arrays: dict[str, dict[str, Any]] = {}
 
     def put(self, name: str, dims: tuple[str, ...], values: Any, attributes: Mapping[str, Any]) -> str:
@@ -108,7 +109,7 @@ class _Parts:
     def single(self, series: Series) -> dict[str, Any]:
         """Add the variables of one channel; return what each is called."""
         channel = series.channel
-        dimension, time = self._clock(series.times)
+        dimension, time = self._clock(series)
         attributes = {
             "units": channel.unit.si_text,
             "long_name": channel.output.replace("_", " "),
@@ -118,12 +119,21 @@ class _Parts:
         }
         if dimension != time:
             attributes["coordinates"] = time
-        return {"time": time} | self._samples(channel.output, (dimension,), [series], attributes)
+        return self._when(dimension, time, attributes) | self._samples(
+            channel.output, (dimension,), [series], attributes
+        )
+
+    def _when(self, dimension: str, time: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return the names of times and, of means, of their windows; the latter are said in `attributes` too."""
+        if time not in self._bounds:
+            return {"time": time}
+        attributes["cell_methods"] = f"{dimension}: mean"
+        return {"time": time, "bounds": self._bounds[time]}
 
     def array(self, array: str, own: Sequence[Series]) -> dict[str, Any]:
         """Add the variables of an array of sensors that were read together; return what each is called."""
         if array not in self._arrays:
-            dimension, time = self._clock(own[0].times)
+            dimension, time = self._clock(own[0])
             dims = (self._free(f"place_{array}"), dimension)
             places = np.array([s.channel.place.coordinates for s in own if s.channel.place is not None])
             where = []
@@ -136,7 +146,8 @@ class _Parts:
                 "long_name": array.replace("_", " "),
                 "coordinates": " ".join([*where, *([time] if dimension != time else [])]),
             }
-            self._arrays[array] = {"time": time} | self._samples(array, dims, own, attributes)
+            when = self._when(dimension, time, attributes)
+            self._arrays[array] = when | self._samples(array, dims, own, attributes)
         return dict(self._arrays[array])
 
     def _samples(
@@ -181,24 +192,32 @@ class _Parts:
             beside("noise_scale", {"units": "1", "long_name": words_of_scale})
         if own[0].reported is not None:
             beside("reported", self._time_attributes(f"when {words} was known"))
-        ancillary = [names[key] for key in ("flags", "left_out", "censored", "noise_scale", "reported") if key in names]
+        if own[0].time_sd is not None:
+            beside("time_sd", {"units": "s", "long_name": f"standard deviation of the time of each sample of {words}"})
+        beside_them = ("flags", "left_out", "censored", "noise_scale", "reported", "time_sd")
+        ancillary = [names[key] for key in beside_them if key in names]
         self.variables[names["values"]][2]["ancillary_variables"] = " ".join(ancillary)
         return names
 
-    def _clock(self, times: Array) -> tuple[str, str]:
-        """Return the dimension of samples and the variable of their times, made if they are new."""
-        key = times.tobytes()
+    def _clock(self, series: Series) -> tuple[str, str]:
+        """Return the dimension of samples and the variable of their times, made with its bounds if they are new."""
+        times, key = series.times, _clock_of(series)
         if key not in self._clocks:
             time = self._free("time")
             attributes = self._time_attributes("time since time zero")
             # CF wants coordinates without gaps and in order; a log has rows in which the clock was wrong.
             if np.isfinite(times).all() and (times[1:] > times[:-1]).all():
                 dimension = time
-                self.coordinates[time] = (dimension, times, {**attributes, "axis": "T"})
+                attributes["axis"] = "T"
+                self.coordinates[time] = (dimension, times, attributes)
             else:
                 dimension = self._free("row")
                 self.variables[time] = (dimension, times, attributes)
             self._clocks[key] = dimension, time
+            if series.begins is not None and series.ends is not None:
+                bounds = self._free(f"{time}_bnds")
+                self.variables[bounds] = (dimension, "bound"), np.column_stack([series.begins, series.ends]), {}
+                attributes["bounds"] = self._bounds[time] = bounds
         return self._clocks[key]
 
     def _time_attributes(self, words: str) -> dict[str, str]:
@@ -241,7 +260,7 @@ class _Parts:
         )
 
 
-_OURS = re.compile(r"record|phase|phase_(name|start|end)|recipe_(time|table)_\d+")
+_OURS = re.compile(r"record|bound|phase|phase_(name|start|end)|recipe_(time|table)_\d+")
 """Names that are read back as they are; a channel that is called so gets another."""
 
 
@@ -257,12 +276,19 @@ def _meanings(words: Mapping[int, str]) -> dict[str, Any]:
     return {"flag_values": np.array(list(words), dtype=kind), "flag_meanings": " ".join(clean)}
 
 
+def _clock_of(series: Series) -> tuple[bytes, ...]:
+    """Return what samples of one clock have in common: their times, and the windows of means."""
+    if series.begins is None or series.ends is None:
+        return (series.times.tobytes(),)
+    return series.times.tobytes(), series.begins.tobytes(), series.ends.tobytes()
+
+
 def _one_clock(experiment: Experiment) -> dict[str, tuple[Series, ...]]:
     """Arrays of sensors that were read at the same times: each is one variable, and not thousands."""
 
     def kind(s: Series) -> tuple[object, ...]:
-        rare = (s.censored is None, s.noise_scale is None, s.reported is None)
-        return (s.times.tobytes(), s.channel.unit.si_text, *rare)
+        rare = (s.censored is None, s.noise_scale is None, s.reported is None, s.time_sd is None)
+        return (*_clock_of(s), s.channel.unit.si_text, *rare)
 
     return {array: own for array, own in experiment.arrays.items() if len({kind(s) for s in own}) == 1}
 

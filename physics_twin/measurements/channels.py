@@ -6,6 +6,7 @@ from typing import Any
 
 from physics_twin.errors import BoundsError, DataError, UnitError, check_name
 from physics_twin.measurements.places import Place
+from physics_twin.measurements.sampling import Averaged, SensorRange, range_of
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import (
@@ -69,12 +70,16 @@ class Channel:
     sensor: which instrument it was, with its certificate: readings are corrected by it, and its bias is the parameter
         `bias.<serial>`, one unknown for all channels and experiments that used it.
     checks: what is declared of the instrument; its samples are checked against it.
+    sensor_range: lowest and highest value that it shows, ("0 degC", "400 degC"), None for no such end: a sample at an
+        end or beyond says only that the truth lies there or farther, and a fit uses it as that.
+    averaged: each sample is a mean over a window, `Averaged("60 s", stamp="end")`.
+    time_noise: one standard deviation of the time at which a sample was taken ("30 s").
 
-    Read back, `noise`, `bias` (SI differences) and `delay` (s) are floats, 0.0 where there is none; where one is to be
-    estimated they are its starting value and `parameters` holds its declaration.
+    Read back, `noise`, `bias` (SI differences), `delay` and `time_noise` (s) are floats, 0.0 where there is none; where
+    one is to be estimated they are its starting value and `parameters` holds its declaration.
 
     Raises UnitError when a unit does not fit, certificate and checks included, BoundsError for a noise that is not
-    above 0 or a negative delay.
+    above 0, a negative delay or an empty range.
 
     >>> Channel("core", column="TC3", unit="degC", noise=Uncertainty("4 K", k=2)).noise
     2.0
@@ -94,6 +99,9 @@ class Channel:
     place: Place | None = field(init=False)
     sensor: Sensor | None = field(init=False)
     checks: Checks | None = field(init=False)
+    sensor_range: SensorRange | None = field(init=False)
+    averaged: Averaged | None = field(init=False)
+    time_noise: float = field(init=False)
 
     def __init__(
         self,
@@ -107,6 +115,9 @@ class Channel:
         place: Place | None = None,
         sensor: Sensor | None = None,
         checks: Checks | None = None,
+        sensor_range: SensorRange | None = None,
+        averaged: Averaged | None = None,
+        time_noise: QuantityLike | None = None,
     ) -> None:
         check_name("channel", output, library_forms=True)
         declared = as_unit(unit)
@@ -114,6 +125,12 @@ class Channel:
             sensor.check_unit(declared)
         if checks is not None:
             checks.limits(declared, name=output)
+        if sensor_range is not None:
+            range_of(sensor_range, declared, output)
+            sensor_range = tuple(None if end is None else plain(end) for end in sensor_range)  # type: ignore[assignment]
+        time_sd = 0.0 if time_noise is None else to_si(time_noise, as_unit("s"), name=f"time_noise of {output}")
+        if not 0.0 <= time_sd < float("inf"):
+            raise BoundsError(f"time_noise of {output} is {time_sd:g} s; a standard deviation is above 0")
 
         shape = noise if isinstance(noise, Noise) else None
         if shape is not None and shape.proportional is not None and declared.offset != 0.0:
@@ -161,6 +178,9 @@ class Channel:
             place=place,
             sensor=sensor,
             checks=checks,
+            sensor_range=sensor_range,
+            averaged=averaged,
+            time_noise=time_sd,
         )
 
     def _set(self, **fields: object) -> None:

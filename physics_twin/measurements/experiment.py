@@ -22,7 +22,7 @@ from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.provenance import Exclusion, Provenance
 from physics_twin.measurements.quality import duration_text
 from physics_twin.measurements.recorded_inputs import RecordedInput
-from physics_twin.measurements.series import Series
+from physics_twin.measurements.series import RARE, Series
 from physics_twin.measurements.tables import read_table
 from physics_twin.measurements.tags.certificates import certificate_end, out_of_date
 from physics_twin.parameters import Parameter
@@ -263,20 +263,25 @@ class Experiment:
         context: Context | None = None,
         exclude: Sequence[Exclusion] = (),
         t0_utc: dt.datetime | None = None,
+        censored: Mapping[str, ArrayLike] | None = None,
+        windows: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     ) -> "Experiment":
         """Take arrays.
 
         times: (n,) bare seconds or (array, unit), since time zero; or output -> times, for channels sampled
             at different times. data: output -> (n,) numbers in the unit of its channel, NaN where nothing was measured.
-        recipe: the inputs; without it there are none. The rest is as in `from_csv`.
+        recipe: the inputs; without it there are none. censored: output -> (n,) -1 where the truth is below the number
+            ("<0.05"), 1 where it is above, 0 where it was measured. windows: output -> when the window of which each
+            sample is the mean begins and ends, (n,) bare seconds or (array, unit) each. The rest is as in `from_csv`.
 
-        Raises UnknownNameError for data without channel, DataError for a channel without data, ShapeError for lengths
-        that differ.
+        Raises UnknownNameError for data, limits or windows without channel, DataError for a channel without data,
+        ShapeError for lengths that differ.
         """
         from physics_twin.measurements.building import Samples, assemble, distinct, series_from
 
         outputs = dict.fromkeys(channel.output for channel in channels)
-        for output in data:
+        limits, spans = censored or {}, windows or {}
+        for output in (*data, *limits, *spans):
             if output not in outputs:
                 raise unknown_name("channel", output, outputs)
         series: dict[str, Series] = {}
@@ -288,7 +293,12 @@ class Experiment:
             values = np.asarray(data[channel.output], dtype=np.float64)
             if values.shape != t.shape or t.ndim != 1:
                 raise ShapeError(f"{channel.output}: {values.shape} values at {t.shape} times; both are columns (n,)")
-            series[channel.output] = series_from(channel, Samples(t, values))
+            sides = None if channel.output not in limits else np.asarray(limits[channel.output], dtype=np.int8)
+            begins, ends = (
+                (None, None) if channel.output not in spans else map(_bare_or_quantity_times, spans[channel.output])
+            )
+            samples = Samples(t, values, censored=sides, begins=begins, ends=ends)
+            series[channel.output] = series_from(channel, samples)
         return assemble(
             name,
             series,
@@ -328,8 +338,8 @@ class Experiment:
 
     @property
     def times(self) -> Array:
-        """All times at which a sample is used, (n_times,) s, ascending and each once: what to simulate."""
-        return np.unique(np.concatenate([series.times[series.used] for series in self]))
+        """All times at which a fit uses a sample, limits included, (n_times,) s, ascending and each once."""
+        return np.unique(np.concatenate([series.times[series.informative] for series in self]))
 
     @property
     def duration(self) -> float:
@@ -339,8 +349,8 @@ class Experiment:
 
     @property
     def n_used(self) -> int:
-        """How many samples take part in the misfit, over all channels."""
-        return sum(int(series.used.sum()) for series in self)
+        """How many samples take part in the misfit, limits ("<0.05") included, over all channels."""
+        return sum(int(series.informative.sum()) for series in self)
 
     @property
     def arrays(self) -> Mapping[str, tuple[Series, ...]]:
@@ -379,7 +389,7 @@ class Experiment:
                 digest.update(np.where(np.isnan(array), np.nan, array + 0.0).astype("<f8").tobytes())
             digest.update(series.flags.tobytes())
             digest.update(series.left_out.tobytes())
-            for key in ("censored", "noise_scale", "reported"):
+            for key in RARE:
                 rare = getattr(series, key)
                 if rare is not None:
                     numbers = np.asarray(rare, dtype=np.float64)
@@ -412,7 +422,7 @@ class Experiment:
             rows[output] |= {
                 "censored": series.n_censored,
                 "left out": int((series.left_out > 0).sum()),
-                "used": int(series.used.sum()),
+                "used": int(series.informative.sum()),
                 "notes": "; ".join([*series.notes, *_left_out_words(series)]),
             }
         for one in self.inputs:
@@ -465,7 +475,7 @@ class Experiment:
         kept = {
             output: one.keep((one.times >= ends[0]) & (one.times <= ends[1])) for output, one in self.series.items()
         }
-        if not any(one.used.any() for one in kept.values()):
+        if not any(one.informative.any() for one in kept.values()):
             raise DataError(f'experiment "{self.name}" has no sample in use from {ends[0]:g} s to {ends[1]:g} s')
         words = _words or f"from {duration_text(ends[0])} to {duration_text(ends[1])}"
         return self._selected(kept, words)
@@ -491,7 +501,7 @@ class Experiment:
         series = dict(self.series)
         for output in names:
             series[output] = self[output].leave_out(self[output].flags == Flag.SUSPECT, "suspect")
-        if not any(one.used.any() for one in series.values()):
+        if not any(one.informative.any() for one in series.values()):
             raise DataError(f'experiment "{self.name}" has no sample in use that is not suspect')
         of = "" if outputs is None else f" of {', '.join(names)}"
         return self._selected(series, f"without suspect samples{of}") if names else self

@@ -15,6 +15,7 @@ from physics_twin.errors import FileFormatError
 from physics_twin.measurements.channels import Channel
 from physics_twin.measurements.places import Place
 from physics_twin.measurements.recorded_inputs import InputSensor
+from physics_twin.measurements.sampling import Averaged
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import (
@@ -78,7 +79,27 @@ def channel_record(channel: Channel) -> dict[str, Any]:
         record["sensor"] = _sensor_record(channel.sensor)
     if channel.checks is not None:
         record["checks"] = _checks_record(channel.checks)
+    if channel.sensor_range is not None:
+        record["sensor_range"] = [None if end is None else _pair(end) for end in channel.sensor_range]
+    if channel.averaged is not None:
+        record["averaged"] = _averaged_record(channel.averaged)
+    if channel.time_noise:
+        record["time_noise"] = channel.time_noise
     return record
+
+
+def _end(record: Any) -> tuple[float, str] | None:
+    return None if record is None else _quantity(record)
+
+
+def _averaged_record(given: Averaged) -> dict[str, Any]:
+    over = None if given.over is None else _pair(given.over)
+    return {"over": over, "stamp": given.stamp, "weight": given.weight, "begin": given.begin, "end": given.end}
+
+
+def _averaged(record: Record) -> Averaged:
+    over = None if record["over"] is None else _quantity(record["over"])
+    return Averaged(over, record["stamp"], record["weight"], record["begin"], record["end"])
 
 
 def _sensor_record(sensor: Sensor) -> dict[str, Any]:
@@ -138,7 +159,9 @@ def channel_from_record(record: Record) -> Channel:
         if noise is None
         else EstimatedNoise(_quantity(noise["start"]), shared=noise["shared"])
     )
-    shape = record.get("noise_shape")
+    shape, ends, averaged, time_noise = (
+        record.get(key) for key in ("noise_shape", "sensor_range", "averaged", "time_noise")
+    )
     return Channel(
         str(record["output"]),
         column=str(record["column"]),
@@ -151,6 +174,9 @@ def channel_from_record(record: Record) -> Channel:
         place=None if place is None else Place(str(place["array"]), *((float(x), "m") for x in place["coordinates"])),
         sensor=None if sensor is None else _sensor(sensor),
         checks=None if checks is None else _checks(checks),
+        sensor_range=None if ends is None else (_end(ends[0]), _end(ends[1])),
+        averaged=None if averaged is None else _averaged(averaged),
+        time_noise=None if time_noise is None else (float(time_noise), "s"),
     )
 
 

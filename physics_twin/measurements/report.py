@@ -44,7 +44,7 @@ def describe(experiment: "Experiment") -> str:
                 *(str(sum(s.counts[flag] for s in own)) for flag in Flag),
                 str(sum(s.n_censored for s in own)),
                 str(sum(int((s.left_out > 0).sum()) for s in own)),
-                str(sum(int(s.used.sum()) for s in own)),
+                str(sum(int(s.informative.sum()) for s in own)),
             ]
         )
     # A column in which nobody has anything to say is left out, the good and the used ones apart.

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import ShapeError
+from physics_twin.errors import DataError, ShapeError
 from physics_twin.measurements.channels import Channel
 from physics_twin.measurements.flags import Flag, FlagArray
 
-__all__ = ["Series", "count_flags"]
+__all__ = ["RARE", "Series", "count_flags"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,10 @@ class Series:
     What few series have is None elsewhere. censored: (n,) -1 where the true value is below `values` ("<0.05"), 1 where
     it is above (a saturated sensor), 0 else. noise_scale: (n,) the noise of each sample as a multiple of the channel's
     (an average has less, a laboratory value its own). reported: (n,) s since time zero when each result was known.
+    begins, ends: (n,) s, each sample is the mean of the output over this window; one moment where both are the same.
+    time_sd: (n,) s, one standard deviation of the time itself.
+
+    Raises ShapeError for lengths that differ, DataError for windows that end before they begin.
     """
 
     channel: Channel
@@ -39,6 +43,9 @@ class Series:
     censored: NDArray[np.int8] | None = None
     noise_scale: Array | None = None
     reported: Array | None = None
+    begins: Array | None = None
+    ends: Array | None = None
+    time_sd: Array | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes and make the arrays read-only copies."""
@@ -52,13 +59,31 @@ class Series:
                 raise ShapeError(f"{self.channel.output}: {key} has the shape {array.shape}, and there are {n} times")
             array.setflags(write=False)
             object.__setattr__(self, key, array)
+        self._check_windows()
+
+    def _check_windows(self) -> None:
+        name = self.channel.output
+        if (self.begins is None) != (self.ends is None):
+            raise DataError(f"{name}: windows have a beginning and an end; give begins and ends, or neither")
+        if self.begins is not None and self.ends is not None and (wrong := self.ends < self.begins).any():
+            k = int(np.argmax(wrong))
+            raise DataError(f"{name}: a window ends at {self.ends[k]:g} s, before it begins at {self.begins[k]:g} s")
+        if self.time_sd is not None and not (self.time_sd >= 0.0).all():
+            worst = self.time_sd[int(np.argmin(self.time_sd))]
+            raise DataError(
+                f"{name}: the time of a sample is uncertain by {worst:g} s; a standard deviation is above 0"
+            )
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """Which samples take part in the misfit, (n,): measured, not censored, not bad, not left out."""
+        """Which samples are a measured number, (n,): not censored, not bad, not left out."""
+        known = self.informative
+        return known if self.censored is None else known & (self.censored == 0)
+
+    @property
+    def informative(self) -> NDArray[np.bool_]:
+        """Which samples a fit learns from, (n,): those in use, and those that say below or above what the truth is."""
         trusted = (self.flags <= Flag.SUSPECT) & np.isfinite(self.values) & np.isfinite(self.times)
-        if self.censored is not None:
-            trusted &= self.censored == 0
         return np.asarray(trusted & (self.left_out == 0))
 
     @property
@@ -109,7 +134,12 @@ _ARRAYS: Mapping[str, Any] = {
     "censored": np.int8,
     "noise_scale": np.float64,
     "reported": np.float64,
+    "begins": np.float64,
+    "ends": np.float64,
+    "time_sd": np.float64,
 }
+RARE = ("censored", "noise_scale", "reported", "begins", "ends", "time_sd")
+"""Fields that few series have."""
 
 
 def _same(mine: Any, theirs: Any) -> bool:

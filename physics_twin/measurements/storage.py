@@ -124,10 +124,12 @@ def _experiment(stored: _Stored, record: Mapping[str, Any]) -> Experiment:
         names = one["variables"] if entries is None else entries[k]
         place = names.get("place")
         found: dict[str, Any] = {}
-        for key in ("values", "flags", "left_out", "censored", "noise_scale", "reported"):
+        for key in ("values", "flags", "left_out", "censored", "noise_scale", "reported", "time_sd"):
             if key in names:
                 column = stored[str(names[key])]
                 found[key] = column if place is None else column[int(place)]
+        if "bounds" in names:
+            found["begins"], found["ends"] = stored[str(names["bounds"])].T
         reasons, notes = tuple(map(str, one["reasons"])), tuple(map(str, one["notes"]))
         times = stored[str(names["time"])]
         series[channel.output] = Series(channel=channel, times=times, reasons=reasons, notes=notes, **found)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,10 @@ def from_table(
     series = {}
     for channel in distinct(channels):
         read = numbers(table[channel.column], table, channel.column, decimal=decimal)
-        samples = Samples(t, read.values, read.flags, read.censored, notes=_text_notes(read, table))
+        begins, ends = _windows(channel, table, time, decimal, axis, zero)
+        samples = Samples(
+            t, read.values, read.flags, read.censored, notes=_text_notes(read, table), begins=begins, ends=ends
+        )
         series[channel.output] = series_from(channel, samples, order)
     found: list[RecordedInput] = []
     if recipe is None and inputs:
@@ -116,6 +120,28 @@ def from_table(
         notes=notes,
         t0_utc=None if axis.origin is None else axis.origin + dt.timedelta(seconds=zero),
     )
+
+
+def _windows(
+    channel: Channel, table: Table, time: str | Column | Stamps, decimal: str, axis: Axis, zero: float
+) -> tuple[Array, Array] | tuple[None, None]:
+    """Return when the windows of a channel begin and end, s since time zero, if columns of the table say so."""
+    averaged = channel.averaged
+    if averaged is None or averaged.begin is None or averaged.end is None:
+        return None, None
+    found = []
+    for column in (averaged.begin, averaged.end):
+        like: str | Column | Stamps = column
+        if isinstance(time, Column):
+            like = replace(time, name=column)
+        elif isinstance(time, Stamps):
+            like = replace(time, column=column)
+        own = read_axis(table, like, decimal=decimal)
+        if (own.origin is None) != (axis.origin is None):
+            raise DataError(f'{table.source}: "{column}" and "{_time_text(time)}" are a stamp and an elapsed time')
+        since = 0.0 if own.origin is None or axis.origin is None else (own.origin - axis.origin).total_seconds()
+        found.append(own.seconds + since - zero)
+    return found[0], found[1]
 
 
 def _time_text(time: str | Column | Stamps) -> str:

@@ -138,4 +138,4 @@ def test_censored_samples_are_not_fitted(line: Any) -> None:
     mode, _ = weighted(TIMES[censored == 0], y[censored == 0], np.ones(22))
     np.testing.assert_allclose([posterior.mode.scalar("a"), posterior.mode.scalar("b")], mode, rtol=1e-9)
     assert posterior.channels[0].n_excluded == 2
-    assert "2 below detection: kept, not used in a fit" in series.notes
+    assert "2 below detection: used as limits" in series.notes

@@ -48,8 +48,8 @@ def test_what_few_samples_have_is_carried_along() -> None:
     assert series.used.tolist() == [False, False, True, False]
     assert series.noise.tolist() == [1.0, 1.0, 0.5, 2.0]
     assert series.reported is not None and series.reported[2] == 90.0
-    assert "2 below detection: kept, not used in a fit" in series.notes
-    assert "1 above the range: kept, not used in a fit" in series.notes
+    assert "2 below detection: used as limits" in series.notes
+    assert "1 above the range: used as limits" in series.notes
     with pytest.raises(ShapeError, match="noise_scale has the shape"):
         Samples(np.arange(2.0), np.arange(2.0), noise_scale=np.ones(3))
 
@@ -174,9 +174,9 @@ def test_limits_noise_and_phases_are_printed() -> None:
     text = str(limited())
     assert "censored" in text and "0.2 g/L times 0.5 to 1" in text
     assert "phase wash: 0 s to 20 min" in text
-    assert "2 below detection: kept, not used in a fit" in text
+    assert "2 below detection: used as limits" in text
     table = limited().quality
-    assert (table.loc["salt", "censored"], table.loc["salt", "used"], table.loc["salt", "good"]) == (2, 3, 5)
+    assert (table.loc["salt", "censored"], table.loc["salt", "used"], table.loc["salt", "good"]) == (2, 5, 5)
     assert "censored" not in str(Experiment.from_arrays("x", [0.0], {"core": [1.0]}, channels=[CORE]))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.uncertainty import Uncertainty
-from physics_twin.units import QuantityLike
+from physics_twin.units import QuantityLike, to_si, unit as as_unit
 
 __all__ = ["Batch", "FromContext", "LaboratoryValue", "Moment", "PhaseWindow", "batch_name", "moment_text"]
 
@@ -116,9 +116,10 @@ class LaboratoryValue:
     standard deviation or `Uncertainty`. sampled_at: when the sample was drawn; None for the end of the batch.
     reported_at: when the result was known. censored: -1 for "<0.05", 1 for ">100". batch: its name, needed where
     sampled_at is None. source: the row of the table, for messages. notes: what was found on reading it, in words.
+    time_uncertainty: one standard deviation of the time at which the sample was drawn ("2 min"); None for none.
 
-    Raises DataError for a value that is no number and has no text, a stamp without zone, or a value with neither batch
-    nor time.
+    Raises DataError for a value that is no number and has no text, a stamp without zone, a value with neither batch nor
+    time, or a negative time_uncertainty; UnitError for one that is no time.
     """
 
     output: str
@@ -132,6 +133,7 @@ class LaboratoryValue:
     source: str = ""
     text: str = ""
     notes: tuple[str, ...] = ()
+    time_uncertainty: QuantityLike | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a log."""
@@ -142,6 +144,11 @@ class LaboratoryValue:
             raise DataError(f'{what}: censored={self.censored!r}; it is -1 for "<0.05", 1 for ">100", else 0')
         if self.sampled_at is None and not self.batch:
             raise DataError(f"{what} has neither a batch nor the time of its sample; give one of them")
+        late = 0.0 if self.time_uncertainty is None else to_si(self.time_uncertainty, as_unit("s"), name=what)
+        if not 0.0 <= late < float("inf"):
+            raise DataError(
+                f"{what}: the time of its sample is uncertain by {late:g} s; a standard deviation is above 0"
+            )
         for moment in (self.sampled_at, self.reported_at):
             if isinstance(moment, dt.datetime) and moment.tzinfo is None:
                 raise DataError(f"{what}: the stamp {moment} has no zone; give it a tzinfo")

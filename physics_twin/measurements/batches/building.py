@@ -17,7 +17,7 @@ from physics_twin.measurements.batches.judging import JudgedTag
 from physics_twin.measurements.batches.laboratory_series import Drawn, LaboratoryChannels
 from physics_twin.measurements.batches.plan import CutPlan, OutputTag
 from physics_twin.measurements.batches.windows import Window, half_period, last_time, seconds_on
-from physics_twin.measurements.building import assemble
+from physics_twin.measurements.building import Samples, assemble, taken
 from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.experiment import Experiment, Initial
 from physics_twin.measurements.flags import Flag
@@ -366,6 +366,7 @@ def _series(judged: JudgedTag, channel: Channel, rows: slice, zero: float, clock
         (),
         notes,
         censored=censored if censored is not None and censored.any() else None,
+        **taken(channel, Samples(judged.times[rows] - zero, values)),
     )
 
 
@@ -373,7 +374,7 @@ def _check_usable(series: Mapping[str, Series], absent: Sequence[MissingTag], wi
     """Raise DataError, saying why, where no channel has a sample to use."""
     if window.start > last:  # then nothing is known of its inputs either, whatever the laboratory says
         raise DataError("no sample at all: the log ends before it begins")
-    if any(one.used.any() for one in series.values()):
+    if any(one.informative.any() for one in series.values()):
         return
     if not series:
         raise DataError("no sample at all in its time")

@@ -251,7 +251,7 @@ def _row(run: Experiment) -> dict[str, object]:
         counts += np.bincount(series.flags, minlength=counts.size)
         left_out += int(np.count_nonzero(series.left_out))
         censored += 0 if series.censored is None else int(np.count_nonzero(series.censored))
-        used += int(np.count_nonzero(series.used))
+        used += int(np.count_nonzero(series.informative))
     row: dict[str, object] = {"start": run.t0_utc, "duration": run.duration, "channels": len(run.series), "used": used}
     row |= {flag.words: int(counts[flag]) for flag in Flag}
     row |= {"left out": left_out, "censored": censored}

@@ -18,6 +18,7 @@ from physics_twin.measurements import quality
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.measurements.logs.log import TagSamples
 from physics_twin.measurements.quality import MomentText, duration_text
+from physics_twin.measurements.sampling import at_the_ends, limit_notes
 from physics_twin.measurements.tags.checks import Checks, check_samples
 from physics_twin.measurements.tags.export_units import compared_unit
 from physics_twin.units import Unit, unit as as_unit
@@ -84,7 +85,7 @@ class JudgedTag:
                 samples = "1 sample" if hit.size == 1 else f"{hit.size} samples"
                 notes.append(f"{samples} {_WORDS[cause - 1]}, the first at {first}: {flag.words}")
         if self.censored is not None:
-            notes += self._censored_notes(rows)
+            notes += limit_notes(self.censored[rows])
         t = self.times[rows][flags <= Flag.SUSPECT]
         steps = np.diff(t)
         if self.declared_gap is None:
@@ -115,16 +116,6 @@ class JudgedTag:
         """Return flags of the rows for inputs, (n,): suspect where a sample repeats a time, good else."""
         return np.where(self.causes[rows] == _AGAIN, np.int8(Flag.SUSPECT), np.int8(Flag.GOOD))
 
-    def _censored_notes(self, rows: slice) -> list[str]:
-        assert self.censored is not None
-        sides = self.censored[rows]
-        below, above = int((sides < 0).sum()), int((sides > 0).sum())
-        return [
-            f"{n} {words}: kept, not used in a fit"
-            for n, words in ((below, "below detection"), (above, "above the range"))
-            if n
-        ]
-
 
 def judge(
     samples: TagSamples,
@@ -134,11 +125,13 @@ def judge(
     moment: MomentText = duration_text,
     *,
     export_unit: str | None = None,
+    ends: tuple[float, float] | None = None,
 ) -> JudgedTag:
     """Judge the samples of a tag: cells, order, absolute zero, declared limits, changes of unit, stuck stretches.
 
     unit: of its numbers. states: text -> number, for a tag that shows texts. moment: how a time since the log's origin
-    is said. export_unit: a text of the export that is declared to mean `unit`.
+    is said. export_unit: a text of the export that is declared to mean `unit`. ends: of the sensor's range, in `unit`;
+    at them and beyond it is saturated.
 
     Raises UnitError where the export states another unit, or a limit does not fit; DataError for a tag of texts without
     states.
@@ -169,6 +162,8 @@ def judge(
     if cold is not None:
         flags = _mark(flags, causes, cold & (flags <= Flag.SUSPECT), Flag.BAD, _COLD)
     stated = None if censored is None or not censored.any() else censored != 0
+    if ends is not None:
+        values, censored = at_the_ends(values, flags, censored, ends)
     flags, censored = _declared(samples.tag, times, values, flags, censored, causes, checks, unit, notes, moment)
     trusted = (flags <= Flag.SUSPECT) & np.isfinite(values)
     if censored is not None:

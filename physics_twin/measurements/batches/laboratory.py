@@ -19,6 +19,7 @@ from physics_twin.measurements.batches.lists import (
     text_of,
 )
 from physics_twin.measurements.batches.printed_lists import LaboratoryValues
+from physics_twin.measurements.channels import Column
 from physics_twin.measurements.logs.layout import Layout
 from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import QuantityLike, Unit, parse, to_si, unit as as_unit
@@ -43,6 +44,7 @@ def read_laboratory(
     batch: str | None = None,
     sampled_at: str | tuple[str, str] | None = None,
     reported_at: str | tuple[str, str] | None = None,
+    time_uncertainty: QuantityLike | Column | None = None,
     zone: str | None = None,
     format: str | None = None,
     layout: Layout | None = None,
@@ -59,7 +61,9 @@ def read_laboratory(
         for quantities that are no percentages themselves), or the name of a column that holds one standard deviation.
     batch: column of the batch. sampled_at, reported_at: columns of stamps, or of date and time; a value whose cell in
         sampled_at is empty, or all of them without that column, belong to the end of the batch that they name: one
-        list may hold samples of the process and of the product. zone, format, layout: as in `read_batches`.
+        list may hold samples of the process and of the product. time_uncertainty: one standard deviation of the time at
+        which samples were drawn ("2 min"), or `pt.Column("+-", "min")`, a column of them. zone, format, layout: as in
+        `read_batches`.
 
     "<0.05" is censored: the truth is below. An empty cell is no result. Any other text stays as `text` of a value that
     is no number, for the report of `experiments_from`. The tuple prints as a table.
@@ -104,11 +108,24 @@ def read_laboratory(
                     kept.row(row),
                     text_of(cell) if number is None else "",
                     (*drawn[row].notes, *known[row].notes),
+                    _time_uncertainty(kept, row, time_uncertainty),
                 )
             )
     if analyte is not None:
         _check_analytes(kept, analyte, quantities)
     return LaboratoryValues(found)
+
+
+def _time_uncertainty(kept: KeptList, row: int, given: QuantityLike | Column | None) -> QuantityLike | None:
+    if not isinstance(given, Column):
+        return given
+    cell = kept.table[given.name][row]
+    number = None if is_blank(cell) else kept.number(cell)
+    if number is None and not is_blank(cell):
+        raise kept.error(
+            row, given.name, f'"{text_of(cell)}" is no uncertainty of a time: it is a number in {given.unit}'
+        )
+    return None if number is None else (number, str(given.unit))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from physics_twin.measurements.batches.batch import LaboratoryValue
 from physics_twin.measurements.channels import Channel
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.quality import duration_text
+from physics_twin.measurements.sampling import limit_notes
 from physics_twin.measurements.series import Series
 from physics_twin.measurements.uncertainty import Uncertainty
 from physics_twin.units import to_si, unit as as_unit
@@ -104,9 +105,8 @@ def _series(channel: Channel, own: Sequence[Drawn], zero: float, end: float) -> 
     again = int((np.diff(times) == 0.0).sum())
     if again:
         notes.append(f"{again} results of a sample that has another one: all are used")
-    if censored.any():
-        below, above = int((censored < 0).sum()), int((censored > 0).sum())
-        notes += [f"{n} {words}: kept, not used in a fit" for n, words in _sides(below, above) if n]
+    notes += limit_notes(censored)
+    time_sd = np.array([_time_sd(one.value) for one in own])
     return Series(
         channel,
         times,
@@ -119,8 +119,12 @@ def _series(channel: Channel, own: Sequence[Drawn], zero: float, end: float) -> 
         # Rounding of a unit conversion is no uncertainty of its own.
         noise_scale=None if np.allclose(scale, 1.0, rtol=1e-12, atol=0.0) else scale,
         reported=reported if np.isfinite(reported).any() else None,
+        time_sd=time_sd if time_sd.any() else None,
     )
 
 
-def _sides(below: int, above: int) -> tuple[tuple[int, str], tuple[int, str]]:
-    return (below, "below detection"), (above, "above the range")
+def _time_sd(value: LaboratoryValue) -> float:
+    """Return one standard deviation of the time of a sample, s."""
+    if value.time_uncertainty is None:
+        return 0.0
+    return to_si(value.time_uncertainty, as_unit("s"), name=f"time_uncertainty of {value.output}")

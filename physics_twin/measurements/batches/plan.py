@@ -11,6 +11,7 @@ from physics_twin.measurements.channels import Channel, Column
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.plant_clock import PlantClock
 from physics_twin.measurements.relations.cross_checks import Pair
+from physics_twin.measurements.sampling import range_of
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Installation
 from physics_twin.measurements.tags.tag_table import TagTable
@@ -64,6 +65,7 @@ class CutPlan:
         notes: list[str] = []
         columns: dict[str, InputOf] = {}
         kinds: dict[str, tuple[Unit, Checks, Mapping[str, float]]] = {}
+        ends: dict[str, tuple[float, float]] = {}
         outputs: list[OutputTag] = []
         installed: dict[str, tuple[Installation, ...]] = {}
         pairs: list[Pair] = []
@@ -72,6 +74,8 @@ class CutPlan:
                 _ = log[channel.column]
                 outputs.append(OutputTag(channel.column, channel.output, channel))
                 kinds[channel.column] = (channel.unit, channel.checks or Checks(), {})
+                if channel.sensor_range is not None:
+                    ends[channel.column] = range_of(channel.sensor_range, channel.unit, channel.output)
         elif table is not None:
             for tag in table:
                 if tag.output is None and tag.input is None:
@@ -104,7 +108,9 @@ class CutPlan:
                 kinds.setdefault(one.name, (as_unit(one.unit), one.checks or Checks(), states))
         clock = PlantClock(log.origin, log.layout.zone)
         judged = {
-            name: judge(log[name], *kind, clock.text, export_unit=_export_unit(table, name, kind[0]))
+            name: judge(
+                log[name], *kind, clock.text, export_unit=_export_unit(table, name, kind[0]), ends=ends.get(name)
+            )
             for name, kind in kinds.items()
         }
         return cls(tuple(outputs), columns, table, judged, installed, tuple(pairs), tuple(notes))

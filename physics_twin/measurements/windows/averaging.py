@@ -8,6 +8,7 @@ that stores a line within a deadband instead of samples.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,10 @@ def average(
 
     **Value and time.** Weighted by 1/noise^2 where samples have noise of their own: the means are the best there are,
     and the plain mean where they have not. The time of a mean is the mean time of its samples with the same weights.
-    That is exact for a straight line within the window. A curve y'' apart from it shifts the mean by y'' var(t) / 2; a
-    note says where that exceeds the noise of the mean, and then the period is too long.
+    Read as the value at that time, a mean is exact for a straight line within the window; a curve y'' apart from it
+    shifts the mean by y'' var(t) / 2, and a note says where that exceeds the noise of the mean. A fit does not read it
+    so: `begins` and `ends` say over which window it compares the mean of the model, the one whose times have the same
+    mean and variance as those of the samples (shorter where it would leave the phase or the record).
 
     **Noise.** `noise_scale` of a mean is 1/sqrt(n) for white noise. Where the noise about local curves remembers
     (`local_noise`, modeled as AR(1)), fewer samples count, and the note says how many. It does not fall below
@@ -81,7 +84,8 @@ def average(
     if least < 1:
         raise BoundsError(f"least = {least}: a mean needs at least 1 sample")
     chosen = chosen_outputs(experiment, outputs)
-    grid = _Grid(p, np.unique([end for phase in experiment.phases for end in (phase.start, phase.end)]))
+    cuts = np.unique([end for phase in experiment.phases for end in (phase.start, phase.end)])
+    grid = _Grid(p, cuts, np.unique([0.0, experiment.duration, *cuts]))
     series = {
         name: _averaged(one, grid, least, compressed) if name in chosen else one
         for name, one in experiment.series.items()
@@ -109,6 +113,8 @@ class _Grid:
     period: float
     cuts: Array
     """(n_cuts,) s, ascending; none where the experiment has no phases"""
+    walls: Array
+    """(n_walls,) s, ascending: the cuts, time zero and the end of the record, beyond which the model may differ"""
 
     def number(self, times: Array, on_edge: float = 0.0) -> NDArray[np.int64]:
         """Window of each time, (n,); a time on an edge is in the window that begins there."""
@@ -121,6 +127,14 @@ class _Grid:
         bounds = np.concatenate([[-np.inf], self.cuts, [np.inf]])
         begin = np.maximum(whole * self.period, bounds[part])
         return np.asarray(0.5 * (begin + np.minimum((whole + 1) * self.period, bounds[part + 1])))
+
+    def half_width(self, times: Array, variance: Array) -> Array:
+        """Half of the window (n,) s about each time whose times have this variance, s^2, and that has no wall in it."""
+        bounds = np.concatenate([[-np.inf], self.walls, [np.inf]])
+        # A mean of one sample on a wall has no width, so the side does not matter.
+        part = np.searchsorted(self.walls, times, side="right")
+        room = np.minimum(times - bounds[part], bounds[part + 1] - times)
+        return np.asarray(np.minimum(np.sqrt(3.0 * np.maximum(variance, 0.0)), np.maximum(room, 0.0)))
 
     def edges(self, low: float, high: float) -> Array:
         """All edges between two times, s, ascending."""
@@ -172,8 +186,19 @@ def _averaged(series: Series, grid: _Grid, least: int, compressed: bool | None) 
     # Windows that hold rows but no mean of any kind stay visible as missing.
     empty = np.setdiff1d(np.unique(window[timed]), found.window)
     times = np.concatenate([found.times, grid.middle(empty)])
+    later, own_variance = _own_windows(series)
+    middle = times + later
+    half = grid.half_width(found.times + later, found.variance_of_time + own_variance)
+    half = np.concatenate([half, np.zeros(empty.size)])
     order = np.argsort(times, kind="stable")
     nan = np.full(empty.size, np.nan)
+
+    taken: dict[str, Any] = (
+        {"begins": (middle - half)[order], "ends": (middle + half)[order]} if half.any() or later else {}
+    )
+    if series.time_sd is not None:
+        # What one clock is off, all samples of a window are off alike.
+        taken["time_sd"] = np.full(times.size, float(np.sqrt(np.mean(series.time_sd**2))))
 
     notes += _words(found, grid.period, noise, floor, floor_words, line)
     if with_limit.size:
@@ -196,7 +221,17 @@ def _averaged(series: Series, grid: _Grid, least: int, compressed: bool | None) 
         notes=tuple(notes),
         noise_scale=np.concatenate([found.scale, np.ones(empty.size)])[order],
         reported=None if series.reported is None else np.concatenate([found.reported, nan])[order],
+        **taken,
     )
+
+
+def _own_windows(series: Series) -> tuple[float, float]:
+    """By how much the windows of samples that are means lie after their times, s, and the variance in them, s^2."""
+    used = series.informative
+    if series.begins is None or series.ends is None or not used.any():
+        return 0.0, 0.0
+    begins, ends = series.begins[used], series.ends[used]
+    return float(np.mean(0.5 * (begins + ends) - series.times[used])), float(np.mean((ends - begins) ** 2)) / 12.0
 
 
 def _windows(n: int) -> str:
@@ -428,6 +463,7 @@ def _bend(means: _Means, series: Series, period: float) -> str:
     worst = int(np.argmax(np.where(too_much, shift, 0.0)))
     size = format_si(float(shift[worst]), series.channel.unit, 2, difference=True)
     return (
-        f"in {int(too_much.sum())} of {too_much.size} windows the curve bends so much that the mean is off by more "
-        f"than its noise (about {size} at {duration_text(float(t[worst + 1]))}): average over less there"
+        f"in {int(too_much.sum())} of {too_much.size} windows the curve bends so much that the mean is off the value "
+        f"at its time by more than its noise (about {size} at {duration_text(float(t[worst + 1]))}); a fit takes it as "
+        "the mean that it is"
     )

@@ -1,6 +1,7 @@
 """Samples on a coarser regular grid, whose errors stay independent."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,22 @@ def _resampled(series: Series, period: float) -> Series:
         notes=tuple(notes),
         noise_scale=np.where(has, scale, 1.0),
         reported=reported,
+        **_taken(series, used, (i, j, share), grid),
     )
+
+
+def _taken(
+    series: Series, used: NDArray[np.intp], neighbors: tuple[NDArray[np.intp], NDArray[np.intp], Array], grid: Array
+) -> dict[str, Any]:
+    """Windows and uncertain times of values between two samples: between theirs, as far from the time as these."""
+    i, j, share = neighbors
+    found: dict[str, Any] = {}
+    for key in ("begins", "ends", "time_sd"):
+        given = getattr(series, key)
+        if given is not None:
+            own = given[used] - (0.0 if key == "time_sd" else series.times[used])
+            found[key] = own[i] + share * (own[j] - own[i]) + (0.0 if key == "time_sd" else grid)
+    return found
 
 
 def _neighbors(t: Array, grid: Array, period: float) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:

@@ -61,7 +61,7 @@ def select(
             "" if end is None else f"to {duration_text(high)}",
         )
         words = ", ".join(part for part in (words, " ".join(e for e in ends if e)) if part)
-    if not any(one.used.any() for one in series.values()):
+    if not any(one.informative.any() for one in series.values()):
         raise DataError(f'experiment "{experiment.name}" has no sample in use in {words}')
     return with_selection(experiment, series, words)
 
@@ -111,7 +111,7 @@ def split(
         (f"what follows the first {train:.0%} of the sample times, to test{why}", begin, np.inf),
     ):
         kept = {o: one.keep((one.times >= low) & (one.times <= high)) for o, one in experiment.series.items()}
-        if not any(one.used.any() for one in kept.values()):
+        if not any(one.informative.any() for one in kept.values()):
             raise DataError(
                 f'experiment "{experiment.name}": nothing is left to test after {duration_text(last)}{why}; give a '
                 "shorter gap="
