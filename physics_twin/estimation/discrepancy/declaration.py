@@ -11,7 +11,7 @@ from physics_twin.estimation.discrepancy.argument import Argument, Over, find_ar
 from physics_twin.estimation.discrepancy.basis import Basis, Kernel, choose_basis
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
-from physics_twin.parameters import Parameter
+from physics_twin.parameters import Parameter, bounds_in_si
 from physics_twin.priors import Normal
 from physics_twin.units import QuantityLike, Unit, to_si
 
@@ -25,9 +25,9 @@ class Discrepancy:
 
     sd: standard deviation before the data, "2 K". length: correlation length, in the unit of the argument: values that
     far apart have a correlation of 0.48 ("matern"; 0.61 for "squared exponential"). over: "time", an input or an output
-    of the model, the output itself included. between: range of the argument that data and predictions cover; without
-    it, that of the experiments given to `with_discrepancy`, the bounds of the signal, or the model's range of validity.
-    kernel: "matern" (nu = 3/2) or "squared exponential".
+    of the model, the output itself included. between: range of the argument that data and predictions cover, with units
+    or bare in that of the argument; without it the range of the experiments given to `with_discrepancy`, the bounds of
+    the signal, or the model's range of validity. kernel: "matern" (nu = 3/2) or "squared exponential".
 
     Raises BoundsError for an sd or a length that is not above zero, ModelError for an unknown kernel.
     """
@@ -105,9 +105,9 @@ def _range(
 ) -> tuple[float, float]:
     name = argument.name
     if given.between is not None:
-        low, high = (to_si(end, argument.unit, name=f"{what}: between") for end in given.between)
-        if not low < high:
-            raise BoundsError(f"{what}: between = {given.between} does not ascend")
+        low, high = bounds_in_si(given.between, argument.unit, f"{what}: between")
+        if not math.isfinite(high - low):
+            raise BoundsError(f"{what}: between = {given.between} needs two finite ends")
         return low, high
     known = _of_data(model, argument, runs) or _of_model(model, argument)
     if known is None:
