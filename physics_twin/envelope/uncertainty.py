@@ -22,6 +22,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import bound_initials, member_values
+from physics_twin.posterior.populations import each_of, population_names
 from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
@@ -102,9 +103,15 @@ def next_batches(
     used = [name for name in drawn if "@" not in name]
     batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
     includes = ["parameters: " + (", ".join(used) or "none")] if used or not batchwise else []
+    populations = population_names(posterior.names)
     for name in batchwise:
-        if name not in batch_variation:
-            includes.append(f"batch-to-batch variation: {name} as in one of the fitted experiments, drawn at random")
+        if name in batch_variation:
+            continue
+        origin = "as in one of the fitted experiments, drawn at random"
+        if name in populations:
+            n = sum(other.startswith(f"{name}@") for other in drawn)
+            origin = f"of a new {each_of(posterior, name)}, drawn from the population of the {n} that were fitted"
+        includes.append(f"batch-to-batch variation: {name} {origin}")
     for name, given in batch_variation.items():
         if name not in model.parameters:
             hint = "; the scatter of a setting is its tolerance=" if name in chosen else ""

@@ -106,11 +106,8 @@ def predict_channels(
     seen = np.empty(0) if fitted is None else fitted.times
     nodes = plot_times(np.concatenate([seen, *shown.values()]), run.duration if duration is None else duration)
     times = np.unique(np.concatenate([nodes, *shown.values()]))
-    own = any(name.endswith(f"@{run.name}") for name in posterior.names)
     # One seed for all experiments, so that row i is the same draw of the parameters in each of them.
-    prediction = posterior.predict(
-        model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run.name if own else None
-    )
+    prediction = posterior.predict(model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run)
     rows = np.asarray(prediction.draws.coords["draw"].values)
     drawn = prediction.draws.transpose("output", "draw", "time").values
     position = {str(output): k for k, output in enumerate(prediction.draws.coords["output"].values)}

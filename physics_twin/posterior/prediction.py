@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, SolveError
+from physics_twin.measurements import Experiment
 from physics_twin.model import Ensembles, Model, Trajectories
 from physics_twin.posterior.evidence import FailedSimulation
 from physics_twin.posterior.inputs import input_values
@@ -108,7 +109,7 @@ def predict(
     *,
     rng: int | np.random.Generator,
     n_draws: int | None,
-    experiment: str | None,
+    experiment: str | Experiment | None,
     values: Mapping[str, QuantityLike] | None,
 ) -> Prediction:
     """See `Posterior.predict`."""

@@ -14,6 +14,7 @@ import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, ShapeError, unknown_name
+from physics_twin.measurements import Experiment
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
@@ -240,15 +241,16 @@ class Posterior:
         *,
         rng: int | np.random.Generator = 0,
         n_draws: int | None = None,
-        experiment: str | None = None,
+        experiment: str | Experiment | None = None,
         values: Mapping[str, QuantityLike] | None = None,
     ) -> "Prediction":
         """Outputs of `model` under `recipe` at `times` (bare seconds, or (array, unit)) for draws of this posterior.
 
-        n_draws: how many of the draws (all, at most 400, by default). experiment: whose per-experiment values to
-        use; without it a new batch is a random one of them, and the prediction says so. values: overrides, and the
-        recipe's open settings; a setting that `calibrate(values=)` held keeps that value otherwise. What lies outside
-        the ranges of the data is marked; failures are counted.
+        n_draws: how many of the draws (all, at most 400, by default). experiment: whose values to use of what each
+        experiment or lot has for itself: a fitted experiment or lot, or an `Experiment`, whose context says its lot. A
+        new lot is a draw from its population, a new batch of a `PerExperiment` a random one of those fitted, and the
+        prediction says so. values: overrides, and the recipe's open settings; a setting that `calibrate(values=)` held
+        keeps that value otherwise. What lies outside the ranges of the data is marked; failures are counted.
         """
         from physics_twin.posterior.prediction import predict
 

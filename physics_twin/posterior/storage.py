@@ -20,7 +20,7 @@ from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
-from physics_twin.posterior.members import from_prior
+from physics_twin.posterior.members import drawable, from_prior
 from physics_twin.posterior.result import Posterior, covariance_array, draws_array
 from physics_twin.priors import HalfNormal, LogNormal, Normal, Prior, Truncated, Uniform
 
@@ -197,11 +197,9 @@ def _prior(record: Mapping[str, Any], si: str) -> Any:
 def to_datatree(posterior: Posterior) -> xr.DataTree:
     """Groups posterior, prior (where it can be drawn), observed_data, predictions at the mode."""
     groups: dict[str, xr.Dataset] = {"/posterior": _samples(posterior.parameters, np.asarray(posterior.draws.values))}
-    drawable = ParameterSet(
-        [p for p in posterior.parameters.parameters if p.prior is not None or np.isfinite(p.bounds).all()]
-    )
-    if len(drawable):
-        groups["/prior"] = _samples(drawable, from_prior(drawable, posterior.n_draws, PRIOR_DRAWS_SEED))
+    before = drawable(posterior.parameters)
+    if len(before):
+        groups["/prior"] = _samples(before, from_prior(before, posterior.n_draws, PRIOR_DRAWS_SEED))
     residuals = posterior.residuals
     if residuals.sizes.get("sample", 0):
         observed: dict[str, Any] = {}
