@@ -65,12 +65,14 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
         x = float(estimate.point.x[j])
         relative = float(widened[j] * slope[j]) / abs(x) if x else np.inf
         if silent[j]:
-            kind, text = Identification.NOT, "no measured output depends on it" + _then(column.parameter)
+            kind, text = Identification.NOT, "no measured output depends on it" + what_limits(column.parameter)
         elif side is not None:
-            kind, text = Identification.AT_BOUND, _bound_text(column.parameter, side)
+            kind, text = Identification.AT_BOUND, bound_text(column.parameter, side)
         elif share[j] > SHARE:
             kind = Identification.NOT
-            text = _unseen_text(problem, estimate, vectors[:, unseen], reference, j, partners) + _then(column.parameter)
+            text = _unseen_text(problem, estimate, vectors[:, unseen], reference, j, partners) + what_limits(
+                column.parameter
+            )
         elif ratio > WEAK_NARROWING or relative > WEAK_RELATIVE:
             kind = Identification.WEAK
             text = _weak_text(problem, estimate, posterior, reference, j, partners, relative, ratio)
@@ -138,7 +140,8 @@ def _partners(
     )
 
 
-def _bound_text(parameter: Parameter, side: str) -> str:
+def bound_text(parameter: Parameter, side: str) -> str:
+    """What is said of an unknown at its "lower" or "upper" bound."""
     bound = parameter.bounds[0] if side == "lower" else parameter.bounds[1]
     if parameter.prior is not None:
         support = parameter.prior.support
@@ -146,7 +149,8 @@ def _bound_text(parameter: Parameter, side: str) -> str:
     return f"at its {side} bound {parameter.format(bound)}: not estimated, its interval is one-sided"
 
 
-def _then(parameter: Parameter) -> str:
+def what_limits(parameter: Parameter) -> str:
+    """What decides about an unknown that the data do not see, to end a sentence."""
     if parameter.prior is not None:
         return "; its prior decides"
     if np.isfinite(parameter.bounds).all():
