@@ -4,6 +4,7 @@ from physics_twin.estimation.calibration import calibrate
 from physics_twin.estimation.discrepancy import Discrepancy, WithDiscrepancy, with_discrepancy
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.hold_out import HoldOut, holdout
+from physics_twin.estimation.markov_chain import MarkovChain
 from physics_twin.estimation.method import Method
 from physics_twin.estimation.population import Population
 from physics_twin.estimation.quasi_newton import QuasiNewton
@@ -13,6 +14,7 @@ __all__ = [
     "Discrepancy",
     "GaussNewton",
     "HoldOut",
+    "MarkovChain",
     "Method",
     "Population",
     "QuasiNewton",
