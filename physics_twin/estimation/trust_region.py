@@ -29,16 +29,18 @@ SMALLEST_RADIUS = 1e-9
 
 @dataclass(frozen=True)
 class Linearization:
-    """Whitened residuals r (n,) and their Jacobian J (n, d) at x (d,)."""
+    """Whitened residuals r (n,) and their Jacobian J (n, d) at x (d,): J^T r is half the slope of the misfit."""
 
     x: Array
     r: Array
     jacobian: Array
+    value: float | None = None
+    """The misfit, where it is not the sum of squares of r."""
 
     @property
     def misfit(self) -> float:
-        """Sum of squares of r."""
-        return float(self.r @ self.r)
+        """What is minimized."""
+        return float(self.r @ self.r) if self.value is None else self.value
 
 
 @dataclass(frozen=True)

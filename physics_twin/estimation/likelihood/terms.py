@@ -17,6 +17,9 @@ from physics_twin.estimation.likelihood import student
 from physics_twin.estimation.likelihood.local_model import LocalModel
 from physics_twin.estimation.likelihood.sample_noise import Numbers, SampleNoise
 
+LEAST_CURVATURE = 0.1
+"""Of a censored sample, in squared slopes: far on the wrong side the tail of Student's t bends the other way."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -34,8 +37,10 @@ class Terms:
     """Half slope with respect to e."""
     of_log_v: Array
     """Half slope with respect to ln v, r held."""
-    curvature: Array
-    """Half second derivative with respect to e, of censored samples; expected, of Student's t; else 1."""
+    observed: Array
+    """Half second derivative with respect to e (to u where something is remembered)."""
+    expected: Array
+    """The same before the sample is known, above zero; of censored samples nearly the observed one."""
     level_share: Array
     """What the level contributes to v, as a share of v."""
     signal_share: Array
@@ -61,13 +66,13 @@ def terms(noise: SampleNoise, psi: Array, local: LocalModel) -> Terms:
     u /= np.sqrt(rest)
     of_e = u / np.sqrt(rest)
     of_e[noise.before[remembered]] -= (phi * u / np.sqrt(rest))[remembered]
-    curvature = np.ones(e.size)
+    observed, expected = np.ones(e.size), np.ones(e.size)
     of_tails = np.zeros(e.size)
     own = u * u + np.log(rest)
     heavy = np.isfinite(n.tails)
-    _student(heavy & measured, n.tails, e, own, of_e, curvature, of_tails)
+    _student(heavy & measured, n.tails, e, own, of_e, observed, expected, of_tails)
     own += np.log(v / noise.reference**2)
-    _censored(noise.censored, n.tails, e, own, of_e, curvature, of_tails)
+    _censored(noise.censored, n.tails, e, own, of_e, observed, expected, of_tails)
     of_memory = np.zeros(e.size)
     if remembered.any():
         k = remembered
@@ -82,7 +87,8 @@ def terms(noise: SampleNoise, psi: Array, local: LocalModel) -> Terms:
         rest=rest,
         of_e=of_e,
         of_log_v=0.5 * (measured - of_e * e),
-        curvature=curvature,
+        observed=observed,
+        expected=expected,
         level_share=level / v,
         signal_share=signal / v,
         of_memory=of_memory,
@@ -100,7 +106,14 @@ def _memory(noise: SampleNoise, n: Numbers) -> tuple[Array, Array, NDArray[np.bo
 
 
 def _student(
-    where: NDArray[np.bool_], tails: Array, e: Array, own: Array, of_e: Array, curvature: Array, of_tails: Array
+    where: NDArray[np.bool_],
+    tails: Array,
+    e: Array,
+    own: Array,
+    of_e: Array,
+    observed: Array,
+    expected: Array,
+    of_tails: Array,
 ) -> None:
     """Fill in what measured samples with heavy tails differ in."""
     if not where.any():
@@ -108,13 +121,21 @@ def _student(
     nu, square = tails[where], e[where] ** 2
     own[where] = (nu + 1.0) * np.log1p(square / nu) - 2.0 * student.log_constant(nu)
     of_e[where] = (nu + 1.0) * e[where] / (nu + square)
-    curvature[where] = (nu + 1.0) / (nu + 3.0)
+    observed[where] = (nu + 1.0) * (nu - square) / (nu + square) ** 2
+    expected[where] = (nu + 1.0) / (nu + 3.0)
     of_nu = 0.5 * np.log1p(square / nu) - 0.5 * (nu + 1.0) * square / (nu * (nu + square))
     of_tails[where] = nu * (of_nu - student.log_constant_slope(nu))
 
 
 def _censored(
-    side: NDArray[np.int8], tails: Array, e: Array, own: Array, of_e: Array, curvature: Array, of_tails: Array
+    side: NDArray[np.int8],
+    tails: Array,
+    e: Array,
+    own: Array,
+    of_e: Array,
+    observed: Array,
+    expected: Array,
+    of_tails: Array,
 ) -> None:
     """Fill in what censored samples differ in: -2 log F(a), a = e where the truth is below, -e where it is above."""
     for heavy in (False, True):
@@ -127,14 +148,15 @@ def _censored(
             nu = tails[k]
             log_f = student.log_distribution(nu, a)
             hazard = np.exp(student.log_density(nu, a) - log_f)
-            curvature[k] = np.maximum(hazard * (hazard + (nu + 1.0) * a / (nu + a * a)), 0.0)
+            observed[k] = hazard * (hazard + (nu + 1.0) * a / (nu + a * a))
             of_tails[k] = -student.log_distribution_slope(nu, a)
         else:
             log_f = log_ndtr(a)
             hazard = np.exp(-0.5 * a * a - 0.5 * np.log(2.0 * np.pi) - log_f)
-            curvature[k] = np.maximum(hazard * (a + hazard), 0.0)
+            observed[k] = hazard * (a + hazard)
         own[k] = -2.0 * log_f
         of_e[k] = -sign * hazard
+        expected[k] = np.maximum(observed[k], LEAST_CURVATURE * hazard**2)
 
 
 @dataclass(frozen=True)
