@@ -159,6 +159,9 @@ if TYPE_CHECKING:
         Run as Run,
         simulate as simulate,
     )
+    from physics_twin.splines import (
+        Spline as Spline,
+    )
     from physics_twin.units import (
         Unit as Unit,
         normal_flow as normal_flow,
@@ -207,6 +210,7 @@ _HOME = {
     ),
     "parameters": ("Parameter", "ParameterSet", "PerExperiment", "Values"),
     "signals": ("Setting", "Signal"),
+    "splines": ("Spline",),
     "recipes": (
         "HOLD",
         "RAMP",

@@ -1,13 +1,14 @@
 """A prior for a function that a model knows by consecutive scalar parameters: neighbors are alike.
 
-Each value is normal with the same mean and standard deviation, and values k steps apart have the Matern correlation
-with smoothness 3/2, (1 + a) exp(-a) with a = sqrt(3) k / length (Rasmussen and Williams 2006, eq. 4.17): functions with
+Each value is normal, and values a distance r apart have the Matern correlation
+with smoothness 3/2, (1 + a) exp(-a) with a = sqrt(3) r / length (Rasmussen and Williams 2006, eq. 4.17): functions with
 a derivative, and a matrix that stays well conditioned where a squared exponential would not. The fit sees the prior of
 each parameter on its own, and a matrix that makes their standardized residuals independent.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from physics_twin.estimation.population import Population
 from physics_twin.estimation.unknowns import Item, Kind, Unknown
 from physics_twin.parameters import Parameter, PerExperiment
 from physics_twin.priors import Normal
-from physics_twin.units import QuantityLike
+from physics_twin.splines import Spline, one_for_each, quantities_and_unit
+from physics_twin.units import QuantityLike, to_si
 
 NUGGET = 1e-10
 """Added to the diagonal of a correlation matrix, against rounding at long lengths."""
@@ -26,14 +28,16 @@ type UnknownItem = str | Parameter | PerExperiment | Population | SmoothPrior
 """What `unknown=[...]` may hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class SmoothPrior:
-    """Unknown parameters that are the values of a smooth function at even steps, in the order of the steps.
+    """Unknown parameters that are the values of a smooth function, in the order of its argument.
 
-    names: parameters of the model, `[f"flux_{i}" for i in range(1, 101)]`, or one `PerExperiment` for each, for a
-        function of its own in each experiment. mean, sd: of every value, with units; they replace the priors of the
-        parameters. length: correlation length in steps between neighbors: values that far apart have a correlation of
-        0.48.
+    names: a `Spline`; or parameters of the model, `[f"flux_{i}" for i in range(1, 101)]`, or one `PerExperiment` for
+        each, for a function of its own in each experiment. mean, sd: with units, of every value, or a list with one for
+        each; they replace the priors of the parameters. length: correlation length, values that far apart have a
+        correlation of 0.48: in the unit of the argument ("200 K") for a `Spline` and with positions, otherwise the
+        number of even steps between neighbors. positions: the argument at each name, ascending: quantities, or
+        (numbers, unit).
 
     The posterior's `parameters` show the prior of each value on its own.
 
@@ -41,22 +45,43 @@ class SmoothPrior:
     ('q_1', 'q_2', 'q_3')
     """
 
-    names: Sequence[str | PerExperiment]
-    mean: QuantityLike
-    sd: QuantityLike
-    length: float
+    names: tuple[str | PerExperiment, ...]
+    mean: QuantityLike | Sequence[QuantityLike]
+    sd: QuantityLike | Sequence[QuantityLike]
+    length: QuantityLike
+    positions: Any
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        names: Sequence[str | PerExperiment] | Spline,
+        mean: QuantityLike | Sequence[QuantityLike],
+        sd: QuantityLike | Sequence[QuantityLike],
+        length: QuantityLike,
+        positions: Any = None,
+    ) -> None:
         """Check what can be checked without the model."""
-        if isinstance(self.names, str):
-            raise CalibrationError(f'SmoothPrior takes the names of several parameters, not the one "{self.names}"')
-        object.__setattr__(self, "names", tuple(self.names))
+        if isinstance(names, str):
+            raise CalibrationError(f'SmoothPrior takes the names of several parameters, not the one "{names}"')
+        if isinstance(names, Spline):
+            if positions is not None:
+                raise CalibrationError(f'SmoothPrior: the spline "{names.name}" has its own positions, its knots')
+            spline = names
+            names, positions = spline.names, (spline.knots, spline.argument_unit.si_text)
+        for key, item in {
+            "names": tuple(names),
+            "mean": mean,
+            "sd": sd,
+            "length": length,
+            "positions": positions,
+        }.items():
+            object.__setattr__(self, key, item)
         plain = [self.plain(n) for n in self.names]
         if len(plain) < 2 or len(set(plain)) < len(plain):
             raise CalibrationError("SmoothPrior takes the names of two parameters or more, each once")
-        if not 0.0 < self.length < np.inf:
-            raise BoundsError(f"SmoothPrior: length = {self.length} steps is not a positive number")
-        Normal(self.mean, self.sd)
+        steps = self.steps
+        if steps.size != len(plain) or not (np.diff(steps) > 0.0).all() or not np.isfinite(steps).all():
+            raise CalibrationError(f"SmoothPrior: {len(plain)} positions that ascend are needed")
+        _ = self.priors
 
     @staticmethod
     def plain(name: str | PerExperiment) -> str:
@@ -64,10 +89,30 @@ class SmoothPrior:
         return name.name if isinstance(name, PerExperiment) else name
 
     @property
+    def steps(self) -> Array:
+        """(n,) positions in correlation lengths."""
+        if self.positions is None:
+            if not (isinstance(self.length, int | float) and 0.0 < self.length < np.inf):
+                raise BoundsError(f"SmoothPrior: length = {self.length} steps is not a positive number")
+            return np.arange(len(self.names)) / float(self.length)
+        places, unit = quantities_and_unit(self.positions, "SmoothPrior: positions")
+        length = to_si(self.length, unit, name="SmoothPrior: length", difference=True)
+        if not 0.0 < length < np.inf:
+            raise BoundsError(f"SmoothPrior: length = {self.length} is not above zero")
+        return np.asarray(places / length)
+
+    @property
+    def priors(self) -> dict[str, Normal]:
+        """Name of the model's parameter -> the prior of its value."""
+        n = len(self.names)
+        means, sds = one_for_each(self.mean, n, "SmoothPrior: mean"), one_for_each(self.sd, n, "SmoothPrior: sd")
+        return {self.plain(k): Normal(m, s) for k, m, s in zip(self.names, means, sds, strict=True)}
+
+    @property
     def correlation(self) -> Array:
         """(n, n) prior correlation of the values."""
-        k = np.arange(len(self.names))
-        a = np.sqrt(3.0) * np.abs(k[:, None] - k[None, :]) / self.length
+        steps = self.steps
+        a = np.sqrt(3.0) * np.abs(steps[:, None] - steps[None, :])
         return np.asarray((1.0 + a) * np.exp(-a))
 
 
@@ -82,7 +127,7 @@ def spread_out(
     for item in items:
         if isinstance(item, SmoothPrior):
             flat += item.names
-            priors.update({item.plain(n): Normal(item.mean, item.sd) for n in item.names})
+            priors.update(item.priors)
         else:
             flat.append(item)
     return flat, priors, smooth

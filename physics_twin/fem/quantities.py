@@ -1,8 +1,9 @@
 """What a person writes for a quantity, as an Expression over UFL or CasADi.
 
-A quantity is a text with its unit, a `Parameter`, a `Signal`, a table over temperature, or a function whose argument
-names say what it depends on: T, t, x, y, z, r, a local state, a parameter, a signal. One description is read twice:
-over UFL for the forms, over CasADi for what is evaluated at points (local states, prescribed and initial values).
+A quantity is a text with its unit, a `Parameter`, a `Signal`, a table over temperature, a `Spline`, or a function
+whose argument names say what it depends on: T, t, x, y, z, r, a local state, a parameter, a signal. One description is
+read twice: over UFL for the forms, over CasADi for what is evaluated at points (local states, prescribed and initial
+values).
 """
 
 import dataclasses

@@ -30,6 +30,7 @@ from physics_twin.process.process_model import ProcessModel, state_blocks
 from physics_twin.process.sundials import Sundials
 from physics_twin.recipes import Phase
 from physics_twin.signals import Signal
+from physics_twin.splines import Spline
 from physics_twin.units import QuantityLike, Unit, to_si
 
 _PHASE_WORDS = frozenset(inspect.signature(Phase).parameters) - {"inputs"}
@@ -103,6 +104,18 @@ class ProcessBuilder:
         symbol = self._new(parameter.name)
         self._parameters[parameter.name] = parameter
         return Expression(symbol, parameter.unit.dimension)
+
+    def function(self, spline: Spline, of: Expression) -> Expression:
+        """An unknown function of `of`, with its values at the knots as parameters; see `Spline`.
+
+        One function may be asked at several places. Raises UnitError for an argument of another unit than the knots.
+        """
+        values = []
+        for parameter in spline.parameters:
+            if self._parameters.get(parameter.name) is not parameter:
+                self.declare(parameter)
+            values.append(Expression(self._symbols[parameter.name], parameter.unit.dimension))
+        return spline.of(constant(of), values)
 
     def constant(self, quantity: QuantityLike) -> Expression:
         """A fixed number with its unit; part of the fingerprint."""
