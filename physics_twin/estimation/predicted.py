@@ -86,6 +86,44 @@ class PredictedChannel:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """What the draws say at the samples of one channel, SI; draws whose simulation failed are left out."""
+
+    true: Array
+    """(n_draws, n) without noise."""
+    noisy: Array
+    """(n_draws, n) as the sensor would show it."""
+    sd: Array
+    """(n_draws, n) of its noise."""
+    observed: Array
+    """(n,)"""
+
+    @property
+    def rank(self) -> Array:
+        """(n,) share of the predicted measurements below the one that was measured, ties counted half."""
+        below, same = self.noisy < self.observed, self.noisy == self.observed
+        return np.asarray(below.mean(axis=0) + 0.5 * same.mean(axis=0))
+
+    @property
+    def log_likelihood(self) -> Array:
+        """(n_draws,) log density of all samples given the draw, in 1/SI."""
+        z = (self.observed - self.true) / self.sd
+        return np.asarray(-0.5 * np.sum(z**2, axis=1) - np.sum(np.log(np.sqrt(2.0 * np.pi) * self.sd), axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """One experiment beside its prediction."""
+
+    channels: tuple[PredictedChannel, ...]
+    samples: tuple[Sampled, ...]
+    """One for each channel."""
+    distance: Array
+    """(n_draws,) sum of squared z of each predictive draw, NaN where its simulation failed."""
+    notes: tuple[str, ...]
+
+
 def predict_channels(
     model: Model,
     posterior: Posterior,
@@ -96,7 +134,22 @@ def predict_channels(
     fitted: Experiment | None = None,
     duration: float | None = None,
 ) -> tuple[list[PredictedChannel], Array, tuple[str, ...]]:
-    """The channels of one experiment; the sum of squared z of each predictive draw (n_draws,); notes.
+    """The channels of one experiment; the sum of squared z of each predictive draw (n_draws,); notes."""
+    found = predict_samples(model, posterior, run, rng=rng, n_draws=n_draws, fitted=fitted, duration=duration)
+    return list(found.channels), found.distance, found.notes
+
+
+def predict_samples(
+    model: Model,
+    posterior: Posterior,
+    run: Experiment,
+    *,
+    rng: np.random.Generator,
+    n_draws: int = 1000,
+    fitted: Experiment | None = None,
+    duration: float | None = None,
+) -> Predicted:
+    """What the posterior predicts for the samples of one experiment.
 
     fitted: the part of the same run that the fit has seen, if `run` is the other one. duration: of the whole run, in s.
     n_draws: see `affordable`. rng: for the noise of the sensors.
@@ -114,6 +167,7 @@ def predict_channels(
     kept = np.isfinite(prediction.draws.values).all(axis=(1, 2))
     distance = np.zeros(kept.size)
     found: list[PredictedChannel] = []
+    samples: list[Sampled] = []
     for output, sensor in sensors.items():
         series, sd = run[output], sensor.noise[rows]
         true = drawn[position[output]] + sensor.bias[rows, None]
@@ -122,6 +176,8 @@ def predict_channels(
         noisy = true[:, at] + sd[:, None] * scale * rng.standard_normal((rows.size, at.size))
         low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
         spread = noisy[kept].std(axis=0, ddof=1)
+        own = np.broadcast_to(sd[kept, None] * scale, (int(kept.sum()), at.size))
+        samples.append(Sampled(true[kept][:, at], noisy[kept], own, series.values[series.used]))
         distance += np.sum(((noisy - middle) / spread) ** 2, axis=1)
         before = None if fitted is None or output not in fitted.series else fitted[output]
         found.append(
@@ -143,7 +199,7 @@ def predict_channels(
                 else measurement_band(true[kept][:, line], sd[kept] * float(np.median(scale))),
             )
         )
-    return found, distance, (*prediction.notes, *expired_certificates([run]))
+    return Predicted(tuple(found), tuple(samples), distance, (*prediction.notes, *expired_certificates([run])))
 
 
 def affordable(model: Model, runs: Sequence[Experiment], n_draws: int) -> int:
@@ -216,4 +272,12 @@ def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, 
     one.margins(x=0.02)
 
 
-__all__ = ["PredictedChannel", "affordable", "draw_channel", "predict_channels"]
+__all__ = [
+    "Predicted",
+    "PredictedChannel",
+    "Sampled",
+    "affordable",
+    "draw_channel",
+    "predict_channels",
+    "predict_samples",
+]
