@@ -2,23 +2,35 @@
 
 from physics_twin.estimation.calibration import calibrate
 from physics_twin.estimation.discrepancy import Discrepancy, WithDiscrepancy, with_discrepancy
+from physics_twin.estimation.ensemble_smoother import (
+    CorrelationLocalization,
+    DistanceLocalization,
+    EnsembleSmoother,
+    TimeLocalization,
+)
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.hold_out import HoldOut, holdout
 from physics_twin.estimation.markov_chain import MarkovChain
 from physics_twin.estimation.method import Method
 from physics_twin.estimation.population import Population
+from physics_twin.estimation.profile_likelihood import ProfileLikelihood
 from physics_twin.estimation.quasi_newton import QuasiNewton
 from physics_twin.estimation.smooth_prior import SmoothPrior
 
 __all__ = [
+    "CorrelationLocalization",
     "Discrepancy",
+    "DistanceLocalization",
+    "EnsembleSmoother",
     "GaussNewton",
     "HoldOut",
     "MarkovChain",
     "Method",
     "Population",
+    "ProfileLikelihood",
     "QuasiNewton",
     "SmoothPrior",
+    "TimeLocalization",
     "WithDiscrepancy",
     "calibrate",
     "holdout",

@@ -1,0 +1,189 @@
+"""The best fit while one unknown is held: what every point of a profile is.
+
+Objective: Q = -2 log posterior, with the noise levels at their best. Levels follow the convention of noise.py: group g
+counts nu_g = n_g (n - p)/n samples, not n_g, so that a linear model with one noise level gives nu ln(SSE), whose rise
+is nu ln(1 + t^2/nu) with Student's t of the held unknown exactly, and so that the mode of a Gauss-Newton fit is the
+minimum of Q.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
+from physics_twin.estimation import noise
+from physics_twin.estimation.descent import descend
+from physics_twin.estimation.evaluation import Differences, Point, evaluate
+from physics_twin.estimation.journal import Memo
+from physics_twin.estimation.log_density import log_density, psi_bounds
+from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.trust_region import Linearization, minimize
+
+TOLERANCE = 3e-3
+"""Distance from the best fit in posterior standard deviations: its square is the error of the objective."""
+LOOSE = 0.1
+"""Distance up to which a refit that stopped early still counts."""
+ITERATIONS = 40
+NOISE_ROUNDS = 30
+NOISE_TOLERANCE = 1e-5
+LEAST_FALL = 1e-5
+"""Fall of the objective that a descent does not go on for."""
+
+type Rejected = Callable[[Array, SolveError], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A best fit."""
+
+    point: Point
+    psi: Array
+    """(n_psi,) logarithms of noise levels and hypers at their best."""
+    objective: float
+    """-2 log posterior up to a constant."""
+    of_data: float
+    """Its part without the priors of the unknowns."""
+
+
+def objective(problem: Problem, point: Point, psi: Array, degrees: Array) -> tuple[float, float]:
+    """(-2 log posterior, its part without the priors of the unknowns); degrees (n_groups,): see above."""
+    counts = np.array([(problem.groups == g).sum() for g in range(degrees.size)], dtype=float)
+    value = -2.0 * log_density(problem, point, psi).value - 2.0 * float((counts - degrees) @ psi[: degrees.size])
+    return value, value - float(point.prior_residual @ point.prior_residual)
+
+
+def weights(problem: Problem, psi: Array) -> Array:
+    """1/noise (n_data,) of each residual at psi."""
+    return noise.weights(problem, np.exp(psi[: len(problem.noise_groups)]))
+
+
+def refit(
+    problem: Problem,
+    start: Array,
+    psi: Array,
+    degrees: Array,
+    held: int | None,
+    how: Differences,
+    memo: Memo,
+    rejected: Rejected,
+) -> Fit | None:
+    """The best fit from `start` (d,) in search coordinates with the column `held` left where it is; None if it stalls.
+
+    Raises SolveError where the start cannot be simulated; later failures go to `rejected`.
+    """
+    low, high = problem.space.low.copy(), problem.space.high.copy()
+    if held is not None:
+        low[held] = high[held] = start[held]
+    if not problem.plain:
+        return _descended(problem, start, psi, degrees, low, high, how, memo, rejected)
+    point = evaluate(problem, start, how, memo)
+    known: dict[bytes, Point] = {}
+    for _ in range(NOISE_ROUNDS):
+        w = weights(problem, psi)
+        known = {point.z.tobytes(): point}
+
+        def linearized(at: Array, w: Array = w, known: dict[bytes, Point] = known) -> Linearization:
+            new = evaluate(problem, at, how, memo)
+            known[at.tobytes()] = new
+            return noise.whiten(new, w)
+
+        def measured(at: Array, w: Array = w) -> float:
+            return noise.whiten(evaluate(problem, at, None, memo), w).misfit
+
+        found = minimize(
+            linearized,
+            measured,
+            noise.whiten(point, w),
+            low,
+            high,
+            tolerance=TOLERANCE,
+            max_iterations=ITERATIONS,
+            rejected=rejected,
+        )
+        point = known[found.at.x.tobytes()]
+        if not found.converged and found.decrement > LOOSE**2:
+            return None
+        before, psi = psi, best_levels(problem, point, degrees)
+        if psi.size == 0 or float(np.abs(psi - before).max()) < NOISE_TOLERANCE:
+            break
+    return Fit(point, psi, *objective(problem, point, psi, degrees))
+
+
+def best_levels(problem: Problem, point: Point, degrees: Array) -> Array:
+    """Logarithms (n_groups,) of the noise levels that minimize the objective at a point."""
+    found = np.empty(degrees.size)
+    observed = np.concatenate([c.observed for c in problem.channels])
+    for g in range(degrees.size):
+        mine = problem.groups == g
+        squares = float(((point.residual[mine] / problem.noise_scale[mine]) ** 2).sum())
+        found[g] = max(np.sqrt(squares / degrees[g]), noise.SMALLEST * float(np.abs(observed[mine]).max()), 1e-300)
+    return np.log(found)
+
+
+def _descended(
+    problem: Problem,
+    start: Array,
+    psi: Array,
+    degrees: Array,
+    low: Array,
+    high: Array,
+    how: Differences,
+    memo: Memo,
+    rejected: Rejected,
+) -> Fit | None:
+    """The same for a likelihood that is no sum of squares: unknowns and psi together, by their slopes."""
+    d = start.size
+    psi_low, psi_high = psi_bounds(problem)
+    excess = np.zeros(psi.size)
+    counts = np.array([(problem.groups == g).sum() for g in range(degrees.size)], dtype=float)
+    excess[: degrees.size] = 2.0 * (counts - degrees)
+
+    def at(both: Array) -> tuple[Point, Array]:
+        return evaluate(problem, both[:d], how, memo), both[d:].copy()
+
+    def measure(found: tuple[Point, Array]) -> tuple[float, Array]:
+        density = log_density(problem, *found)
+        slope = np.concatenate([-2.0 * density.slope, -2.0 * density.slope_psi - excess])
+        slope[:d] = np.where(low >= high, 0.0, slope[:d])
+        return -2.0 * density.value - float(excess @ found[1]), slope
+
+    both = np.concatenate([start, np.clip(psi, psi_low, psi_high)])
+    found = descend(
+        at,
+        measure,
+        at(both),
+        both,
+        np.concatenate([low, psi_low]),
+        np.concatenate([high, psi_high]),
+        least=LEAST_FALL,
+        max_iterations=10 * ITERATIONS,
+        rejected=lambda where, error: rejected(where[:d], error),
+        step=lambda: None,
+    )
+    if found.exhausted:
+        return None
+    point, psi = found.at
+    return Fit(point, psi, *objective(problem, point, psi, degrees))
+
+
+def curvature(problem: Problem, fit: Fit, held: int) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Q near a fit: half its slope (d,), half its second derivative (d, d), and the unknowns free to follow `held`.
+
+    Free are those that no bound holds.
+    """
+    space, point = problem.space, fit.point
+    j = point.jacobian * weights(problem, fit.psi)[:, None]
+    h = j.T @ j + point.prior_jacobian.T @ point.prior_jacobian
+    g = -log_density(problem, point, fit.psi).slope
+    blocked = ((point.z <= space.low) & (g >= 0.0)) | ((point.z >= space.high) & (g <= 0.0))
+    free = ~blocked
+    free[held] = False
+    return g, h, free
+
+
+def blocked(problem: Problem, fit: Fit) -> NDArray[np.bool_]:
+    """(d,) which unknowns sit on a bound."""
+    return np.asarray((fit.point.z <= problem.space.low) | (fit.point.z >= problem.space.high))
