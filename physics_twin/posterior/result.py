@@ -19,12 +19,14 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
 from physics_twin.recipes import Recipe
+from physics_twin.splines import Spline
 from physics_twin.units import QuantityLike, to_si_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from physics_twin.posterior.functions import Correlated
     from physics_twin.posterior.prediction import Prediction
 
 RESIDUAL_COLUMNS = ("time", "observed", "predicted", "residual", "whitened")
@@ -38,7 +40,7 @@ class Posterior:
     draws: DataArray (draw, parameter), SI; the coordinate "units" names the SI units.
     mode: name -> value at the mode, SI: maximum of likelihood times prior density in declared units.
     covariance: DataArray (parameter, parameter_2), SI: the classical (J^T W J)^-1 with the prior; `draws` are wider
-        where residuals are correlated.
+        where residuals are correlated. Of `MarkovChain` it is the covariance of the draws.
     misfit: whitened sum of squares at the mode. With estimated noise it only says how many samples there are;
         `sum_of_squares` is then the number to look at.
     channels: the misfit by channel, in declared units, with what the residuals show.
@@ -268,6 +270,24 @@ class Posterior:
 
         return plots.pairs(self, names)
 
+    def plot_function(
+        self,
+        spline: Spline,
+        *,
+        experiment: str | None = None,
+        prior: "Correlated | None" = None,
+        ax: "Axes | None" = None,
+    ) -> "Figure":
+        """The 95 % band and median of a function over its argument, with its knots and its band before the data.
+
+        experiment: whose function, of one that each experiment has for itself. prior: the `SmoothPrior` of the fit, for
+        the band before the data between the knots; without it the values there vary independently.
+        Raises CalibrationError where no value of the function was unknown.
+        """
+        from physics_twin.posterior import functions
+
+        return functions.plot(self, spline, experiment=experiment, prior=prior, ax=ax)
+
     def plot_fit(self, ax: "Sequence[Axes] | None" = None) -> "Figure":
         """Data and model at the mode over time, one panel per output."""
         from physics_twin.posterior import plots
@@ -279,6 +299,12 @@ class Posterior:
         from physics_twin.posterior import plots
 
         return plots.residuals(self, ax)
+
+    def plot_chains(self, names: Sequence[str] | None = None) -> "Figure":
+        """Trace and ranks of the chains, a row per parameter, with R-hat; raises CalibrationError without chains."""
+        from physics_twin.posterior import chains
+
+        return chains.plot(self, names)
 
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Write everything to a NetCDF file; `load` gives the same bits back."""

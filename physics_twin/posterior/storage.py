@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.parameters import Parameter, ParameterSet, Values
+from physics_twin.posterior.chains import by_chain, has_chains
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
 from physics_twin.posterior.members import drawable, from_prior
 from physics_twin.posterior.result import Posterior, covariance_array, draws_array
@@ -27,6 +29,7 @@ from physics_twin.priors import HalfNormal, LogNormal, Normal, Prior, Truncated,
 FORMAT = "physics_twin posterior"
 VERSION = 1
 PRIOR_DRAWS_SEED = 0
+APART = "of_diagnostics_"
 _PRIORS: Mapping[str, Any] = {"Normal": Normal, "LogNormal": LogNormal, "Uniform": Uniform, "HalfNormal": HalfNormal}
 
 
@@ -57,7 +60,9 @@ def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
         },
         attrs={"format": FORMAT, "version": VERSION},
     )
-    tree = xr.DataTree.from_dict({"/": root, "/residuals": posterior.residuals, "/diagnostics": posterior.diagnostics})
+    tree = xr.DataTree.from_dict(
+        {"/": root, "/residuals": posterior.residuals, "/diagnostics": _apart(posterior.diagnostics)}
+    )
     with atomic_write(path) as temporary:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
@@ -101,7 +106,7 @@ def load(path: "str | os.PathLike[str]") -> Posterior:
             provenance={str(k): str(v) for k, v in content["provenance"].items()},
             # Files of earlier versions, whose methods all drew independently, say nothing of either.
             effective_draws=float(content.get("effective_draws", tree["draws"].sizes["draw"])),
-            diagnostics=_plain(tree.children["diagnostics"].to_dataset(inherit=False))
+            diagnostics=_together(_plain(tree.children["diagnostics"].to_dataset(inherit=False)))
             if "diagnostics" in tree.children
             else xr.Dataset(),
         )
@@ -117,6 +122,17 @@ def _plain(dataset: xr.Dataset) -> xr.Dataset:
         found[name] = (variable.dims, values.astype(str) if values.dtype.kind in "OT" else values, variable.attrs)
     found.attrs = dict(dataset.attrs)
     return found.drop_encoding()
+
+
+def _apart(diagnostics: xr.Dataset) -> xr.Dataset:
+    """Diagnostics whose dimensions are not those of the draws: in a tree they would have to agree with them."""
+    return diagnostics.rename({name: APART + str(name) for name in {*diagnostics.dims, *diagnostics.coords}})
+
+
+def _together(diagnostics: xr.Dataset) -> xr.Dataset:
+    """The inverse of `_apart`."""
+    found = [str(n) for n in {*diagnostics.dims, *diagnostics.coords} if str(n).startswith(APART)]
+    return diagnostics.rename({name: name.removeprefix(APART) for name in found})
 
 
 def _floats(record: Mapping[str, Any]) -> dict[str, float]:
@@ -196,10 +212,14 @@ def _prior(record: Mapping[str, Any], si: str) -> Any:
 
 def to_datatree(posterior: Posterior) -> xr.DataTree:
     """Groups posterior, prior (where it can be drawn), observed_data, predictions at the mode."""
-    groups: dict[str, xr.Dataset] = {"/posterior": _samples(posterior.parameters, np.asarray(posterior.draws.values))}
+    chains = by_chain(posterior)
+    groups: dict[str, xr.Dataset] = {"/posterior": _samples(posterior.parameters, chains)}
+    if has_chains(posterior):
+        density = np.asarray(posterior.diagnostics["log_density"].values).reshape(len(chains), -1)
+        groups["/sample_stats"] = xr.Dataset({"lp": (("chain", "draw"), density)})
     before = drawable(posterior.parameters)
     if len(before):
-        groups["/prior"] = _samples(before, from_prior(before, posterior.n_draws, PRIOR_DRAWS_SEED))
+        groups["/prior"] = _samples(before, from_prior(before, posterior.n_draws, PRIOR_DRAWS_SEED)[None])
     residuals = posterior.residuals
     if residuals.sizes.get("sample", 0):
         observed: dict[str, Any] = {}
@@ -226,9 +246,10 @@ def to_datatree(posterior: Posterior) -> xr.DataTree:
     return tree
 
 
-def _samples(parameters: ParameterSet, table: Any) -> xr.Dataset:
+def _samples(parameters: ParameterSet, table: Array) -> xr.Dataset:
+    """Variables (chain, draw) of table (n_chains, n_draws, n_parameters), SI."""
     found = {
-        name: (("chain", "draw"), table[None, :, j], {"units": parameter.unit.si_text})
+        name: (("chain", "draw"), table[:, :, j], {"units": parameter.unit.si_text})
         for j, (name, parameter) in enumerate(parameters.items())
     }
-    return xr.Dataset(found, coords={"chain": [0], "draw": np.arange(table.shape[0])})
+    return xr.Dataset(found, coords={"chain": np.arange(len(table)), "draw": np.arange(table.shape[1])})

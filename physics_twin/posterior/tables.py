@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from physics_twin.posterior.chains import has_chains, r_hat
 from physics_twin.posterior.evidence import arrays_together
 from physics_twin.units import format_number, format_si
 
@@ -20,8 +21,11 @@ SHOWN_CORRELATIONS = 12
 
 
 def parameter_rows(posterior: "Posterior") -> Rows:
-    """Header and a row per parameter: unit, prior, mode, interval, verdict."""
-    rows = [["parameter", "unit", "before the data", "mode", "95 % interval", "widened", "verdict"]]
+    """Header and a row per parameter: unit, prior, mode, interval, R-hat and effective draws of chains, verdict."""
+    rows = [
+        ["parameter", "unit", "before the data", "mode", "95 % interval", "widened", "R-hat", "counts as", "verdict"]
+    ]
+    chains = has_chains(posterior)
     for name, p in posterior.parameters.items():
         unit = p.unit.difference() if p.difference else p.unit
         low, high = (format_number(unit.from_si(q, p.difference), 4) for q in posterior.interval(name))
@@ -33,6 +37,7 @@ def parameter_rows(posterior: "Posterior") -> Rows:
             before = ""
         verdict = posterior.verdicts.get(name)
         factor = posterior.inflation.get(name, 1.0)
+        disagreement, effective = r_hat(posterior, name) if chains else (1.0, 0.0)
         rows.append(
             [
                 name,
@@ -41,6 +46,8 @@ def parameter_rows(posterior: "Posterior") -> Rows:
                 format_number(unit.from_si(float(posterior.mode[name]), p.difference), 5),
                 f"{low} .. {high}",
                 "" if factor == 1.0 else f"{factor:.2f}x",
+                f"{disagreement:.3f}" if chains else "",
+                f"{effective:.0f}" if chains else "",
                 "" if verdict is None else verdict.identification.value,
             ]
         )

@@ -11,6 +11,7 @@ from physics_twin.measurements.report import rows_of
 from physics_twin.measurements.series import Series
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Posterior, Verdict
+from physics_twin.posterior.chains import has_chains
 from physics_twin.posterior.evidence import arrays_together
 from physics_twin.recipes import Steady
 from physics_twin.report import figures
@@ -316,6 +317,12 @@ def posterior(content: Content, number: Numbering) -> Section:
     if p is None:
         return Section("parameters", "Parameters", Html(""))
     words = f"{count(p.n_draws, 'draw')}; the interval holds 95 % of them."
+    if has_chains(p):
+        found = p.diagnostics
+        words += (
+            f" They come from {found.sizes['chain']} chains and count as {p.effective_draws:.0f} independent ones; the "
+            f"chains agree within R-hat {float(found['r_hat'].max()):.3f} (1 is best, 1.01 the most that is accepted)."
+        )
     parts = [paragraph(words), parameter_table(p)]
     said = [joined([tag("b", name), f": {v.sentence}"]) for name, v in p.verdicts.items() if v.sentence]
     if said:
