@@ -17,12 +17,14 @@ from physics_twin.estimation.evaluation import (
     Point,
     channel_residual,
     difference,
+    extra_variance,
     grid_at,
     named,
     prior_at,
-    residuals,
+    shown_by,
     values_at,
 )
+from physics_twin.estimation.observation import Nodes, read
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.unknowns import Kind
 from physics_twin.model import Adjoints, Model, Pull
@@ -37,8 +39,8 @@ class Pulled:
 
     point: Point
     """Without a Jacobian."""
-    transpose: Callable[[Array], Array]
-    """v (n_data,) -> J^T v (d,), with J = d residual / d z."""
+    transpose: Callable[..., Array]
+    """v (n_data,) -> J^T v (d,), with J = d residual / d z; v, u (n_data,) -> J^T v + E^T u, with E = d extra / d z."""
 
 
 def require_adjoints(model: Model) -> Adjoints:
@@ -57,35 +59,37 @@ def pull_back(problem: Problem, z: Array) -> Pulled:
     space = problem.space
     x = space.x(z)
     slope = space.slope(x)
-    residual = np.empty(problem.n_data)
-    parts: list[tuple[Task, Callable[[Array], Array]]] = []
+    shown = np.empty((2 if problem.uncertain_times else 1, problem.n_data))
+    parts: list[tuple[Task, Callable[[Array, Array | None], Array]]] = []
     for task in problem.tasks:
         try:
-            residual[task.rows], back = _of_task(problem, model, task, z, x)
+            shown[:, task.rows], back = _of_task(problem, model, task, z, x)
         except SolveError as error:
             raise named(error, task.name) from error
         parts.append((task, back))
 
-    def transpose(v: Array) -> Array:
+    def transpose(v: Array, u: Array | None = None) -> Array:
         gradient = np.zeros(z.size)
         for task, back in parts:
-            own = v[task.rows]
-            if own.any():
+            own, varied = v[task.rows], None if u is None else u[task.rows]
+            if own.any() or (varied is not None and varied.any()):
                 try:
-                    gradient += back(own)
+                    gradient += back(own, varied)
                 except SolveError as error:
                     raise named(error, task.name) from error
         return gradient * slope
 
     prior, prior_slope = prior_at(problem, x)
     empty = np.zeros((0, z.size))
-    return Pulled(Point(z.copy(), x, residual, empty, prior, prior_slope * slope, problem.coupling), transpose)
+    extra = shown[1] if problem.uncertain_times else None
+    point = Point(z.copy(), x, shown[0], empty, prior, prior_slope * slope, problem.coupling, extra)
+    return Pulled(point, transpose)
 
 
 def _of_task(
     problem: Problem, model: Adjoints, task: Task, z: Array, x: Array
-) -> tuple[Array, Callable[[Array], Array]]:
-    """Residuals (n,) of one experiment, and v (n,) -> J^T v (d,) with respect to x."""
+) -> tuple[Array, Callable[[Array, Array | None], Array]]:
+    """What `shown_by` gives (parts, n), and v, u (n,) -> J^T v + E^T u (d,) with respect to x."""
     grid, values = grid_at(task, x), values_at(task, x)
     acting = [(j, name) for j, name in (*task.exact, *task.differenced) if problem.columns[j].kind is Kind.MODEL]
     columns = [j for j, _ in acting]
@@ -95,26 +99,33 @@ def _of_task(
         if not np.isfinite(outputs).all():
             bad = float(grid.times[int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])])
             raise SolveError("the model returned a number that is not finite", time=bad, values=values)
-        found = [channel_residual(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)]
-        residual = np.concatenate(found)
+        parts = list(zip(task.channels, grid.rows, strict=True))
+        readings = [read(r, outputs) if isinstance(r, Nodes) else None for r in grid.rows]
+        shown = [np.concatenate([channel_residual(c, outputs, r, x) for c, r in parts])]
+        if problem.uncertain_times:
+            shown.append(np.concatenate([extra_variance(c, outputs, r) for c, r in parts]))
+        at = np.stack(shown)
         shape = outputs.shape
     else:
-        residual, shape = residuals(problem, task, x), (0, 0)
+        at, shape, readings = shown_by(problem, task, x), (0, 0), []
     begin = task.rows.start
     blocks = [slice(c.rows.start - begin, c.rows.stop - begin) for c in task.channels]
     delays = {
-        c.delay_column: difference(problem, task, z, c.delay_column, residual, CENTRAL)
+        c.delay_column: difference(problem, task, z, c.delay_column, at, CENTRAL)
         for c in task.channels
         if c.delay_column >= 0
     }
     slope = problem.space.slope(x)
 
-    def back(v: Array) -> Array:
+    def back(v: Array, u: Array | None) -> Array:
         gradient = np.zeros(z.size)
         if pull is not None:
             weights = np.zeros(shape)
-            for c, rows, block in zip(task.channels, grid.rows, blocks, strict=True):
-                np.add.at(weights[:, c.output_index], rows, -v[block])
+            for c, rows, reading, block in zip(task.channels, grid.rows, readings, blocks, strict=True):
+                if reading is not None:
+                    reading.pull(weights, -v[block], None if u is None else u[block])
+                elif not isinstance(rows, Nodes):
+                    np.add.at(weights[:, c.output_index], rows, -v[block])
             own = np.asarray(pull(weights), dtype=float)
             if own.shape != (len(columns),):
                 raise ModelError(
@@ -128,10 +139,12 @@ def _of_task(
             if c.bias_column >= 0:
                 gradient[c.bias_column] -= v[block].sum()
         for column, derivative in delays.items():
-            gradient[column] += derivative @ v / slope[column]
+            gradient[column] += derivative[0] @ v / slope[column]
+            if u is not None:
+                gradient[column] += derivative[1] @ u / slope[column]
         return gradient
 
-    return residual, back
+    return at, back
 
 
 def differenced(problem: Problem) -> tuple[str, ...]:

@@ -205,7 +205,7 @@ def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
             series = experiment[channel.output]
             order = np.argsort(series.times, kind="stable")
             n = order.size
-            mask = series.used[order]
+            mask = series.informative[order]
             predicted, residual, white = (np.full(n, np.nan) for _ in range(3))
             c = data.get((experiment.name, channel.output))
             if c is not None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.estimation.journal import NO_MEMO, Memo
+from physics_twin.estimation.observation import Nodes, Reading, read
 from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
 from physics_twin.posterior.prediction import simulate_outputs
@@ -76,29 +77,39 @@ def evaluate(problem: Problem, z: Array, differences: Differences | None, memo: 
     x = problem.space.x(z)
     prior, prior_slope = prior_at(problem, x)
     slope = prior_slope * problem.space.slope(x)
-    return Point(z.copy(), x, found["residual"], found["jacobian"], prior, slope, problem.coupling)
+    extra, extra_jacobian = found.get("extra"), found.get("extra_jacobian")
+    if differences is None:
+        extra_jacobian = None
+    return Point(
+        z.copy(), x, found["residual"], found["jacobian"], prior, slope, problem.coupling, extra, extra_jacobian
+    )
 
 
 def _simulated(problem: Problem, z: Array, differences: Differences | None) -> dict[str, Array]:
-    """ "residual" (n_data,) and "jacobian" (n_data, d) with respect to z, or (0, d) without `differences`."""
+    """ "residual" (n_data,) and "jacobian" (n_data, d) with respect to z, or (0, d) without `differences`.
+
+    Where times are uncertain, "extra" and "extra_jacobian" likewise.
+    """
     space = problem.space
     x = space.x(z)
-    residual = np.empty(problem.n_data)
-    jacobian = np.zeros((problem.n_data if differences else 0, z.size))
+    n_data, parts = problem.n_data, 2 if problem.uncertain_times else 1
+    shown = np.empty((parts, n_data))
+    jacobian = np.zeros((parts, n_data if differences else 0, z.size))
     slope = space.slope(x)
     for task in problem.tasks:
         try:
             if differences is None:
-                residual[task.rows] = residuals(problem, task, x)
+                shown[:, task.rows] = shown_by(problem, task, x)
             else:
-                r, j = _linearized(problem, task, x)
-                residual[task.rows] = r
-                jacobian[task.rows] = j * slope
+                own, j = _linearized(problem, task, x)
+                shown[:, task.rows] = own
+                jacobian[:, task.rows] = j * slope
                 for column, _ in task.differenced:
-                    jacobian[task.rows, column] = difference(problem, task, z, column, r, differences)
+                    jacobian[:, task.rows, column] = difference(problem, task, z, column, own, differences)
         except SolveError as error:
             raise named(error, task.name) from error
-    return {"residual": residual, "jacobian": jacobian}
+    found = {"residual": shown[0], "jacobian": jacobian[0]}
+    return found if parts == 1 else {**found, "extra": shown[1], "extra_jacobian": jacobian[1]}
 
 
 def prior_at(problem: Problem, x: Array) -> tuple[Array, Array]:
@@ -134,29 +145,52 @@ def grid_at(task: Task, x: Array) -> TimeGrid:
     """When the model of one experiment is asked at x."""
     if task.grid is not None:
         return task.grid
-    return time_grid(
-        task.channels, [c.delay if c.delay_column < 0 else float(x[c.delay_column]) for c in task.channels]
-    )
+    delays = [c.delay if c.delay_column < 0 else float(x[c.delay_column]) for c in task.channels]
+    return time_grid(task.channels, delays, task.course)
 
 
 def residuals(problem: Problem, task: Task, x: Array) -> Array:
     """Residuals (n,) of one experiment from one simulation."""
+    return np.asarray(shown_by(problem, task, x)[0])
+
+
+def shown_by(problem: Problem, task: Task, x: Array) -> Array:
+    """Residuals of one experiment from one simulation, (1, n); with uncertain times (2, n), extra variances below."""
     grid = grid_at(task, x)
     outputs = simulate_outputs(problem.model, task.recipe, grid.times, values_at(task, x))
-    return np.concatenate([channel_residual(c, outputs, r, x) for c, r in zip(task.channels, grid.rows, strict=True)])
+    return _shown(problem, task, outputs, grid, x)
 
 
-def channel_residual(c: ChannelData, outputs: Array, rows: NDArray[np.intp], x: Array) -> Array:
+def _shown(problem: Problem, task: Task, outputs: Array, grid: TimeGrid, x: Array) -> Array:
+    parts = list(zip(task.channels, grid.rows, strict=True))
+    residual = np.concatenate([channel_residual(c, outputs, r, x) for c, r in parts])
+    if not problem.uncertain_times:
+        return residual[None]
+    return np.stack([residual, np.concatenate([extra_variance(c, outputs, r) for c, r in parts])])
+
+
+def channel_residual(c: ChannelData, outputs: Array, rows: "NDArray[np.intp] | Nodes", x: Array) -> Array:
     """Residuals (n,) of one channel: observed - bias - model."""
     bias = c.bias if c.bias_column < 0 else float(x[c.bias_column])
-    return np.asarray(c.observed - bias - outputs[rows, c.output_index])
+    shown = read(rows, outputs).value if isinstance(rows, Nodes) else outputs[rows, c.output_index]
+    return np.asarray(c.observed - bias - shown)
+
+
+def extra_variance(c: ChannelData, outputs: Array, rows: "NDArray[np.intp] | Nodes") -> Array:
+    """Variance (n,) SI^2 of each sample of a channel from its uncertain time; zero where that is certain."""
+    extra = read(rows, outputs).extra if isinstance(rows, Nodes) else None
+    return np.zeros(c.observed.size) if extra is None else extra
 
 
 def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
-    """Residuals (n,) and exact derivatives (n, d) with respect to x, zero in the columns that are differenced."""
+    """What `shown_by` gives (parts, n) and its exact derivatives (parts, n, d) with respect to x.
+
+    Zero in the columns that are differenced.
+    """
     d = x.size
     n = task.rows.stop - task.rows.start
-    jacobian = np.zeros((n, d))
+    jacobian = np.zeros((2 if problem.uncertain_times else 1, n, d))
+    first = jacobian[0]
     delayed = problem.exact_time and any(c.delay_column >= 0 for c in task.channels)
     if task.exact or delayed:
         model = problem.model
@@ -169,32 +203,50 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
             raise SolveError(
                 "the model returned a number that is not finite", time=float(grid.times[-1]), values=values
             )
-        residual = np.concatenate(
-            [channel_residual(c, outputs, r, x) for c, r in zip(task.channels, rows, strict=True)]
-        )
+        shown = _shown(problem, task, outputs, grid, x)
         columns = [column for column, _ in task.exact]
         begin = 0
         for c, r in zip(task.channels, rows, strict=True):
-            block = slice(begin, begin + r.size)
-            jacobian[block, columns] = -slopes[r, c.output_index, : len(columns)]
+            block = slice(begin, begin + c.observed.size)
+            begin = block.stop
+            if isinstance(r, Nodes):
+                late = c.delay_column if delayed else -1
+                jacobian[:, block] = _over_windows(read(r, outputs), slopes, columns, late, jacobian[:, block])
+                continue
+            first[block, columns] = -slopes[r, c.output_index, : len(columns)]
             if delayed and c.delay_column >= 0:
                 # d/d delay of y(t - delay) is -dy/dt; nothing changes while the sensor still shows the beginning
                 moving = c.times > float(x[c.delay_column])
-                jacobian[block, c.delay_column] = np.where(moving, slopes[r, c.output_index, -1], 0.0)
-            begin += r.size
+                first[block, c.delay_column] = np.where(moving, slopes[r, c.output_index, -1], 0.0)
     else:
-        residual = residuals(problem, task, x)
+        shown = shown_by(problem, task, x)
     begin = 0
     for c in task.channels:
         block = slice(begin, begin + c.observed.size)
         if c.bias_column >= 0:
-            jacobian[block, c.bias_column] = -1.0
+            first[block, c.bias_column] = -1.0
         begin += c.observed.size
-    return residual, jacobian
+    return shown, jacobian
+
+
+def _over_windows(reading: Reading, slopes: Array, columns: list[int], late: int, jacobian: Array) -> Array:
+    """The derivatives (parts, n, d) of a channel that looks over windows. late: column of its delay, -1 for none."""
+    found = jacobian.copy()
+    for part, sign in enumerate((-1.0, 1.0)[: len(found)]):
+        if part == 1 and reading.extra is None:
+            continue
+        found[part][:, columns] = sign * reading.derivative(slopes[..., : len(columns)], part == 1)
+        if late >= 0:
+            # All nodes move by the delay, backward in time; those that show the beginning do not.
+            found[part][:, late] = -sign * reading.derivative(slopes[..., -1], part == 1, reading.nodes.moving)
+    return found
 
 
 def difference(problem: Problem, task: Task, z: Array, column: int, at: Array, how: Differences) -> Array:
-    """One column by differences: forward or central, away from a bound, on the other side if a simulation fails."""
+    """One column of the derivatives by differences: forward or central, away from a bound.
+
+    at: what `shown_by` gives at z. Where a simulation fails, the difference is taken on the other side.
+    """
     low, high = problem.space.low[column], problem.space.high[column]
     step = how.step
     sides: list[tuple[float, Array]] = []
@@ -206,7 +258,7 @@ def difference(problem: Problem, task: Task, z: Array, column: int, at: Array, h
         if moved[column] == z[column]:
             continue
         try:
-            sides.append((moved[column] - z[column], residuals(problem, task, problem.space.x(moved))))
+            sides.append((moved[column] - z[column], shown_by(problem, task, problem.space.x(moved))))
         except SolveError as error:
             failure = error
             continue

@@ -4,17 +4,18 @@ Set up once and immutable; it travels to worker processes with its model and exp
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError
+from physics_twin.errors import DataError, unknown_name
 from physics_twin.estimation.held import Held, hold
 from physics_twin.estimation.hypers import PLAIN, ColumnGroup, Hyper, NoiseShape
 from physics_twin.estimation.likelihood.sample_noise import SampleNoise, sample_noise
+from physics_twin.estimation.observation import Course, Nodes, Windows, course_of, lay_out
 from physics_twin.estimation.search_space import SearchSpace, search_space
 from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
@@ -25,17 +26,18 @@ from physics_twin.estimation.unknowns import (
     check_channel,
     resolve,
 )
-from physics_twin.measurements import Channel, Experiment
+from physics_twin.measurements import Channel, Experiment, Series
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import ParameterSet, Values
 from physics_twin.recipes import Recipe
-from physics_twin.schedules import bind
+from physics_twin.schedules import Schedule, bind
+from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit
 
 
 @dataclass(frozen=True)
 class ChannelData:
-    """The samples in use of one channel, in the order of time."""
+    """The samples that a fit learns from of one channel, in the order of time; limits are among them."""
 
     experiment: str
     output: str
@@ -65,6 +67,8 @@ class ChannelData:
     """m, in its array."""
     shape: NoiseShape = PLAIN
     """What its noise is beyond a level."""
+    windows: Windows | None = None
+    """Over which times its samples look; None where each shows the output at its time."""
 
     @property
     def series(self) -> str:
@@ -78,16 +82,25 @@ class TimeGrid:
 
     times: Array
     """(n_times,) s, ascending, each once."""
-    rows: tuple[NDArray[np.intp], ...]
-    """For each channel the rows of its samples."""
+    rows: "tuple[NDArray[np.intp] | Nodes, ...]"
+    """For each channel the rows of its samples, or the nodes of their windows."""
 
 
-def time_grid(channels: Sequence[ChannelData], delays: Sequence[float]) -> TimeGrid:
+def time_grid(channels: Sequence[ChannelData], delays: Sequence[float], course: Course) -> TimeGrid:
     """Union of sample times minus delays (s). Before its first signal arrives a sensor shows the initial state."""
-    shown = [np.maximum(c.times - delay, 0.0) for c, delay in zip(channels, delays, strict=True)]
+    nodes = [
+        None if c.windows is None else lay_out(c.windows, c.output_index, delay, course)
+        for c, delay in zip(channels, delays, strict=True)
+    ]
+    shown = [
+        np.maximum(c.times - delay, 0.0) if own is None else own.times
+        for c, delay, own in zip(channels, delays, nodes, strict=True)
+    ]
     union, inverse = np.unique(np.concatenate(shown), return_inverse=True)
-    ends = np.cumsum([s.size for s in shown])
-    return TimeGrid(union, tuple(np.split(inverse, ends[:-1])))
+    rows = np.split(inverse, np.cumsum([s.size for s in shown])[:-1])
+    return TimeGrid(
+        union, tuple(r if own is None else replace(own, rows=r) for own, r in zip(nodes, rows, strict=True))
+    )
 
 
 @dataclass(frozen=True)
@@ -105,6 +118,8 @@ class Task:
     """(column, name) by finite differences."""
     grid: "TimeGrid | None"
     """When to ask the model, where no delay is unknown."""
+    course: Course
+    """What its recipe does to windows."""
 
     @property
     def rows(self) -> slice:
@@ -154,7 +169,7 @@ class Problem:
     def plain(self) -> bool:
         """Whether the likelihood is that of independent normal noise, and all priors are given."""
         shaped = bool(self.hypers or self.column_groups) or not all(c.shape.plain for c in self.channels)
-        return not (shaped or self.censored.any())
+        return not (shaped or self.censored.any() or self.uncertain_times)
 
     @property
     def columns(self) -> tuple[Unknown, ...]:
@@ -165,6 +180,11 @@ class Problem:
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(c.name for c in self.columns)
+
+    @property
+    def uncertain_times(self) -> bool:
+        """Whether the time of any sample is uncertain, so that points have `extra`."""
+        return any(c.windows is not None and c.windows.time_sd is not None for c in self.channels)
 
     @property
     def noise_groups(self) -> tuple[NoiseGroup, ...]:
@@ -209,10 +229,11 @@ def set_up(
     positions = {e.name: [check_channel(c, outputs, e.name) for c in e.channels] for e in runs}
     flat, priors, smooth = spread_out(unknown)
     unknowns = resolve(model, runs, flat, priors)
+    schedules: list[Schedule] = []
     states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
     for experiment in runs:
         try:
-            bind(experiment.recipe, model.inputs, model.outputs, states)
+            schedules.append(bind(experiment.recipe, model.inputs, model.outputs, states))
         except (KeyError, ValueError) as error:
             raise type(error)(f'experiment "{experiment.name}": {error}') from None
         if experiment.n_used == 0:
@@ -227,12 +248,13 @@ def set_up(
     groups: list[NDArray[np.intp]] = []
     noise: list[Array] = []
     scales: list[Array] = []
+    censored: list[NDArray[np.int8]] = []
     start = 0
-    for experiment in runs:
+    for experiment, schedule in zip(runs, schedules, strict=True):
         channels = []
         for channel_index, channel in enumerate(experiment.channels):
             series = experiment[channel.output]
-            used = np.flatnonzero(series.used)
+            used = np.flatnonzero(series.informative)
             if used.size == 0:
                 continue
             used = used[np.argsort(series.times[used], kind="stable")]
@@ -258,13 +280,16 @@ def set_up(
                 array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
                 place=() if channel.place is None else channel.place.coordinates,
                 shape=unknowns.shapes.get((experiment.name, channel.output), PLAIN),
+                windows=_windows(series, used, outputs, experiment.name),
             )
             start += used.size
             channels.append(data)
             groups.append(np.full(used.size, group, dtype=np.intp))
             noise.append(channel.noise * scale)
             scales.append(scale)
-        tasks.append(_task(model, experiment, unknowns, held.of[experiment.name], tuple(channels)))
+            censored.append(np.zeros(used.size, np.int8) if series.censored is None else series.censored[used])
+        own = held.of[experiment.name]
+        tasks.append(_task(model, experiment, unknowns, own, tuple(channels), course_of(schedule, own)))
     return Problem(
         model=model,
         experiments=runs,
@@ -279,7 +304,30 @@ def set_up(
         exact_time=isinstance(model, Sensitivities),
         coupling=coupling_of(smooth, unknowns.columns),
         column_groups=unknowns.groups,
+        censored=np.concatenate(censored),
     )
+
+
+def _windows(
+    series: Series, used: NDArray[np.intp], outputs: Mapping[str, tuple[int, Signal]], experiment: str
+) -> Windows | None:
+    """Over which times the samples `used` look; None where each shows the output at its time."""
+    sd = None if series.time_sd is None or not series.time_sd[used].any() else series.time_sd[used]
+    if series.begins is None or series.ends is None:
+        begins = ends = series.times[used]
+    else:
+        begins, ends = series.begins[used], series.ends[used]
+    if sd is None and np.array_equal(begins, series.times[used]) and np.array_equal(ends, begins):
+        return None
+    weight = None if series.channel.averaged is None else series.channel.averaged.weight
+    if weight is not None and weight not in outputs:
+        raise unknown_name(f"output that weighs the means of {series.channel.output}@{experiment}", weight, outputs)
+    if not (np.isfinite(begins).all() and np.isfinite(ends).all()):
+        raise DataError(
+            f'experiment "{experiment}": a sample of {series.channel.output} does not say when its window begins and '
+            "ends; leave it out"
+        )
+    return Windows(begins, ends, sd, -1 if weight is None else outputs[weight][0], weight or "")
 
 
 def _spatial(runs: Sequence[Experiment]) -> set[str]:
@@ -310,6 +358,7 @@ def _task(
     unknowns: Unknowns,
     own: Mapping[str, float],
     channels: tuple[ChannelData, ...],
+    course: Course,
 ) -> Task:
     settings = experiment.recipe.settings
     exact: list[tuple[int, str]] = []
@@ -328,5 +377,5 @@ def _task(
         elif column.kind is Kind.DELAY and column.target in outputs and not isinstance(model, Sensitivities):
             differenced.append((j, column.target))
     fixed_grid = all(c.delay_column < 0 for c in channels)
-    grid = time_grid(channels, [c.delay for c in channels]) if fixed_grid else None
-    return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced), grid)
+    grid = time_grid(channels, [c.delay for c in channels], course) if fixed_grid else None
+    return Task(experiment.name, experiment.recipe, own, channels, tuple(exact), tuple(differenced), grid, course)
