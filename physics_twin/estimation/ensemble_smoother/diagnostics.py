@@ -10,6 +10,7 @@ are worth.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -23,6 +24,8 @@ LOST_SOME, COLLAPSED = 0.1, 0.5
 """Share of the variance lost by accident that is said, and from which the ensemble counts as collapsed."""
 MANY = 2.0
 """Parameters per member from which localization is recommended."""
+GROWTH = 2.0
+"""Factor by which the misfit may grow in an assimilation: where noise is estimated it changes with it."""
 UNSETTLED, CLOSE_ENOUGH = 0.5, 2.0
 """A misfit that more than halves in the last assimilation, from more than this many times its expectation, would have
 gone on falling."""
@@ -112,7 +115,14 @@ def kept(stages: Sequence[Stage]) -> Array:
 def settled(stages: Sequence[Stage], n_data: int) -> bool:
     """Whether the misfit had stopped falling."""
     before, after = (float(np.nanmedian(s.misfit)) for s in stages[-2:])
-    return not (after < UNSETTLED * before and before > CLOSE_ENOUGH * n_data)
+    falls = after < UNSETTLED * before and before > CLOSE_ENOUGH * n_data
+    return not falls and not diverged(stages)
+
+
+def diverged(stages: Sequence[Stage]) -> bool:
+    """Whether an assimilation took the members away from the data, as a localization does that is too short."""
+    course = [float(np.nanmedian(s.misfit)) for s in stages]
+    return any(after > GROWTH * before for before, after in pairwise(course))
 
 
 def said(stages: Sequence[Stage], n_parameters: int, n_data: int, localized: bool) -> list[str]:
@@ -143,7 +153,14 @@ def said(stages: Sequence[Stage], n_parameters: int, n_data: int, localized: boo
             f"{gone} of {gone + n_left} members failed to simulate and are left out: their region of the prior is "
             "missing"
         )
-    if not settled(stages, n_data):
+    if diverged(stages):
+        cause = (
+            "the localization keeps data from parameters that act on them, make it longer"
+            if localized
+            else "the model is too nonlinear for steps of this size, raise n_assimilations"
+        )
+        found.append(f"an assimilation took the members away from the data: {cause}")
+    elif not settled(stages, n_data):
         before, after = (float(np.nanmedian(s.misfit)) for s in stages[-2:])
         found.append(
             f"the misfit of the members fell from {before:.3g} to {after:.3g} in the last assimilation: the model is "

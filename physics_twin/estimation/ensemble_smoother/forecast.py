@@ -143,5 +143,8 @@ def _experiment(problem: Problem, task: Task, x: Array) -> tuple[Array, Errors]:
             failures.append((i, "the model returned a number that is not finite", float(np.max(times)), task.name))
             continue
         parts = zip(task.channels, grids[i].rows, strict=True)
-        residual[i] = np.concatenate([channel_residual(c, outputs[i], r, x[i]) for c, r in parts])
+        try:
+            residual[i] = np.concatenate([channel_residual(c, outputs[i], r, x[i]) for c, r in parts])
+        except SolveError as error:  # a mean over nothing
+            failures.append((i, error.reason, error.time, task.name))
     return residual, failures
