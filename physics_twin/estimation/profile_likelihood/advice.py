@@ -64,8 +64,8 @@ def _measured(problem: Problem, mode: Fit, end: Fit) -> list[tuple[float, str]]:
             best = int(np.argmax(own))
             if own[best] >= SEEN:
                 text = (
-                    f"more samples like those of {c.output}{_where(problem, task)} near {_clock(c.times, best)} tell "
-                    f"most: there it makes {format_number(float(own[best]), 2)} of their noise"
+                    f"samples of {c.output}{_where(problem, task)} near {_clock(c.times, best)} tell most: the curves "
+                    f"differ there by {format_number(float(own[best]), 2)} of the noise"
                 )
                 found.append((float(own[best]), text))
     return found

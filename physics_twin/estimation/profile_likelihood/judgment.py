@@ -68,7 +68,7 @@ def _judge(evidence: Evidence, profile: Profile, before: Verdict) -> Verdict:
         if interval.ends[(inward + 1) // 2] == "crossing":
             return before
         return replace(before, sentence=f"{before.sentence}; {_unlimited(evidence, profile, interval, inward)}")
-    loose = [s for s in (-1, 1) if interval.ends[(s + 1) // 2] != "crossing"]
+    loose = [s for s in (-1, 1) if interval.ends[(s + 1) // 2] != "crossing" or _until_partner(evidence, profile, s)]
     if not loose:
         return _closed(evidence, profile, before, interval)
     if all(_only_cut(profile, s) for s in loose) and len(loose) == 1 and before.narrowing <= WEAK_NARROWING:
@@ -88,7 +88,7 @@ def _closed(evidence: Evidence, profile: Profile, before: Verdict, interval: Int
     parameter = evidence.problem.columns[profile.column].parameter
     found = trade(evidence.problem, profile, evidence.estimate.information, range(profile.z.size))
     low, high = parameter.format(interval.low), parameter.format(interval.high)
-    text = f"its {_percent(evidence)} interval runs from {low} to {high}"
+    text = f"by its profile it lies between {low} and {high} ({_percent(evidence)})"
     return _with(evidence, before, Identification.WEAK, text + _trading(found), found)
 
 
@@ -150,8 +150,28 @@ def _only_cut(profile: Profile, direction: int) -> bool:
     """Whether a bound ends a side before the profile has flattened."""
     side = profile.sides[(direction + 1) // 2]
     edge = 0 if direction < 0 else -1
-    parabola = np.sqrt(0.5 * profile.bend) * abs(float(profile.z[edge] - profile.z[profile.mode]))
-    return side.end is End.BOUND and abs(float(profile.root[edge])) >= FLATTENED * parabola
+    return side.end is End.BOUND and abs(float(profile.root[edge])) >= FLATTENED * _parabola(profile, edge)
+
+
+def _until_partner(evidence: Evidence, profile: Profile, direction: int) -> str:
+    """Who ends a side that had flattened, by coming to its bound, in words; "" where nobody does."""
+    rows = _free_rows(profile)
+    row = rows[0] if direction < 0 else rows[-1]
+    if row == profile.mode or row + direction in (-1, profile.z.size):
+        return ""
+    root = abs(float(profile.root[row]))
+    needed = profile.scale.root(abs(profile.thresholds(evidence.probability)[(direction + 1) // 2]))
+    if root >= needed or root >= FLATTENED * _parabola(profile, row):
+        return ""
+    new = profile.on_bound[row + direction] & ~profile.on_bound[profile.mode]
+    i = next(int(i) for i in np.flatnonzero(new) if i != profile.column)
+    other = evidence.problem.columns[i].parameter
+    return f"{other.name} coming to its bound {other.format(float(profile.x[row + direction, i]))}"
+
+
+def _parabola(profile: Profile, row: int) -> float:
+    """The root that the parabola at the mode has at a point."""
+    return float(np.sqrt(0.5 * profile.bend) * abs(profile.z[row] - profile.z[profile.mode]))
 
 
 def _unlimited(evidence: Evidence, profile: Profile, interval: Interval, direction: int) -> str:
@@ -164,6 +184,10 @@ def _unlimited(evidence: Evidence, profile: Profile, interval: Interval, directi
         if side.end is End.STEPS:
             return f"{WORDS[direction][1]} {reached} it was not looked at: allow more steps"
         return f"{WORDS[direction][1]} {reached} no fit succeeds ({side.reason})"
+    partner = _until_partner(evidence, profile, direction)
+    if partner:
+        limit = parameter.format((interval.low, interval.high)[(direction + 1) // 2])
+        return f"the data do not limit it {WORDS[direction][0]}: only {partner} does, at {limit}"
     needed = profile.scale.root(abs(profile.thresholds(evidence.probability)[(direction + 1) // 2]))
     rise = max(float(profile.rise[edge]), 0.0)
     place = f"at its bound {reached}" if side.end is End.BOUND else f"at {reached}"

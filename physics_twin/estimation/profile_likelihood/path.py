@@ -26,6 +26,10 @@ TRIALS = 7
 """Attempts at one step: failures divide it by four each time, so the last is below a thousandth of the first."""
 FIRST_CAP = 1.0
 """Longest first step, in modest changes; it doubles as long as the objective hardly rises."""
+LEAST = 0.02
+"""Shortest step that is taken on account of a bound of another unknown."""
+SHARE = 0.1
+"""Longest step as a share of the bounds, so that a flat profile has points too."""
 FAR = 100.0
 """Modest changes after which an unknown without a bound has gone far enough."""
 FAR_IN_LOG = 14.0
@@ -102,6 +106,8 @@ def side(walk: Walk, column: int, direction: int, memo: Memo) -> Side:
     far = FAR_IN_LOG / float(space.scale[column]) if space.log[column] else FAR
     end_z, at_end = (bound, End.BOUND) if np.isfinite(bound) else (begin + direction * far, End.LIMIT)
     target, cap = 1.001 * goal / walk.n_steps, FIRST_CAP  # so that rounding costs no step
+    longest = SHARE * float(space.high[column] - space.low[column])
+    cap = min(cap, longest)
     count = _Count()
     fits: list[Fit] = []
     here, ended = mode, End.STEPS
@@ -123,7 +129,7 @@ def side(walk: Walk, column: int, direction: int, memo: Memo) -> Side:
         if here.objective - mode.objective < -walk.lower:
             ended = End.LOWER
             break
-        cap = 2.0 * cap if rise < 0.5 * target else max(cap, FIRST_CAP)
+        cap = min(2.0 * cap, longest) if rise < 0.5 * target else cap
     reason = count.reason if ended is End.FAILED else ""
     return Side(column, direction, tuple(fits), ended, reason, count.refits, count.failed, tuple(count.failures))
 
@@ -144,6 +150,7 @@ def _advance(
     z = float(here.point.z[column])
     room = abs(end_z - z)
     step = min(_predicted(direction * slope, bend, target), cap, room)
+    step = min(step, max(_until_bound(walk.problem, here, column, direction * tangent), LEAST))
     if room - step < 0.1 * step:
         step = room
     best: Fit | None = None
@@ -166,6 +173,15 @@ def _predicted(slope: float, bend: float, target: float) -> float:
     if bend <= 0.0:
         return target / slope if slope > 0.0 else np.inf
     return float((-slope + np.sqrt(slope * slope + 2.0 * bend * target)) / bend)
+
+
+def _until_bound(problem: Problem, here: Fit, column: int, tangent: Array) -> float:
+    """The step after which, on the tangent, another unknown comes to its bound: there the profile has a kink."""
+    space, z = problem.space, here.point.z
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(tangent > 0.0, (space.high - z) / tangent, (space.low - z) / tangent)
+    room[(tangent == 0.0) | (np.arange(z.size) == column) | (room <= 0.0)] = np.inf
+    return float(room.min())
 
 
 def along(problem: Problem, fit: Fit, column: int) -> tuple[float, float, Array]:
