@@ -16,6 +16,7 @@ from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
+from physics_twin.estimation.likelihood.fitting import estimate_noise, least_squares, start_hypers
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
@@ -26,6 +27,8 @@ from physics_twin.posterior import FailedSimulation
 
 NOISE_ROUNDS = 60
 NOISE_TOLERANCE = 1e-7
+SHAPE_TOLERANCE = 1e-5
+"""The same for shapes of noise and spreads, whose slopes are differences."""
 SWITCH = 1.0
 """Decrement below which differences become central: far out, half the simulations do."""
 
@@ -63,10 +66,12 @@ class GaussNewton:
         best = best_of(tries)
         assert best.minimum is not None and best.point is not None and best.levels is not None
         _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
-        drawn = laplace(problem, best.point, best.levels, self.n_draws, rng)
+        drawn = laplace(problem, best.point, best.levels, self.n_draws, rng, best.hypers)
         return Estimate(
             point=best.point,
-            levels=best.levels,
+            levels=with_degrees(problem, best.levels, drawn.covariance),
+            hypers=best.hypers,
+            effective_draws=drawn.effective_draws,
             draws=drawn.draws,
             covariance=drawn.covariance,
             widened=drawn.widened,
@@ -97,29 +102,31 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
     if point is None:
         return Try(number, None, None, None, np.inf, tuple(failures))
 
-    sd = noise.start_levels(problem)
+    sd, hypers = noise.start_levels(problem), start_hypers(problem)
     levels = noise.Levels(sd, np.empty(0))
     points: dict[bytes, Point] = {}
     minimum: Minimum | None = None
-    n_iterations = 0
+    n_iterations, look = 0, True
     for _ in range(NOISE_ROUNDS):
-        w = noise.weights(problem, sd)
 
-        def linearized(at: Array, w: Array = w, how: Differences = how) -> Linearization:
+        def whitened(at: Point, sd: Array = sd, hypers: Array = hypers) -> Linearization:
+            return least_squares(problem, at, sd, hypers)
+
+        def linearized(at: Array, how: Differences = how) -> Linearization:
             new = evaluate(problem, at, how, memo)
             points.clear()
             points[at.tobytes()] = new
-            return noise.whiten(new, w)
+            return whitened(new)
 
-        def measured(at: Array, w: Array = w) -> float:
-            return noise.whiten(evaluate(problem, at, None, memo), w).misfit
+        def measured(at: Array) -> float:
+            return whitened(evaluate(problem, at, None, memo)).misfit
 
         points[point.z.tobytes()] = point
         coarse = inexact and not how.central
         minimum = minimize(
             linearized,
             measured,
-            noise.whiten(point, w),
+            whitened(point),
             problem.space.low,
             problem.space.high,
             tolerance=SWITCH if coarse else method.tolerance,
@@ -138,19 +145,30 @@ def one_start(problem: Problem, method: GaussNewton, number: int, z: Array, seed
                 return Try(number, None, None, None, np.inf, tuple(failures))
             if minimum.converged:
                 continue
-        levels = noise.update(problem, point, sd, free_columns(problem, point, w))
-        change = float(np.abs(np.log(levels.sd / sd)).max()) if sd.size else 0.0
-        sd = levels.sd
-        if not minimum.converged or change <= NOISE_TOLERANCE:
+        free = free_columns(problem, whitened(point))
+        levels, found = estimate_noise(problem, point, sd, hypers, free, look=look)
+        moved = np.concatenate([levels.sd / sd, found / hypers])
+        change = float(np.abs(np.log(moved)).max()) if moved.size else 0.0
+        sd, hypers, look = levels.sd, found, False
+        if not minimum.converged or change <= (NOISE_TOLERANCE if problem.plain else SHAPE_TOLERANCE):
             break
     assert minimum is not None
     done = replace(minimum, n_iterations=n_iterations)
-    return finish(problem, number, point, levels, done, failures)
+    return finish(problem, number, point, levels, done, failures, hypers=hypers)
 
 
-def free_columns(problem: Problem, point: Point, w: Array) -> NDArray[np.bool_]:
+def free_columns(problem: Problem, at: Linearization) -> NDArray[np.bool_]:
     """Columns that are not held by a bound: at it, with the misfit falling beyond it."""
-    gradient = (point.jacobian * w[:, None]).T @ (point.residual * w) + point.prior_jacobian.T @ point.prior_residual
+    gradient = at.jacobian.T @ at.r
     space = problem.space
-    held = ((point.z <= space.low) & (gradient >= 0.0)) | ((point.z >= space.high) & (gradient <= 0.0))
+    held = ((at.x <= space.low) & (gradient >= 0.0)) | ((at.x >= space.high) & (gradient <= 0.0))
     return np.asarray(~held)
+
+
+def with_degrees(problem: Problem, levels: noise.Levels, covariance: Array) -> noise.Levels:
+    """The levels; where noise has a shape, with the degrees of freedom that their variance would rest on if plain."""
+    if problem.plain or levels.sd.size == 0:
+        return levels
+    d = len(problem.columns)
+    variance = np.diag(covariance)[d : d + levels.sd.size]
+    return replace(levels, degrees=levels.sd**2 / np.maximum(2.0 * variance, 1e-300 + 1e-12 * levels.sd**2))

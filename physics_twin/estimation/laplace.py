@@ -8,6 +8,9 @@ With estimated noise each draw has its own noise levels, scaled inverse chi-squa
 drawn and rejected together where bounds cut, so that a linear model gives exactly the (truncated) multivariate t.
 Correlated residuals widen the covariance (correlation.py) and lower the degrees of freedom of the noise.
 
+Where noise is not plain (it grows with the value, remembers, has outliers), samples are censored or the spread of a
+population is estimated, psi is drawn from its marginal first: likelihood/shaped_draws.py.
+
 Letters: A = J^T W J + P information in search coordinates y, C C^T = A^{-1}, U = W^{1/2} J C, M = I + excess of
 correlation.
 """
@@ -16,21 +19,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.correlation import Correlation
 from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.inverse_root import inverse_root, symmetric_root, widest_sd
+from physics_twin.estimation.likelihood.local_model import drawn_in_logarithm
+from physics_twin.estimation.likelihood.marginal import limits, marginal
+from physics_twin.estimation.likelihood.quadratic import data_rows
+from physics_twin.estimation.likelihood.shape_warnings import shape_warnings
+from physics_twin.estimation.likelihood.shaped_draws import draw_shaped
+from physics_twin.estimation.likelihood.terms import terms
 from physics_twin.estimation.many_draws import Shared, draw_many
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.residual_series import examine_all
 from physics_twin.estimation.truncated_normal import draw_within
 
-WIDEST = 5.0
-"""Standard deviation, in widths of the bounds, that an unknown which nothing determines may have: even over them."""
-LOOSEST = 100.0
-"""The same for unknowns without bounds, in modest changes."""
 MANY = 40
 """Unknowns beyond which draws are made as in many_draws.py: a root per draw, and Gibbs sweeps, become too slow."""
 
@@ -50,17 +55,28 @@ class Laplace:
     information: Array
     """(d, d) of the data in search coordinates"""
     warnings: tuple[str, ...]
+    effective_draws: float | None = None
+    """Independent draws that tell as much; None where all do."""
 
 
-def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, rng: np.random.Generator) -> Laplace:
-    """Draw from the Laplace approximation at `point`."""
+def laplace(
+    problem: Problem,
+    point: Point,
+    levels: noise.Levels,
+    n_draws: int,
+    rng: np.random.Generator,
+    hypers: Array | None = None,
+) -> Laplace:
+    """Draw from the Laplace approximation at `point`. hypers (n_hypers,) SI: at the mode, where there are any."""
+    if not problem.plain:
+        return _shaped(problem, point, levels.sd, np.empty(0) if hypers is None else hypers, n_draws, rng)
     space, d = problem.space, point.z.size
     w = noise.weights(problem, levels.sd)
     j, r = point.jacobian * w[:, None], point.residual * w
     information = j.T @ j
     prior = point.prior_jacobian.T @ point.prior_jacobian
-    floor = _floor(space.low - point.z, space.high - point.z)
-    root = _inverse_root((information + prior)[None], floor)[0]
+    floor = widest_sd(space.low - point.z, space.high - point.z)
+    root = inverse_root((information + prior)[None], floor)[0]
     classical = root @ root.T
     correlations = examine_all(problem, r, j @ root)
     m = np.eye(d) + sum((c.excess for c in correlations.values()), np.zeros((d, d)))
@@ -74,23 +90,17 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
     fixed_information = j[given].T @ j[given] + prior
     at_bound = _at_bound(problem, point)
     fixed_slope = _rest_of_slope(problem, point, j[given].T @ r[given], slope_by_group, at_bound)
-    m_root = _root(m)
+    m_root = symmetric_root(m)
     # -2 log density of ln x has the Jacobian's -2 ln x, whose half slope is -scale.
     fixed_slope = fixed_slope - np.where(space.log_normal, space.scale, 0.0)
-    low, high = _limits(problem, point)
+    low, high = limits(problem, point)
 
     shared = Shared(fixed_information, fixed_slope, by_group, slope_by_group, levels.sd, degrees)
     if d > MANY:
         sd, y = draw_many(shared, root, m_root, low, high, n_draws, rng)
     else:
         sd, y = _draw_few(shared, m_root, floor, low, high, n_draws, rng)
-    with np.errstate(over="ignore"):
-        x = np.where(
-            space.log_normal & space.log,
-            point.x * np.exp(np.where(space.log_normal & space.log, space.scale * y, 0.0)),
-            point.x + space.slope(point.x) * y,
-        )
-    x = np.clip(x, space.x_low, space.x_high)
+    x = _drawn_x(problem, point, y)
     full = np.zeros((d + n_groups,) * 2)
     slope = space.slope(point.x)
     full[:d, :d] = classical * np.outer(slope, slope)
@@ -115,6 +125,45 @@ def laplace(problem: Problem, point: Point, levels: noise.Levels, n_draws: int, 
     )
 
 
+def _shaped(
+    problem: Problem, point: Point, sd: Array, hypers: Array, n_draws: int, rng: np.random.Generator
+) -> Laplace:
+    """The same where noise or priors have a shape."""
+    d, of_noise = point.z.size, problem.sample_noise
+    psi = np.log(np.concatenate([sd, hypers]))
+    around = marginal(problem, point)
+    r, j = data_rows(of_noise, terms(of_noise, psi, around.local), around.local)
+    root = around.given(psi).root
+    correlations = examine_all(problem, r, j @ root)
+    excess = sum((c.excess for c in correlations.values()), np.zeros((d, d)))
+    drawn = draw_shaped(around, psi, symmetric_root(np.eye(d) + excess), n_draws, rng)
+    full = np.zeros((d + psi.size,) * 2)
+    slope = problem.space.slope(point.x)
+    full[:d, :d] = drawn.covariance * np.outer(slope, slope)
+    numbers = np.exp(psi)
+    if psi.size:
+        full[d:, d:] = drawn.pool.covariance * np.outer(numbers, numbers)
+    return Laplace(
+        draws=np.concatenate([_drawn_x(problem, point, drawn.y), np.exp(drawn.psi)], axis=1),
+        covariance=full,
+        widened=drawn.covariance + root @ excess @ root.T,
+        correlations=correlations,
+        at_bound=_at_bound(problem, point),
+        information=j.T @ j,
+        warnings=shape_warnings(problem, psi, drawn.pool),
+        effective_draws=min(drawn.pool.effective, float(n_draws)) if psi.size else None,
+    )
+
+
+def _drawn_x(problem: Problem, point: Point, y: Array) -> Array:
+    """Unknowns (n, d) SI from coordinates of the draws."""
+    space, in_log = problem.space, drawn_in_logarithm(problem)
+    with np.errstate(over="ignore"):
+        grown = point.x * np.exp(np.where(in_log, space.scale * y, 0.0))
+        x = np.where(in_log, grown, point.x + space.slope(point.x) * y)
+    return np.asarray(np.clip(x, space.x_low, space.x_high))
+
+
 def _draw_few(
     shared: Shared, m_root: Array, floor: Array, low: Array, high: Array, n_draws: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
@@ -132,50 +181,13 @@ def _draw_few(
             a += ratio[:, None, None] * shared.by_group[k]
             g += ratio[:, None] * shared.slope_by_group[k]
         if n_groups == 0:
-            c = np.broadcast_to(_inverse_root(a[:1], floor), (n, d, d))
+            c = np.broadcast_to(inverse_root(a[:1], floor), (n, d, d))
         else:
-            c = _inverse_root(a, floor)
+            c = inverse_root(a, floor)
         center = -np.einsum("nij,nkj,nk->ni", c, c, g)
         return sd, center, c @ m_root
 
     return draw_within(propose, low, high, n_draws, rng)
-
-
-def _floor(down: Array, up: Array) -> Array:
-    """(d,) widest standard deviation of each unknown: the even distribution over bounds, or something finite."""
-    width = up - down
-    return np.where(np.isfinite(width), WIDEST * width, LOOSEST)
-
-
-def _inverse_root(a: Array, widest: Array) -> Array:
-    """C with C C^T = A^{-1} for each a (n, d, d), with no standard deviation beyond `widest`.
-
-    Directions that carry information are unchanged to rounding: only eigenvalues below one, in units of the widest,
-    are lifted.
-    """
-    scaled = a * np.outer(widest, widest)
-    # Equilibrated, so that a rate of 1e-5 beside a temperature of 1e3 does not cost digits.
-    diagonal = np.sqrt(np.maximum(np.einsum("nii->ni", scaled), 1.0))
-    values, vectors = np.linalg.eigh(scaled / (diagonal[:, :, None] * diagonal[:, None, :]))
-    if (values[:, 0] < 1e-9).any():
-        # Nearly singular somewhere: lift there, in the plain scale.
-        values, vectors = np.linalg.eigh(scaled)
-        values = np.maximum(values, 1.0)
-        inverse = np.einsum("nij,nj,nkj->nik", vectors, 1.0 / values, vectors) * np.outer(widest, widest)
-    else:
-        inner = np.einsum("nij,nj,nkj->nik", vectors, 1.0 / values, vectors)
-        inverse = inner / (diagonal[:, :, None] * diagonal[:, None, :]) * np.outer(widest, widest)
-    # A root that changes smoothly from draw to draw, so that the correction for correlation fits all of them.
-    scale = np.sqrt(np.einsum("nii->ni", inverse))
-    unit = inverse / (scale[:, :, None] * scale[:, None, :])
-    values, vectors = np.linalg.eigh(unit)
-    half = np.einsum("nij,nj,nkj->nik", vectors, np.sqrt(np.maximum(values, 0.0)), vectors)
-    return np.asarray(scale[:, :, None] * half)
-
-
-def _root(m: Array) -> Array:
-    values, vectors = np.linalg.eigh(m)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 def _degrees(problem: Problem, group: int, levels: noise.Levels, correlations: Mapping[str, Correlation]) -> float:
@@ -206,13 +218,3 @@ def _rest_of_slope(
     total = rest + sum(by_group, np.zeros(point.z.size))
     free = np.array([name not in at_bound for name in problem.names])
     return np.where(free, rest - total, rest)
-
-
-def _limits(problem: Problem, point: Point) -> tuple[Array, Array]:
-    """Bounds in the coordinates of the draws."""
-    space = problem.space
-    slope = space.slope(point.x)
-    in_log: NDArray[np.bool_] = space.log_normal & space.log
-    low = np.where(in_log, space.low - point.z, (space.x_low - point.x) / slope)
-    high = np.where(in_log, space.high - point.z, (space.x_high - point.x) / slope)
-    return np.minimum(low, 0.0), np.maximum(high, 0.0)

@@ -1,7 +1,7 @@
 """Several starts of a local method: run in any order, judged alike, reported in one sentence."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import ExperimentFailed, Point
+from physics_twin.estimation.likelihood.fitting import least_squares, objective
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.starts import nearby
 from physics_twin.estimation.trust_region import Minimum
@@ -36,6 +37,8 @@ class Try:
     remarks: tuple[str, ...] = ()
     """What the method has to say about this start beyond the minimum's own message."""
     warnings: tuple[str, ...] = ()
+    hypers: Array = field(default_factory=lambda: np.empty(0))
+    """(n_hypers,) SI"""
 
 
 type Start = Callable[..., Try]
@@ -101,13 +104,14 @@ def finish(
     failures: Sequence[FailedSimulation],
     remarks: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    hypers: Array | None = None,
 ) -> Try:
     """A start that ended at `point`, with its objective."""
-    at = noise.whiten(point, noise.weights(problem, levels.sd))
-    logs = float(np.log(np.append(levels.sd, 1.0))[problem.groups].sum()) if levels.sd.size else 0.0
+    own = np.empty(0) if hypers is None else hypers
+    at = least_squares(problem, point, levels.sd, own)
     done = Minimum(at, minimum.decrement, minimum.n_iterations, minimum.converged, minimum.message)
-    objective = at.misfit + 2.0 * logs
-    return Try(number, done, point, levels, objective, tuple(failures), tuple(remarks), tuple(warnings))
+    value = objective(problem, point, levels.sd, own, at.misfit)
+    return Try(number, done, point, levels, value, tuple(failures), tuple(remarks), tuple(warnings), own)
 
 
 def message(best: Try, tries: Sequence[Try]) -> str:

@@ -1,0 +1,212 @@
+"""The marginal posterior of psi: noise levels, shapes of noise and spreads, the unknowns integrated out.
+
+On the local model (no simulation), by Laplace's formula: -2 log p(psi) = misfit at the mode given psi + log det of half
+its curvature there - 2 log prior(psi). For a linear model and normal noise of given size it is exact, and its mode is
+the restricted likelihood's (Patterson and Thompson 1971): with one noise level and flat priors SSE/(n - p).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, minimize as scipy_minimize
+
+from physics_twin.arrays import Array
+from physics_twin.errors import CalibrationError, SolveError
+from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.inverse_root import inverse_root, widest_sd
+from physics_twin.estimation.likelihood.local_model import (
+    LocalModel,
+    drawn_in_logarithm,
+    in_draw_coordinates,
+    local_model,
+)
+from physics_twin.estimation.likelihood.quadratic import observed_information, quadratic
+from physics_twin.estimation.likelihood.terms import misfit
+from physics_twin.estimation.log_density import psi_bounds, psi_prior
+from physics_twin.estimation.noise import Levels
+from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.trust_region import Linearization, minimize
+
+STEP = 1e-3
+"""Of psi, for slopes: -2 log p changes over order one, and is accurate to about 1e-9."""
+LOOK = (-4.6, -2.3, -0.7, 0.7, 2.3, 4.6)
+"""Moves of one psi that a first search tries, hundredfold either way: where a spread or a memory is far too small, or
+far too large, the slope is zero."""
+BETTER = 0.1
+"""Fall of -2 log p that makes such a move worth it."""
+INNER = 1e-5
+"""Distance, in standard deviations, at which the mode given psi is found."""
+INNER_ITERATIONS = 60
+
+
+@dataclass(frozen=True)
+class Given:
+    """The posterior of the unknowns of the local model for given psi: normal about `center`."""
+
+    psi: Array
+    objective: float
+    """-2 log p(psi) up to a constant."""
+    mode: Array
+    """(d,) within the bounds."""
+    center: Array
+    """(d,) beyond a bound that the misfit still falls at."""
+    root: Array
+    """(d, d) C of the covariance C C^T."""
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """The local model and the bounds of its coordinates."""
+
+    problem: Problem
+    local: LocalModel
+    low: Array
+    high: Array
+
+    @property
+    def widest(self) -> Array:
+        """(d,) see `widest_sd`."""
+        return widest_sd(self.low, self.high)
+
+    def given(self, psi: Array, start: Array | None = None) -> Given:
+        """Mode and covariance for given psi (n_psi,), and the objective. start (d,): where to look for the mode."""
+        noise, local = self.problem.sample_noise, self.local
+        y = np.zeros(self.low.size)
+        if not (noise.gaussian and local.extra_jacobian is None):
+            y = self._mode(psi, y if start is None else start)
+            local = local.moved(y)
+        at = misfit(noise, psi, local)
+        root = inverse_root(observed_information(noise, psi, local)[None], self.widest)[0]
+        step = -root @ (root.T @ at.slope)
+        log_determinant = -2.0 * float(np.linalg.slogdet(root)[1])
+        prior, _ = psi_prior(self.problem, psi)
+        objective = at.value + float(step @ at.slope) + log_determinant - 2.0 * prior
+        return Given(psi, objective, y, y + step, root)
+
+    def _mode(self, psi: Array, start: Array) -> Array:
+        noise = self.problem.sample_noise
+
+        def linearized(y: Array) -> Linearization:
+            return quadratic(noise, psi, self.local.moved(y), y)
+
+        def never(y: Array, error: SolveError) -> None:
+            raise AssertionError("the local model needs no simulation") from error
+
+        found = minimize(
+            linearized,
+            lambda y: linearized(y).misfit,
+            linearized(np.clip(start, self.low, self.high)),
+            self.low,
+            self.high,
+            tolerance=INNER,
+            max_iterations=INNER_ITERATIONS,
+            rejected=never,
+        )
+        return found.at.x
+
+    def only(self, free: NDArray[np.bool_]) -> "Marginal":
+        """The same with the other unknowns held."""
+        local = self.local
+        members = tuple(replace(m, jacobian=m.jacobian[:, free]) for m in local.members)
+        return replace(
+            self,
+            local=replace(
+                local,
+                jacobian=local.jacobian[:, free],
+                signal_jacobian=None if local.signal_jacobian is None else local.signal_jacobian[:, free],
+                extra_jacobian=None if local.extra_jacobian is None else local.extra_jacobian[:, free],
+                prior_jacobian=local.prior_jacobian[:, free],
+                members=members,
+                drift_slope=local.drift_slope[free],
+            ),
+            low=self.low[free],
+            high=self.high[free],
+        )
+
+
+def marginal(problem: Problem, point: Point) -> Marginal:
+    """The marginal of psi of the local model at a point."""
+    low, high = limits(problem, point)
+    return Marginal(problem, in_draw_coordinates(problem, local_model(problem, point)), low, high)
+
+
+def limits(problem: Problem, point: Point) -> tuple[Array, Array]:
+    """Bounds in the coordinates of the draws."""
+    space = problem.space
+    slope = space.slope(point.x)
+    in_log = drawn_in_logarithm(problem)
+    low = np.where(in_log, space.low - point.z, (space.x_low - point.x) / slope)
+    high = np.where(in_log, space.high - point.z, (space.x_high - point.x) / slope)
+    return np.minimum(low, 0.0), np.maximum(high, 0.0)
+
+
+def mode_of_psi(objective: Callable[[Array], float], start: Array, low: Array, high: Array, *, look: bool) -> Array:
+    """The psi (n_psi,) of the lowest objective within the bounds, near `start`. look: farther afield first."""
+    at = np.clip(start, low, high)
+    if look:
+        best = objective(at)
+        for k in range(at.size):
+            for move in LOOK:
+                trial = at.copy()
+                trial[k] = min(max(start[k] + move, low[k]), high[k])
+                value = objective(trial)
+                if value < best - BETTER:
+                    at, best = trial, value
+    found = scipy_minimize(
+        lambda psi: (objective(psi), slope_of(objective, psi)),
+        at,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=Bounds(low, high),
+        options={"maxiter": 200, "ftol": 1e-13, "gtol": 1e-6},
+    )
+    return np.asarray(found.x, dtype=float)
+
+
+def slope_of(objective: Callable[[Array], float], psi: Array) -> Array:
+    """Central differences (n_psi,)."""
+    steps = np.eye(psi.size) * STEP
+    return np.array([(objective(psi + s) - objective(psi - s)) / (2.0 * STEP) for s in steps])
+
+
+def curvature_of(objective: Callable[[Array], float], psi: Array) -> Array:
+    """Second differences (n_psi, n_psi), with steps at which rounding does not matter."""
+    step = 30.0 * STEP
+    steps = np.eye(psi.size) * step
+    h = np.array([(slope_of(objective, psi + s) - slope_of(objective, psi - s)) / (2.0 * step) for s in steps])
+    return np.asarray(0.5 * (h + h.T)).reshape(psi.size, psi.size)
+
+
+def update(
+    problem: Problem, point: Point, levels: Levels, hypers: Array, free: NDArray[np.bool_], *, look: bool
+) -> tuple[Levels, Array]:
+    """Noise levels and hypers at the mode of their marginal, for the local model at `point`; degrees are left open.
+
+    free (d,): unknowns that no bound holds.
+    """
+    start = np.log(np.concatenate([levels.sd, hypers]))
+    if start.size == 0:
+        return levels, hypers
+    _check_measured(problem)
+    around = marginal(problem, point).only(free if free.any() else ~free)
+    at = np.zeros(around.low.size)
+
+    def objective(psi: Array) -> float:
+        return around.given(psi, at).objective
+
+    psi = mode_of_psi(objective, start, *psi_bounds(problem), look=look)
+    sd = np.exp(psi[: levels.sd.size])
+    return Levels(sd, np.full(sd.size, np.nan)), np.exp(psi[levels.sd.size :])
+
+
+def _check_measured(problem: Problem) -> None:
+    """Raises CalibrationError for a level that no measured sample is there for."""
+    measured = problem.groups[problem.sample_noise.measured]
+    for g, group in enumerate(problem.noise_groups):
+        if not (measured == g).any():
+            raise CalibrationError(
+                f"{group.parameter.name} cannot be estimated: all its samples are censored, and limits do not say how "
+                'large the noise is; state it, noise="2 K"'
+            )

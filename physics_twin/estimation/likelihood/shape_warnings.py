@@ -1,0 +1,79 @@
+"""What a person should hear about estimated shapes of noise and spreads."""
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.estimation.hypers import HyperKind
+from physics_twin.estimation.likelihood.psi_draws import Pool
+from physics_twin.estimation.log_density import psi_bounds
+from physics_twin.estimation.problem import ChannelData, Problem
+from physics_twin.units import format_number
+
+AT_BOUND = 1e-3
+"""Distance of ln x from that of a bound that counts as at it."""
+UNKNOWN = 0.7
+"""Standard deviation of ln x from which a number of the noise is not known: a factor of two either way."""
+LONG = 0.5
+"""Share of the record from which a correlation time is too long to be told from a slow misfit."""
+FEW = 0.1
+"""Share of the draws of psi that have to count, or they are said to be poor."""
+
+
+def shape_warnings(problem: Problem, psi: Array, pool: Pool) -> tuple[str, ...]:
+    """Sentences; psi (n_psi,) at the mode."""
+    found: list[str] = []
+    if not problem.sample_noise.measured.any():
+        found.append(
+            "no sample was measured, all are censored: limits and priors alone speak, and what has no prior is known "
+            "on one side at most"
+        )
+    if psi.size == 0:
+        return tuple(found)
+    low, high = psi_bounds(problem)
+    declared = [*(g.parameter for g in problem.noise_groups), *(h.parameter for h in problem.hypers)]
+    kinds = [None] * len(problem.noise_groups) + [h.kind for h in problem.hypers]
+    for k, (p, kind) in enumerate(zip(declared, kinds, strict=True)):
+        shown = p.format(float(np.exp(psi[k])))
+        if psi[k] <= low[k] + AT_BOUND and kind is HyperKind.SPREAD:
+            found.append(f"{p.name} is {shown}, its least: the groups do not differ by more than their data can tell")
+        elif psi[k] <= low[k] + AT_BOUND and kind is not None:
+            found.append(f"{p.name} is {shown}, its least: the data show none; leave it out")
+        elif psi[k] >= high[k] - AT_BOUND and kind is HyperKind.DEGREES_OF_FREEDOM:
+            found.append(f"{p.name} is {shown}, its largest: the noise has no outliers; leave it out")
+        elif not low[k] + AT_BOUND < psi[k] < high[k] - AT_BOUND:
+            found.append(
+                f"{p.name} is {shown}, at the end of its range, far from its starting value "
+                f"{p.format(p.value)}: check the channel's unit and the model"
+            )
+    sd = np.sqrt(np.diag(pool.covariance))
+    seen: set[tuple[int, int]] = set()
+    for c in problem.channels:
+        found += _of_channel(problem, c, psi, sd, seen)
+    if pool.effective < FEW * len(pool.given):
+        found.append(
+            f"noise and spreads: {len(pool.given)} draws of them count as {pool.effective:.0f}, as their posterior is "
+            "far from normal; MarkovChain samples it"
+        )
+    return tuple(found)
+
+
+def _of_channel(problem: Problem, c: ChannelData, psi: Array, sd: Array, seen: set[tuple[int, int]]) -> list[str]:
+    found = []
+    first = len(problem.noise_groups)
+    share, memory = c.shape.proportional.hyper, c.shape.correlation_time.hyper
+    if share >= 0 and c.group >= 0 and (c.group, share) not in seen and min(sd[c.group], sd[first + share]) > UNKNOWN:
+        seen.add((c.group, share))
+        found.append(
+            f"{problem.noise_groups[c.group].parameter.name} and {problem.hypers[share].parameter.name} cannot be told "
+            f"apart: {c.output} has too few samples, or hardly varies; state one of them"
+        )
+    if memory >= 0 and (-1, memory) not in seen:
+        time, record = float(np.exp(psi[first + memory])), float(np.ptp(c.times)) if c.times.size else 0.0
+        if time > LONG * record:
+            seen.add((-1, memory))
+            found.append(
+                f"{problem.hypers[memory].parameter.name} is {format_number(time, 3)} s, in a record of "
+                f"{format_number(record, 3)} s: noise that slow cannot be told from what the model misses; state it, "
+                "or log for longer"
+            )
+    return found
