@@ -306,6 +306,15 @@ class Posterior:
 
         return chains.plot(self, names)
 
+    def plot_ensemble(self, ax: "Sequence[Axes] | None" = None) -> "Figure":
+        """Spread of the parameters and misfit of the members over the assimilations of an ensemble smoother.
+
+        ax: two axes. Raises CalibrationError for the posterior of another method.
+        """
+        from physics_twin.posterior import ensembles
+
+        return ensembles.ensemble(self, ax)
+
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Write everything to a NetCDF file; `load` gives the same bits back."""
         from physics_twin.posterior.storage import save
