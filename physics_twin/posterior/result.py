@@ -315,6 +315,15 @@ class Posterior:
 
         return ensembles.ensemble(self, ax)
 
+    def plot_profiles(self, names: Sequence[str] | None = None, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """Profile of each parameter, of a posterior from `ProfileLikelihood`: rise of the misfit against its value.
+
+        Raises CalibrationError where there is none.
+        """
+        from physics_twin.posterior import profile_plots
+
+        return profile_plots.profiles(self, names, ax)
+
     def save(self, path: "str | os.PathLike[str]") -> None:
         """Write everything to a NetCDF file; `load` gives the same bits back."""
         from physics_twin.posterior.storage import save

@@ -102,8 +102,11 @@ def _practical(evidence: Evidence, profile: Profile, before: Verdict, interval: 
     texts += [_unlimited(evidence, profile, interval, s) for s in loose]
     outward = max(loose, key=lambda s: abs(profile.z[0 if s < 0 else -1] - profile.z[profile.mode]))
     found = _trade_far_out(evidence, profile, outward)
-    side = profile.sides[(outward + 1) // 2]
-    advice = what_would_tell(evidence.problem, evidence.mode, side.fits[-1], evidence.memo) if side.fits else ""
+    fits = profile.sides[(outward + 1) // 2].fits
+    free = _free_rows(profile)
+    n_free = free[-1] - profile.mode if outward > 0 else profile.mode - free[0]
+    end = fits[(n_free or len(fits)) - 1] if fits else evidence.mode
+    advice = what_would_tell(evidence.problem, evidence.mode, end, evidence.memo)
     text = "; ".join(texts) + _trading(found) + (f"; {advice}" if advice else "")
     return _with(evidence, before, Identification.PRACTICALLY_NOT, text, found)
 
