@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from physics_twin.estimation import (
         CorrelationLocalization as CorrelationLocalization,
+        CrossValidation as CrossValidation,
         Discrepancy as Discrepancy,
         DistanceLocalization as DistanceLocalization,
         EnsembleSmoother as EnsembleSmoother,
@@ -50,8 +51,19 @@ if TYPE_CHECKING:
         SmoothPrior as SmoothPrior,
         TimeLocalization as TimeLocalization,
         calibrate as calibrate,
+        compare_models as compare_models,
+        cross_validate as cross_validate,
         holdout as holdout,
+        validate as validate,
         with_discrepancy as with_discrepancy,
+    )
+    from physics_twin.experiment_design import (
+        AOptimal as AOptimal,
+        DOptimal as DOptimal,
+        ExperimentDesign as ExperimentDesign,
+        Planned as Planned,
+        PredictionVariance as PredictionVariance,
+        design_experiment as design_experiment,
     )
     from physics_twin.expressions import (
         Expression as Expression,
@@ -276,6 +288,7 @@ _HOME = {
     "process": ("FunctionModel", "PI", "ProcessBuilder", "ProcessModel", "Sundials", "with_controller"),
     "estimation": (
         "CorrelationLocalization",
+        "CrossValidation",
         "Discrepancy",
         "DistanceLocalization",
         "EnsembleSmoother",
@@ -288,7 +301,10 @@ _HOME = {
         "SmoothPrior",
         "TimeLocalization",
         "calibrate",
+        "compare_models",
+        "cross_validate",
         "holdout",
+        "validate",
         "with_discrepancy",
     ),
     "envelope": (
@@ -302,6 +318,14 @@ _HOME = {
         "mean",
         "peak",
         "time_above",
+    ),
+    "experiment_design": (
+        "AOptimal",
+        "DOptimal",
+        "ExperimentDesign",
+        "Planned",
+        "PredictionVariance",
+        "design_experiment",
     ),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),

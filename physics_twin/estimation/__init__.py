@@ -1,6 +1,7 @@
 """Calibration: parameters with honest uncertainty from models and measurements."""
 
 from physics_twin.estimation.calibration import calibrate
+from physics_twin.estimation.cross_validation import CrossValidation, ModelComparison, compare_models, cross_validate
 from physics_twin.estimation.discrepancy import Discrepancy, WithDiscrepancy, with_discrepancy
 from physics_twin.estimation.ensemble_smoother import (
     CorrelationLocalization,
@@ -9,7 +10,7 @@ from physics_twin.estimation.ensemble_smoother import (
     TimeLocalization,
 )
 from physics_twin.estimation.gauss_newton import GaussNewton
-from physics_twin.estimation.hold_out import HoldOut, holdout
+from physics_twin.estimation.hold_out import HoldOut, holdout, validate
 from physics_twin.estimation.markov_chain import MarkovChain
 from physics_twin.estimation.method import Method
 from physics_twin.estimation.population import Population
@@ -19,6 +20,7 @@ from physics_twin.estimation.smooth_prior import SmoothPrior
 
 __all__ = [
     "CorrelationLocalization",
+    "CrossValidation",
     "Discrepancy",
     "DistanceLocalization",
     "EnsembleSmoother",
@@ -26,6 +28,7 @@ __all__ = [
     "HoldOut",
     "MarkovChain",
     "Method",
+    "ModelComparison",
     "Population",
     "ProfileLikelihood",
     "QuasiNewton",
@@ -33,6 +36,9 @@ __all__ = [
     "TimeLocalization",
     "WithDiscrepancy",
     "calibrate",
+    "compare_models",
+    "cross_validate",
     "holdout",
+    "validate",
     "with_discrepancy",
 ]

@@ -18,6 +18,7 @@ import numpy as np
 from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import DataError, unknown_name
+from physics_twin.estimation.disjoint import data_behind, data_of, refuse_seen
 from physics_twin.estimation.predicted import PredictedChannel, affordable, draw_channel, predict_channels
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
@@ -138,7 +139,8 @@ def holdout(
     rng: for the sensor noise of the prediction, seed or generator. values: what the fit shall hold; `fit` is then
     called as `fit(runs, values=values)`. What a fit holds, by these or by its own, holds in the prediction too.
 
-    Raises DataError when nothing is held back or nothing is left to fit.
+    Raises DataError when nothing is held back, when nothing is left to fit, or when a held experiment is among those
+    that are fitted (see `validate`).
     """
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     others = (held,) if isinstance(held, Experiment) else tuple(held)
@@ -152,17 +154,57 @@ def holdout(
             raise DataError(f'experiment "{too_short[0]}" has no sample after its first {n_first}: fit fewer')
         train = [run.first(n_first) for run in runs]
         rest = [run.last(run.times.size - n_first) for run in runs] + rest
+    refuse_seen([data_of(run) for run in train], rest)
     posterior = fit(train) if values is None else fit(train, values=values)
     own = np.random.default_rng(rng) if isinstance(rng, int) else rng
+    fitted = {run.name: run for run in train}
+    lengths = {name: run.duration for name, run in whole.items()}
+    return _judged(model, posterior, rest, fitted, lengths, sum(r.n_used for r in train), n_draws, own)
+
+
+def validate(
+    model: Model,
+    posterior: Posterior,
+    experiments: Experiment | Sequence[Experiment],
+    *,
+    n_draws: int = 1000,
+    rng: int | np.random.Generator = 0,
+) -> HoldOut:
+    """Predict experiments that a fit has not seen, and say whether they lie in the band.
+
+    n_draws: draws of the posterior that predict, at most all of them. rng: for the sensor noise of the prediction.
+
+    Raises DataError for an experiment that the fit has seen: one of the same content hash, one that shares most of its
+    samples with one of the fit whatever its name, or one of the same name that shares some.
+    """
+    runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
+    if not runs:
+        raise DataError("there is no experiment to validate with")
+    refuse_seen(data_behind(posterior), runs)
+    own = np.random.default_rng(rng) if isinstance(rng, int) else rng
+    n_fitted = sum(c.n_samples for c in posterior.channels)
+    lengths = {run.name: run.duration for run in runs}
+    return _judged(model, posterior, runs, {}, lengths, n_fitted, n_draws, own)
+
+
+def _judged(
+    model: Model,
+    posterior: Posterior,
+    rest: Sequence[Experiment],
+    fitted: Mapping[str, Experiment],
+    lengths: Mapping[str, float],
+    n_fitted: int,
+    n_draws: int,
+    own: np.random.Generator,
+) -> HoldOut:
+    """Predict the rest; fitted: the parts of the same runs that were fitted; lengths: of the whole runs, s."""
     channels: list[PredictedChannel] = []
     replicas: list[Array] = []
     notes: list[str] = []
-    fitted = {run.name: run for run in train}
     n = affordable(model, rest, n_draws)
     for run in rest:
-        before, whole_run = fitted.get(run.name), whole[run.name].duration
         found, distance, said = predict_channels(
-            model, posterior, run, rng=own, n_draws=n, fitted=before, duration=whole_run
+            model, posterior, run, rng=own, n_draws=n, fitted=fitted.get(run.name), duration=lengths[run.name]
         )
         channels += found
         replicas.append(distance)
@@ -170,7 +212,7 @@ def holdout(
     # Experiments are independent given the parameters; the draws of one row share them.
     distances = np.sum(replicas, axis=0)
     chance = float(np.mean(distances[np.isfinite(distances)] >= sum(float(np.sum(c.z**2)) for c in channels)))
-    return HoldOut(posterior, tuple(channels), chance, sum(r.n_used for r in train), tuple(dict.fromkeys(notes)))
+    return HoldOut(posterior, tuple(channels), chance, n_fitted, tuple(dict.fromkeys(notes)))
 
 
-__all__ = ["HoldOut", "holdout"]
+__all__ = ["HoldOut", "holdout", "validate"]
