@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from physics_twin import plot_arrays, plot_style
 from physics_twin.arrays import Array
@@ -24,7 +24,9 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior import FailedSimulation
 from physics_twin.posterior.members import from_prior, generator
+from physics_twin.posterior.observation import course_for, in_order, look
 from physics_twin.posterior.prediction import simulate_members, simulate_outputs
+from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.recipes import Recipe, Steady
 from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike, Unit, format_si
@@ -43,9 +45,10 @@ BAND_POINTS = 4000
 class ComparedChannel:
     """One channel of one experiment beside what the model says before any fit; SI, times in s.
 
-    times, observed: (n,) samples in use. nominal: (n,) the model with the declared values; NaN where that run failed.
-    low, high: (n,) the 95 % band of a measurement, sensor noise included. nodes: (n_nodes,) times of the curve and
-    the band for pictures; curve (n_nodes,) nominal; band (2, n_nodes).
+    times, observed: (n,) samples in use. censored: (n,) -1 where the truth lies below one, 1 above, 0 where it was
+    measured. nominal: (n,) the model with the declared values; NaN where that run failed. low, high: (n,) the 95 % band
+    of a measurement, sensor noise included. nodes: (n_nodes,) times of the curve and the band for pictures; curve
+    (n_nodes,) nominal; band (2, n_nodes).
     """
 
     experiment: str
@@ -58,6 +61,7 @@ class ComparedChannel:
     nodes: Array
     curve: Array
     band: Array
+    censored: NDArray[np.int8]
 
     @property
     def name(self) -> str:
@@ -66,8 +70,9 @@ class ComparedChannel:
 
     @property
     def outside(self) -> NDArray[np.bool_]:
-        """Which samples lie outside the band, (n,)."""
-        return np.asarray((self.observed < self.low) | (self.observed > self.high))
+        """Which samples lie outside the band, (n,); a limit does where the band does not reach the side it states."""
+        too_low, too_high = self.observed < self.low, self.observed > self.high
+        return np.asarray((too_low & (self.censored <= 0)) | (too_high & (self.censored >= 0)))
 
     @property
     def n_inside(self) -> int:
@@ -77,12 +82,19 @@ class ComparedChannel:
     @property
     def rms(self) -> float:
         """Root mean square of measured minus nominal, SI difference."""
-        return float(np.sqrt(np.mean((self.observed - self.nominal) ** 2)))
+        return float(np.sqrt(np.mean(self._off**2)))
 
     @property
     def bias(self) -> float:
         """Mean of measured minus nominal, SI difference."""
-        return float(np.mean(self.observed - self.nominal))
+        return float(np.mean(self._off))
+
+    @property
+    def _off(self) -> Array:
+        """Measured minus nominal, without limits that the nominal run obeys."""
+        off = self.observed - self.nominal
+        obeyed = ((self.censored < 0) & (off >= 0.0)) | ((self.censored > 0) & (off <= 0.0))
+        return off[~obeyed] if not obeyed.all() else np.zeros(1)
 
     def __str__(self) -> str:
         unit = self.channel.unit
@@ -278,10 +290,13 @@ def _compared(
             )
     if run.n_used == 0:
         raise DataError(f'experiment "{run.name}" has no sample in use; print it to see why')
-    measured = [c for c in run.channels if run[c.output].used.any()]
-    shown = {c.output: np.maximum(run[c.output].times[run[c.output].used] - c.delay, 0.0) for c in measured}
-    nodes = plot_times(np.concatenate(list(shown.values())), run.duration)
-    times = np.unique(np.concatenate([nodes, *shown.values()]))
+    measured = [c for c in run.channels if run[c.output].informative.any()]
+    picked = {c.output: in_order(run[c.output]) for c in measured}
+    course = course_for(model, recipe, {name: float(x) for name, x in full.items() if np.ndim(x) == 0})
+    looks = {c.output: look(run[c.output], picked[c.output], positions, run.name, c.delay, course) for c in measured}
+    asked = [np.maximum(run[c.output].times[picked[c.output]] - c.delay, 0.0) for c in measured]
+    nodes = plot_times(np.concatenate(asked), run.duration)
+    times = np.unique(np.concatenate([nodes, *(one.times for one in looks.values())]))
     table = from_prior(unknown, n_draws, rng) if len(unknown) else np.empty((n_draws, 0))
     members = {name: np.full(n_draws, float(x)) for name, x in full.items() if np.ndim(x) == 0}
     members |= {name: table[:, j] for j, name in enumerate(unknown)}
@@ -306,26 +321,44 @@ def _compared(
     for channel in measured:
         series = run[channel.output]
         column = positions[channel.output]
-        true = good[:, :, column] + prior_bias(channel, n_draws)[kept, None]
-        at, line = np.searchsorted(times, shown[channel.output]), np.searchsorted(times, nodes)
-        sd = series.noise[series.used]
-        low, _, high = np.quantile(true[:, at] + sd * rng.standard_normal(good.shape[:2])[:, at], LEVELS, axis=0)
-        center = nominal[:, column] + channel.bias
+        own, line = picked[channel.output], np.searchsorted(times, nodes)
+        bias, noise = prior_bias(channel, n_draws)[kept, None], declared_noise(channel, len(good))
+        value, extra = looks[channel.output].shown(times, good)
+        scale = np.ones(own.size) if series.noise_scale is None else series.noise_scale[own]
+        sd = noise.sd(value, scale, extra)
+        if looks[channel.output].nodes is None:
+            u = rng.standard_normal(good.shape[:2])[:, np.searchsorted(times, looks[channel.output].moments)]
+        else:
+            u = rng.standard_normal(value.shape)
+        low, _, high = np.quantile(value + bias + noise.draw(series.times[own], sd, u, rng), LEVELS, axis=0)
+        curve = good[:, line, column]
         found.append(
             ComparedChannel(
                 experiment=run.name,
                 channel=channel,
-                times=series.times[series.used],
-                observed=series.values[series.used],
-                nominal=center[at],
+                times=series.times[own],
+                observed=series.values[own],
+                nominal=looks[channel.output].shown(times, nominal[None])[0][0] + channel.bias,
                 low=low,
                 high=high,
                 nodes=nodes + channel.delay,
-                curve=center[line],
-                band=measurement_band(true[:, line], float(np.median(sd)))[[0, 2]],
+                curve=nominal[line, column] + channel.bias,
+                band=measurement_band(curve + bias, noise.sd(curve, float(np.median(scale))), noise.tails)[[0, 2]],
+                censored=np.zeros(own.size, np.int8) if series.censored is None else series.censored[own],
             )
         )
     return found, failures, notes
+
+
+def declared_noise(channel: Channel, n: int) -> SensorNoise:
+    """The noise of a channel as declared, the same for n draws; numbers to be estimated are where they start."""
+
+    def number(what: str, none: float) -> Array:
+        given = None if channel.noise_shape is None else channel.noise_shape.number(what)
+        return np.full(n, none if given is None else given)
+
+    shape = (number("proportional", 0.0), number("correlation_time", 0.0), number("degrees_of_freedom", np.inf))
+    return SensorNoise(np.full(n, channel.noise), *shape)
 
 
 def prior_bias(channel: Channel, n: int) -> Array:
@@ -351,19 +384,25 @@ def plot_times(samples: Array, duration: float) -> Array:
     return np.unique(np.concatenate([[0.0], known[::every], [duration]]))
 
 
-def measurement_band(values: Array, noise: float | Array) -> Array:
-    """Low, middle and high (3, n_times) of what a sensor shows: 95 % band of values plus normal noise, for pictures.
+def measurement_band(values: Array, noise: float | Array, tails: Array | None = None) -> Array:
+    """Low, middle and high (3, n_times) of what a sensor shows: 95 % band of values plus noise, for pictures.
 
-    values: (n_draws, n_times). noise: one standard deviation, or one for each draw (n_draws,). Noise drawn at random
+    values: (n_draws, n_times). noise: one standard deviation, one for each draw (n_draws,), or (n_draws, n_times).
+    tails: (n_draws,) degrees of freedom of Student's t, infinite for normal noise. Noise drawn at random
     would make the band ragged; here each draw carries a few evenly likely points of the normal distribution, shifted
     from draw to draw (a golden-ratio lattice), so the edges are smooth and the same every time.
     """
     n = len(values)
     m = max(1, BAND_POINTS // n)
     shift = np.mod(0.5 + np.arange(n) * 0.6180339887498949, 1.0)
-    points = ndtri((np.arange(m) + shift[:, None]) / m)
-    sd = np.broadcast_to(np.asarray(noise, dtype=float), (n,))
-    spread = (values[:, None, :] + (sd[:, None] * points)[:, :, None]).reshape(n * m, -1)
+    chances = (np.arange(m) + shift[:, None]) / m
+    points = ndtri(chances)
+    if tails is not None and (heavy := np.isfinite(tails)).any():
+        points[heavy] = stdtrit(tails[heavy, None], chances[heavy])
+    sd = np.asarray(noise, dtype=float)
+    if sd.ndim < 2:
+        sd = np.broadcast_to(sd, (n,))[:, None]
+    spread = (values[:, None, :] + sd[:, None, :] * points[:, :, None]).reshape(n * m, -1)
     return np.asarray(np.quantile(spread, LEVELS, axis=0))
 
 
@@ -445,7 +484,8 @@ def _draw(one: "Axes", c: ComparedChannel, scale: plot_style.TimeScale) -> None:
     low, high = (np.asarray(unit.from_si(edge)) for edge in c.band)
     curve = np.asarray(unit.from_si(c.curve))
     plot_style.draw_band(one, scale(c.nodes), low, curve, high, name="95 % of what the priors allow")
-    plot_style.draw_samples(one, scale(c.times), np.asarray(unit.from_si(c.observed)), outside=c.outside)
+    observed = np.asarray(unit.from_si(c.observed))
+    plot_style.draw_samples(one, scale(c.times), observed, outside=c.outside, sides=c.censored)
     one.set_ylabel(plot_style.label(c.channel.output, unit))
     one.margins(x=0.02)
 

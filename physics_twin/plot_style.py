@@ -210,10 +210,27 @@ def draw_band(ax: "Axes", t: Array, low: Array, middle: Array | None, high: Arra
 
 
 def draw_samples(
-    ax: "Axes", t: Array, y: Array, *, name: str = "measured", outside: "NDArray[np.bool_] | None" = None
+    ax: "Axes",
+    t: Array,
+    y: Array,
+    *,
+    name: str = "measured",
+    outside: "NDArray[np.bool_] | None" = None,
+    sides: "NDArray[np.int8] | None" = None,
 ) -> None:
-    """Draw samples (n,) as open circles; those `outside` (n,) a band are filled crosses."""
+    """Draw samples (n,) as open circles; those `outside` (n,) a band are filled crosses.
+
+    sides: (n,) -1 where a sample says that the truth lies below it, 1 above: these are triangles that point there.
+    """
     missed = np.zeros(len(t), dtype=bool) if outside is None else np.asarray(outside, dtype=bool)
+    if sides is not None and sides.any():
+        for side, mark, words in ((-1, "v", "below a limit"), (1, "^", "above a limit")):
+            for off, color in ((False, "white"), (True, ALARM)):
+                hit = (sides == side) & (missed == off)
+                if hit.any():
+                    text = words + (", outside the band" if off else "")
+                    ax.plot(t[hit], y[hit], ls="", marker=mark, ms=6, mfc=color, mec=MEASURED, label=text, zorder=4)
+        t, y, missed = t[sides == 0], y[sides == 0], missed[sides == 0]
     if len(t) > DENSE:  # a long log: small marks, below the curve that they would hide
         dot: dict[str, Any] = {"marker": ".", "ms": 2.5, "color": MEASURED, "mew": 0.0, "zorder": 2.2}
         cross: dict[str, Any] = {"marker": "x", "ms": 2.5, "color": ALARM, "mew": 0.7, "zorder": 2.3}

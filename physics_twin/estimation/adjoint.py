@@ -24,10 +24,10 @@ from physics_twin.estimation.evaluation import (
     shown_by,
     values_at,
 )
-from physics_twin.estimation.observation import Nodes, read
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.unknowns import Kind
 from physics_twin.model import Adjoints, Model, Pull
+from physics_twin.posterior.observation import Nodes, read
 
 CENTRAL = Differences(1e-3, True)
 """For delays: their steps are shares of a modest change, and there are few of them."""

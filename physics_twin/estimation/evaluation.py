@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.estimation.journal import NO_MEMO, Memo
-from physics_twin.estimation.observation import Nodes, Reading, read
 from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
+from physics_twin.posterior.observation import Nodes, Reading, read
 from physics_twin.posterior.prediction import simulate_outputs
 from physics_twin.priors import Prior
 

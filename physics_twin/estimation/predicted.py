@@ -17,6 +17,8 @@ from physics_twin.measurements import Channel, Experiment
 from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
+from physics_twin.posterior.observation import HERMITE, ORDER, course_for, in_order, look
+from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.units import format_si
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ class PredictedChannel:
     """Samples of one channel beside their prediction; SI, times in s.
 
     times, observed: (n,). low, middle, high: (n,) quantiles of what the sensor would show. sd: (n,) its standard
-    deviation. fitted_times, fitted: samples of this channel that the fit has seen, if others were held back. nodes
-    (n_nodes,), band (3, n_nodes): low, middle and high over the whole run, for pictures.
+    deviation. censored: (n,) -1 where the truth lies below `observed`, 1 above, 0 where it was measured. fitted_times,
+    fitted: samples of this channel that the fit has seen, if others were held back. nodes (n_nodes,), band
+    (3, n_nodes): low, middle and high over the whole run, for pictures.
     """
 
     experiment: str
@@ -50,6 +53,7 @@ class PredictedChannel:
     fitted: Array
     nodes: Array
     band: Array
+    censored: NDArray[np.int8]
 
     @property
     def name(self) -> str:
@@ -58,8 +62,9 @@ class PredictedChannel:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Which samples lie inside the 95 % band, (n,)."""
-        return np.asarray((self.observed >= self.low) & (self.observed <= self.high))
+        """Which samples lie inside the 95 % band, (n,); a limit does where the band reaches the side that it states."""
+        too_low, too_high = self.observed < self.low, self.observed > self.high
+        return np.asarray(~((too_low & (self.censored <= 0)) | (too_high & (self.censored >= 0))))
 
     @property
     def strays(self) -> bool:
@@ -68,8 +73,11 @@ class PredictedChannel:
 
     @property
     def z(self) -> Array:
-        """(n,) measured minus median prediction, in standard deviations of the prediction of a measurement."""
-        return (self.observed - self.middle) / self.sd
+        """(n,) measured minus median prediction, in standard deviations of the prediction of a measurement.
+
+        Of a limit the distance by which the median misses it; 0 where the median lies on the side that it states.
+        """
+        return _one_sided((self.observed - self.middle) / self.sd, self.censored)
 
     def __str__(self) -> str:
         unit = self.channel.unit
@@ -86,9 +94,16 @@ class PredictedChannel:
         )
 
 
+def _one_sided(z: Array, censored: NDArray[np.int8]) -> Array:
+    """Distances z (..., n), those of limits where they contradict only: above zero is no contradiction of "below"."""
+    if not censored.any():
+        return z
+    return np.asarray(np.where(censored < 0, np.minimum(z, 0.0), np.where(censored > 0, np.maximum(z, 0.0), z)))
+
+
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What the draws say at the samples of one channel, SI; draws whose simulation failed are left out."""
+    """What the draws say at the measured samples of one channel, SI; draws whose simulation failed are left out."""
 
     true: Array
     """(n_draws, n) without noise."""
@@ -98,6 +113,12 @@ class Sampled:
     """(n_draws, n) of its noise."""
     observed: Array
     """(n,)"""
+    times: Array
+    """(n,) s, ascending"""
+    noise: SensorNoise
+    """Of the draws."""
+    log_limits: Array
+    """(n_draws,) log probability of all samples that are limits (which are not in the arrays above)."""
 
     @property
     def rank(self) -> Array:
@@ -107,9 +128,8 @@ class Sampled:
 
     @property
     def log_likelihood(self) -> Array:
-        """(n_draws,) log density of all samples given the draw, in 1/SI."""
-        z = (self.observed - self.true) / self.sd
-        return np.asarray(-0.5 * np.sum(z**2, axis=1) - np.sum(np.log(np.sqrt(2.0 * np.pi) * self.sd), axis=1))
+        """(n_draws,) log density of all samples given the draw, in 1/SI, times the probability of limits."""
+        return self.noise.log_density(self.observed - self.true, self.times, self.sd) + self.log_limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,64 +174,95 @@ def predict_samples(
     fitted: the part of the same run that the fit has seen, if `run` is the other one. duration: of the whole run, in s.
     n_draws: see `affordable`. rng: for the noise of the sensors.
     """
-    sensors = _sensors(posterior, [c for c in run.channels if run[c.output].used.any()], run.name)
-    shown = {o: np.maximum(run[o].times[run[o].used] - s.delay, 0.0) for o, s in sensors.items()}
+    sensors = _sensors(posterior, [c for c in run.channels if run[c.output].informative.any()], run.name)
+    position = {signal.name: k for k, signal in enumerate(model.outputs)}
+    picked = {output: in_order(run[output]) for output in sensors}
+    course = course_for(model, run.recipe, {k: float(x) for k, x in posterior.fixed.items() if np.ndim(x) == 0})
+    looks = {o: look(run[o], picked[o], position, run.name, s.delay, course) for o, s in sensors.items()}
     seen = np.empty(0) if fitted is None else fitted.times
-    nodes = plot_times(np.concatenate([seen, *shown.values()]), run.duration if duration is None else duration)
-    times = np.unique(np.concatenate([nodes, *shown.values()]))
+    asked = [np.maximum(run[o].times[picked[o]] - s.delay, 0.0) for o, s in sensors.items()]
+    nodes = plot_times(np.concatenate([seen, *asked]), run.duration if duration is None else duration)
+    times = np.unique(np.concatenate([nodes, *(one.times for one in looks.values())]))
     # One seed for all experiments, so that row i is the same draw of the parameters in each of them.
     prediction = posterior.predict(model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run)
     rows = np.asarray(prediction.draws.coords["draw"].values)
-    drawn = prediction.draws.transpose("output", "draw", "time").values
-    position = {str(output): k for k, output in enumerate(prediction.draws.coords["output"].values)}
-    kept = np.isfinite(prediction.draws.values).all(axis=(1, 2))
+    drawn, line = prediction.draws.values, np.searchsorted(times, nodes)
+    kept = np.isfinite(drawn).all(axis=(1, 2))
     distance = np.zeros(kept.size)
     found: list[PredictedChannel] = []
     samples: list[Sampled] = []
     for output, sensor in sensors.items():
-        series, sd = run[output], sensor.noise[rows]
-        true = drawn[position[output]] + sensor.bias[rows, None]
-        at, line = np.searchsorted(times, shown[output]), np.searchsorted(times, nodes)
-        scale = np.ones(at.size) if series.noise_scale is None else series.noise_scale[series.used]
-        noisy = true[:, at] + sd[:, None] * scale * rng.standard_normal((rows.size, at.size))
+        series, noise, own = run[output], sensor.noise.of(rows), picked[output]
+        bias, moments, observed = sensor.bias[rows, None], series.times[own], series.values[own]
+        value, extra = looks[output].shown(times, drawn)
+        scale = np.ones(own.size) if series.noise_scale is None else series.noise_scale[own]
+        sides = np.zeros(own.size, np.int8) if series.censored is None else series.censored[own]
+        sd = noise.sd(value, scale, extra)
+        true = value + bias
+        noisy = true + noise.draw(moments, sd, rng.standard_normal(value.shape), rng)
+        kept &= np.isfinite(noisy).all(axis=1)
         low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
         spread = noisy[kept].std(axis=0, ddof=1)
-        own = np.broadcast_to(sd[kept, None] * scale, (int(kept.sum()), at.size))
-        samples.append(Sampled(true[kept][:, at], noisy[kept], own, series.values[series.used]))
-        distance += np.sum(((noisy - middle) / spread) ** 2, axis=1)
+        samples.append(_sampled(true[kept], noisy[kept], sd[kept], observed, moments, noise.of(kept), sides))
+        distance += np.sum(_one_sided((noisy - middle) / spread, sides) ** 2, axis=1)
         before = None if fitted is None or output not in fitted.series else fitted[output]
         found.append(
             PredictedChannel(
                 experiment=run.name,
                 channel=series.channel,
-                times=series.times[series.used],
-                observed=series.values[series.used],
+                times=moments,
+                observed=observed,
                 low=low,
                 middle=middle,
                 high=high,
                 sd=spread,
-                fitted_times=np.empty(0) if before is None else before.times[before.used],
-                fitted=np.empty(0) if before is None else before.values[before.used],
+                fitted_times=np.empty(0) if before is None else before.times[before.informative],
+                fitted=np.empty(0) if before is None else before.values[before.informative],
                 nodes=nodes + sensor.delay,
                 # At a single moment there is no curve to draw, and an array of sensors has thousands of such channels.
                 band=np.array([low, middle, high])
-                if line.size == 1
-                else measurement_band(true[kept][:, line], sd[kept] * float(np.median(scale))),
+                if nodes.size == 1
+                else _band(drawn[kept][:, line, position[output]], bias[kept], noise.of(kept), scale),
+                censored=sides,
             )
         )
     return Predicted(tuple(found), tuple(samples), distance, (*prediction.notes, *expired_certificates([run])))
 
 
+def _band(value: Array, bias: Array, noise: SensorNoise, scale: Array) -> Array:
+    """The band (3, n_nodes) of a momentary measurement with the usual noise; value (n_draws, n_nodes)."""
+    sd = noise.sd(value, float(np.median(scale)))
+    return measurement_band(value + bias, sd, noise.tails)
+
+
+def _sampled(
+    true: Array, noisy: Array, sd: Array, observed: Array, times: Array, noise: SensorNoise, sides: NDArray[np.int8]
+) -> Sampled:
+    limits, m = sides != 0, sides == 0
+    log_limits = np.zeros(len(true))
+    if limits.any():
+        log_limits = noise.log_limits(observed[limits] - true[:, limits], sides[limits], sd[:, limits])
+    return Sampled(true[:, m], noisy[:, m], sd[:, m], observed[m], times[m], noise, log_limits)
+
+
 def affordable(model: Model, runs: Sequence[Experiment], n_draws: int) -> int:
     """How many draws can predict all samples of these experiments in memory: `n_draws`, or fewer for a long log."""
-    longest = max(run.times.size for run in runs)
+    longest = max(_n_looks(run) for run in runs)
     return min(n_draws, max(LEAST_DRAWS, MOST_NUMBERS // (longest * len(model.outputs))))
+
+
+def _n_looks(run: Experiment) -> int:
+    """At how many times the model is asked, about: several for a window or an uncertain time."""
+    several = 1
+    for series in run:
+        nodes = (1 if series.begins is None else ORDER) * (1 if series.time_sd is None else HERMITE)
+        several = max(several, nodes)
+    return several * run.times.size
 
 
 @dataclass(frozen=True)
 class _Sensor:
-    noise: Array
-    """(n_draws,) SI, one standard deviation"""
+    noise: SensorNoise
     bias: Array
     """(n_draws,) SI"""
     delay: float
@@ -247,9 +298,17 @@ def _sensors(posterior: Posterior, channels: Sequence[Channel], experiment: str)
         key = estimated(name)
         return given if key is None else posterior.mode.scalar(key)
 
-    return {
-        c.output: _Sensor(level(c.noise_name, c.noise), bias(c), delay(f"delay.{c.output}", c.delay)) for c in channels
-    }
+    def noise(c: Channel) -> SensorNoise:
+        whose = c.noise_name.removeprefix("noise.")
+
+        def number(what: str, none: float) -> Array:
+            given = None if c.noise_shape is None else c.noise_shape.number(what)
+            return np.full(n, none) if given is None else level(f"{what}.{whose}", given)
+
+        shape = (number("proportional", 0.0), number("correlation_time", 0.0), number("degrees_of_freedom", np.inf))
+        return SensorNoise(level(c.noise_name, c.noise), *shape)
+
+    return {c.output: _Sensor(noise(c), bias(c), delay(f"delay.{c.output}", c.delay)) for c in channels}
 
 
 def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, *, name: str = "measured") -> None:
@@ -267,7 +326,7 @@ def draw_channel(one: "Axes", c: PredictedChannel, scale: plot_style.TimeScale, 
         one.plot(scale(c.fitted_times), unit.from_si(c.fitted), label="fitted", **style)  # type: ignore[arg-type]
         one.axvline(float(scale(0.5 * (c.fitted_times[-1:] + c.times[:1]))[0]), color=plot_style.MUTED, lw=0.8, ls="--")
     observed = np.asarray(unit.from_si(c.observed))
-    plot_style.draw_samples(one, scale(c.times), observed, name=name, outside=~c.inside)
+    plot_style.draw_samples(one, scale(c.times), observed, name=name, outside=~c.inside, sides=c.censored)
     one.set_ylabel(plot_style.label(c.channel.output, unit))
     one.margins(x=0.02)
 

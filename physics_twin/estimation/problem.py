@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError, unknown_name
+from physics_twin.errors import DataError
 from physics_twin.estimation.held import Held, hold
 from physics_twin.estimation.hypers import PLAIN, ColumnGroup, Hyper, NoiseShape
 from physics_twin.estimation.likelihood.sample_noise import SampleNoise, sample_noise
-from physics_twin.estimation.observation import Course, Nodes, Windows, course_of, lay_out
 from physics_twin.estimation.search_space import SearchSpace, search_space
 from physics_twin.estimation.smooth_prior import UnknownItem, coupling_of, spread_out
 from physics_twin.estimation.unknowns import (
@@ -26,12 +25,12 @@ from physics_twin.estimation.unknowns import (
     check_channel,
     resolve,
 )
-from physics_twin.measurements import Channel, Experiment, Series
+from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import ParameterSet, Values
+from physics_twin.posterior.observation import Course, Nodes, Windows, course_of, lay_out, windows_of
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import Schedule, bind
-from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit
 
 
@@ -226,6 +225,7 @@ def set_up(
     if twice:
         raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
     outputs = {signal.name: (k, signal) for k, signal in enumerate(model.outputs)}
+    places = {name: k for name, (k, _) in outputs.items()}
     positions = {e.name: [check_channel(c, outputs, e.name) for c in e.channels] for e in runs}
     flat, priors, smooth = spread_out(unknown)
     unknowns = resolve(model, runs, flat, priors)
@@ -280,7 +280,7 @@ def set_up(
                 array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
                 place=() if channel.place is None else channel.place.coordinates,
                 shape=unknowns.shapes.get((experiment.name, channel.output), PLAIN),
-                windows=_windows(series, used, outputs, experiment.name),
+                windows=windows_of(series, used, places, experiment.name),
             )
             start += used.size
             channels.append(data)
@@ -306,28 +306,6 @@ def set_up(
         column_groups=unknowns.groups,
         censored=np.concatenate(censored),
     )
-
-
-def _windows(
-    series: Series, used: NDArray[np.intp], outputs: Mapping[str, tuple[int, Signal]], experiment: str
-) -> Windows | None:
-    """Over which times the samples `used` look; None where each shows the output at its time."""
-    sd = None if series.time_sd is None or not series.time_sd[used].any() else series.time_sd[used]
-    if series.begins is None or series.ends is None:
-        begins = ends = series.times[used]
-    else:
-        begins, ends = series.begins[used], series.ends[used]
-    if sd is None and np.array_equal(begins, series.times[used]) and np.array_equal(ends, begins):
-        return None
-    weight = None if series.channel.averaged is None else series.channel.averaged.weight
-    if weight is not None and weight not in outputs:
-        raise unknown_name(f"output that weighs the means of {series.channel.output}@{experiment}", weight, outputs)
-    if not (np.isfinite(begins).all() and np.isfinite(ends).all()):
-        raise DataError(
-            f'experiment "{experiment}": a sample of {series.channel.output} does not say when its window begins and '
-            "ends; leave it out"
-        )
-    return Windows(begins, ends, sd, -1 if weight is None else outputs[weight][0], weight or "")
 
 
 def _spatial(runs: Sequence[Experiment]) -> set[str]:

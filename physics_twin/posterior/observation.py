@@ -8,14 +8,17 @@ the start of the run show the initial state, as a delayed sensor does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import RecipeError, SolveError
-from physics_twin.schedules import Schedule, known_until, length_of
+from physics_twin.errors import DataError, RecipeError, SolveError, unknown_name
+from physics_twin.measurements import Series
+from physics_twin.model import Model
+from physics_twin.recipes import Recipe
+from physics_twin.schedules import Schedule, bind, known_until, length_of
 
 ORDER = 5
 """Nodes a piece of a window..."""
@@ -42,6 +45,36 @@ class Windows:
     """Output that weighs the mean, -1 for none."""
     weight: str
     """Its name, "" for none."""
+
+
+def windows_of(series: Series, picked: NDArray[np.intp], outputs: Mapping[str, int], experiment: str) -> Windows | None:
+    """Over which times the samples `picked` look; None where each shows the output at its time.
+
+    outputs: name -> position, of the model. Raises UnknownNameError for a weight that is none of them, DataError for a
+    window without beginning or end.
+    """
+    times, name = series.times[picked], series.channel.output
+    sd = None if series.time_sd is None or not series.time_sd[picked].any() else series.time_sd[picked]
+    if series.begins is None or series.ends is None:
+        begins = ends = times
+    else:
+        begins, ends = series.begins[picked], series.ends[picked]
+    if sd is None and np.array_equal(begins, times) and np.array_equal(ends, times):
+        return None
+    weight = None if series.channel.averaged is None else series.channel.averaged.weight
+    if weight is not None and weight not in outputs:
+        raise unknown_name(f"output that weighs the means of {name}@{experiment}", weight, outputs)
+    if not (np.isfinite(begins).all() and np.isfinite(ends).all()):
+        raise DataError(
+            f'experiment "{experiment}": a sample of {name} does not say when its window begins and ends; leave it out'
+        )
+    return Windows(begins, ends, sd, -1 if weight is None else outputs[weight], weight or "")
+
+
+def in_order(series: Series) -> NDArray[np.intp]:
+    """Positions (n,) of the samples that a fit learns from, in the order of time."""
+    picked = np.flatnonzero(series.informative)
+    return picked[np.argsort(series.times[picked], kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -77,6 +110,13 @@ def course_of(schedule: Schedule, values: Mapping[str, float]) -> Course:
     else:
         end = np.inf if schedule.hold_end else start
     return Course(np.unique(np.concatenate(found)), end)
+
+
+def course_for(model: Model, recipe: Recipe, values: Mapping[str, float]) -> Course:
+    """The course of a recipe for a model; values: of settings, SI, as far as known beside those that it declares."""
+    states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
+    known = {name: setting.value for name, setting in recipe.settings.items() if setting.value is not None}
+    return course_of(bind(recipe, model.inputs, model.outputs, states), {**known, **values})
 
 
 @dataclass(frozen=True)
@@ -271,3 +311,39 @@ def _check_weight(nodes: Nodes, empty: NDArray[np.bool_]) -> None:
         f"{mine.max():g} s, so there is no mean: leave the sample out, or check the flow of the recipe",
         time=float(mine.max()),
     )
+
+
+@dataclass(frozen=True)
+class Look:
+    """When the samples of a channel look at the model: at moments, or over windows."""
+
+    output_index: int
+    moments: Array
+    """(n,) s, not below zero; of windows none"""
+    nodes: Nodes | None
+
+    @property
+    def times(self) -> Array:
+        """All times at which the model is asked, s."""
+        return self.moments if self.nodes is None else self.nodes.times
+
+    def shown(self, times: Array, outputs: Array) -> tuple[Array, Array | None]:
+        """Values (..., n) without bias, and their variance from uncertain times; outputs (..., n_times, n_outputs).
+
+        times: (n_times,) s, ascending, those of the look among them.
+        """
+        rows = np.searchsorted(times, self.times)
+        if self.nodes is None:
+            return outputs[..., rows, self.output_index], None
+        reading = read(replace(self.nodes, rows=rows), outputs)
+        return reading.value, reading.extra
+
+
+def look(
+    series: Series, picked: NDArray[np.intp], outputs: Mapping[str, int], experiment: str, delay: float, course: Course
+) -> Look:
+    """When the samples `picked` of a channel with this delay (s) look at the model; arguments as in `windows_of`."""
+    windows, k = windows_of(series, picked, outputs, experiment), outputs[series.channel.output]
+    if windows is None:
+        return Look(k, np.maximum(series.times[picked] - delay, 0.0), None)
+    return Look(k, np.empty(0), lay_out(windows, k, delay, course))
