@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from physics_twin.estimation import diagnostics, noise
+from physics_twin.estimation import diagnostics
 from physics_twin.estimation.discrepancy.confounding import confounding_said
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.journal import Checkpoint
+from physics_twin.estimation.likelihood.fitting import whitened
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.population import memberships
 from physics_twin.estimation.problem import Problem, set_up
@@ -101,8 +102,8 @@ def calibrate(
 def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) -> Posterior:
     parameters = problem.parameters
     point, levels = estimate.point, estimate.levels
-    w = noise.weights(problem, levels.sd)
-    channels = diagnostics.channel_table(problem, point, levels, estimate.correlations)
+    white, sd = whitened(problem, point, levels.sd, estimate.hypers)
+    channels = diagnostics.channel_table(problem, point, levels, estimate.correlations, white, sd)
     found = {**verdicts(problem, estimate), **estimate.verdicts}
     mode = dict(zip(problem.names, point.x.tolist(), strict=True))
     mode.update({g.parameter.name: float(s) for g, s in zip(problem.noise_groups, levels.sd, strict=True)})
@@ -121,7 +122,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *conflicts(problem, estimate),
         *confounding_said(problem, estimate),
         *diagnostics.summary(channels, estimate.correlations, estimate.widens),
-        *diagnostics.between_experiments(problem, point, w),
+        *diagnostics.between_experiments(problem, white),
         *_dependent(problem),
         *expired_certificates(problem.experiments),
     ]
@@ -132,13 +133,13 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     inflation = dict.fromkeys(parameters.names, 1.0)
     if correlated:
         inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
-    white = point.residual * w
+    measured = white[problem.sample_noise.measured]
     return Posterior(
         parameters=parameters,
         draws=draws_array(parameters, estimate.draws),
         mode=Values(mode),
         covariance=covariance_array(parameters, estimate.covariance),
-        misfit=float(white @ white),
+        misfit=float(measured @ measured),
         channels=channels,
         verdicts=found,
         coverage=diagnostics.coverage(problem, point),
@@ -147,7 +148,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         message=message,
         warnings=tuple(warnings),
         inflation=inflation,
-        residuals=diagnostics.residual_dataset(problem, point, w),
+        residuals=diagnostics.residual_dataset(problem, point, white),
         fixed=problem.held.reported,
         provenance=_provenance(problem, method, seed),
         effective_draws=float(len(estimate.draws) if estimate.effective_draws is None else estimate.effective_draws),

@@ -34,24 +34,36 @@ NOT_WIDER = (
 
 
 def channel_table(
-    problem: Problem, point: Point, levels: noise.Levels, correlations: Mapping[str, Correlation]
+    problem: Problem,
+    point: Point,
+    levels: noise.Levels,
+    correlations: Mapping[str, Correlation],
+    white: Array,
+    sd: Array,
 ) -> tuple[ChannelEvidence, ...]:
-    """Misfit and findings by channel, in declared units."""
-    w = noise.weights(problem, levels.sd)
+    """Misfit and findings by channel, in declared units; of the samples that are not censored.
+
+    white (n_data,): whitened residuals, innovations where noise remembers. sd (n_data,): SI, of each sample.
+    """
     found = []
+    all_measured = problem.sample_noise.measured
     n_tests = len(problem.channels)
     for task in problem.tasks:
         values = task_values(problem, task, point.x)
         times = np.unique(np.concatenate([c.times for c in task.channels]))
         courses = _courses(problem, task, values, times)
         for c in task.channels:
-            seen = {name: course[np.searchsorted(times, c.times)] for name, course in courses.items()}
-            r = point.residual[c.rows]
+            measured = all_measured[c.rows]
+            moments = c.times[measured]
+            seen = {name: course[np.searchsorted(times, moments)] for name, course in courses.items()}
+            r = point.residual[c.rows][measured]
             own = c.unit.difference()
-            sd = float(levels.sd[c.group]) * c.noise_scale if c.group >= 0 else c.noise
+            size = float(levels.sd[c.group]) * c.noise_scale if c.group >= 0 else c.noise
+            if r.size and not problem.plain:
+                size = float(np.sqrt(np.mean(sd[c.rows][measured] ** 2)))
             correlation = correlations[c.series]
             declared = np.asarray(own.from_si(r, difference=True))
-            white = r * w[c.rows]
+            mine = white[c.rows][measured]
             found.append(
                 ChannelEvidence(
                     experiment=c.experiment,
@@ -60,16 +72,19 @@ def channel_table(
                     n_samples=int(r.size),
                     n_excluded=c.n_excluded,
                     sum_of_squares=float(declared @ declared),
-                    rms=float(np.sqrt(declared @ declared / r.size)),
-                    bias=float(declared.mean()),
-                    noise=float(own.from_si(sd, difference=True)),
+                    rms=float(np.sqrt(declared @ declared / r.size)) if r.size else 0.0,
+                    bias=float(declared.mean()) if r.size else 0.0,
+                    noise=float(own.from_si(size, difference=True)),
                     noise_name=problem.noise_groups[c.group].parameter.name if c.group >= 0 else "",
-                    whitened=float(white @ white),
-                    lag_one=correlation.lag_one if c.array else _lag_one(white),
-                    effective_samples=r.size * correlation.effective_samples / correlation.n_samples,
-                    findings=_findings(c, white, c.observed - r, seen, correlation, n_tests),
+                    whitened=float(mine @ mine),
+                    lag_one=correlation.lag_one if c.array else _lag_one(mine),
+                    effective_samples=r.size * correlation.effective_samples / max(correlation.n_samples, 1),
+                    findings=_findings(c, mine, moments, c.observed[measured] - r, seen, correlation, n_tests)
+                    if r.size
+                    else (),
                     array=c.array,
                     noise_scale=c.noise_scale,
+                    n_censored=int((~measured).sum()),
                 )
             )
     return tuple(found)
@@ -96,6 +111,7 @@ def _courses(problem: Problem, task: Task, values: Mapping[str, float], times: A
 def _findings(
     c: ChannelData,
     white: Array,
+    times: Array,
     predicted: Array,
     inputs: Mapping[str, Array],
     correlation: Correlation,
@@ -122,7 +138,7 @@ def _findings(
         )
     if n < LEAST:
         return tuple(found)
-    looked_at = {"time": c.times, "the predicted value": predicted, **inputs}
+    looked_at = {"time": times, "the predicted value": predicted, **inputs}
     for name, course in looked_at.items():
         r, p = _trend(white, course, max(share * n, 3.0))
         if p < LEVEL / (n_tests * len(looked_at)):
@@ -160,14 +176,16 @@ def _trend(white: Array, course: Array, n_effective: float) -> tuple[float, floa
     return r, float(2.0 * stdtr(degrees, -t))
 
 
-def between_experiments(problem: Problem, point: Point, w: Array) -> list[str]:
-    """Outputs whose mean residual differs between experiments or goes with their context."""
+def between_experiments(problem: Problem, white: Array) -> list[str]:
+    """Outputs whose mean residual differs between experiments or goes with their context; white (n_data,) whitened."""
+    measured = problem.sample_noise.measured
     found: list[str] = []
     if len(problem.tasks) < 2:
         return found
     by_output: dict[str, list[tuple[str, Array]]] = {}
     for c in problem.channels:
-        by_output.setdefault(c.output, []).append((c.experiment, point.residual[c.rows] * w[c.rows]))
+        if measured[c.rows].any():
+            by_output.setdefault(c.output, []).append((c.experiment, white[c.rows][measured[c.rows]]))
     contexts = {e.name: e.context for e in problem.experiments}
     for output, runs in by_output.items():
         if len(runs) < 2:
@@ -191,8 +209,13 @@ def between_experiments(problem: Problem, point: Point, w: Array) -> list[str]:
     return found
 
 
-def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
-    """All samples of all channels with the prediction at the mode where they are used."""
+def residual_dataset(problem: Problem, point: Point, white_of_all: Array) -> xr.Dataset:
+    """All samples of all channels with the prediction at the mode where they are used.
+
+    white_of_all (n_data,): whitened residuals. A censored sample has a prediction, its limit as what was observed, and
+    no residual.
+    """
+    measured = problem.sample_noise.measured
     rows: dict[str, list[Array]] = {k: [] for k in ("time", "observed", "predicted", "residual", "whitened")}
     text: dict[str, list[str]] = {k: [] for k in ("experiment", "output", "units")}
     used: list[NDArray[np.bool_]] = []
@@ -209,9 +232,9 @@ def residual_dataset(problem: Problem, point: Point, w: Array) -> xr.Dataset:
             predicted, residual, white = (np.full(n, np.nan) for _ in range(3))
             c = data.get((experiment.name, channel.output))
             if c is not None:
-                residual[mask] = point.residual[c.rows]
-                white[mask] = residual[mask] * w[c.rows]
-                predicted[mask] = series.values[order][mask] - residual[mask]
+                residual[mask] = np.where(measured[c.rows], point.residual[c.rows], np.nan)
+                white[mask] = np.where(measured[c.rows], white_of_all[c.rows], np.nan)
+                predicted[mask] = series.values[order][mask] - point.residual[c.rows]
             for key, values in zip(
                 rows, (series.times[order], series.values[order], predicted, residual, white), strict=True
             ):

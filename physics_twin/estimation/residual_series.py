@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.cloud_correlation import Cloud, examine_cloud
@@ -18,7 +19,12 @@ STRAIGHT = 1e-6
 
 
 def examine_all(problem: Problem, r: Array, u: Array) -> dict[str, Correlation]:
-    """Series -> what the whitened residuals r (n_data,) with rows u (n_data, d) of J A^{-1/2} show, all experiments."""
+    """Series -> what the whitened residuals r (n_data,) with rows u (n_data, d) of J A^{-1/2} show, all experiments.
+
+    Censored samples have no residual and are left out.
+    """
+    measured = problem.sample_noise.measured
+    none = Correlation(0, 0.0, 0.0, 1.0, 0.0, np.zeros((u.shape[1],) * 2), 0.0)
     over_time: dict[str, list[Segment]] = {}
     over_places: dict[str, list[ChannelData]] = {}
     found: dict[str, Correlation] = {}
@@ -26,18 +32,23 @@ def examine_all(problem: Problem, r: Array, u: Array) -> dict[str, Correlation]:
         if c.array:
             over_places.setdefault(c.array, []).append(c)
         else:
-            over_time.setdefault(c.output, []).append(Segment(c.times, r[c.rows], u[c.rows]))
-    found |= {output: examine(own) for output, own in over_time.items()}
-    found |= {array: _examine_array(own, r, u) for array, own in over_places.items()}
+            own = measured[c.rows]
+            over_time.setdefault(c.output, []).append(Segment(c.times[own], r[c.rows][own], u[c.rows][own]))
+    for output, segments in over_time.items():
+        found[output] = examine(segments) if any(s.r.size for s in segments) else none
+    for array, members in over_places.items():
+        some = any(measured[c.rows].any() for c in members)
+        found[array] = _examine_array(members, r, u, measured) if some else none
     return found
 
 
-def _examine_array(channels: Sequence[ChannelData], r: Array, u: Array) -> Correlation:
+def _examine_array(channels: Sequence[ChannelData], r: Array, u: Array, measured: NDArray[np.bool_]) -> Correlation:
     """The residuals of one array: a series for each moment of each experiment."""
     moments: dict[tuple[str, float], list[tuple[tuple[float, ...], int]]] = {}
     for c in channels:
-        for k, time in enumerate(c.times):
-            moments.setdefault((c.experiment, float(time)), []).append((c.place, c.rows.start + k))
+        for k in np.flatnonzero(measured[c.rows]):
+            time = c.times[k]
+            moments.setdefault((c.experiment, float(time)), []).append((c.place, c.rows.start + int(k)))
     along = _line(moments)
     if along is None:
         clouds = []

@@ -28,6 +28,8 @@ TRADES = 0.8
 """Correlation from which a trading partner is named."""
 SAME = 0.15
 """Tolerance to call a direction a product, a ratio, a sum or a difference."""
+WEAK_HYPER = 0.5
+"""Standard deviation of the logarithm of a shape of noise, or of a spread, that is weak."""
 CONFLICT = 3.0
 """Standard deviations by which a mode may lie off the middle of its prior before that is a conflict."""
 MOST_CONFLICTS = 10
@@ -85,8 +87,22 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
         text = f"only {degrees:.1f} degrees of freedom" if weak else ""
         kind = Identification.WEAK if weak else Identification.IDENTIFIED
         found[group.parameter.name] = Verdict(group.parameter.name, kind, text, 1.0 / np.sqrt(1.0 + 2.0 * degrees), ())
-    assert len(found) == d + len(problem.noise_groups)
+    first = d + len(problem.noise_groups)
+    for k, (hyper, at) in enumerate(zip(problem.hypers, estimate.hypers.tolist(), strict=True), start=first):
+        found[hyper.parameter.name] = _of_hyper(hyper.parameter, float(estimate.covariance[k, k]), at)
+    assert len(found) == d + len(problem.noise_groups) + len(problem.hypers)
     return found
+
+
+def _of_hyper(parameter: Parameter, variance: float, x: float) -> Verdict:
+    """The verdict on a shape of noise or a spread; x SI, its variance SI squared."""
+    low, high = parameter.bounds
+    before = float(np.log(high / low)) / np.sqrt(12.0) if np.isfinite(high) and low > 0.0 else np.inf
+    sd = float(np.sqrt(variance)) / x
+    weak = sd > WEAK_HYPER
+    text = f"known to a factor of {np.exp(sd):.2g} or so" if weak else ""
+    kind = Identification.WEAK if weak else Identification.IDENTIFIED
+    return Verdict(parameter.name, kind, text, min(sd / before, 1.0), ())
 
 
 def conflicts(problem: Problem, estimate: Estimate) -> list[str]:

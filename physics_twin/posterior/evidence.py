@@ -61,7 +61,7 @@ class ChannelEvidence:
     unit: str
     """As the channel declares it."""
     n_samples: int
-    """Used in the fit."""
+    """Used in the fit; limits of censored samples count apart."""
     n_excluded: int
     """In the log and not used: bad, missing, masked, settling."""
     sum_of_squares: float
@@ -84,6 +84,8 @@ class ChannelEvidence:
     """The array of sensors that it belongs to, where that is looked at over its places; "" over time."""
     noise_scale: float = 1.0
     """`noise` as a multiple of the parameter `noise_name` or of the channel's: below one for averages."""
+    n_censored: int = 0
+    """Samples of which only a limit is known, used in the fit as such; they have no residual."""
 
     @property
     def name(self) -> str:
@@ -117,9 +119,10 @@ def _together(own: Sequence[ChannelEvidence]) -> ChannelEvidence:
         n_samples=n,
         n_excluded=sum(c.n_excluded for c in own),
         sum_of_squares=squares,
-        rms=math.sqrt(squares / n),
-        bias=sum(in_unit(c.bias, c) * c.n_samples for c in own) / n,
-        noise=math.sqrt(sum(in_unit(c.noise, c) ** 2 * c.n_samples for c in own) / n),
+        rms=math.sqrt(squares / max(n, 1)),
+        bias=sum(in_unit(c.bias, c) * c.n_samples for c in own) / max(n, 1),
+        noise=math.sqrt(sum(in_unit(c.noise, c) ** 2 * c.n_samples for c in own) / max(n, 1)),
+        n_censored=sum(c.n_censored for c in own),
         noise_name=own[0].noise_name if len({c.noise_name for c in own}) == 1 else "",
         whitened=sum(c.whitened for c in own),
         effective_samples=sum(c.effective_samples for c in own),

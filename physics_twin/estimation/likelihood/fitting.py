@@ -8,7 +8,8 @@ from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.likelihood.local_model import local_model
 from physics_twin.estimation.likelihood.marginal import marginal, update
-from physics_twin.estimation.likelihood.quadratic import quadratic
+from physics_twin.estimation.likelihood.quadratic import data_rows, quadratic
+from physics_twin.estimation.likelihood.terms import terms
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.trust_region import Linearization
 
@@ -24,6 +25,21 @@ def least_squares(problem: Problem, point: Point, sd: Array, hypers: Array) -> L
         return noise.whiten(point, noise.weights(problem, sd))
     psi = np.log(np.concatenate([sd, hypers]))
     return quadratic(problem.sample_noise, psi, local_model(problem, point), point.z)
+
+
+def whitened(problem: Problem, point: Point, sd: Array, hypers: Array) -> tuple[Array, Array]:
+    """Residuals (n_data,) that are independent with variance one where all is right, and the noise of each, SI.
+
+    Innovations where noise remembers; where it has outliers scores, of which none is large. A censored sample has no
+    residual: what stands there says how hard its limit pulls.
+    """
+    if problem.plain:
+        w = noise.weights(problem, sd)
+        return point.residual * w, 1.0 / w
+    psi = np.log(np.concatenate([sd, hypers]))
+    local = local_model(problem, point)
+    found = terms(problem.sample_noise, psi, local)
+    return data_rows(problem.sample_noise, found, local)[0], found.s
 
 
 def estimate_noise(

@@ -154,8 +154,12 @@ def mode_of_psi(objective: Callable[[Array], float], start: Array, low: Array, h
                 value = objective(trial)
                 if value < best - BETTER:
                     at, best = trial, value
+
+    def with_slope(psi: Array) -> tuple[float, Array]:
+        return objective(psi), slope_of(objective, psi)
+
     found = scipy_minimize(
-        lambda psi: (objective(psi), slope_of(objective, psi)),
+        with_slope,
         at,
         jac=True,
         method="L-BFGS-B",
