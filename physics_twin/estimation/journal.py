@@ -183,9 +183,10 @@ class Checkpoint:
         FileFormatError for a folder of something else.
         """
         path = self.folder / "calibration.json"
-        if not path.exists() and self.folder.exists() and {p.name for p in self.folder.iterdir()} - {LOCK}:
-            raise FileFormatError(f"{self.folder} is not empty and holds no calibration; give a folder of its own")
         try:
+            begun = path.exists()
+            if not begun and self.folder.exists() and {p.name for p in self.folder.iterdir()} - {LOCK}:
+                raise FileFormatError(f"{self.folder} is not empty and holds no calibration; give a folder of its own")
             self.folder.mkdir(parents=True, exist_ok=True)
             key = io.FileIO(self.folder / LOCK, "a")
         except OSError as error:

@@ -1,5 +1,6 @@
 """How the work of a method is done: by whom, watched by whom, and remembered where."""
 
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
@@ -43,9 +44,11 @@ class Work:
                     step()
                 return results
             futures: list[Future[R]] = []
+            # Dask takes equal calls for one: without this, calling again would repeat the error of a dead worker.
+            attempt = secrets.token_hex(8)
             try:
                 for job, memo in zip(jobs, memos, strict=True):
-                    futures.append(self.executor.submit(remembered, function, job, memo))
+                    futures.append(self.executor.submit(remembered, function, job, memo, attempt))
                     futures[-1].add_done_callback(lambda _: step())
                 return [future.result() for future in futures]
             except _worker_deaths() as error:
@@ -63,11 +66,11 @@ class Work:
                     future.cancel()
                 if isinstance(sys.exception(), Exception):
                     # Jobs that run still hold their journals; a call right after this one would find them locked.
-                    wait(futures)
+                    wait([future for future in futures if not future.cancelled()])
 
 
-def remembered[R](function: Callable[..., R], job: tuple[Any, ...], memo: Memo) -> R:
-    """One job, in whichever process; lets go of its journal at the end."""
+def remembered[R](function: Callable[..., R], job: tuple[Any, ...], memo: Memo, attempt: str = "") -> R:
+    """One job, in whichever process; lets go of its journal at the end. attempt: makes the call unlike others."""
     with memo:
         return function(*job, memo)
 

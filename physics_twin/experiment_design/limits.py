@@ -1,0 +1,30 @@
+"""Whether an experiment can be done: every limit is kept with a stated probability over the draws."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from physics_twin.envelope import Limit
+from physics_twin.envelope.evaluation import Problem, member_margins
+from physics_twin.envelope.limits import bind_limits
+from physics_twin.experiment_design.knowledge import Knowledge
+from physics_twin.experiment_design.planned import Planned
+
+N_DRAWS = 400
+"""At most so many draws are simulated for the limits."""
+N_NODES = 40
+
+
+def share_kept(planned: Planned, known: Knowledge, limits: Sequence[Limit]) -> tuple[float, str]:
+    """Share of the draws that keep every limit, and what breaks most often. A run that fails keeps none."""
+    requirements = bind_limits(limits, known.model.outputs)
+    n = known.posterior.n_draws
+    rows = np.unique(np.linspace(0, n - 1, min(N_DRAWS, n)).round().astype(np.intp))
+    values = known.members(planned.recipe, planned.values, rows)
+    margins, failures = member_margins(Problem(known.model, planned.recipe, (), requirements, N_NODES), values)
+    broken = ~(margins >= 0.0)
+    worst = int(broken.mean(axis=0).argmax())
+    name = requirements[worst].name
+    if failures and len(failures) >= 0.5 * broken[:, worst].sum():
+        name = f"the simulation fails ({failures[0].reason})"
+    return float((~broken.any(axis=1)).mean()), name
