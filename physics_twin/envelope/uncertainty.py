@@ -134,7 +134,7 @@ def next_batches(
         spreads[name] = _spread(quantity, known[name], f"tolerance of {name}")
         errors[name] = spreads[name] * rng.standard_normal(len(rows))
         includes.append(f"tolerance of {name}: sd {format_si(spreads[name], unit, difference=True)}")
-    if len(includes) == 1:
+    if len(includes) == 1 and not batchwise:
         includes[0] += " (parameters only: no batch-to-batch variation, no tolerance of the settings)"
     includes += same
     assumed = (*doubts, *(note for note in notes if not batchwise and not unused))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from physics_twin.errors import CalibrationError, ModelError, UnitError, check_name
 from physics_twin.measurements import Experiment
 from physics_twin.parameters import Parameter
+from physics_twin.posterior.populations import in_logarithm
 from physics_twin.priors import HalfNormal, Prior
 from physics_twin.units import QuantityLike, Unit, parse
 
@@ -29,8 +30,8 @@ class Population:
         another prior of the mean.
     spread: how far the values of the groups may lie from one another: the scale of a half-normal prior of their
         standard deviation, or a prior of that. A share ("20 %") where the search runs in the logarithm of the
-        parameter (`Parameter.log_scale`: bounds above zero and two decades apart, or a log-normal prior), a difference
-        in its unit ("2 K") otherwise.
+        parameter (bounds above zero and two decades apart, or a log-normal prior), a difference in its unit ("2 K")
+        otherwise.
     by: the entry of the experiments' context that they share within a group ("lot", "laboratory"); without it each
         experiment is a group of its own.
 
@@ -104,12 +105,20 @@ def mean_of(declared: Parameter) -> Parameter:
 
 def member_of(declared: Parameter, label: str) -> Parameter:
     """The parameter `<name>@<label>`: its prior is the population."""
-    return declared.replace(name=f"{declared.name}@{label}", prior=None)
+    low, high = declared.bounds
+    si = declared.unit.si_text
+    if in_logarithm(declared):  # the support of the prior that it does without
+        low = max(low, 0.0)
+    return declared.replace(
+        name=f"{declared.name}@{label}",
+        prior=None,
+        bounds=((low, si) if math.isfinite(low) else None, (high, si) if math.isfinite(high) else None),
+    )
 
 
 def spread_of(population: Population, declared: Parameter) -> Parameter:
     """The parameter `spread.<name>`; raises UnitError for a spread of another unit than the search is in."""
-    name, log, given = f"spread.{declared.name}", declared.log_scale, population.spread
+    name, log, given = f"spread.{declared.name}", in_logarithm(declared), population.spread
     if isinstance(given, Prior):
         unit, prior = Unit("1") if log else declared.unit, given
     else:
@@ -138,7 +147,7 @@ def _unit_of_spread(spread: QuantityLike, declared: Parameter) -> Unit:
         unit = parse(spread)[1]
     except UnitError as error:
         raise UnitError(f"Population of {declared.name}: {error}") from None
-    if declared.log_scale:
+    if in_logarithm(declared):
         if not unit.is_dimensionless:
             raise UnitError(
                 f"Population of {declared.name}: the search runs in its logarithm, so the spread is a share such as "

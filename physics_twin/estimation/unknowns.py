@@ -14,6 +14,7 @@ from physics_twin.measurements.tags.sensors import Sensor
 from physics_twin.measurements.uncertainty import SHAPES
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, PerExperiment
+from physics_twin.posterior.populations import in_logarithm
 from physics_twin.priors import Prior
 from physics_twin.recipes import Steady
 from physics_twin.signals import Setting, Signal
@@ -125,7 +126,7 @@ def resolve(
             owners = groups_of(item, users)
             populations[name] = (item, declared)
             mean = mean_of(declared)
-            columns[mean.name] = Unknown(mean, Kind.MEAN, target, (), declared.log_scale)
+            columns[mean.name] = Unknown(mean, Kind.MEAN, target, (), in_logarithm(declared))
         elif isinstance(item, PerExperiment):
             owners = {e.name: (e.name,) for e in users}
         if not owners:
@@ -141,7 +142,7 @@ def resolve(
                     "unknown; leave it out of initial= there, or out of unknown="
                 )
             if isinstance(item, Population):
-                columns[label] = Unknown(member_of(declared, label), kind, target, acts_on, declared.log_scale)
+                columns[label] = Unknown(member_of(declared, owner), kind, target, acts_on, in_logarithm(declared))
                 continue
             if owner and name in settings and name not in model.parameters:
                 declared = _from_setting(next(e.recipe.settings[name] for e in experiments if e.name == owner))
@@ -196,7 +197,9 @@ def _column_groups(
     for k, (name, (_, declared)) in enumerate(populations.items()):
         own = [j for j, c in enumerate(columns) if c.kind is Kind.MODEL and c.target == name]
         mean = next(j for j, c in enumerate(columns) if c.kind is Kind.MEAN and c.target == name)
-        found.append(ColumnGroup(np.array(own, dtype=np.intp), np.ones(len(own)), mean, declared.log_scale, first + k))
+        found.append(
+            ColumnGroup(np.array(own, dtype=np.intp), np.ones(len(own)), mean, in_logarithm(declared), first + k)
+        )
     return tuple(found)
 
 

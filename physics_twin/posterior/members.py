@@ -21,6 +21,7 @@ from physics_twin.posterior.populations import (
     belonging,
     drawn_anew,
     each_of,
+    members_of_populations,
     new_members,
     population_names,
 )
@@ -46,7 +47,7 @@ def from_prior(parameters: ParameterSet, n_draws: int, rng: int | np.random.Gene
     """
     own = generator(rng)
     table = np.empty((n_draws, len(parameters)))
-    members = _members_of_populations(parameters)
+    members = members_of_populations(parameters)
     for j, (name, parameter) in enumerate(parameters.items()):
         low, high = parameter.bounds
         if name in members:
@@ -77,18 +78,10 @@ def from_prior(parameters: ParameterSet, n_draws: int, rng: int | np.random.Gene
 def drawable(parameters: ParameterSet) -> ParameterSet:
     """Those that `from_prior` can draw."""
     own = {n for n, p in parameters.items() if p.prior is not None or np.isfinite(p.bounds).all()}
-    members = _members_of_populations(parameters)
+    members = members_of_populations(parameters)
     return parameters.select(
         [n for n in parameters if ({MEAN + members[n], SPREAD + members[n]} <= own if n in members else n in own)]
     )
-
-
-def _members_of_populations(parameters: ParameterSet) -> dict[str, str]:
-    """Name of a member -> name of its population."""
-    populations = population_names(parameters)
-    return {
-        name: base for name in parameters for base in [name.partition("@")[0]] if "@" in name and base in populations
-    }
 
 
 def member_values(

@@ -1,7 +1,7 @@
 """Parameters of lots in a posterior: which lot an experiment belongs to, and draws for a lot that nobody has seen.
 
 A population is recognized by its columns `mean.<name>` and `spread.<name>`; it is normal in the logarithm where the
-declaration of the mean is searched in that (`Parameter.log_scale`), which a saved posterior tells as well.
+declaration of the mean says so (`in_logarithm`), which a saved posterior tells as well.
 """
 
 import json
@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 from physics_twin.arrays import Array
 from physics_twin.measurements import Experiment
 from physics_twin.parameters import Parameter
+from physics_twin.priors import LogNormal, Truncated
 
 if TYPE_CHECKING:
     from physics_twin.posterior.result import Posterior
@@ -26,6 +27,20 @@ def population_names(names: Iterable[str]) -> tuple[str, ...]:
     """Parameters that have a mean and a spread among the names of a posterior."""
     known = set(names)
     return tuple(n.removeprefix(MEAN) for n in known if n.startswith(MEAN) and SPREAD + n.removeprefix(MEAN) in known)
+
+
+def members_of_populations(names: Iterable[str]) -> dict[str, str]:
+    """Name of a member -> name of its population."""
+    known = list(names)
+    populations = population_names(known)
+    owned = {name: name.partition("@")[0] for name in known if "@" in name}
+    return {name: base for name, base in owned.items() if base in populations}
+
+
+def in_logarithm(parameter: Parameter) -> bool:
+    """Whether groups of a parameter are alike in its logarithm: where the search runs in that."""
+    prior = parameter.prior.prior if isinstance(parameter.prior, Truncated) else parameter.prior
+    return parameter.log_scale or isinstance(prior, LogNormal)
 
 
 @dataclass(frozen=True)
@@ -69,14 +84,15 @@ def new_members(declared: Parameter, mean: Array, spread: Array, rng: np.random.
     declared: the parameter `mean.<name>`. mean: (n,) SI. spread: (n,) SI, of ln x where the search runs in that.
     """
     center, (low, high) = mean, declared.bounds
-    if declared.log_scale:
-        center, low, high = np.log(mean), np.log(low), np.log(high)
+    if in_logarithm(declared):
+        with np.errstate(divide="ignore"):
+            center, low, high = np.log(mean), np.log(max(low, 0.0)), np.log(high)
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = ndtr((low - center) / spread), ndtr((high - center) / spread)
         t = center + spread * ndtri(a + rng.random(mean.size) * (b - a))
     # A spread of nothing, or a mean on a bound that leaves no room to rounding: the mean itself.
     t = np.clip(np.where(np.isfinite(t), t, center), low, high)
-    return np.clip(np.exp(t), *declared.bounds) if declared.log_scale else t
+    return np.clip(np.exp(t), *declared.bounds) if in_logarithm(declared) else t
 
 
 def drawn_anew(name: str, each: str, labels: Iterable[str]) -> str:

@@ -1,13 +1,14 @@
 """Posteriors and predictions as tables for people: plain text and HTML from the same rows."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physics_twin.posterior.chains import has_chains, r_hat
 from physics_twin.posterior.evidence import arrays_together
+from physics_twin.posterior.populations import MEAN, SPREAD, members_of_populations
 from physics_twin.units import format_number, format_si
 
 if TYPE_CHECKING:
@@ -26,10 +27,14 @@ def parameter_rows(posterior: "Posterior") -> Rows:
         ["parameter", "unit", "before the data", "mode", "95 % interval", "widened", "R-hat", "counts as", "verdict"]
     ]
     chains = has_chains(posterior)
-    for name, p in posterior.parameters.items():
+    member_of = members_of_populations(posterior.parameters)
+    for name in _in_blocks(posterior.names, member_of):
+        p = posterior.parameters[name]
         unit = p.unit.difference() if p.difference else p.unit
         low, high = (format_number(unit.from_si(q, p.difference), 4) for q in posterior.interval(name))
-        if p.prior is not None:
+        if name in member_of:
+            before = f"of the population of {member_of[name]}"
+        elif p.prior is not None:
             before = p.prior.describe(p.unit, p.difference)
         elif np.isfinite(p.bounds).any() and not name.startswith("noise."):
             before = p._interval()
@@ -52,6 +57,18 @@ def parameter_rows(posterior: "Posterior") -> Rows:
             ]
         )
     return _without_empty(rows)
+
+
+def _in_blocks(names: Sequence[str], member_of: Mapping[str, str]) -> list[str]:
+    """The names with the spread of each population after its mean, before its members."""
+    spreads = {SPREAD + base for base in member_of.values()}
+    found: list[str] = []
+    for name in names:
+        if name not in spreads:
+            found.append(name)
+        if name.startswith(MEAN) and (spread := SPREAD + name.removeprefix(MEAN)) in spreads:
+            found.append(spread)
+    return found
 
 
 def verdict_sentences(posterior: "Posterior") -> list[str]:
