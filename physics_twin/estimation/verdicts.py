@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.method import Estimate
+from physics_twin.estimation.population_verdicts import population_verdicts
 from physics_twin.estimation.problem import Problem
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Identification, Verdict
@@ -91,7 +92,7 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
     for k, (hyper, at) in enumerate(zip(problem.hypers, estimate.hypers.tolist(), strict=True), start=first):
         found[hyper.parameter.name] = _of_hyper(hyper.parameter, float(estimate.covariance[k, k]), at)
     assert len(found) == d + len(problem.noise_groups) + len(problem.hypers)
-    return found
+    return found | population_verdicts(problem, estimate, found)
 
 
 def _of_hyper(parameter: Parameter, variance: float, x: float) -> Verdict:
