@@ -85,9 +85,17 @@ def channel_table(
                     array=c.array,
                     noise_scale=c.noise_scale,
                     n_censored=int((~measured).sum()),
+                    noise_shape=_shape(c),
                 )
             )
     return tuple(found)
+
+
+def _shape(c: ChannelData) -> tuple[float, ...]:
+    if c.shape.plain:
+        return ()
+    tails = c.shape.degrees_of_freedom.given
+    return c.noise, c.shape.proportional.given, c.shape.correlation_time.given, tails if np.isfinite(tails) else 0.0
 
 
 def _lag_one(white: Array) -> float:

@@ -84,6 +84,11 @@ class ChannelEvidence:
     """The array of sensors that it belongs to, where that is looked at over its places; "" over time."""
     noise_scale: float = 1.0
     """`noise` as a multiple of the parameter `noise_name` or of the channel's: below one for averages."""
+    noise_shape: tuple[float, ...] = ()
+    """Level (SI), share of the value, memory (s), degrees of freedom (0 for normal), as declared; () where it is plain.
+
+    Those that were estimated are draws of `proportional.*`, `correlation_time.*` and `degrees_of_freedom.*`.
+    """
     n_censored: int = 0
     """Samples of which only a limit is known, used in the fit as such; they have no residual."""
 

@@ -17,9 +17,10 @@ from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.measurements import Experiment
 from physics_twin.model import Ensembles, Model, Trajectories
-from physics_twin.posterior.evidence import FailedSimulation
+from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation
 from physics_twin.posterior.inputs import input_values
 from physics_twin.posterior.members import generator, member_values
+from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting, Signal
 from physics_twin.units import QuantityLike, format_si, seconds
@@ -134,8 +135,10 @@ def predict(
     if fitted != model.fingerprint:
         notes = (*notes, f'the model "{model.name}" is not the one that was fitted: its equations or constants differ')
     notes = (*notes, *json.loads(posterior.provenance.get("certificates", "[]")))
-    sd = _noise(posterior, model, rows)
-    measured = outputs + sd[:, None, :] * own.standard_normal(outputs.shape)
+    u = own.standard_normal(outputs.shape)
+    measured = outputs.copy()
+    for k, noise in enumerate(_noise(posterior, model, rows)):
+        measured[:, :, k] += noise.draw(at, noise.sd(outputs[:, :, k]), u[:, :, k], own)
     center = {name: np.asarray([np.median(v)]) for name, v in members.items()}
     outside, more = _extrapolation(posterior, model, recipe, at, {k: float(v[0]) for k, v in center.items()}, outputs)
     coords = {
@@ -189,23 +192,38 @@ def simulate_outputs(model: Model, recipe: Recipe, times: Array, values: Mapping
     return outputs
 
 
-def _noise(posterior: "Posterior", model: Model, rows: NDArray[np.intp]) -> Array:
-    """Standard deviation of each output's sensor for each draw (n_draws, n_outputs), SI; 0 where it is not known."""
-    sd = np.zeros((rows.size, len(model.outputs)))
+def _noise(posterior: "Posterior", model: Model, rows: NDArray[np.intp]) -> list[SensorNoise]:
+    """The noise of each output's sensor for the draws `rows`; of size 0 where it is not known."""
+    sd, share, memory = np.zeros((3, rows.size, len(model.outputs)))
+    tails = np.full(sd.shape, np.inf)
     position = {s.name: k for k, s in enumerate(model.outputs)}
     estimated = {
         name: posterior[name][rows] for name in {c.noise_name for c in posterior.channels} & set(posterior.parameters)
     }
+
+    def number(channel: ChannelEvidence, what: str, given: float) -> Array:
+        whose = (channel.noise_name or f"noise.{channel.output}").removeprefix("noise.")
+        names = (f"{what}.{whose}", f"{what}.{whose}@{channel.experiment}")
+        name = next((name for name in names if name in posterior.parameters), None)
+        return np.full(rows.size, given) if name is None else posterior[name][rows]
+
     for channel in posterior.channels:
         if channel.output not in position:
             continue
         k = position[channel.output]
         if channel.noise_name in estimated:
             own = estimated[channel.noise_name] * channel.noise_scale
+        elif channel.noise_shape:
+            own = np.full(rows.size, channel.noise_shape[0])
         else:
             own = np.full(rows.size, channel.difference_unit.to_si(channel.noise, difference=True))
         sd[:, k] = np.maximum(sd[:, k], own)  # the worst sensor where experiments had different ones
-    return sd
+        if channel.noise_shape:
+            _, given, remembers, degrees = channel.noise_shape
+            share[:, k] = np.maximum(share[:, k], number(channel, "proportional", given))
+            memory[:, k] = np.maximum(memory[:, k], number(channel, "correlation_time", remembers))
+            tails[:, k] = np.minimum(tails[:, k], number(channel, "degrees_of_freedom", degrees or np.inf))
+    return [SensorNoise(sd[:, k], share[:, k], memory[:, k], tails[:, k]) for k in range(len(model.outputs))]
 
 
 def _quantiles(values: Array) -> Array:

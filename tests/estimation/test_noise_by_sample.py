@@ -126,8 +126,8 @@ def test_a_prediction_of_averages_is_one_of_averages(line: Any) -> None:
     assert spread == pytest.approx(0.1 * posterior.mode.scalar("noise.y"), rel=0.15)
 
 
-def test_censored_samples_are_not_fitted(line: Any) -> None:
-    """A limit of detection is no measurement: the fit with it is the fit without it."""
+def test_limits_that_say_nothing_change_nothing(line: Any) -> None:
+    """Below 50 K where all is below 20 K: the fit with such limits is the fit without them, and they are counted."""
     y = data(np.ones(24))
     censored = np.zeros(24, dtype=np.int8)
     censored[[3, 7]] = -1
@@ -137,5 +137,5 @@ def test_censored_samples_are_not_fitted(line: Any) -> None:
     posterior = calibrate(line(), assemble("run", {"y": series}, provenance=Provenance("arrays")), unknown=["a", "b"])
     mode, _ = weighted(TIMES[censored == 0], y[censored == 0], np.ones(22))
     np.testing.assert_allclose([posterior.mode.scalar("a"), posterior.mode.scalar("b")], mode, rtol=1e-9)
-    assert posterior.channels[0].n_excluded == 2
+    assert (posterior.channels[0].n_samples, posterior.channels[0].n_excluded) == (22, 0)
     assert "2 below detection: used as limits" in series.notes
