@@ -6,8 +6,9 @@ assumes nothing about the shape of the prediction, but a batch that says much ab
 few draws only, and the mean is then that of these few: its Monte Carlo error and the number of draws that carry it
 are computed, and below `ENOUGH` of them it is not used.
 
-Normal: the density of a normal distribution with mean and covariance of the draws, plus the noise. Exact for a model
-that is linear in normal parameters, smooth in the number of draws, and approximate elsewhere.
+Normal: the density of a normal distribution with mean and covariance of the draws, plus that of the noise (with its
+memory; of Student's t the variance). Exact for a model that is linear in normal parameters, smooth in the number of
+draws, and approximate elsewhere.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from physics_twin.estimation.predicted import Sampled
 
 ENOUGH = 50.0
 """Draws that must carry the mean: its relative error is then about 1/7, that of the log 0.14."""
+
+LEAST_TAILS = 2.5
+"""Degrees of freedom of Student's t: below two it has no variance, and the normal density no answer."""
 
 
 @dataclass(frozen=True)
@@ -60,30 +64,53 @@ def batch_density(samples: Sequence[Sampled], independent: float = 1.0) -> Batch
     carried = float(1.0 / (share @ share))
     # Delta method: the relative standard error of the mean.
     error = float(weights.std(ddof=1) / weights.mean() / np.sqrt(m * independent)) if m > 1 else np.inf
-    true, sd = (np.concatenate([getattr(s, key) for s in samples], axis=1) for key in ("true", "sd"))
-    observed = np.concatenate([s.observed for s in samples])
-    halves = [_normal(true[k::2], sd[k::2], observed) for k in (0, 1)] if m > 3 else [0.0, np.inf]
+    halves = [_normal(samples, slice(k, None, 2)) for k in (0, 1)] if m > 3 else [0.0, np.inf]
     return BatchDensity(
         from_draws=float(logsumexp(log) - np.log(m)),
         from_draws_error=error,
         carried_by=carried * independent,
-        normal=_normal(true, sd, observed),
+        normal=_normal(samples, slice(None)),
         normal_error=0.5 * abs(halves[0] - halves[1]),
     )
 
 
-def _normal(true: Array, sd: Array, observed: Array) -> float:
-    """Log density of N(mean, covariance of the draws + noise); true, sd (n_draws, n), observed (n,)."""
-    m, n = true.shape
-    noise = np.sqrt(np.mean(sd**2, axis=0))
-    e = (observed - true.mean(axis=0)) / noise
-    spread = (true - true.mean(axis=0)) / noise / np.sqrt(max(m - 1, 1))
-    if n <= m:
-        factor = cho_factor(np.eye(n) + spread.T @ spread)
-        square = float(e @ cho_solve(factor, e))
-    else:  # the same by the smaller of the two matrices (Woodbury)
-        factor = cho_factor(np.eye(m) + spread @ spread.T)
-        along = spread @ e
-        square = float(e @ e - along @ cho_solve(factor, along))
-    log_root = float(np.sum(np.log(np.diag(factor[0]))))
-    return float(-0.5 * square - log_root - np.sum(np.log(noise)) - 0.5 * n * np.log(2.0 * np.pi))
+def _normal(samples: Sequence[Sampled], rows: slice) -> float:
+    """Log density of N(mean, covariance of the draws + noise), times the mean probability of limits."""
+    parts = [_whitened(s, rows) for s in samples]
+    e, spread = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts], axis=1)
+    limits = np.sum([s.log_limits[rows] for s in samples], axis=0)
+    m, n = spread.shape
+    square, log_root = 0.0, 0.0
+    if n:
+        if n <= m:
+            factor = cho_factor(np.eye(n) + spread.T @ spread)
+            square = float(e @ cho_solve(factor, e))
+        else:  # the same by the smaller of the two matrices (Woodbury)
+            factor = cho_factor(np.eye(m) + spread @ spread.T)
+            along = spread @ e
+            square = float(e @ e - along @ cho_solve(factor, along))
+        log_root = float(np.sum(np.log(np.diag(factor[0]))))
+    log_scale = sum(p[2] for p in parts)
+    of_limits = float(logsumexp(limits) - np.log(m))
+    return float(-0.5 * square - log_root - log_scale - 0.5 * n * np.log(2.0 * np.pi) + of_limits)
+
+
+def _whitened(sample: Sampled, rows: slice) -> tuple[Array, Array, float]:
+    """Deviations (n,) from the mean and the draws' own (n_draws, n), both in units of independent noise; log det."""
+    true, noise = sample.true[rows], sample.noise
+    tails = np.maximum(noise.tails[rows], LEAST_TAILS)[:, None]
+    heavy = np.where(np.isfinite(tails), 1.0 + 2.0 / (np.where(np.isfinite(tails), tails, 3.0) - 2.0), 1.0)
+    sd = np.sqrt(np.mean(sample.sd[rows] ** 2 * heavy, axis=0))
+    e = (sample.observed - true.mean(axis=0)) / sd
+    spread = (true - true.mean(axis=0)) / sd / np.sqrt(max(len(true) - 1, 1))
+    log_scale = float(np.sum(np.log(sd)))
+    memory = float(np.median(noise.memory[rows]))
+    if memory > 0.0 and e.size > 1:
+        steps = np.diff(sample.times)
+        apart = steps[steps > 0.0]
+        gaps = np.where(steps > 0.0, steps, apart.min() if apart.size else np.inf)
+        phi, root = np.exp(-gaps / memory), np.sqrt(-np.expm1(-2.0 * gaps / memory))
+        e = np.append(e[:1], (e[1:] - phi * e[:-1]) / root)
+        spread = np.concatenate([spread[:, :1], (spread[:, 1:] - phi * spread[:, :-1]) / root], axis=1)
+        log_scale += float(np.sum(np.log(root)))
+    return e, spread, log_scale
