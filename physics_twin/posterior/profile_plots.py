@@ -86,6 +86,8 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
             ha="right",
             fontsize=7.5,
             color=MEASURED,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            zorder=6,
         )
     grid = np.geomspace(low, high, 300) if logarithmic else np.linspace(low, high, 300)
     axis.plot(
@@ -95,8 +97,9 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
     widest = float(data["probability"].values[-1])
     axis.axvspan(max(float(interval[0]), low), min(float(interval[1]), high), color=BAND, alpha=0.35, lw=0, zorder=0,
                  label=f"{100.0 * widest:g} % interval")  # fmt: skip
-    axis.plot(x, rise, color=MODEL, marker="o", ms=3.0, label="profile", zorder=3)
-    mode = int(np.argmin(data["rise"].values[:n]))
+    mode = int(np.argmin(np.abs(data["value"].values[:n] - float(posterior.mode[name]))))
+    axis.plot(*_smooth(x, rise, mode, float(data["lift"]), logarithmic), color=MODEL, label="profile", zorder=3)
+    axis.plot(x, rise, color=MODEL, ls="", marker="o", ms=3.0, zorder=3)
     at = float(_declared(parameter, np.array(float(posterior.mode[name]))))
     axis.plot([at], [float(rise[mode])], ls="", marker="D", ms=5.5, mfc="white", mec=MEASURED, label="mode", zorder=4)
     for side, edge in ((0, 0), (1, -1)):
@@ -110,6 +113,19 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
     axis.set_ylabel("rise of −2 ln(posterior)")
     verdict = posterior.verdicts.get(name)
     axis.set_title(_title(name, "" if verdict is None else str(verdict)), fontsize=8.0, fontweight="normal")
+
+
+def _smooth(x: Array, rise: Array, mode: int, lift: float, logarithmic: bool) -> tuple[Array, Array]:
+    """The profile between its points: its signed root is nearly straight where the profile is nearly a parabola."""
+    if x.size < 3:
+        return x, rise
+    from scipy.interpolate import PchipInterpolator
+
+    at = np.log(x) if logarithmic else x
+    root = np.where(np.arange(x.size) < mode, -1.0, 1.0) * np.sqrt(rise + lift)
+    grid = np.unique(np.concatenate([np.linspace(at[0], at[-1], 400), at]))
+    curve = PchipInterpolator(at, root)(grid) ** 2 - lift
+    return (np.exp(grid) if logarithmic else grid), np.asarray(curve)
 
 
 def _title(name: str, verdict: str) -> str:

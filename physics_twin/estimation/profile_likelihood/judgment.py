@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from physics_twin.arrays import Array
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
@@ -29,6 +30,10 @@ FLAT = 10.0
 """Rise of the part of the data, in differences that an integrator makes up, below which a profile is flat."""
 ALONE = 1.0
 """Change of the whitened residuals by the unknown alone from which others must have made up for it."""
+SAME = 1e-6
+"""Share of the information on an unknown that is left when others follow, below which nothing is left."""
+OF_PRIOR = 0.1
+"""Share of a rise that may come from the data although it is the priors that make it."""
 FLATTENED = 0.5
 """Root of the rise at a bound, over that of the parabola at the mode, below which a profile has flattened."""
 WORDS = {-1: ("downward", "below"), 1: ("upward", "above")}
@@ -125,12 +130,24 @@ def _structural(evidence: Evidence, profile: Profile) -> bool:
     """See above."""
     rows = _free_rows(profile)
     white = evidence.mode.of_data if not evidence.problem.noise_groups else float(evidence.problem.n_data)
-    flat = FLAT * max(NOISE[0], NOISE[1] * abs(white))
+    flat = np.full(len(rows), FLAT * max(NOISE[0], NOISE[1] * abs(white)))
     moved = np.abs(profile.rise_of_data[rows])
+    if _unseen(evidence.estimate.information, profile.column):  # priors pull the others off the path a little
+        flat = flat + OF_PRIOR * np.maximum(profile.rise[rows], 0.0)
     alone = float(evidence.estimate.information[profile.column, profile.column])
     reach = float(np.ptp(profile.z[rows]))
     failed = any(s.end in (End.FAILED, End.STEPS) for s in profile.sides)
     return bool((moved <= flat).all()) and np.sqrt(max(alone, 0.0)) * reach > ALONE and not failed
+
+
+def _unseen(information: Array, j: int) -> bool:
+    """Whether the others can make up for any small change of an unknown, as far as the data see it."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    unit = information / np.outer(scale, scale)
+    rest = np.delete(unit[j], j)
+    inner = np.delete(np.delete(unit, j, axis=0), j, axis=1)
+    left = 1.0 - float(rest @ np.linalg.pinv(inner, rcond=SAME, hermitian=True) @ rest)
+    return left < SAME
 
 
 def _free_rows(profile: Profile) -> list[int]:

@@ -7,7 +7,9 @@ the profile is a parabola, and it is defined where a profile is flat, which a qu
 Profiles end at bounds, so draws do.
 
 Dependence is that of a copula: each unknown keeps the ranks of its Laplace draws, and rank i of n gets the quantile
-(i + 1/2)/n. An approximation: a bent ridge between unknowns is only followed as far as their marginals straighten it.
+(i + 1/2)/n. Where the Laplace approximation is much wider than a marginal, because the data do not see some direction,
+ranks are those of a Gaussian with the information of the data and, along that direction, the widths of the marginals.
+An approximation: a bent ridge between unknowns is only followed as far as their marginals straighten it.
 """
 
 from collections.abc import Mapping
@@ -19,23 +21,56 @@ from physics_twin.arrays import Array
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.path import End
 from physics_twin.estimation.profile_likelihood.profile import Profile, in_si
+from physics_twin.estimation.profile_likelihood.refit import Fit, curvature
 
 GRID = 4000
 """Points on which a marginal is summed up."""
+WIDER = 4.0
+"""Variance of the Laplace approximation over that of a marginal from which its ranks are not used."""
+FIRST_RIDGE = 1e-6
+"""Precision, in units of a marginal's own, that an unseen direction has to begin with."""
+SWEEPS = 100
 TAIL = 1e-7
 """Chance beyond which a tail is cut off."""
 
 
-def with_marginals(problem: Problem, profiles: Mapping[int, Profile], draws: Array) -> Array:
+def with_marginals(
+    problem: Problem, mode: Fit, profiles: Mapping[int, Profile], draws: Array, rng: np.random.Generator
+) -> Array:
     """Draws (n, n_parameters) SI with the marginals of the profiles; columns without a profile stay as they are."""
     found = draws.copy()
+    even = (np.arange(len(draws)) + 0.5) / len(draws)
+    quantiles = {}
     for column, profile in profiles.items():
-        order = np.argsort(np.argsort(draws[:, column], kind="stable"), kind="stable")
-        u = (order + 0.5) / len(draws)
         z, cumulative = marginal(problem, profile)
-        x = in_si(problem, column, np.interp(u, cumulative, z))
+        quantiles[column] = np.interp(even, cumulative, z)
+    ranked = _ranked(problem, mode, quantiles, draws, rng)
+    for column, sorted_z in quantiles.items():
+        order = np.argsort(np.argsort(ranked[:, column], kind="stable"), kind="stable")
+        x = in_si(problem, column, sorted_z[order])
         found[:, column] = np.clip(x, problem.space.x_low[column], problem.space.x_high[column])
     return found
+
+
+def _ranked(
+    problem: Problem, mode: Fit, quantiles: Mapping[int, Array], draws: Array, rng: np.random.Generator
+) -> Array:
+    """(n, >= d) whose columns have the ranks that the draws shall have: Laplace draws, or see the module's text."""
+    d = mode.point.z.size
+    h = curvature(problem, mode, 0)[1]
+    width = np.array([np.std(quantiles[j]) if j in quantiles else np.inf for j in range(d)])
+    known = np.isfinite(width) & (width > 0.0)
+    scale = np.where(known, width, 1.0 / np.sqrt(np.maximum(np.diag(h), 1e-300)))
+    h = h * np.outer(scale, scale)  # in standard deviations of the marginals
+    ridge = np.where(known, FIRST_RIDGE, 0.0)
+    wider = np.diag(np.linalg.inv(h + np.diag(ridge + FIRST_RIDGE)))
+    if not (wider[known] > WIDER).any():
+        return draws
+    for _ in range(SWEEPS):
+        covariance = np.linalg.inv(h + np.diag(ridge + FIRST_RIDGE))
+        ridge = np.where(known, np.maximum(ridge * np.diag(covariance), FIRST_RIDGE), 0.0)
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(rng.standard_normal((len(draws), d)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
 def marginal(problem: Problem, profile: Profile) -> tuple[Array, Array]:

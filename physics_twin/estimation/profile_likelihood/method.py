@@ -108,7 +108,7 @@ class ProfileLikelihood:
             for i, column in enumerate(columns)
         }
         evidence = Evidence(problem, estimate, walk.mode, profiles, self.probabilities[-1], work.memo("advice"))
-        draws = with_marginals(problem, profiles, estimate.draws)
+        draws = with_marginals(problem, walk.mode, profiles, estimate.draws, rng)
         return replace(
             estimate,
             draws=draws,
