@@ -126,17 +126,18 @@ def innovations(predicted: Array, observed: Array, z: Array, alpha: float) -> Ar
     return np.asarray(observed + np.sqrt(alpha) * z - predicted)
 
 
-def weights(subspace: Subspace, innovation: Array, alpha: float) -> Array:
-    """W (N, N): the update is m + W A, with A the anomalies of the parameters over sqrt(N - 1)."""
-    s = subspace.s
-    return np.asarray(((innovation @ subspace.vt.T) * (s / (s**2 + alpha))) @ subspace.u.T)
+def move(parameters: Array, subspace: Subspace, innovation: Array, alpha: float) -> Array:
+    """The update (N, n_parameters).
 
-
-def move(parameters: Array, w: Array) -> Array:
-    """m + W A (N, n_parameters): one product, the taking off of the mean is part of the matrix."""
-    n = parameters.shape[0]
-    transition = np.eye(n) + (w - w.mean(axis=1, keepdims=True)) / np.sqrt(n - 1.0)
-    return np.asarray(transition @ parameters)
+    W A = (R V S/(S^2 + alpha)) (U^T A), R the innovations: with many members and few directions from right to left,
+    otherwise as one product of an (N, N) matrix with the parameters, the taking off of their mean included.
+    """
+    n, s = parameters.shape[0], subspace.s
+    left = (innovation @ subspace.vt.T) * (s / (s**2 + alpha)) / np.sqrt(n - 1.0)
+    right = subspace.u.T - subspace.u.mean(axis=0)[:, None]
+    if 2 * s.size < n:
+        return np.asarray(parameters + left @ (right @ parameters))
+    return np.asarray((np.eye(n) + left @ right) @ parameters)
 
 
 def move_tapered(parameters: Array, subspace: Subspace, innovation: Array, alpha: float, taper: Taper) -> Array:
@@ -190,5 +191,5 @@ def assimilate(
     subspace = Subspace.of(white)
     innovation = innovations(white, whitened(observed, noise), z, alpha)
     if taper is None:
-        return move(parameters, weights(subspace, innovation, alpha))
+        return move(parameters, subspace, innovation, alpha)
     return move_tapered(parameters, subspace, innovation, alpha, taper)
