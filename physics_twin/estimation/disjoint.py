@@ -38,7 +38,7 @@ def data_of(run: Experiment) -> Seen:
     """The samples in use of an experiment."""
     found: set[Sample] = set()
     for series in run:
-        mine = series.used
+        mine = series.informative
         output = series.channel.output
         found |= {
             (output, t, y) for t, y in zip(series.times[mine].tolist(), series.values[mine].tolist(), strict=True)

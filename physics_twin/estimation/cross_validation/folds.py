@@ -9,7 +9,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError, PhysicsTwinError
 from physics_twin.estimation.disjoint import Seen, data_of
 from physics_twin.estimation.journal import Memo
-from physics_twin.estimation.predicted import affordable, predict_samples
+from physics_twin.estimation.predicted import PredictedChannel, Sampled, affordable, predict_samples
 from physics_twin.estimation.predictive_density import BatchDensity, batch_density
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
@@ -22,7 +22,7 @@ REPLICAS = 200
 
 @dataclass(frozen=True, eq=False)
 class HeldChannel:
-    """Samples of one channel of one left-out experiment; SI, times in s, all (n,)."""
+    """Measured samples of one channel of a left-out experiment, limits not among them; SI, times in s, all (n,)."""
 
     experiment: str
     output: str
@@ -66,8 +66,10 @@ class Fold:
     channels: tuple[HeldChannel, ...]
     densities: tuple[BatchDensity, ...]
     """One for each experiment."""
+    distance: float
+    """Sum of squared z of the data; of a limit ("<0.05") what it contradicts the prediction by."""
     replicas: Array
-    """(REPLICAS,) sum of squared z of predictive draws in the place of the data."""
+    """(REPLICAS,) the same of predictive draws in the place of the data."""
     failure: str
     """Why there is no prediction; "" where there is one."""
     notes: tuple[str, ...]
@@ -89,7 +91,7 @@ class Fold:
 
     @property
     def n_samples(self) -> int:
-        """Samples left out."""
+        """Measured samples that were left out."""
         return sum(c.times.size for c in self.channels)
 
 
@@ -115,7 +117,7 @@ def one_fold(job: Job, memo: Memo) -> Fold:
         posterior = job.fit(job.train) if job.checkpoint is None else job.fit(job.train, checkpoint=job.checkpoint)
         return _predicted(job, posterior, names, n_fitted)
     except PhysicsTwinError as error:
-        return Fold(job.name, names, n_fitted, (), (), np.empty(0), f"{type(error).__name__}: {error}", ())
+        return Fold(job.name, names, n_fitted, (), (), np.nan, np.empty(0), f"{type(error).__name__}: {error}", ())
 
 
 def _predicted(job: Job, posterior: Posterior, names: tuple[str, ...], n_fitted: int) -> Fold:
@@ -124,7 +126,7 @@ def _predicted(job: Job, posterior: Posterior, names: tuple[str, ...], n_fitted:
     share = min(posterior.effective_draws / posterior.n_draws, 1.0)
     channels: list[HeldChannel] = []
     densities: list[BatchDensity] = []
-    replicas = np.zeros(REPLICAS)
+    distance, replicas = 0.0, np.zeros(REPLICAS)
     notes = [] if posterior.converged else [f"the fit did not converge: {posterior.message}"]
     for run in job.held:
         found = predict_samples(job.model, posterior, run, rng=rng, n_draws=n)
@@ -132,22 +134,18 @@ def _predicted(job: Job, posterior: Posterior, names: tuple[str, ...], n_fitted:
         good = found.distance[np.isfinite(found.distance)]
         replicas += rng.choice(good, REPLICAS)
         notes += found.notes
-        channels += [
-            HeldChannel(
-                experiment=run.name,
-                output=c.channel.output,
-                unit=c.channel.unit.text,
-                times=c.times,
-                observed=c.observed,
-                low=c.low,
-                middle=c.middle,
-                high=c.high,
-                sd=c.sd,
-                rank=s.rank,
-            )
-            for c, s in zip(found.channels, found.samples, strict=True)
-        ]
-    return Fold(job.name, names, n_fitted, tuple(channels), tuple(densities), replicas, "", tuple(dict.fromkeys(notes)))
+        for c, s in zip(found.channels, found.samples, strict=True):
+            distance += float(np.sum(c.z**2))
+            if s.observed.size:
+                channels.append(_held(c, s))
+    said = tuple(dict.fromkeys(notes))
+    return Fold(job.name, names, n_fitted, tuple(channels), tuple(densities), distance, replicas, "", said)
+
+
+def _held(c: PredictedChannel, s: Sampled) -> HeldChannel:
+    measured = c.censored == 0
+    numbers = {key: getattr(c, key)[measured] for key in ("times", "observed", "low", "middle", "high", "sd")}
+    return HeldChannel(c.experiment, c.channel.output, c.channel.unit.text, **numbers, rank=s.rank)
 
 
 def groups(

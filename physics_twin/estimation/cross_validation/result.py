@@ -164,7 +164,8 @@ class CrossValidation:
             if fold.failed:
                 rows.append([fold.name, str(fold.n_fitted), "", "", "", "", f"failed: {fold.failure}"])
                 continue
-            inside = np.concatenate([c.inside(0.95) for c in fold.channels]).mean()
+            held = [c.inside(0.95) for c in fold.channels]
+            inside = float(np.concatenate(held).mean()) if held else np.nan
             way = "draws" if all(d.trusts_draws for d in fold.densities) else "normal"
             numbers = [f"{100.0 * inside:.0f} %", f"{fold.log_density:.1f}", f"{fold.log_density_error:.2f}", way]
             rows.append([fold.name, str(fold.n_fitted), str(fold.n_samples), *numbers])
@@ -193,7 +194,7 @@ class CrossValidation:
 def chance_of(folds: Sequence[Fold]) -> float:
     """Share of the predictive draws that are as far from the predictions as the data, or farther."""
     done = [fold for fold in folds if not fold.failed]
-    seen = sum(float(np.sum(c.z**2)) for fold in done for c in fold.channels)
+    seen = sum(fold.distance for fold in done)
     return float(np.mean(np.sum([fold.replicas for fold in done], axis=0) >= seen))
 
 

@@ -47,6 +47,7 @@ def _fold(record: dict[str, Any]) -> Fold:
         n_fitted=int(record["n_fitted"]),
         channels=channels,
         densities=tuple(BatchDensity(**one) for one in record["densities"]),
+        distance=float(record["distance"]),
         replicas=np.array(record["replicas"], dtype=float),
         failure=record["failure"],
         notes=tuple(record["notes"]),

@@ -161,3 +161,19 @@ def test_plot_shows_coverage_predictions_and_bias() -> None:
     assert len(figure.axes) == 3
     assert figure.axes[1].get_xlabel() == "x predicted / (g/L)"
     plt.close(figure)
+
+
+def test_limits_count_in_the_density_and_not_in_the_coverage() -> None:
+    """Samples "below 2 g/L" at the end: the measured ones are covered, and all of them tell rivals apart."""
+    runs = []
+    for seed in range(3):
+        values = np.array(batch(seed)["x"].values)
+        sides = np.where(values < 2.0, -1, 0).astype(np.int8)
+        channel = pt.Channel("x", unit="g/L", noise="0.2 g/L")
+        shown = {"x": np.where(sides < 0, 2.0, values)}
+        name = f"limited_{seed}"
+        runs.append(pt.Experiment.from_arrays(name, (TIMES, "h"), shown, channels=[channel], censored={"x": sides}))
+    found = pt.cross_validate(MODEL, runs, fit=FIT)
+    measured = sum(int((run["x"].censored == 0).sum()) for run in runs)
+    assert 0 < found.n_samples == measured < 60
+    assert found.passed and np.isfinite(found.log_density)

@@ -39,7 +39,7 @@ def validated(order: int, runs: list[pt.Experiment]) -> CrossValidation:
 def made(*densities: float) -> CrossValidation:
     """A cross-validation with these densities, one fold each."""
     folds = tuple(
-        Fold(f"b{k}", (f"b{k}",), 1, (), (BatchDensity(d, 0.0, 1e3, d, 0.0),), np.zeros(1), "", ())
+        Fold(f"b{k}", (f"b{k}",), 1, (), (BatchDensity(d, 0.0, 1e3, d, 0.0),), 0.0, np.zeros(1), "", ())
         for k, d in enumerate(densities)
     )
     return CrossValidation("m", "f", "experiment", folds, 0.5)
@@ -94,7 +94,7 @@ def test_two_equal_models_are_told_apart_no_more_often_than_stated() -> None:
 def test_failed_folds_are_left_out_for_all_and_other_data_are_refused() -> None:
     """A fold that one model failed in does not count; other folds or samples are an error."""
     one, other = made(5.0, 6.0, 7.0), made(1.0, 2.0, 3.0)
-    broken = Fold("b1", ("b1",), 1, (), (), np.empty(0), "SolveError: x", ())
+    broken = Fold("b1", ("b1",), 1, (), (), np.nan, np.empty(0), "SolveError: x", ())
     failed = CrossValidation("m", "f", "experiment", (one.folds[0], broken, one.folds[2]), 0.5)
     found = pt.compare_models({"a": failed, "b": other})
     assert found.n_folds == 2 and found.left_out == ("b1",)
