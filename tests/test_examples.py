@@ -22,6 +22,7 @@ TESTED = {
     "plant_log",
     "python_model",
     "reactor_startup",
+    "rod_conductivity_function",
 }
 
 
@@ -81,6 +82,17 @@ def test_heated_rod(tmp_path: Path) -> None:
     assert posterior.mode["source_flux"] / 1e4 == pytest.approx(18.4149, abs=0.005)
     assert prediction.in_units()["hot_end"].sel(quantile=0.5).values[0] == pytest.approx(138.6, abs=0.3)
     assert (tmp_path / "rod.png").stat().st_size > 10_000
+
+
+def test_rod_conductivity_function(tmp_path: Path) -> None:
+    """Either function takes off six tenths of the squares, and they meet alike; the level of neither is identified."""
+    posteriors = example("rod_conductivity_function").main(str(tmp_path / "rod_functions.png"))
+    constant, conductivity, film = (p.sum_of_squares["K"] for p in posteriors.values())
+    assert constant == pytest.approx(0.747, abs=0.002)
+    assert conductivity == pytest.approx(0.279, abs=0.003)
+    assert film == pytest.approx(conductivity, rel=0.02)
+    verdict = posteriors["conductivity over T"].verdicts["conductivity_2"]
+    assert verdict.identification is pt.Identification.NOT
 
 
 def test_reactor_startup() -> None:

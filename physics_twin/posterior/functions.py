@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from physics_twin.posterior.result import Posterior
 
 POINTS = 200
-PRIOR_DRAWS = 4000
+PRIOR_DRAWS = 20000
 """Enough for the ends of a 95 % band to a hundredth of its width."""
 PRIOR_SEED = 0
 LEVELS = (0.025, 0.5, 0.975)

@@ -69,15 +69,21 @@ def heated_rod(metal: Metal = ALUMINUM) -> "FieldModel":
     )
 
 
-def heated_rod_3d(metal: Metal = ALUMINUM) -> "FieldModel":
-    """The rod as a body: convection on its four sides and on the far end; thermocouples in its axis."""
+def heated_rod_3d(
+    metal: Metal = ALUMINUM, *, conductivity: "pt.Spline | None" = None, film_coefficient: "pt.Spline | None" = None
+) -> "FieldModel":
+    """The rod as a body: convection on its four sides and on the far end; thermocouples in its axis.
+
+    conductivity, film_coefficient: functions over T in place of the constant parameters.
+    """
     from physics_twin import fem
 
-    film, conductivity, flux, ambient = _quantities(metal)
+    one_film, constant, flux, ambient = _quantities(metal)
+    film = one_film if film_coefficient is None else film_coefficient
     air, middle = fem.Convection(film, ambient), f"{SIDE / 2.0!r} cm"
     return fem.HeatConduction(
         mesh=fem.mesh.box((f"{LENGTH} cm", f"{SIDE} cm", f"{SIDE} cm"), cells=(70, 1, 1)),
-        materials={"body": fem.Solid(conductivity=conductivity)},
+        materials={"body": fem.Solid(conductivity=constant if conductivity is None else conductivity)},
         boundaries={"left": fem.Flux(flux), **dict.fromkeys(("right", "front", "back", "bottom", "top"), air)},
         sensors={
             **{f"T_{x}": fem.Point(f"{x} cm", middle, middle) for x in PLACES},
