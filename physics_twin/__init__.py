@@ -81,6 +81,13 @@ if TYPE_CHECKING:
         tanh as tanh,
         where as where,
     )
+    from physics_twin.global_sensitivity import (
+        Influences as Influences,
+        Morris as Morris,
+        Of as Of,
+        Sobol as Sobol,
+        rank_influences as rank_influences,
+    )
     from physics_twin.measurements import (
         Averaged as Averaged,
         Batch as Batch,
@@ -327,6 +334,7 @@ _HOME = {
         "PredictionVariance",
         "design_experiment",
     ),
+    "global_sensitivity": ("Influences", "Morris", "Of", "Sobol", "rank_influences"),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
 }
