@@ -225,7 +225,7 @@ def test_a_delay_moves_whole_windows() -> None:
 
 
 def test_windows_are_cut_where_an_input_jumps() -> None:
-    """An output with a kink where the heater is switched on within the window: exact, and 1e-3 off without the cut."""
+    """An output with a kink where the heater is switched on within the window: exact, and 7 % off without the cut."""
     recipe = pt.Recipe(
         [pt.Phase("off", duration="130 s", heat="0 W"), pt.Phase("on", duration="1 h", heat="5 W")], hold_end=True
     )
