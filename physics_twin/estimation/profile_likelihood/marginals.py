@@ -1,10 +1,14 @@
 """Draws with the marginals of the profiles and the dependence of the Laplace draws.
 
-The marginal density of an unknown is that of its deviation over the volume that the others have there,
-exp(-rise/2)/sqrt(det H), per declared unit (Tierney and Kadane 1986, eq. 4.1; with estimated noise Student's t instead
-of the exponential). It is the posterior's own up to terms of the order n^(-3/2), it is the Laplace one wherever
-the profile is a parabola, and it is defined where a profile is flat, which a quantile of the signed root is not.
-Profiles end at bounds, so draws do.
+An unknown without a prior has the quantiles of its signed root (Barndorff-Nielsen 1986), so that an interval of draws
+is the interval of the profile, covers as it does, and does not depend on the unit or the logarithm it is declared in.
+
+An unknown with a prior has the posterior's own density, exp(-rise/2)/sqrt(det H) per declared unit, H the information
+on the others there (Tierney and Kadane 1986, eq. 4.1; with estimated noise Student's t instead of the exponential): it
+is right up to terms of the order n^(-3/2), and where the data say nothing, draws follow the prior. So has one that is
+structurally not identified: a flat profile has no quantiles, and an even density over the bounds is what was declared.
+
+Both are the Laplace ones where the profile is a parabola. Profiles end at bounds, so draws do.
 
 Dependence is that of a copula: each unknown keeps the ranks of its Laplace draws, and rank i of n gets the quantile
 (i + 1/2)/n. Where the Laplace approximation is much wider than a marginal, because the data do not see some direction,
@@ -12,7 +16,7 @@ ranks are those of a Gaussian with the information of the data and, along that d
 An approximation: a bent ridge between unknowns is only followed as far as their marginals straighten it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -35,14 +39,23 @@ TAIL = 1e-7
 
 
 def with_marginals(
-    problem: Problem, mode: Fit, profiles: Mapping[int, Profile], draws: Array, rng: np.random.Generator
+    problem: Problem,
+    mode: Fit,
+    profiles: Mapping[int, Profile],
+    flat: Collection[int],
+    draws: Array,
+    rng: np.random.Generator,
 ) -> Array:
-    """Draws (n, n_parameters) SI with the marginals of the profiles; columns without a profile stay as they are."""
+    """Draws (n, n_parameters) SI with the marginals of the profiles; columns without a profile stay as they are.
+
+    flat: columns that are structurally not identified.
+    """
     found = draws.copy()
     even = (np.arange(len(draws)) + 0.5) / len(draws)
     quantiles = {}
     for column, profile in profiles.items():
-        z, cumulative = marginal(problem, profile)
+        known_before = problem.columns[column].parameter.prior is not None
+        z, cumulative = (by_density if known_before or column in flat else by_root)(problem, profile)
         quantiles[column] = np.interp(even, cumulative, z)
     ranked = _ranked(problem, mode, quantiles, draws, rng)
     for column, sorted_z in quantiles.items():
@@ -73,8 +86,18 @@ def _ranked(
     return np.asarray(rng.standard_normal((len(draws), d)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
 
 
-def marginal(problem: Problem, profile: Profile) -> tuple[Array, Array]:
-    """Search coordinates z (n,) and the chance of a smaller value (n,)."""
+def by_root(problem: Problem, profile: Profile) -> tuple[Array, Array]:
+    """Search coordinates z (n,) and the chance of a smaller value (n,), from the signed root."""
+    grid = np.linspace(*_range(problem, profile), GRID)
+    t = profile.scale.deviation(profile.root_between(grid))
+    lower = t[0] < 0.0  # from the nearer tail, which keeps its digits
+    own = profile.scale.probabilities(t if lower else -t)
+    cumulative = np.maximum.accumulate(own - own[0] if lower else own[0] - own)
+    return _whole(grid, cumulative)
+
+
+def by_density(problem: Problem, profile: Profile) -> tuple[Array, Array]:
+    """The same, from the posterior's own density."""
     grid = np.linspace(*_range(problem, profile), GRID)
     t = profile.scale.deviation(profile.root_between(grid))
     minus_log = profile.scale.minus_log_density(t) + _volume(profile, grid)
@@ -82,8 +105,12 @@ def marginal(problem: Problem, profile: Profile) -> tuple[Array, Array]:
     density = np.exp(minus_log.min() - minus_log)
     steps = 0.5 * (density[1:] + density[:-1]) * np.diff(x)
     cumulative = np.append(0.0, np.cumsum(np.abs(steps)))
+    return _whole(grid, cumulative)
+
+
+def _whole(grid: Array, cumulative: Array) -> tuple[Array, Array]:
     if not cumulative[-1] > 0.0:  # bounds that leave no room
-        return grid[:2], np.array([0.0, 1.0])
+        return grid[[0, -1]], np.array([0.0, 1.0])
     return grid, cumulative / cumulative[-1]
 
 

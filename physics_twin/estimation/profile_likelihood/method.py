@@ -7,12 +7,11 @@ What is profiled is the posterior, priors included: what a person declared count
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, unknown_name
 from physics_twin.estimation.evaluation import Differences
 from physics_twin.estimation.gauss_newton import GaussNewton
@@ -23,11 +22,12 @@ from physics_twin.estimation.profile_likelihood.degrees import scales
 from physics_twin.estimation.profile_likelihood.judgment import Evidence, judged
 from physics_twin.estimation.profile_likelihood.marginals import with_marginals
 from physics_twin.estimation.profile_likelihood.path import End, Side, Walk, side
-from physics_twin.estimation.profile_likelihood.profile import Profile, Scale, joined, lift_at
+from physics_twin.estimation.profile_likelihood.profile import Scale, joined, lift_at
 from physics_twin.estimation.profile_likelihood.record import recorded
 from physics_twin.estimation.profile_likelihood.refit import Fit, objective, refit
 from physics_twin.estimation.trust_region import NOISE
 from physics_twin.estimation.work import Work
+from physics_twin.posterior import Identification
 
 MARGIN = 1.7
 """A profile goes on to this multiple of the rise that the largest probability asks for: 0.99 for 0.95."""
@@ -47,10 +47,11 @@ class ProfileLikelihood:
         intervals in `diagnostics`, each above 0 and below 1. steps: about how many points a side has until the largest
         probability is left behind. most_steps: at most how many, where steps have to be short.
 
-    Draws have the ranks of the Laplace draws and marginals from the profiles: exp(-rise/2), or Student's t, over the
-    volume that the others have (Tierney and Kadane 1986), in declared units. Approximate in their dependence; Laplace
-    draws where all profiles are parabolas. Intervals in `diagnostics` are those of likelihood ratios instead: they do
-    not depend on the unit or the logarithm in which an unknown is declared, those of draws do.
+    Draws have the ranks of the Laplace draws and marginals from the profiles. Without a prior, quantiles are those of
+    the signed root of the rise, so intervals of draws are those of likelihood ratios: they do not depend on the unit
+    or the logarithm in which an unknown is declared. With a prior, or where nothing is identified, the marginal is
+    the posterior's own density in declared units, by the approximation of Tierney and Kadane (1986). All of this
+    approximates in dependence; where all profiles are parabolas they are Laplace draws.
 
     `posterior.diagnostics`, in SI: `value`, `rise` (of -2 log posterior) and `rise_of_data` (its part without priors)
     over (profile, point), NaN behind the last point; `others` (profile, point, unknown): all unknowns on the path;
@@ -108,15 +109,17 @@ class ProfileLikelihood:
             for i, column in enumerate(columns)
         }
         evidence = Evidence(problem, estimate, walk.mode, profiles, self.probabilities[-1], work.memo("advice"))
-        draws = with_marginals(problem, walk.mode, profiles, estimate.draws, rng)
+        found = judged(evidence)
+        open_ones = {j for j, p in profiles.items() if found[p.name].identification is Identification.STRUCTURALLY_NOT}
+        draws = with_marginals(problem, walk.mode, profiles, open_ones, estimate.draws, rng)
         return replace(
             estimate,
             draws=draws,
-            verdicts=judged(evidence),
+            verdicts=found,
             diagnostics=recorded(problem, list(profiles.values()), self.probabilities),
             failures=(*estimate.failures, *(f for s in sides for f in s.failures)),
             message="; ".join([estimate.message, _said(sides), *_anew(anew)]),
-            warnings=(*estimate.warnings, *_warnings(problem, sides), *self._far_away(problem, profiles, draws)),
+            warnings=(*estimate.warnings, *_warnings(problem, sides)),
         )
 
     def _columns(self, problem: Problem) -> list[int]:
@@ -131,21 +134,6 @@ class ProfileLikelihood:
             if name not in problem.names:
                 raise unknown_name("unknown", name, problem.names)
         return [j for j, name in enumerate(problem.names) if name in self.parameters]
-
-    def _far_away(self, problem: Problem, profiles: Mapping[int, Profile], draws: Array) -> list[str]:
-        """Unknowns whose draws lie where the fit is worse: the declared density decides about them, not the data."""
-        found = []
-        for column, profile in profiles.items():
-            interval = profile.interval(problem, self.probabilities[-1])
-            middle = float(np.median(draws[:, column]))
-            if not interval.low <= middle <= interval.high:
-                parameter = problem.columns[column].parameter
-                found.append(
-                    f"most draws of {profile.name} lie outside its profile interval, {parameter.format(interval.low)} "
-                    f"to {parameter.format(interval.high)}: the data limit it so little that an even density over its "
-                    "bounds decides; give it a prior"
-                )
-        return found
 
     def _walk(self, problem: Problem, estimate: Estimate, memo: Memo) -> Walk:
         """What all sides need to know."""

@@ -54,7 +54,11 @@ class Scale:
 
     def probability(self, deviation: float) -> float:
         """Chance of a smaller deviation."""
-        return float(ndtr(deviation) if np.isinf(self.effective) else stdtr(self.effective, deviation))
+        return float(self.probabilities(np.array(deviation)))
+
+    def probabilities(self, deviation: Array) -> Array:
+        """The same of deviations of any shape."""
+        return np.asarray(ndtr(deviation) if np.isinf(self.effective) else stdtr(self.effective, deviation))
 
     def quantile(self, probability: float) -> float:
         """The deviation that is smaller with this chance."""
