@@ -1,8 +1,8 @@
 """Coordinates without bounds in which chains move, and the volume that the way back takes.
 
-Between two bounds the coordinate is a logit, above one bound a logarithm. Values of a population are moved as
-deviations from its mean in spreads (non-centered): their distribution is then the same whatever the spread is, where
-the values themselves would crowd together as it goes to zero (Papaspiliopoulos, Roberts and Skoeld 2007, A general
+Between two bounds the coordinate is a logit, beside one bound a logarithm of the distance. Values of a population are
+moved as deviations from its mean in spreads (non-centered): their distribution is then the same whatever the spread is,
+where the values themselves would crowd together as it goes to zero (Papaspiliopoulos, Roberts and Skoeld 2007, A general
 framework for the parametrization of hierarchical models).
 
 Letters: a (n,) the coordinates, y (n,) = (z, psi) what the density knows, n = d + n_psi; t of a population in SI or its
@@ -10,6 +10,7 @@ logarithm, t_j = m + s_j a_j.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Coordinates:
         """How many coordinates."""
         return len(self.problem.columns) + n_psi(self.problem)
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[Array, Array]:
         """Bounds (n,) of y; members of a population have none here."""
         space, (low, high) = self.problem.space, psi_bounds(self.problem)
@@ -71,7 +72,7 @@ class Coordinates:
         y, log_slope, _ = interval(a, *self.bounds)
         z, psi = y[:d].copy(), y[d:]
         x = space.x(z)
-        members = self._members()
+        members = self._members
         log_volume = float(log_slope.sum()) + float(np.log(x[space.log & ~members]).sum())
         for group in self.problem.column_groups:
             j, s = group.columns, self._spreads(group, psi)
@@ -92,7 +93,7 @@ class Coordinates:
         """
         space, d = self.problem.space, len(self.problem.columns)
         in_z, in_psi = slope.copy(), slope_psi.copy()
-        members = self._members()
+        members = self._members
         in_z += np.where(space.log & ~members, space.scale, 0.0)  # of ln x
         found = np.zeros(self.n)
         dx_dz = space.slope(place.x)
@@ -122,6 +123,7 @@ class Coordinates:
             a[j] = (t - self._mean(group, x)) / self._spreads(group, y[d:])
         return a
 
+    @cached_property
     def _members(self) -> NDArray[np.bool_]:
         """(d,) which columns belong to a population."""
         found = np.zeros(len(self.problem.columns), dtype=bool)
@@ -142,17 +144,18 @@ class Coordinates:
 
 
 def interval(a: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
-    """y (n,) between bounds for any a (n,), ln dy/da, and the derivative of that with respect to a."""
+    """y (n,) between bounds for any a (n,), rising with it, ln dy/da, and the derivative of that with respect to a."""
     both, above, below = _kinds(low, high)
     share = expit(a)
     with np.errstate(over="ignore", invalid="ignore"):
         width = np.where(both, high - low, 1.0)
-        grown = np.exp(np.where(above | below, a, 0.0))
+        rising = np.where(above, a, np.where(below, -a, 0.0))
+        grown = np.exp(rising)
         y = np.where(both, np.where(both, low, 0.0) + width * share, a)
         y = np.where(above, low + grown, np.where(below, high - grown, y))
     log_slope = np.where(both, np.log(width) - np.logaddexp(0.0, a) - np.logaddexp(0.0, -a), 0.0)
-    log_slope = np.where(above | below, a, log_slope)
-    bend = np.where(both, 1.0 - 2.0 * share, np.where(above | below, 1.0, 0.0))
+    log_slope = np.where(above | below, rising, log_slope)
+    bend = np.where(both, 1.0 - 2.0 * share, above * 1.0 - below * 1.0)
     return y, log_slope, bend
 
 
@@ -162,7 +165,8 @@ def outside(y: Array, low: Array, high: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.clip((y - low) / np.where(both, high - low, 1.0), INSIDE, 1.0 - INSIDE)
         gap = np.maximum(np.where(above, y - low, np.where(below, high - y, 1.0)), INSIDE)
-    return np.asarray(np.where(both, logit(np.where(both, share, 0.5)), np.where(above | below, np.log(gap), y)))
+    alone = np.where(above, np.log(gap), np.where(below, -np.log(gap), y))
+    return np.asarray(np.where(both, logit(np.where(both, share, 0.5)), alone))
 
 
 def _kinds(low: Array, high: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:

@@ -34,9 +34,12 @@ class Visits:
     failures: list[FailedSimulation] = field(default_factory=list)
     n_evaluations: int = 0
 
+    def __post_init__(self) -> None:
+        self._coordinates = Coordinates(self.problem)
+
     def at(self, u: Array) -> tuple[float, Array]:
         """Log density of u (n,) and its gradient (n,), which is empty without `gradients`; raises RejectedPoint."""
-        coordinates = Coordinates(self.problem)
+        coordinates = self._coordinates
         a = self.whitened.a(np.asarray(u, dtype=float))
         place = coordinates.place(a)
         self.n_evaluations += 1
