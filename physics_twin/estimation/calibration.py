@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from physics_twin.estimation import diagnostics
-from physics_twin.estimation.discrepancy.confounding import confounding_said
+from physics_twin.estimation.discrepancy.confounding import confounding_said, larger_than_declared
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.journal import Checkpoint
 from physics_twin.estimation.likelihood.fitting import whitened
@@ -121,6 +121,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *bounds_said(found),
         *conflicts(problem, estimate),
         *confounding_said(problem, estimate),
+        *larger_than_declared(problem, estimate),
         *diagnostics.summary(channels, estimate.correlations, estimate.widens),
         *diagnostics.between_experiments(problem, white),
         *_dependent(problem),

@@ -121,6 +121,8 @@ def conflicts(problem: Problem, estimate: Estimate) -> list[str]:
         own = abs(float(estimate.point.prior_slope[j]))
         if prior is None or own == 0.0 or column.name in estimate.at_bound:
             continue
+        if column.target.startswith("discrepancy."):
+            continue  # judged all together: see discrepancy/confounding.py
         residual = float(estimate.point.prior[j])
         base = prior.prior if isinstance(prior, Truncated) else prior
         if isinstance(base, LogNormal):
@@ -176,7 +178,14 @@ def what_limits(parameter: Parameter) -> str:
 
 
 def _moves(partners: tuple[tuple[str, float], ...]) -> str:
-    return " and ".join(f"{name} (r = {r:.2f})" for name, r in partners[:3])
+    return " and ".join(f"{_called(name)} (r = {r:.2f})" for name, r in partners[:3])
+
+
+def _called(name: str) -> str:
+    """A coefficient of a discrepancy goes by what it is part of."""
+    if not name.startswith("discrepancy."):
+        return name
+    return f"the discrepancy of {name.removeprefix('discrepancy.').rpartition('.')[0]}"
 
 
 def _unseen_text(
@@ -202,7 +211,7 @@ def _unseen_text(
         return f"only {combination} is seen{moves}"
     if partners:
         return f"the data see only a combination; it moves with {_moves(partners)}"
-    others = ", ".join(problem.names[i] for i in involved if i != j)
+    others = ", ".join(dict.fromkeys(_called(problem.names[i]) for i in involved if i != j))
     return f"the data see only a combination of it with {others}"
 
 

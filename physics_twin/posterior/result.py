@@ -288,6 +288,18 @@ class Posterior:
 
         return functions.plot(self, spline, experiment=experiment, prior=prior, ax=ax)
 
+    def plot_discrepancy(
+        self, model: Model, *, experiment: str | None = None, ax: "Axes | Sequence[Axes] | None" = None
+    ) -> "Figure":
+        """Median and 95 % band of each discrepancy of a model of `with_discrepancy`, and its band before the data.
+
+        experiment: whose, where each has its own; the first one otherwise. ax: one for each output. Raises ModelError
+        for a model without discrepancies or a posterior without their coefficients.
+        """
+        from physics_twin.posterior import discrepancy_plot
+
+        return discrepancy_plot.discrepancy(self, model, experiment, ax)
+
     def plot_fit(self, ax: "Sequence[Axes] | None" = None) -> "Figure":
         """Data and model at the mode over time, one panel per output."""
         from physics_twin.posterior import plots

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 type Rows = list[list[str]]
 
+DISCREPANCY = "discrepancy."
+"""Beginning of the names of a discrepancy's coefficients."""
 SHOWN_CORRELATIONS = 12
 """A correlation matrix of more parameters is not read; `.correlation` holds it."""
 
@@ -29,6 +31,8 @@ def parameter_rows(posterior: "Posterior") -> Rows:
     chains = has_chains(posterior)
     member_of = members_of_populations(posterior.parameters)
     for name in _in_blocks(posterior.names, member_of):
+        if name.startswith(DISCREPANCY):
+            continue
         p = posterior.parameters[name]
         unit = p.unit.difference() if p.difference else p.unit
         low, high = (format_number(unit.from_si(q, p.difference), 4) for q in posterior.interval(name))
@@ -56,7 +60,18 @@ def parameter_rows(posterior: "Posterior") -> Rows:
                 "" if verdict is None else verdict.identification.value,
             ]
         )
-    return _without_empty(rows)
+    return _without_empty([*rows, *_discrepancies(posterior.names, len(rows[0]))])
+
+
+def _discrepancies(names: Sequence[str], width: int) -> Rows:
+    """A row for the coefficients of each discrepancy: they mean nothing one by one (`plot_discrepancy` shows them)."""
+    counts: dict[str, int] = {}
+    for name in names:
+        if name.startswith(DISCREPANCY):
+            stem, at, owner = name.partition("@")
+            label = stem.rpartition(".")[0] + at + owner
+            counts[label] = counts.get(label, 0) + 1
+    return [[label, "", f"{n} coefficients", *[""] * (width - 3)] for label, n in counts.items()]
 
 
 def _in_blocks(names: Sequence[str], member_of: Mapping[str, str]) -> list[str]:
@@ -73,7 +88,8 @@ def _in_blocks(names: Sequence[str], member_of: Mapping[str, str]) -> list[str]:
 
 def verdict_sentences(posterior: "Posterior") -> list[str]:
     """A sentence for each parameter that is not simply identified."""
-    return [f"{name} is {verdict}" for name, verdict in posterior.verdicts.items() if verdict.sentence]
+    own = [(name, v) for name, v in posterior.verdicts.items() if not name.startswith(DISCREPANCY)]
+    return [f"{name} is {verdict}" for name, verdict in own if verdict.sentence]
 
 
 def channel_rows(posterior: "Posterior") -> Rows:

@@ -19,6 +19,8 @@ APART = 3.0
 """Ratio of standard deviations from which it is said: the discrepancy then takes eight ninths of the information."""
 SETTLED = 0.05
 """A parameter that is known to this share of its value, and of what was known before, is known in spite of it."""
+LARGER = 2.0
+"""Root mean square of the coefficients over what their prior lets expect, from which the prior is too tight."""
 FAINT = 1e-6
 """Information, in units of the spread before the data, that keeps what neither data nor prior know finite."""
 
@@ -89,9 +91,36 @@ def confounding_said(problem: Problem, estimate: Estimate) -> list[str]:
     return [_sentence(problem, output, own) for output, own in rows.items()]
 
 
+def larger_than_declared(problem: Problem, estimate: Estimate) -> list[str]:
+    """A warning for each discrepancy whose coefficients are a surprise under their prior, all together.
+
+    Before the data, the mode of a coefficient has the variance of its prior less that of its posterior.
+    """
+    model = problem.model
+    if not isinstance(model, WithDiscrepancy):
+        return []
+    d = estimate.point.z.size
+    own = np.abs(estimate.point.prior_slope)
+    variance = np.diag(estimate.covariance)[:d] / problem.space.slope(estimate.point.x) ** 2
+    learned = np.clip(1.0 - variance * own**2, 0.0, 1.0)
+    found = []
+    for t in model.terms:
+        mine = np.array([column.target in t.names for column in problem.columns])
+        expected = float(learned[mine].sum())
+        if expected <= 0.0:
+            continue
+        ratio = float(np.sqrt(np.sum(estimate.point.prior[mine] ** 2) / expected))
+        if ratio >= LARGER:
+            found.append(
+                f"the discrepancy of {t.output} is {ratio:.1f} times as large as its prior lets expect: it is larger, "
+                f"or changes faster with {t.argument.name}, than was declared; raise sd= or lower length="
+            )
+    return found
+
+
 def _sentence(problem: Problem, output: str, own: list[Confounding]) -> str:
     own = sorted(own, key=lambda one: -one.ratio)
-    listed = ", ".join(f"{one.parameter} ({100.0 * one.taken:.0f} %)" for one in own)
+    listed = ", ".join(f"{one.parameter} ({min(100.0 * one.taken, 99.0):.0f} %)" for one in own)
     first = own[0]
     parameter = problem.columns[problem.names.index(first.parameter)].parameter
     unit = (parameter.unit.difference() if parameter.difference else parameter.unit).difference()

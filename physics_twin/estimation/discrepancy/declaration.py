@@ -66,6 +66,11 @@ class Term:
         return tuple(f"{PREFIX}{self.output}.x{j}" for j in range(1, self.basis.n + 1))
 
     @property
+    def over(self) -> tuple[str, Unit, float, float]:
+        """Name and unit of the argument, and its range, SI."""
+        return self.argument.name, self.argument.unit, self.low, self.high
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The coefficients with their priors."""
         si = Unit(self.unit.si_text).difference().text

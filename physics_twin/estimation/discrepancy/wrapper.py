@@ -123,6 +123,11 @@ class WithDiscrepancy:
                 return t
         raise unknown_name("output with a discrepancy", output, [t.output for t in self.terms])
 
+    @property
+    def curves(self) -> tuple[Term, ...]:
+        """For `Posterior.plot_discrepancy`."""
+        return self.terms
+
     def discrepancy_of(self, output: str, at: Array, values: Mapping[str, Array]) -> Array:
         """Discrepancy (n_draws, n) SI of an output at arguments (n,) SI; values: name -> (n_draws,), 0 if missing."""
         t = self.term(output)

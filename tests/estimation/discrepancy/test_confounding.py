@@ -57,7 +57,7 @@ def test_the_confounded_parameter_is_named_and_the_other_one_is_not() -> None:
     posterior = pt.calibrate(model, measured(), unknown=["slow", "fast", *model.discrepancy_unknowns()], rng=1)
     said = [w for w in posterior.warnings if "could as well be a discrepancy" in w]
     assert len(said) == 1
-    assert "slow (100 %) could as well be a discrepancy of y" in said[0] and "fast" not in said[0]
+    assert "slow (99 %) could as well be a discrepancy of y" in said[0] and "fast" not in said[0]
     assert "W with the discrepancy and 0.0" in said[0]
     # The sd of a constant beside a process of sd 2: at least that of the mean of the process over ten lengths.
     assert posterior["slow"].std() > 0.5
@@ -109,3 +109,41 @@ def test_a_wrong_model_covers_the_next_batch_with_its_discrepancy_and_not_withou
     assert plain.coverage < 0.6 and not plain.passed
     # Binomial: 95 of 100 within 4 standard deviations.
     assert corrected.coverage == pytest.approx(0.95, abs=4.0 * np.sqrt(0.95 * 0.05 / 100.0)) and corrected.passed
+
+
+def test_a_discrepancy_that_is_larger_than_declared_is_said_once() -> None:
+    """A missing part of 2 W with a declared sd of 0.1 W; with 2 W nothing is said."""
+    inner = decay()
+    for sd, n in (("0.1 W", 1), ("2 W", 0)):
+        model = with_discrepancy(inner, {"y": pt.Discrepancy(sd, "60 s", "time", between=("0 s", "200 s"))})
+        posterior = pt.calibrate(model, batch(1), unknown=["k", *model.discrepancy_unknowns()], rng=1)
+        said = [w for w in posterior.warnings if "times as large as its prior lets expect" in w]
+        assert len(said) == n
+        assert not [w for w in posterior.warnings if "contradict each other: discrepancy" in w]
+
+
+def test_the_table_has_one_line_for_a_discrepancy_and_the_picture_shows_it() -> None:
+    """Coefficients mean nothing one by one; the picture has the unit of the output and the band before the data."""
+    from matplotlib import pyplot as plt
+
+    inner = decay()
+    model = with_discrepancy(inner, {"y": pt.Discrepancy("2 W", "60 s", "time", between=("0 s", "400 s"))})
+    posterior = pt.calibrate(model, batch(1), unknown=["k", *model.discrepancy_unknowns()], rng=1)
+    text = str(posterior)
+    (line,) = [row for row in text.splitlines() if row.startswith("discrepancy.y ")]
+    assert line.split() == ["discrepancy.y", f"{model.term('y').basis.n}", "coefficients"]
+    assert "discrepancy.y.x3" not in text
+    known = pt.calibrate(model, batch(1), unknown=model.discrepancy_unknowns(), rng=1)
+    figure = known.plot_discrepancy(model)
+    (axis,) = figure.axes
+    assert axis.get_ylabel() == "discrepancy of y / W" and axis.get_xlabel() == "time / s"
+    edges = axis.lines[0].get_ydata(), axis.lines[1].get_ydata()
+    width = np.asarray(edges[1]) - np.asarray(edges[0])
+    # Narrow where the data are, that of the prior (3.92 sd) two lengths after their end.
+    assert width[75] < 0.5 and width[-1] == pytest.approx(3.92 * 2.0, rel=0.12)
+    plt.close(figure)
+    with pytest.raises(pt.ModelError, match="has no discrepancy"):
+        posterior.plot_discrepancy(inner)
+    plain = pt.calibrate(model, batch(1), unknown=["k"], rng=1)
+    with pytest.raises(pt.ModelError, match=r"discrepancy_unknowns\(\)"):
+        plain.plot_discrepancy(model)
