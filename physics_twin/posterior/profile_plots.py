@@ -149,7 +149,7 @@ def _limits(x: Array, logarithmic: bool) -> tuple[float, float]:
 def _parabola(posterior: "Posterior", parameter: Parameter, data: xr.Dataset, grid: Array) -> Array:
     """The rise that the Laplace approximation expects, from its center, which lies beyond an active bound."""
     name = str(data["profile"].item())
-    sd = posterior.standard_errors[name] * posterior.inflation.get(name, 1.0)
+    sd = posterior.standard_errors[name]  # correlated residuals raise the thresholds, not the rise
     away = (np.asarray(parameter.unit.to_si(grid, parameter.difference)) - float(posterior.mode[name])) / sd
     lift = float(data["lift"])
     outward = 1.0 if float(posterior.mode[name]) <= np.nanmin(data["value"].values) else -1.0
