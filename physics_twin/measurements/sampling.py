@@ -17,6 +17,8 @@ __all__ = ["Averaged", "SensorRange", "at_the_ends", "limit_notes", "range_of"]
 type SensorRange = tuple[QuantityLike | None, QuantityLike | None]
 """Lowest and highest value that a sensor shows; None where it has no such end."""
 
+_SAME = 1e-9
+"""Share of the range's size within which a printed reading stands at its end: units are converted on the way."""
 _BEFORE = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 
@@ -101,7 +103,8 @@ def at_the_ends(
     """
     sides = np.zeros(values.size, np.int8) if censored is None else censored
     judged = (flags <= Flag.SUSPECT) & np.isfinite(values) & (sides == 0)
-    low, high = judged & (values <= ends[0]), judged & (values >= ends[1])
+    room = _SAME * max((abs(end) for end in ends if np.isfinite(end)), default=0.0)
+    low, high = judged & (values <= ends[0] + room), judged & (values >= ends[1] - room)
     if not (low.any() or high.any()):
         return values, censored
     sides = np.where(low, np.int8(-1), np.where(high, np.int8(1), sides)).astype(np.int8)

@@ -22,6 +22,7 @@ from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log, TagSamples
 from physics_twin.measurements.provenance import Exclusion
 from physics_twin.measurements.relations.cross_checks import Pair
+from physics_twin.measurements.sampling import Averaged
 from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Installation, Sensor
@@ -610,6 +611,29 @@ def test_laboratory_values_join_their_batch_by_name_or_by_time() -> None:
     assert found["B"]["c"].censored is not None
     assert int(found["B"]["c"].used.sum()) == 0
     assert found.report.laboratory == ()
+
+
+def test_channels_say_how_their_samples_were_taken() -> None:
+    """A declared range, windows and an uncertain time reach the experiment of each batch."""
+    end = float(np.sort(V)[-50])
+    channel = Channel(
+        "core",
+        column="TI1",
+        unit="degC",
+        noise="1 K",
+        sensor_range=(None, (end, "degC")),
+        averaged=Averaged("60 s", stamp="end"),
+        time_noise="5 s",
+    )
+    log = log_of(tag("TI1", T, V))
+    (a,) = experiments_from(log, batches=[Batch("A", at(0.0), at(9990.0))], channels=[channel])
+    core = a["core"]
+    assert core.begins is not None and core.ends is not None and core.time_sd is not None
+    assert (core.n_censored, int(core.informative.sum())) == (50, V.size)
+    assert core.values.max() == pytest.approx(end + 273.15)
+    assert "50 above the range: used as limits" in core.notes
+    assert np.array_equal(core.ends, core.times) and np.array_equal(core.begins, core.times - 60.0)
+    assert (core.time_sd == 5.0).all()
 
 
 def test_laboratory_values_without_a_batch_are_counted_and_never_dropped() -> None:
