@@ -22,7 +22,7 @@ from physics_twin.estimation.ensemble_smoother.es_mda import Taper
 N_SENTINELS = 100
 LOST_SOME, COLLAPSED = 0.1, 0.5
 """Share of the variance lost by accident that is said, and from which the ensemble counts as collapsed."""
-MANY = 2.0
+MANY = 1.5
 """Parameters per member from which localization is recommended."""
 GROWTH = 2.0
 """Factor by which the misfit may grow in an assimilation: where noise is estimated it changes with it."""

@@ -24,7 +24,7 @@ from physics_twin.estimation.ensemble_smoother.diagnostics import (
 )
 from physics_twin.estimation.ensemble_smoother.forecast import LEAST_LEFT, forecast
 from physics_twin.estimation.ensemble_smoother.localization import Localization
-from physics_twin.estimation.ensemble_smoother.noise_levels import estimate_levels, share_of_levels
+from physics_twin.estimation.ensemble_smoother.noise_levels import estimate_levels, residual_at_end, share_of_levels
 from physics_twin.estimation.ensemble_smoother.posterior_of_members import Members, center, posterior_of
 from physics_twin.estimation.ensemble_smoother.prior_map import PriorMap, variable_names
 from physics_twin.estimation.ensemble_smoother.whitening import check_noise, signal_of, whitening
@@ -33,6 +33,9 @@ from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
+
+PROPORTIONAL_ROUNDS = 5
+"""Rounds of noise that depends on a value that depends on the noise."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class EnsembleSmoother:
     An unknown without a prior is even between its bounds; one with neither is an error. Correlated priors
     (`SmoothPrior`) and populations are respected.
 
-    Noise is normal: given, proportional (to the mean of what the members predict) and remembering ones are whitened.
+    Noise is normal: given, proportional (to what the members are expected to predict at the end, on average) and
+    remembering ones are whitened.
     A level that is estimated is that of the residuals which the rest of the assimilations is expected to leave; the
     unknowns are updated given that number, and the level itself is drawn as scaled inverse chi-square at the end.
 
@@ -157,7 +161,7 @@ class _Look:
     residual: Array
     """(N, n_data) SI, NaN where masked."""
     signal: Array
-    """(n_data,) SI: mean of the model's values over the active members."""
+    """(n_data,) SI: the model's values on which proportional noise rests."""
     point: Point
     levels: noise.Levels
     stage: Stage
@@ -180,11 +184,8 @@ def _look(
     found = forecast(problem, x, active, work, f"forecast-{number}")
     on = found.active
     residual = found.residual[on]
-    signal = signal_of(problem, residual, x[on]).mean(axis=0)
     point = center(problem, prior, own[on], work.memo(f"center-{number}"))
-    at = noise.Levels(levels, np.empty(0))
-    if levels.size:
-        at = estimate_levels(problem, residual, levels, left, lambda sd: whitening(problem, sd, signal, point.extra))
+    at, signal = _noise(problem, residual, signal_of(problem, residual, x[on]).mean(axis=0), point.extra, levels, left)
     white = whitening(problem, at.sd, signal, point.extra)(residual)
     misfit = np.full(on.size, np.nan)
     misfit[on] = (white**2).sum(axis=1)
@@ -201,6 +202,27 @@ def _look(
         levels=at.sd,
     )
     return _Look(v, on, found.residual, signal, point, at, stage, found.failures)
+
+
+def _noise(
+    problem: Problem, residual: Array, signal: Array, extra: Array | None, levels: Array, left: float
+) -> tuple[noise.Levels, Array]:
+    """Noise levels, and the model's values (n_data,) on which proportional noise rests: expected at the end."""
+    at, end = noise.Levels(levels, np.empty(0)), signal
+    proportional = problem.sample_noise.proportional
+    for _ in range(PROPORTIONAL_ROUNDS if proportional else 1):
+        if levels.size:
+            at = estimate_levels(
+                problem,
+                residual,
+                at.sd,
+                left,
+                lambda sd: whitening(problem, sd, end, extra),  # noqa: B023
+            )
+        if proportional:
+            white = whitening(problem, at.sd, end, extra)(residual)
+            end = signal + residual.mean(axis=0) - residual_at_end(residual, white, left)
+    return at, end
 
 
 def _move(problem: Problem, now: _Look, sd: Array, alpha: float, z: Array, taper: es_mda.Taper | None) -> Array:

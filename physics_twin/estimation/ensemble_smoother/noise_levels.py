@@ -42,6 +42,17 @@ def share_of_levels(levels: Array, brought: Array, alphas: Array) -> tuple[Array
         return np.sqrt(1.0 / (alphas[0] * information)), brought + information
 
 
+def residual_at_end(residual: Array, white: Array, left: float) -> Array:
+    """The mean residual (n_data,) that the rest of the assimilations is expected to leave, in the linear theory.
+
+    residual (N, n_data): in any unit. white (N, n_data): whitened. left: share of the information still to come.
+    """
+    subspace, mean = Subspace.of(white), residual.mean(axis=0)
+    s = subspace.s
+    step = subspace.u @ ((subspace.vt @ white.mean(axis=0)) * left * s / (1.0 + left * s**2))
+    return np.asarray(mean - step @ (residual - mean) / np.sqrt(len(white) - 1.0))
+
+
 def estimate_levels(
     problem: Problem,
     residual: Array,
@@ -61,11 +72,8 @@ def estimate_levels(
     largest = np.concatenate([np.abs(c.observed) for c in problem.channels])
     for _ in range(ROUNDS):
         white = whiten(sd)(residual)
-        subspace = Subspace.of(white)
-        square = subspace.s**2
-        mean = white.mean(axis=0)
-        end = mean - ((mean @ subspace.vt.T) * (left * square / (1.0 + left * square))) @ subspace.vt
-        p = subspace.determined(left)
+        end = residual_at_end(white, white, left)
+        p = Subspace.of(white).determined(left)
         if n - p < 0.5:
             raise CalibrationError(
                 f"the noise cannot be estimated: {n} samples for {p:.0f} directions of the ensemble leave nothing "
