@@ -80,7 +80,10 @@ class ModelComparison:
             )
         start = f'"{self.best.name}" and "{rival.name}" cannot be told apart'
         if self.n_folds < FEWEST:
-            return f"{start}: {self.n_folds} folds are too few to know the error of their difference ({by}; {count})"
+            return (
+                f'"{self.best.name}" predicts better than "{rival.name}" on {rival.folds_behind} of {self.n_folds} folds, '
+                f"by {by} in log density; {self.n_folds} folds are too few to say how sure that is"
+            )
         if -rival.difference < SMALL:
             return f"{start}: they predict alike (difference of log density {by}{error}; {count})"
         return f"{start}: the difference of log density is {by}{error} ({count})"
