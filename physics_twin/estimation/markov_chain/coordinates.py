@@ -2,8 +2,8 @@
 
 Between two bounds the coordinate is a logit, beside one bound a logarithm of the distance. Values of a population are
 moved as deviations from its mean in spreads (non-centered): their distribution is then the same whatever the spread is,
-where the values themselves would crowd together as it goes to zero (Papaspiliopoulos, Roberts and Skoeld 2007, A general
-framework for the parametrization of hierarchical models).
+where the values themselves would crowd together as it goes to zero (Papaspiliopoulos, Roberts and Skoeld 2007, A
+general framework for the parametrization of hierarchical models).
 
 Letters: a (n,) the coordinates, y (n,) = (z, psi) what the density knows, n = d + n_psi; t of a population in SI or its
 logarithm, t_j = m + s_j a_j.

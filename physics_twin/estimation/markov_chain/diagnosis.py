@@ -52,12 +52,13 @@ def diagnose(draws: Array, chains: Sequence[Chain]) -> Diagnosis:
     alone = np.moveaxis(draws, 2, 1).reshape(n_chains * n_walkers, n_steps, n_parameters)
     columns = range(n_parameters)
     energies = [c.energy for c in chains if c.energy.size]
-    return Diagnosis(
-        r_hat=np.array([float(array_stats.rhat(pooled[:, :, j], method="rank")) for j in columns]),
-        bulk=np.array([float(array_stats.ess(alone[:, :, j], method="bulk")) for j in columns]),
-        tail=np.array([float(array_stats.ess(alone[:, :, j], method="tail", prob=TAILS)) for j in columns]),
-        bfmi=np.array([float(array_stats.bfmi(e[None, :])[0]) for e in energies]),
-    )
+    with np.errstate(invalid="ignore", divide="ignore"):  # chains that never moved have no R-hat
+        return Diagnosis(
+            r_hat=np.array([float(array_stats.rhat(pooled[:, :, j], method="rank")) for j in columns]),
+            bulk=np.array([float(array_stats.ess(alone[:, :, j], method="bulk")) for j in columns]),
+            tail=np.array([float(array_stats.ess(alone[:, :, j], method="tail", prob=TAILS)) for j in columns]),
+            bfmi=np.array([float(array_stats.bfmi(e[None, :])[0]) for e in energies]),
+        )
 
 
 def objections(found: Diagnosis, names: Sequence[str], chains: Sequence[Chain], steps: int) -> list[str]:
