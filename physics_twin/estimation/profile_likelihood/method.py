@@ -138,7 +138,8 @@ class ProfileLikelihood:
     def _walk(self, problem: Problem, estimate: Estimate, memo: Memo) -> Walk:
         """What all sides need to know."""
         how = Differences(self.fit.difference_step, True)
-        degrees = estimate.levels.degrees
+        samples = np.array([(problem.groups == g).sum() for g in range(estimate.levels.degrees.size)])
+        degrees = np.minimum(estimate.levels.degrees, samples)
         psi = np.log(np.concatenate([estimate.levels.sd, estimate.hypers]))
         mode = Fit(estimate.point, psi, *objective(problem, estimate.point, psi, degrees))
         if not problem.plain:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import Bounds, minimize as minimize_scipy
 
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.estimation import noise
-from physics_twin.estimation.descent import descend
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
+from physics_twin.estimation.hypers import HyperKind
 from physics_twin.estimation.journal import Memo
+from physics_twin.estimation.likelihood.fitting import least_squares
 from physics_twin.estimation.log_density import log_density, psi_bounds
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.trust_region import Linearization, minimize
@@ -29,8 +31,6 @@ LOOSE = 0.1
 ITERATIONS = 40
 NOISE_ROUNDS = 30
 NOISE_TOLERANCE = 1e-5
-LEAST_FALL = 1e-5
-"""Fall of the objective that a descent does not go on for."""
 
 type Rejected = Callable[[Array, SolveError], None]
 
@@ -50,9 +50,14 @@ class Fit:
 
 def objective(problem: Problem, point: Point, psi: Array, degrees: Array) -> tuple[float, float]:
     """(-2 log posterior, its part without the priors of the unknowns); degrees (n_groups,): see above."""
-    counts = np.array([(problem.groups == g).sum() for g in range(degrees.size)], dtype=float)
-    value = -2.0 * log_density(problem, point, psi).value - 2.0 * float((counts - degrees) @ psi[: degrees.size])
+    unused = _counts(problem, degrees) - degrees
+    value = -2.0 * log_density(problem, point, psi).value - 2.0 * float(unused @ psi[: degrees.size])
     return value, value - float(point.prior_residual @ point.prior_residual)
+
+
+def _counts(problem: Problem, degrees: Array) -> Array:
+    """(n_groups,) samples of each noise group."""
+    return np.array([(problem.groups == g).sum() for g in range(degrees.size)], dtype=float)
 
 
 def weights(problem: Problem, psi: Array) -> Array:
@@ -77,26 +82,23 @@ def refit(
     low, high = problem.space.low.copy(), problem.space.high.copy()
     if held is not None:
         low[held] = high[held] = start[held]
-    if not problem.plain:
-        return _descended(problem, start, psi, degrees, low, high, how, memo, rejected)
     point = evaluate(problem, start, how, memo)
     known: dict[bytes, Point] = {}
     for _ in range(NOISE_ROUNDS):
-        w = weights(problem, psi)
         known = {point.z.tobytes(): point}
 
-        def linearized(at: Array, w: Array = w, known: dict[bytes, Point] = known) -> Linearization:
+        def linearized(at: Array, psi: Array = psi, known: dict[bytes, Point] = known) -> Linearization:
             new = evaluate(problem, at, how, memo)
             known[at.tobytes()] = new
-            return noise.whiten(new, w)
+            return whitened(problem, new, psi)
 
-        def measured(at: Array, w: Array = w) -> float:
-            return noise.whiten(evaluate(problem, at, None, memo), w).misfit
+        def measured(at: Array, psi: Array = psi) -> float:
+            return whitened(problem, evaluate(problem, at, None, memo), psi).misfit
 
         found = minimize(
             linearized,
             measured,
-            noise.whiten(point, w),
+            whitened(problem, point, psi),
             low,
             high,
             tolerance=TOLERANCE,
@@ -106,10 +108,45 @@ def refit(
         point = known[found.at.x.tobytes()]
         if not found.converged and found.decrement > LOOSE**2:
             return None
-        before, psi = psi, best_levels(problem, point, degrees)
+        before, psi = psi, best_psi(problem, point, psi, degrees)
         if psi.size == 0 or float(np.abs(psi - before).max()) < NOISE_TOLERANCE:
             break
     return Fit(point, psi, *objective(problem, point, psi, degrees))
+
+
+def whitened(problem: Problem, point: Point, psi: Array) -> Linearization:
+    """Whitened residuals and priors with their Jacobian, whatever the shape of the noise."""
+    n = len(problem.noise_groups)
+    return least_squares(problem, point, np.exp(psi[:n]), np.exp(psi[n:]))
+
+
+def best_psi(problem: Problem, point: Point, psi: Array, degrees: Array) -> Array:
+    """Noise levels and shapes (n_psi,) that minimize the objective at a point; spreads of populations stay.
+
+    A spread has no best value together with its members: the smaller, the higher their density.
+    """
+    if problem.plain:
+        return best_levels(problem, point, degrees)
+    free = np.ones(psi.size, dtype=bool)
+    free[degrees.size :] = [h.kind is not HyperKind.SPREAD for h in problem.hypers]
+    if not free.any():
+        return psi
+    low, high = psi_bounds(problem)
+    excess = np.zeros(psi.size)
+    excess[: degrees.size] = 2.0 * (_counts(problem, degrees) - degrees)
+
+    def measure(at: Array) -> tuple[float, Array]:
+        moved = psi.copy()
+        moved[free] = at
+        density = log_density(problem, point, moved)
+        slope = -2.0 * density.slope_psi - excess
+        return -2.0 * density.value - float(excess @ moved), slope[free]
+
+    bounds = Bounds(low[free], high[free])
+    found = minimize_scipy(measure, np.clip(psi[free], low[free], high[free]), jac=True, bounds=bounds)
+    best = psi.copy()
+    best[free] = found.x
+    return best
 
 
 def best_levels(problem: Problem, point: Point, degrees: Array) -> Array:
@@ -123,60 +160,14 @@ def best_levels(problem: Problem, point: Point, degrees: Array) -> Array:
     return np.log(found)
 
 
-def _descended(
-    problem: Problem,
-    start: Array,
-    psi: Array,
-    degrees: Array,
-    low: Array,
-    high: Array,
-    how: Differences,
-    memo: Memo,
-    rejected: Rejected,
-) -> Fit | None:
-    """The same for a likelihood that is no sum of squares: unknowns and psi together, by their slopes."""
-    d = start.size
-    psi_low, psi_high = psi_bounds(problem)
-    excess = np.zeros(psi.size)
-    counts = np.array([(problem.groups == g).sum() for g in range(degrees.size)], dtype=float)
-    excess[: degrees.size] = 2.0 * (counts - degrees)
-
-    def at(both: Array) -> tuple[Point, Array]:
-        return evaluate(problem, both[:d], how, memo), both[d:].copy()
-
-    def measure(found: tuple[Point, Array]) -> tuple[float, Array]:
-        density = log_density(problem, *found)
-        slope = np.concatenate([-2.0 * density.slope, -2.0 * density.slope_psi - excess])
-        slope[:d] = np.where(low >= high, 0.0, slope[:d])
-        return -2.0 * density.value - float(excess @ found[1]), slope
-
-    both = np.concatenate([start, np.clip(psi, psi_low, psi_high)])
-    found = descend(
-        at,
-        measure,
-        at(both),
-        both,
-        np.concatenate([low, psi_low]),
-        np.concatenate([high, psi_high]),
-        least=LEAST_FALL,
-        max_iterations=10 * ITERATIONS,
-        rejected=lambda where, error: rejected(where[:d], error),
-        step=lambda: None,
-    )
-    if found.exhausted:
-        return None
-    point, psi = found.at
-    return Fit(point, psi, *objective(problem, point, psi, degrees))
-
-
 def curvature(problem: Problem, fit: Fit, held: int) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Q near a fit: half its slope (d,), half its second derivative (d, d), and the unknowns free to follow `held`.
 
     Free are those that no bound holds.
     """
     space, point = problem.space, fit.point
-    j = point.jacobian * weights(problem, fit.psi)[:, None]
-    h = j.T @ j + point.prior_jacobian.T @ point.prior_jacobian
+    j = whitened(problem, point, fit.psi).jacobian
+    h = j.T @ j
     g = -log_density(problem, point, fit.psi).slope
     blocked = ((point.z <= space.low) & (g >= 0.0)) | ((point.z >= space.high) & (g <= 0.0))
     free = ~blocked

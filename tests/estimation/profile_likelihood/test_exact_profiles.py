@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from physics_twin.estimation import GaussNewton, ProfileLikelihood, calibrate
-from physics_twin.measurements import EstimatedNoise
+from physics_twin.measurements import EstimatedNoise, Noise
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.posterior import Posterior
 from physics_twin.priors import LogNormal, Normal
@@ -72,6 +72,19 @@ def test_estimated_noise_gives_the_intervals_of_student(line, experiment) -> Non
                 expected = mode[j] + np.array([-t, t]) * scale[j]
                 np.testing.assert_allclose(interval(posterior, name, p), expected, atol=1e-3 * scale[j])
             assert kolmogorov(posterior[name], stats.t(n - 2, mode[j], scale[j])) > 1e-3
+
+
+def test_noise_that_remembers_gives_generalized_least_squares(line, experiment) -> None:
+    """With given correlation the profile of a linear model is the parabola of generalized least squares."""
+    run = experiment("run", TIMES, data(), noise=Noise("0.3 K", correlation_time="0.5 s"))
+    posterior = profiled(line(), run, ["a", "b"])
+    weight = np.linalg.inv(0.09 * np.exp(-np.abs(TIMES[:, None] - TIMES) / 0.5))
+    covariance = np.linalg.inv(DESIGN.T @ weight @ DESIGN)
+    mode = covariance @ DESIGN.T @ weight @ data()
+    sd = np.sqrt(np.diag(covariance))
+    for j, name in enumerate("ab"):
+        expected = mode[j] + np.array([-1.0, 1.0]) * stats.norm.ppf(0.975) * sd[j]
+        np.testing.assert_allclose(interval(posterior, name, 0.95), expected, atol=1e-3 * sd[j])
 
 
 def test_priors_count(line, experiment) -> None:
