@@ -81,7 +81,8 @@ def _problem(experiments: Sequence[Experiment], full: Mapping[str, float], known
     model = known.model
     bound = set.union(*(bound_initials(e.recipe, model) for e in experiments))
     places = {*model.parameters, *(n for e in experiments for n in e.recipe.settings)} - bound
-    unknown = [_with_prior(p, known) for n, p in known.posterior.parameters.items() if n in places]
+    sensors = {p.name for e in experiments for p in e.parameters.values()}
+    unknown = [_with_prior(p, known) for n, p in known.parameters.items() if n in places or n in sensors]
     names = {p.name for p in unknown}
     held = Values({n: v for n, v in full.items() if n not in names and n not in bound})
     problem = set_up(model, tuple(experiments), unknown, held)

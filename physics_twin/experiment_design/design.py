@@ -148,12 +148,21 @@ class _Search:
 
     def one(self, name: str, planned: Planned, settings: Mapping[str, float]) -> Told:
         """A candidate with nothing open."""
-        kept = 1.0
-        if self.limits:
-            kept, worst = share_kept(planned, self.known, self.limits)
-            if kept < self.probability:
-                text = f"{worst} is kept with probability {kept:.3g}, asked for {self.probability:g}"
-                return Told(name, planned, settings, None, text, kept)
+        kept, broken = self.limits_of(planned)
+        if broken:
+            return Told(name, planned, settings, None, broken, kept)
+        return self.without_limits(name, planned, settings, kept)
+
+    def limits_of(self, planned: Planned) -> tuple[float, str]:
+        """Share of the draws that keep every limit, and why that is too little, "" where it is not."""
+        if not self.limits:
+            return 1.0, ""
+        kept, worst = share_kept(planned, self.known, self.limits, self.probability)
+        few = kept < self.probability
+        return kept, f"{worst} is kept with probability {kept:.3g}, asked for {self.probability:g}" if few else ""
+
+    def without_limits(self, name: str, planned: Planned, settings: Mapping[str, float], kept: float) -> Told:
+        """What a candidate tells, whether it keeps the limits or not."""
         layout = attempt(name, planned, self.known)
         if isinstance(layout, str):
             return Told(name, planned, settings, None, layout, kept)
@@ -210,13 +219,26 @@ def _told(search: _Search, name: str, planned: Planned, total: Array, memo: obje
     low, high = np.array([s.bounds for s in settings]).T
     names = [s.name for s in settings]
 
-    def at(point: Array) -> Told:
-        chosen = dict(zip(names, (low + np.clip(point, 0.0, 1.0) * (high - low)).tolist(), strict=True))
-        return search.one(name, planned.at(chosen), chosen)
+    def chosen(point: Array) -> dict[str, float]:
+        return dict(zip(names, (low + np.clip(point, 0.0, 1.0) * (high - low)).tolist(), strict=True))
 
-    point, score = best_point(lambda p: search.score(at(p), total), len(names))
-    best = at(point)
-    if not np.isfinite(score):
+    lowest = np.inf
+
+    def score(point: Array) -> float:
+        nonlocal lowest
+        at = chosen(point)
+        plan = planned.at(at)
+        found = search.score(search.without_limits(name, plan, at, 1.0), total)
+        if found >= lowest:
+            return found  # it will not be chosen, and limits take the most simulations
+        if search.limits_of(plan)[1]:
+            return np.inf
+        lowest = found
+        return found
+
+    point, value = best_point(score, len(names))
+    best = search.one(name, planned.at(chosen(point)), chosen(point))
+    if not np.isfinite(value):
         text = f"no setting within the bounds can be done: {best.refused}"
         return Told(name, planned, {}, None, text, best.kept)
     return best

@@ -91,7 +91,8 @@ def rank_influences(
                 time=failures[0].time if failures else 0.0,
             )
         found = method.indices(points[keep], y[keep, k], rng)
-        tables.append(Table(target.name, target.unit, found, int(keep.sum()) // size, y[keep, k]))
+        margin = target.level is not None
+        tables.append(Table(target.name, target.unit, found, int(keep.sum()) // size, y[keep, k], margin))
     pairs = correlated(posterior, chosen)
     notes = tuple(f"{a} and {b} have the correlation {r:.2f} in the draws" for a, b, r in pairs)
     if notes:

@@ -42,6 +42,8 @@ class Table:
     """Complete blocks that it rests on."""
     numbers: Array
     """(n,) SI: the quantity in the simulations of these blocks."""
+    difference: bool
+    """Whether the quantity is one, as a margin is."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,7 +134,8 @@ class Influences:
     def __str__(self) -> str:
         lines = []
         for table in self.tables:
-            low, high = (format_si(x, table.unit) for x in np.quantile(table.numbers, [0.025, 0.975]))
+            ends = np.quantile(table.numbers, [0.025, 0.975])
+            low, high = (format_si(x, table.unit, difference=table.difference) for x in ends)
             kinds = list(table.indices)
             lines.append(f"{table.name}: 95 % of the runs between {low} and {high}")
             width = max(map(len, self.names))

@@ -147,6 +147,8 @@ def test_a_limit_is_the_same_as_its_output(cooling: pt.ProcessModel) -> None:
     values = found.dataset()
     np.testing.assert_allclose(values["total"][0], values["total"][1], rtol=1e-9)
     assert found.tables[1].name.startswith("margin of final T")
+    shown = next(line for line in str(found).splitlines() if line.startswith("margin"))
+    assert " degC: 95 % of the runs between " in shown and shown.endswith(" K")  # a margin is a difference
     assert not np.allclose(values["total"][0], values["total"][2])
     # Nearly linear: first and total agree and add up to one. T(10 min) = air + (T0 - air) exp(-rate 10 min).
     shares = np.array([(20 / np.sqrt(12) * (1 - np.exp(-1))), 80 * np.exp(-1) * 0.2 / np.sqrt(12), 2 * np.exp(-1)]) ** 2
