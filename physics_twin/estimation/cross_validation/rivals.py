@@ -81,8 +81,8 @@ class ModelComparison:
         start = f'"{self.best.name}" and "{rival.name}" cannot be told apart'
         if self.n_folds < FEWEST:
             return (
-                f'"{self.best.name}" predicts better than "{rival.name}" on {rival.folds_behind} of {self.n_folds} folds, '
-                f"by {by} in log density; {self.n_folds} folds are too few to say how sure that is"
+                f'"{self.best.name}" predicts better than "{rival.name}" on {rival.folds_behind} of {self.n_folds} '
+                f"folds, by {by} in log density; {self.n_folds} folds are too few to say how sure that is"
             )
         if -rival.difference < SMALL:
             return f"{start}: they predict alike (difference of log density {by}{error}; {count})"
