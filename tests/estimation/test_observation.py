@@ -274,3 +274,40 @@ def test_moments_are_asked_as_ever() -> None:
     assert grid is not None and isinstance(grid.rows[0], np.ndarray)
     np.testing.assert_array_equal(grid.times, TIMES)
     assert found.plain and not found.uncertain_times
+
+
+def test_quasi_newton_fits_windows() -> None:
+    """The mode of means weighted by a flow is the same by backward runs as by the Jacobian."""
+    ends = np.arange(30.0, 301.0, 30.0)
+    values = mean_of(ends - 30.0, ends) + 0.05 * np.random.default_rng(0).standard_normal(ends.size)
+    own = declared(averaged=Averaged("30 s", stamp="end", weight="q"))
+    run = Experiment.from_arrays("run", ends, {"c": values}, channels=[own])
+    forward, backward = (
+        pt.calibrate(model, run, unknown=["start", "rate"], method=method, rng=0)
+        for model, method in ((transient(), pt.GaussNewton()), (RunsBackward(transient()), pt.QuasiNewton()))
+    )
+    for name in ("start", "rate"):
+        sd = float(forward.draws.sel(parameter=name).std())
+        assert backward.mode.scalar(name) == pytest.approx(forward.mode.scalar(name), abs=3e-3 * sd)
+
+
+def test_a_process_model_is_averaged_with_its_own_derivatives() -> None:
+    """Means of a builder's model against the closed form, and its Jacobian against central differences.
+
+    The integrator's tolerance is 1e-6 or so: that is what means agree to.
+    """
+    m = pt.ProcessBuilder("decay", version="1.0")
+    rate = m.parameter("rate", "0.02 1/s", bounds=("0.001 1/s", "1 1/s"))
+    c = m.state("c", "mol/m^3", initial="10 mol/m^3")
+    m.rate(c, -rate * c)
+    m.output("c", c)
+    own = declared(averaged=Averaged("60 s", stamp="end"), delay=UnknownDelay("0 s", "30 s"))
+    recipe = pt.Recipe.constant(duration="500 s")
+    run = Experiment.from_arrays("run", TIMES, {"c": np.zeros(4)}, channels=[own], recipe=recipe)
+    found = set_up(m.build(), (run,), ["rate"])
+    z = at_start(found)
+    point = evaluate(found, z, STEP)
+    np.testing.assert_allclose(-point.residual, mean_of(TIMES - 75.0, TIMES - 15.0), rtol=2e-5)
+    for j, h in enumerate(1e-2 * np.eye(2)):
+        moved = (evaluate(found, z + h, None).residual - evaluate(found, z - h, None).residual) / 2e-2
+        np.testing.assert_allclose(point.jacobian[:, j], moved, rtol=2e-2, atol=2e-3)
