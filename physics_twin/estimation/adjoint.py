@@ -24,6 +24,7 @@ from physics_twin.estimation.evaluation import (
     shown_by,
     values_at,
 )
+from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.unknowns import Kind
 from physics_twin.model import Adjoints, Model, Pull
@@ -53,42 +54,66 @@ def require_adjoints(model: Model) -> Adjoints:
     return model
 
 
-def pull_back(problem: Problem, z: Array) -> Pulled:
-    """Residuals at z and the products with their transposed Jacobian. Raises ExperimentFailed, from both."""
-    model = require_adjoints(problem.model)
+type Back = Callable[[Array, Array | None], Array]
+"""v, u (n,) of one experiment -> J^T v + E^T u (d,) with respect to x."""
+
+
+def pull_back(problem: Problem, z: Array, memo: Memo = NO_MEMO) -> Pulled:
+    """Residuals at z and the products with their transposed Jacobian. Raises ExperimentFailed, from both.
+
+    memo: where both are remembered; a forward run that is remembered is done again only for a product that is not.
+    """
     space = problem.space
     x = space.x(z)
-    slope = space.slope(x)
+    ran: list[tuple[Array, list[tuple[Task, Back]]]] = []
+
+    def forward() -> tuple[Array, list[tuple[Task, Back]]]:
+        if not ran:
+            ran.append(_forward(problem, z, x))
+        return ran[0]
+
+    def transpose(v: Array, u: Array | None = None) -> Array:
+        at = (z, v) if u is None else (z, v, u)
+        return memo.recall("backward", at, lambda: {"gradient": _backward(forward()[1], z.size, v, u)})[
+            "gradient"
+        ] * space.slope(x)
+
+    shown = memo.recall("forward", (z,), lambda: {"shown": forward()[0]})["shown"]
+    prior, prior_slope = prior_at(problem, x)
+    empty = np.zeros((0, z.size))
+    extra = shown[1] if problem.uncertain_times else None
+    point = Point(z.copy(), x, shown[0], empty, prior, prior_slope * space.slope(x), problem.coupling, extra)
+    return Pulled(point, transpose)
+
+
+def _forward(problem: Problem, z: Array, x: Array) -> tuple[Array, list[tuple[Task, Back]]]:
+    """What `shown_by` gives of all experiments (parts, n_data), and their backward runs."""
+    model = require_adjoints(problem.model)
     shown = np.empty((2 if problem.uncertain_times else 1, problem.n_data))
-    parts: list[tuple[Task, Callable[[Array, Array | None], Array]]] = []
+    parts: list[tuple[Task, Back]] = []
     for task in problem.tasks:
         try:
             shown[:, task.rows], back = _of_task(problem, model, task, z, x)
         except SolveError as error:
             raise named(error, task.name) from error
         parts.append((task, back))
-
-    def transpose(v: Array, u: Array | None = None) -> Array:
-        gradient = np.zeros(z.size)
-        for task, back in parts:
-            own, varied = v[task.rows], None if u is None else u[task.rows]
-            if own.any() or (varied is not None and varied.any()):
-                try:
-                    gradient += back(own, varied)
-                except SolveError as error:
-                    raise named(error, task.name) from error
-        return gradient * slope
-
-    prior, prior_slope = prior_at(problem, x)
-    empty = np.zeros((0, z.size))
-    extra = shown[1] if problem.uncertain_times else None
-    point = Point(z.copy(), x, shown[0], empty, prior, prior_slope * slope, problem.coupling, extra)
-    return Pulled(point, transpose)
+    return shown, parts
 
 
-def _of_task(
-    problem: Problem, model: Adjoints, task: Task, z: Array, x: Array
-) -> tuple[Array, Callable[[Array, Array | None], Array]]:
+def _backward(parts: list[tuple[Task, Back]], d: int, v: Array, u: Array | None) -> Array:
+    """J^T v + E^T u (d,) with respect to x, of all experiments."""
+    gradient = np.zeros(d)
+    for task, back in parts:
+        own, varied = v[task.rows], None if u is None else u[task.rows]
+        if own.any() or (varied is not None and varied.any()):
+            try:
+                gradient += back(own, varied)
+            except SolveError as error:
+                raise named(error, task.name) from error
+    return gradient
+
+
+def _of_task(problem: Problem, model: Adjoints, task: Task, z: Array, x: Array) -> tuple[Array, Back]:
     """What `shown_by` gives (parts, n), and v, u (n,) -> J^T v + E^T u (d,) with respect to x."""
     grid, values = grid_at(task, x), values_at(task, x)
     acting = [(j, name) for j, name in (*task.exact, *task.differenced) if problem.columns[j].kind is Kind.MODEL]

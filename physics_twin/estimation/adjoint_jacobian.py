@@ -25,6 +25,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.estimation.adjoint import Pulled
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
+from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import Problem
 from physics_twin.model import Sensitivities
 
@@ -62,16 +63,17 @@ def find_jacobian(
     exact_up_to: int,
     rng: np.random.Generator,
     record: Callable[[Array, SolveError], None],
+    memo: Memo = NO_MEMO,
 ) -> Found:
     """The Jacobian at a point, exact if that takes at most `exact_up_to` columns or backward runs.
 
-    w: 1/noise (n_data,). record: is told of simulations that failed on the way. Raises SolveError where a
-    backward run fails.
+    w: 1/noise (n_data,). memo: where simulations are remembered. record: is told of simulations that failed on the way.
+    Raises SolveError where a backward run fails.
     """
     n, d = problem.n_data, pulled.point.z.size
     columns = isinstance(problem.model, Sensitivities) and not problem.differenced
     if columns and d <= min(exact_up_to, n):
-        point = evaluate(problem, pulled.point.z, Differences(1e-3, True))
+        point = evaluate(problem, pulled.point.z, Differences(1e-3, True), memo)
         return Found(point.jacobian, "Hessian of Gauss-Newton, exact by sensitivities")
     if n <= exact_up_to:
         rows = np.empty((n, d))
@@ -80,7 +82,7 @@ def find_jacobian(
             unit[i] = 1.0
             rows[i] = pulled.transpose(unit)
         return Found(rows, f"Hessian of Gauss-Newton, exact by {n} backward runs")
-    return _low_rank(problem, pulled, w, exact_up_to, rng, record)
+    return _low_rank(problem, pulled, w, exact_up_to, rng, record, memo)
 
 
 def root_before(problem: Problem) -> Array:
@@ -98,6 +100,7 @@ def _low_rank(
     most: int,
     rng: np.random.Generator,
     record: Callable[[Array, SolveError], None],
+    memo: Memo,
 ) -> Found:
     n, d = problem.n_data, pulled.point.z.size
     root = root_before(problem)
@@ -112,7 +115,7 @@ def _low_rank(
         gain = size / np.linalg.norm(theta @ mix.T, axis=0)  # |A v| is at least this
         used = np.flatnonzero(size > 1e-12 * max(float(size[0]), 1e-300))
         trials = [(root @ v[:, i], min(RESPONSE / gain[i], LONGEST)) for i in used]
-        pairs = [_response(problem, pulled.point, direction, step, w, record) for direction, step in trials]
+        pairs = [_response(problem, pulled.point, direction, step, w, record, memo) for direction, step in trials]
         n_simulations += 2 * len(pairs)
         found = [(trial, pair) for trial, pair in zip(trials, pairs, strict=True) if pair is not None]
         new = _orthonormal(np.stack([y for _, (_, y) in found], axis=1), q) if found else q[:, :0]
@@ -124,7 +127,7 @@ def _low_rank(
         for (direction, step), pair in found:
             apart = _apart(own, new, *pair)
             if apart > max(worst, DISAGREEMENT):
-                again = _response(problem, pulled.point, direction, SHORTER * step, w, record)
+                again = _response(problem, pulled.point, direction, SHORTER * step, w, record, memo)
                 worst = max(worst, apart if again is None else min(apart, _apart(own, new, *again)))
                 n_simulations += 2
         left = float(((own @ root) ** 2).sum())
@@ -178,6 +181,7 @@ def _response(
     step: float,
     w: Array,
     record: Callable[[Array, SolveError], None],
+    memo: Memo,
 ) -> tuple[Array, Array] | None:
     """A direction within the bounds near the one asked for, and the whitened response to it; None if both sides fail.
 
@@ -189,7 +193,7 @@ def _response(
     for sign in (1.0, -1.0):
         at = np.clip(point.z + sign * step * direction, space.low, space.high)
         try:
-            ends.append((at, evaluate(problem, at, None).residual))
+            ends.append((at, evaluate(problem, at, None, memo).residual))
         except SolveError as error:
             record(at, error)
     if not ends:

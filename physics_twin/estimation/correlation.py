@@ -23,6 +23,9 @@ from physics_twin.arrays import Array
 
 LEVEL = 0.05
 """Chance that white residuals of an output are called correlated."""
+LEVEL_MODELED = 0.001
+"""The same where the noise model has a correlation time: its innovations are white by construction, but for a model
+that is badly wrong, and to widen by chance what is wide already helps nobody."""
 WINDOWS = (1, 5, 25)
 """Lags that a test adds up: one for short memory, more for a slow misfit under noise."""
 N_MEMORIES = 12
@@ -73,9 +76,10 @@ class Correlation:
         return self.memory > 0.0
 
 
-def examine(segments: Sequence[Segment]) -> Correlation:
+def examine(segments: Sequence[Segment], level: float = LEVEL) -> Correlation:
     """Test one output's residuals for positive autocorrelation and estimate their covariance.
 
+    level: chance that white residuals are called correlated.
     Correlation only ever widens: where it would narrow, the classical covariance stays.
     """
     segments = [s for s in segments if s.r.size]
@@ -90,7 +94,7 @@ def examine(segments: Sequence[Segment]) -> Correlation:
     usable = longest >= 4 and n - float(np.trace(gram)) >= 2.0 and total > 0
     p = _p_value(r, u, n, windows) if usable else 1.0
     white = Correlation(n, float(n), lag_one, p, 0.0, np.zeros((d, d)), float(n))
-    if p > LEVEL:
+    if p > level:
         return white
     found = _components(segments, r, u, n)
     if found is None:

@@ -93,6 +93,7 @@ def noise_hypers(
     own: names of noise levels that each experiment has for itself ("noise.core"); shapes are shared as levels are.
     """
     hypers: dict[str, Hyper] = {}
+    records: dict[str, float] = {}
     shapes: dict[tuple[str, str], NoiseShape] = {}
     for experiment in experiments:
         for channel in experiment.channels:
@@ -111,8 +112,24 @@ def noise_hypers(
                 named = parameter if parameter.name == name else parameter.replace(name=name)
                 hypers.setdefault(name, Hyper(named, HyperKind(what)))
                 found[what] = Share(number, list(hypers).index(name))
+                series = experiment[channel.output]
+                if what == "correlation_time" and series.used.any():
+                    records[name] = max(records.get(name, 0.0), float(np.ptp(series.times[series.used])))
             shapes[experiment.name, channel.output] = NoiseShape(**found)
+    for name, record in records.items():
+        hypers[name] = _within(hypers[name], record)
     return tuple(hypers.values()), shapes
+
+
+def _within(hyper: Hyper, record: float) -> Hyper:
+    """A correlation time that is not looked for beyond the longest record (s) of its channels.
+
+    Slower noise is as good as a constant, and without a prior its posterior would never end.
+    """
+    p = hyper.parameter
+    low, high = p.bounds
+    high = min(high, max(record, 10.0 * low))
+    return Hyper(p.replace(value=(min(p.value, high), "s"), bounds=((low, "s"), (high, "s"))), hyper.kind)
 
 
 def _name(channel: Channel, parameter: Parameter, experiment: str, own: set[str]) -> str:

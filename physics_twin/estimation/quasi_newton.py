@@ -19,8 +19,14 @@ from physics_twin.estimation import noise
 from physics_twin.estimation.adjoint import Pulled, differenced, pull_back, require_adjoints, with_jacobian
 from physics_twin.estimation.adjoint_jacobian import Found, find_jacobian
 from physics_twin.estimation.descent import descend
+from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.gauss_newton import SHAPE_TOLERANCE, with_degrees
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
+from physics_twin.estimation.likelihood.fitting import estimate_noise, least_squares, start_hypers
+from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.pulled_slope import pulled_slope
+from physics_twin.estimation.likelihood.terms import terms
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
@@ -88,10 +94,12 @@ class QuasiNewton:
         best = best_of(tries)
         assert best.minimum is not None and best.point is not None and best.levels is not None
         _log.info("mode found: %s after %d iterations", best.minimum.message, best.minimum.n_iterations)
-        drawn = laplace(problem, best.point, best.levels, self.n_draws, rng)
+        drawn = laplace(problem, best.point, best.levels, self.n_draws, rng, best.hypers)
         return Estimate(
             point=best.point,
-            levels=best.levels,
+            levels=with_degrees(problem, best.levels, drawn.covariance),
+            hypers=best.hypers,
+            effective_draws=drawn.effective_draws,
             draws=drawn.draws,
             covariance=drawn.covariance,
             widened=drawn.widened,
@@ -121,9 +129,39 @@ class Gradient:
         return self.pulled.point.z
 
 
-def weighted(pulled: Pulled, w: Array) -> Gradient:
-    """One backward run per experiment. w: 1/noise (n_data,). Raises SolveError."""
+@dataclass(frozen=True)
+class Assumed:
+    """What is assumed of noise and spreads; SI."""
+
+    sd: Array
+    """(n_groups,)"""
+    hypers: Array
+    """(n_hypers,)"""
+
+    @property
+    def psi(self) -> Array:
+        """(n_psi,)"""
+        return np.log(np.concatenate([self.sd, self.hypers]))
+
+    def change(self, before: "Assumed") -> float:
+        """Largest change of a logarithm."""
+        return float(np.abs(self.psi - before.psi).max()) if self.psi.size else 0.0
+
+
+def weights_at(problem: Problem, point: Point, assumed: Assumed) -> Array:
+    """(n_data,) 1/noise; where noise has a shape the root of a sample's expected information, as if independent."""
+    if problem.plain:
+        return noise.weights(problem, assumed.sd)
+    found = terms(problem.sample_noise, assumed.psi, local_model(problem, point))
+    return np.asarray(np.sqrt(found.expected) / found.s)
+
+
+def weighted(problem: Problem, pulled: Pulled, assumed: Assumed) -> Gradient:
+    """One backward run per experiment. Raises SolveError."""
     point = pulled.point
+    if not problem.plain:
+        return Gradient(pulled, *pulled_slope(problem, point, assumed.psi, pulled.transpose))
+    w = noise.weights(problem, assumed.sd)
     slope = pulled.transpose(w * w * point.residual) + point.prior_jacobian.T @ point.prior_residual
     return Gradient(pulled, noise.whiten(point, w).misfit, slope)
 
@@ -153,6 +191,7 @@ class Newton:
 
     at: Gradient
     levels: noise.Levels
+    assumed: Assumed
     minimum: Minimum
     moved: bool
     """Whether the point is so far from that of the Hessian that it deserves one of its own."""
@@ -174,15 +213,14 @@ def one_start(
     def record(at: Array, error: SolveError) -> None:
         failures.append(failed(problem, at, error))
 
-    def evaluate(at: Array, w: Array) -> Gradient:
+    def evaluate(at: Array, assumed: Assumed) -> Gradient:
         nonlocal n_gradients
         n_gradients += 1
-        return weighted(pull_back(problem, at), w)
+        return weighted(problem, pull_back(problem, at, memo), assumed)
 
     rng = np.random.default_rng(seed)
-    sd = noise.start_levels(problem)
-    w = noise.weights(problem, sd)
-    now = first_point(problem, z, lambda at: evaluate(at, w), record, rng)
+    assumed = Assumed(noise.start_levels(problem), start_hypers(problem))
+    now = first_point(problem, z, lambda at: evaluate(at, assumed), record, rng)
     if now is None:
         return Try(number, None, None, None, np.inf, tuple(failures))
     basis = descent_basis(problem)
@@ -191,7 +229,7 @@ def one_start(
     for _ in range(ROUNDS):
         if descending:
             went = descend(
-                lambda v: evaluate(basis @ v, w),  # noqa: B023
+                lambda v: evaluate(basis @ v, assumed),  # noqa: B023
                 lambda g: (g.misfit, 2.0 * basis.T @ g.half_slope),
                 now,
                 np.linalg.solve(basis, now.z),
@@ -204,53 +242,55 @@ def one_start(
             )
             now, left = went.at, left - went.n_iterations
         try:
-            found = find_jacobian(problem, now.pulled, w, exact_up_to=method.exact_up_to, rng=rng, record=record)
-            end = newton(problem, method, now, sd, found, left, evaluate, record)
+            w = weights_at(problem, now.pulled.point, assumed)
+            found = find_jacobian(
+                problem, now.pulled, w, exact_up_to=method.exact_up_to, rng=rng, record=record, memo=memo
+            )
+            end = newton(problem, method, now, assumed, found, left, evaluate, record)
         except SolveError as error:
             record(now.z, error)
             return Try(number, None, None, None, np.inf, tuple(failures))
         left -= end.minimum.n_iterations
-        now, sd = end.at, end.levels.sd
-        w = noise.weights(problem, sd)
+        now, assumed = end.at, end.assumed
         if left <= 0 or (end.minimum.converged and not end.moved):
             break
         descending, least = not end.minimum.converged, 0.1 * least
     done = replace(end.minimum, n_iterations=method.max_iterations - left)
     point = with_jacobian(now.pulled, found.jacobian)
     remarks = (f"{n_gradients} gradients", found.text)
-    return finish(problem, number, point, end.levels, done, failures, remarks, found.warnings)
+    return finish(problem, number, point, end.levels, done, failures, remarks, found.warnings, assumed.hypers)
 
 
 def newton(
     problem: Problem,
     method: QuasiNewton,
     start: Gradient,
-    sd: Array,
+    assumed: Assumed,
     found: Found,
     most: int,
-    evaluate: Callable[[Array, Array], Gradient],
+    evaluate: Callable[[Array, Assumed], Gradient],
     record: Callable[[Array, SolveError], None],
 ) -> Newton:
     """Newton steps in the box with one Hessian and exact gradients, and noise levels along with them.
 
     Raises SolveError where a backward run fails at a point whose forward run did not.
     """
-    space, first_sd = problem.space, sd
-    now, levels = start, noise.Levels(sd, np.empty(0))
-    n_steps, decrement, bent, ending = 0, np.inf, 0.0, ""
+    space, first = problem.space, assumed
+    now, levels = start, noise.Levels(assumed.sd, np.empty(0))
+    n_steps, decrement, bent, ending, look = 0, np.inf, 0.0, "", True
     for _ in range(NEWTON_STEPS):
         change = 0.0
-        if sd.size:
-            free = ~_held(problem, now)
-            levels = noise.update(problem, with_jacobian(now.pulled, found.jacobian), sd, free)
-            change = float(np.abs(np.log(levels.sd / sd)).max())
-            sd = levels.sd
-            now = weighted(now.pulled, noise.weights(problem, sd))
-        w = noise.weights(problem, sd)
-        h = _hessian(problem, now, found, w)
+        if assumed.psi.size:
+            free, point = ~_held(problem, now), with_jacobian(now.pulled, found.jacobian)
+            levels, hypers = estimate_noise(problem, point, assumed.sd, assumed.hypers, free, look=look)
+            before, look = assumed, False
+            assumed = Assumed(levels.sd, hypers)
+            change = assumed.change(before)
+            now = weighted(problem, now.pulled, assumed)
+        h = _hessian(problem, now, found, assumed)
         p, decrement = _newton_step(problem, h, now)
         if decrement <= method.tolerance**2:
-            if change <= NOISE_TOLERANCE:
+            if change <= (NOISE_TOLERANCE if problem.plain else SHAPE_TOLERANCE):
                 ending = "converged"
                 break
             continue
@@ -263,7 +303,7 @@ def newton(
             trial = np.clip(now.z + cut * p, space.low, space.high)
             predicted = decrement * cut * (2.0 - cut)
             try:
-                new = evaluate(trial, w)
+                new = evaluate(trial, assumed)
             except SolveError as error:
                 record(trial, error)
                 continue
@@ -285,21 +325,25 @@ def newton(
         now = new
         if ending:
             break
-    w = noise.weights(problem, sd)
     away = now.z - start.z
-    distance = float(away @ _hessian(problem, now, found, w) @ away)
-    noisier = float(np.abs(np.log(sd / first_sd)).max()) if sd.size else 0.0
+    distance = float(away @ _hessian(problem, now, found, assumed) @ away)
+    noisier = assumed.change(first)
     text = ending or f"stopped {np.sqrt(decrement):.2g} standard deviations from the minimum"
     at = Linearization(now.z, np.empty(0), np.empty((0, now.z.size)))
     minimum = Minimum(at, decrement, n_steps, bool(ending), text)
     moved = (distance > MOVED and bent > BENT) or (noisier > NOISE_MOVED and found.neglected > 0.0)
-    return Newton(now, levels, minimum, moved)
+    return Newton(now, levels, assumed, minimum, moved)
 
 
-def _hessian(problem: Problem, at: Gradient, found: Found, w: Array) -> Array:
+def _hessian(problem: Problem, at: Gradient, found: Found, assumed: Assumed) -> Array:
     """J^T W J + P (d, d); what has no prior has the weak one that a Hessian of low rank could not tell from nothing."""
-    j, p = found.jacobian * w[:, None], at.pulled.point.prior_jacobian
-    h = j.T @ j + p.T @ p
+    if problem.plain:
+        w = noise.weights(problem, assumed.sd)
+        j, p = found.jacobian * w[:, None], at.pulled.point.prior_jacobian
+        h = j.T @ j + p.T @ p
+    else:
+        rows = least_squares(problem, with_jacobian(at.pulled, found.jacobian), assumed.sd, assumed.hypers).jacobian
+        h = rows.T @ rows
     open_ended = np.where(at.pulled.point.prior_slope == 0.0, found.neglected / problem.space.reference**2, 0.0)
     ridge = 1e-13 * max(float(np.trace(h)), 1e-300)
     return np.asarray(h + np.diag(open_ended + ridge))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.cloud_correlation import Cloud, examine_cloud
-from physics_twin.estimation.correlation import Correlation, Segment, examine
+from physics_twin.estimation.correlation import LEVEL, LEVEL_MODELED, Correlation, Segment, examine
+from physics_twin.estimation.hypers import PLAIN
 from physics_twin.estimation.problem import ChannelData, Problem
 
 STRAIGHT = 1e-6
@@ -25,6 +26,7 @@ def examine_all(problem: Problem, r: Array, u: Array) -> dict[str, Correlation]:
     """
     measured = problem.sample_noise.measured
     none = Correlation(0, 0.0, 0.0, 1.0, 0.0, np.zeros((u.shape[1],) * 2), 0.0)
+    modeled = {c.output for c in problem.channels if c.shape.correlation_time != PLAIN.correlation_time}
     over_time: dict[str, list[Segment]] = {}
     over_places: dict[str, list[ChannelData]] = {}
     found: dict[str, Correlation] = {}
@@ -35,7 +37,8 @@ def examine_all(problem: Problem, r: Array, u: Array) -> dict[str, Correlation]:
             own = measured[c.rows]
             over_time.setdefault(c.output, []).append(Segment(c.times[own], r[c.rows][own], u[c.rows][own]))
     for output, segments in over_time.items():
-        found[output] = examine(segments) if any(s.r.size for s in segments) else none
+        level = LEVEL_MODELED if output in modeled else LEVEL
+        found[output] = examine(segments, level) if any(s.r.size for s in segments) else none
     for array, members in over_places.items():
         some = any(measured[c.rows].any() for c in members)
         found[array] = _examine_array(members, r, u, measured) if some else none

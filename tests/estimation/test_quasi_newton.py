@@ -14,7 +14,7 @@ from physics_twin.estimation.adjoint_jacobian import find_jacobian
 from physics_twin.estimation.descent import descend
 from physics_twin.estimation.many_draws import Shared, bounce, draw_many
 from physics_twin.estimation.problem import set_up
-from physics_twin.estimation.quasi_newton import QuasiNewton, weighted
+from physics_twin.estimation.quasi_newton import Assumed, QuasiNewton, weighted
 from physics_twin.measurements import EstimatedNoise, Experiment, UnknownBias, UnknownDelay
 from tests.estimation.heated_wall import AMBIENT, SENSORS, HeatedWall, WithSensitivities, design, measured, wall
 
@@ -173,15 +173,15 @@ def test_the_gradient_passes_a_taylor_test() -> None:
     run = measured(model, TIMES, bias=UnknownBias("2 K"))
     prior = pt.SmoothPrior(names, "4 kW/m^2", "5 kW/m^2", length=2)
     problem = set_up(model, (run,), [prior, "conductivity", "loss"])
-    w = noise.weights(problem, noise.start_levels(problem))
+    assumed = Assumed(noise.start_levels(problem), np.empty(0))
     rng = np.random.default_rng(4)
     z = 0.1 * rng.standard_normal(len(problem.names))
     direction = rng.standard_normal(z.size)
-    here = weighted(pull_back(problem, z), w)
+    here = weighted(problem, pull_back(problem, z), assumed)
     steps = 0.02 * 0.5 ** np.arange(5)
     remainder = [
         abs(
-            weighted(pull_back(problem, z + h * direction), w).misfit
+            weighted(problem, pull_back(problem, z + h * direction), assumed).misfit
             - here.misfit
             - 2.0 * h * float(here.half_slope @ direction)
         )
@@ -213,7 +213,7 @@ def test_a_gradient_costs_one_forward_and_one_backward_run_per_experiment() -> N
     runs = tuple(measured(model, TIMES, seed=s, name=f"run_{s}") for s in range(3))
     problem = set_up(model, runs, [*FLUX, "conductivity"])
     model.calls.clear()
-    weighted(pull_back(problem, np.zeros(N + 1)), noise.weights(problem, np.empty(0)))
+    weighted(problem, pull_back(problem, np.zeros(N + 1)), Assumed(np.empty(0), np.empty(0)))
     assert sorted(model.calls) == ["backward"] * 3 + ["forward"] * 3
 
 

@@ -1,7 +1,8 @@
 """Least squares that stand for the misfit at a point: rows r, J with J^T r exactly half its slope.
 
-J^T J is the expected information of the samples (Fisher's), which is never indefinite; a normal sample whose variance
-depends on the unknowns has a second row for that. For normal noise of a given size the rows are the whitened residuals.
+J^T J is the expected information of the samples (Fisher's; less for outliers), which is never indefinite; a sample
+whose variance depends on the unknowns has a second row for that. For normal noise of a given size the rows are the
+whitened residuals.
 The observed curvature, which draws need, is a matrix of its own and comes without rows.
 """
 
@@ -10,20 +11,23 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.estimation.likelihood.local_model import LocalModel
 from physics_twin.estimation.likelihood.sample_noise import SampleNoise
-from physics_twin.estimation.likelihood.terms import Terms, misfit, relative_variance_slope, terms
+from physics_twin.estimation.likelihood.terms import Terms, misfit_of, relative_variance_slope, terms
 from physics_twin.estimation.trust_region import Linearization
 
 LEAST_SHARE = 0.1
 """Share of the expected information that the observed one has at least in any direction."""
 
 
-def data_rows(noise: SampleNoise, found: Terms, local: LocalModel) -> tuple[Array, Array]:
+def data_rows(
+    noise: SampleNoise, found: Terms, local: LocalModel, curvature: Array | None = None
+) -> tuple[Array, Array]:
     """A row for each sample: r (n_data,) with variance one where all is right, J (n_data, d) where slopes are known.
 
     Innovations where noise remembers; the score over its standard deviation where it has outliers, so that no sample
-    has a large r; of a censored sample the slope of its probability.
+    has a large r; of a censored sample the slope of its probability. curvature (n_data,): in the place of the expected
+    one; the product of row and r stays.
     """
-    root = np.sqrt(found.expected)
+    root = np.sqrt(found.expected if curvature is None else curvature)
     in_chain = found.phi > 0.0
     in_chain[noise.before[in_chain]] = True
     score = np.where(in_chain, found.u, found.of_e)
@@ -53,14 +57,14 @@ def _remembering(noise: SampleNoise, found: Terms, rows: Array) -> Array:
     return np.asarray(u / np.sqrt(found.rest)[:, None])
 
 
-def quadratic(noise: SampleNoise, psi: Array, local: LocalModel, x: Array) -> Linearization:
+def quadratic(noise: SampleNoise, psi: Array, local: LocalModel, x: Array, found: Terms | None = None) -> Linearization:
     """Rows of samples, of variances that depend on the unknowns, of priors and of populations; the exact misfit.
 
-    x (d,): where that is. Without slopes no Jacobian.
+    x (d,): where that is. found: the terms, where they are known. Without slopes no Jacobian.
     """
-    value = misfit(noise, psi, local).value
-    found = terms(noise, psi, local)
-    r, j = data_rows(noise, found, local)
+    found = terms(noise, psi, local) if found is None else found
+    value = misfit_of(noise, psi, local, found).value
+    r, j = data_rows(noise, found, local, found.stepping)
     if not local.has_slopes:
         return Linearization(x, r, j, value)
     residuals, jacobians = [r], [j]
@@ -84,21 +88,25 @@ def quadratic(noise: SampleNoise, psi: Array, local: LocalModel, x: Array) -> Li
     return Linearization(x, r, j, value)
 
 
-def observed_information(noise: SampleNoise, psi: Array, local: LocalModel) -> Array:
-    """Half the second derivative (d, d) of the misfit of the local model, kept positive beside the expected one."""
-    rows = quadratic(noise, psi, local, np.zeros(local.drift_slope.size)).jacobian
-    expected = rows.T @ rows
-    if noise.gaussian and local.extra_jacobian is None:
-        return np.asarray(expected)
-    return _kept_positive(exact_information(noise, psi, local), expected)
+def observed_information(noise: SampleNoise, psi: Array, local: LocalModel, found: Terms | None = None) -> Array:
+    """Half the second derivative (d, d) of the misfit of the local model, kept positive beside the expected one.
+
+    found: the terms, where they are known.
+    """
+    found = terms(noise, psi, local) if found is None else found
+    h = exact_information(noise, psi, local, found)
+    same_variance = local.signal_jacobian is None and local.extra_jacobian is None
+    if same_variance and (found.observed >= LEAST_SHARE * found.expected).all():
+        return h
+    rows = quadratic(noise, psi, local, np.zeros(local.drift_slope.size), found).jacobian
+    return _kept_positive(h, rows.T @ rows)
 
 
-def exact_information(noise: SampleNoise, psi: Array, local: LocalModel) -> Array:
+def exact_information(noise: SampleNoise, psi: Array, local: LocalModel, found: Terms) -> Array:
     """Half the second derivative (d, d) of the misfit of the local model, indefinite where it is.
 
     With e = r exp(-l/2), l = ln v: de = dr/s - e dl/2, and second derivatives of e and l by the product rule.
     """
-    found = terms(noise, psi, local)
     j = local.jacobian / found.s[:, None]
     relative = relative_variance_slope(found, local)
     d_e = j if relative is None else j - 0.5 * found.e[:, None] * relative

@@ -11,10 +11,11 @@ from physics_twin.units import format_number
 
 AT_BOUND = 1e-3
 """Distance of ln x from that of a bound that counts as at it."""
-UNKNOWN = 0.7
-"""Standard deviation of ln x from which a number of the noise is not known: a factor of two either way."""
-LONG = 0.5
-"""Share of the record from which a correlation time is too long to be told from a slow misfit."""
+UNKNOWN = 1.0
+"""Standard deviation of ln x from which a number of the noise is not known: a factor of three either way."""
+LONG = 0.2
+"""Share of the record from which a correlation time is too long to be told from a slow misfit: a handful of
+independent deviations are left."""
 FEW = 0.1
 """Share of the draws of psi that have to count, or they are said to be poor."""
 
@@ -40,6 +41,8 @@ def shape_warnings(problem: Problem, psi: Array, pool: Pool) -> tuple[str, ...]:
             found.append(f"{p.name} is {shown}, its least: the data show none; leave it out")
         elif psi[k] >= high[k] - AT_BOUND and kind is HyperKind.DEGREES_OF_FREEDOM:
             found.append(f"{p.name} is {shown}, its largest: the noise has no outliers; leave it out")
+        elif kind is HyperKind.CORRELATION_TIME and psi[k] >= high[k] - AT_BOUND:
+            continue  # as long as the record, which is said below
         elif not low[k] + AT_BOUND < psi[k] < high[k] - AT_BOUND:
             found.append(
                 f"{p.name} is {shown}, at the end of its range, far from its starting value "
@@ -61,7 +64,7 @@ def _of_channel(problem: Problem, c: ChannelData, psi: Array, sd: Array, seen: s
     found = []
     first = len(problem.noise_groups)
     share, memory = c.shape.proportional.hyper, c.shape.correlation_time.hyper
-    if share >= 0 and c.group >= 0 and (c.group, share) not in seen and min(sd[c.group], sd[first + share]) > UNKNOWN:
+    if share >= 0 and c.group >= 0 and (c.group, share) not in seen and max(sd[c.group], sd[first + share]) > UNKNOWN:
         seen.add((c.group, share))
         found.append(
             f"{problem.noise_groups[c.group].parameter.name} and {problem.hypers[share].parameter.name} cannot be told "

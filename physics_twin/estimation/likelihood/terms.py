@@ -41,6 +41,9 @@ class Terms:
     """Half second derivative with respect to e (to u where something is remembered)."""
     expected: Array
     """The same before the sample is known, above zero; of censored samples nearly the observed one."""
+    stepping: Array
+    """What a search steps by: below the expected one for outliers, as in iteratively reweighted least squares, since
+    far from the mode all samples of Student's t are outliers."""
     level_share: Array
     """What the level contributes to v, as a share of v."""
     signal_share: Array
@@ -66,13 +69,13 @@ def terms(noise: SampleNoise, psi: Array, local: LocalModel) -> Terms:
     u /= np.sqrt(rest)
     of_e = u / np.sqrt(rest)
     of_e[noise.before[remembered]] -= (phi * u / np.sqrt(rest))[remembered]
-    observed, expected = np.ones(e.size), np.ones(e.size)
+    observed, expected, stepping = np.ones(e.size), np.ones(e.size), np.ones(e.size)
     of_tails = np.zeros(e.size)
     own = u * u + np.log(rest)
     heavy = np.isfinite(n.tails)
-    _student(heavy & measured, n.tails, e, own, of_e, observed, expected, of_tails)
+    _student(heavy & measured, n.tails, e, own, of_e, observed, expected, stepping, of_tails)
     own += np.log(v / noise.reference**2)
-    _censored(noise.censored, n.tails, e, own, of_e, observed, expected, of_tails)
+    _censored(noise.censored, n.tails, e, own, of_e, observed, expected, stepping, of_tails)
     of_memory = np.zeros(e.size)
     if remembered.any():
         k = remembered
@@ -89,6 +92,7 @@ def terms(noise: SampleNoise, psi: Array, local: LocalModel) -> Terms:
         of_log_v=0.5 * (measured - of_e * e),
         observed=observed,
         expected=expected,
+        stepping=stepping,
         level_share=level / v,
         signal_share=signal / v,
         of_memory=of_memory,
@@ -113,6 +117,7 @@ def _student(
     of_e: Array,
     observed: Array,
     expected: Array,
+    stepping: Array,
     of_tails: Array,
 ) -> None:
     """Fill in what measured samples with heavy tails differ in."""
@@ -123,6 +128,7 @@ def _student(
     of_e[where] = (nu + 1.0) * e[where] / (nu + square)
     observed[where] = (nu + 1.0) * (nu - square) / (nu + square) ** 2
     expected[where] = (nu + 1.0) / (nu + 3.0)
+    stepping[where] = np.minimum(expected[where], (nu + 1.0) / (nu + square))
     of_nu = 0.5 * np.log1p(square / nu) - 0.5 * (nu + 1.0) * square / (nu * (nu + square))
     of_tails[where] = nu * (of_nu - student.log_constant_slope(nu))
 
@@ -135,6 +141,7 @@ def _censored(
     of_e: Array,
     observed: Array,
     expected: Array,
+    stepping: Array,
     of_tails: Array,
 ) -> None:
     """Fill in what censored samples differ in: -2 log F(a), a = e where the truth is below, -e where it is above."""
@@ -156,7 +163,7 @@ def _censored(
             observed[k] = hazard * (a + hazard)
         own[k] = -2.0 * log_f
         of_e[k] = -sign * hazard
-        expected[k] = np.maximum(observed[k], LEAST_CURVATURE * hazard**2)
+        expected[k] = stepping[k] = np.maximum(observed[k], LEAST_CURVATURE * hazard**2)
 
 
 @dataclass(frozen=True)
@@ -172,7 +179,11 @@ class Misfit:
 
 def misfit(noise: SampleNoise, psi: Array, local: LocalModel) -> Misfit:
     """The misfit of samples, priors and populations."""
-    found = terms(noise, psi, local)
+    return misfit_of(noise, psi, local, terms(noise, psi, local))
+
+
+def misfit_of(noise: SampleNoise, psi: Array, local: LocalModel, found: Terms) -> Misfit:
+    """The same from terms that are known already."""
     value = found.misfit + float(local.prior @ local.prior) + 2.0 * local.drift
     slope_psi = _slope_psi(noise, psi.size, found)
     slope = np.empty(0)

@@ -8,8 +8,8 @@ import pytest
 
 from physics_twin.estimation import noise
 from physics_twin.estimation.likelihood.local_model import local_model
-from physics_twin.estimation.likelihood.quadratic import exact_information, observed_information, quadratic
-from physics_twin.estimation.likelihood.terms import misfit
+from physics_twin.estimation.likelihood.quadratic import data_rows, exact_information, observed_information, quadratic
+from physics_twin.estimation.likelihood.terms import misfit, terms
 from physics_twin.estimation.log_density import start_psi
 from tests.estimation.likelihood.shapes import NOISES, decaying, point_at
 
@@ -37,7 +37,7 @@ def test_the_exact_curvature_is_that_of_the_local_model(shape: str, extra: float
     problem = decaying(NOISES[shape], closed_form, groups=True, censored=True)
     z = 0.2 * np.random.default_rng(1).standard_normal(len(problem.columns))
     psi, local = start_psi(problem), local_model(problem, point_at(problem, z, extra))
-    h, step = exact_information(problem.sample_noise, psi, local), 1e-5
+    h, step = exact_information(problem.sample_noise, psi, local, terms(problem.sample_noise, psi, local)), 1e-5
     rows = []
     for e in np.eye(z.size) * step:
         up, down = (misfit(problem.sample_noise, psi, local.moved(sign * e)).slope for sign in (1.0, -1.0))
@@ -63,4 +63,6 @@ def test_an_outlier_has_no_large_row(closed_form: Any) -> None:
         wild = point.residual.copy()
         wild[4] = size
         local = local_model(problem, replace(point, residual=wild))
-        assert abs(quadratic(problem.sample_noise, start_psi(problem), local, point.z).r[4]) < 1e-1
+        found = terms(problem.sample_noise, start_psi(problem), local)
+        assert abs(data_rows(problem.sample_noise, found, local)[0][4]) < 0.1
+        assert abs(quadratic(problem.sample_noise, start_psi(problem), local, point.z).r[4]) <= 2.0  # sqrt(nu + 1)
