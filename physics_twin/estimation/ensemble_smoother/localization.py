@@ -42,11 +42,17 @@ def gaspari_cohn(distance: Array) -> Array:
     Construction of correlation functions in two and three dimensions, Q. J. R. Meteorol. Soc. 125, 723-757.
     distance: in lengths, any shape.
     """
-    r = np.minimum(np.abs(distance), 2.0)
-    near = 1.0 - 5.0 / 3.0 * r**2 + 5.0 / 8.0 * r**3 + 0.5 * r**4 - 0.25 * r**5
-    s = np.maximum(r, 1.0)
-    far = 4.0 - 5.0 * s + 5.0 / 3.0 * s**2 + 5.0 / 8.0 * s**3 - 0.5 * s**4 + s**5 / 12.0 - 2.0 / (3.0 * s)
-    return np.where(r <= 1.0, near, np.where(r < 2.0, np.maximum(far, 0.0), 0.0))
+    distance = np.abs(distance)
+    weight = np.where(np.isnan(distance), np.nan, 0.0)
+    for inner, outer in ((0.0, 1.0), (1.0, 2.0)):  # most of a large field is farther off, and costs nothing
+        here = (distance >= inner) & (distance < outer)
+        r = distance[here]
+        if outer == 1.0:
+            weight[here] = 1.0 + r**2 * (-5.0 / 3.0 + r * (5.0 / 8.0 + r * (0.5 - 0.25 * r)))
+        else:
+            near = r * (-5.0 + r * (5.0 / 3.0 + r * (5.0 / 8.0 + r * (-0.5 + r / 12.0))))
+            weight[here] = np.maximum(4.0 + near - 2.0 / (3.0 * r), 0.0)
+    return weight
 
 
 def _length(given: QuantityLike, unit: Unit, what: str) -> float:

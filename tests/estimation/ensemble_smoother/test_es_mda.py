@@ -131,7 +131,7 @@ def test_the_taper_of_gaspari_and_cohn() -> None:
     """One at zero, 5/24 at one length, zero from two on, smooth between."""
     r = np.linspace(0.0, 3.0, 3001)
     c = gaspari_cohn(r)
-    assert c[0] == 1.0 and gaspari_cohn(np.array(1.0)) == pytest.approx(5.0 / 24.0)
+    assert c[0] == 1.0 and gaspari_cohn(np.ones(1)) == pytest.approx(5.0 / 24.0)
     assert (c[r >= 2.0] == 0.0).all() and (np.diff(c) <= 1e-15).all()
     assert np.abs(np.diff(c, 2)).max() < 5.0 * 1e-6  # second derivative of at most 10/3
     points = np.random.default_rng(0).uniform(0.0, 5.0, (60, 3))
