@@ -16,6 +16,7 @@ from physics_twin.envelope.evaluation import simulate_members
 from physics_twin.envelope.reductions import UPPER, Custom, Reduction, final
 from physics_twin.errors import CalibrationError, unknown_name
 from physics_twin.experiment_design.knowledge import Knowledge, own_values
+from physics_twin.posterior.populations import SPREAD
 from physics_twin.recipes import Recipe
 from physics_twin.units import QuantityLike, Unit
 
@@ -56,7 +57,8 @@ class Criterion(Protocol):
 
 @dataclass(frozen=True)
 class DOptimal:
-    """The volume of the uncertainty of the chosen parameters (of all without `parameters`): the determinant.
+    """The volume of the uncertainty of the chosen parameters (of all without `parameters`, those of
+    past experiments left out): the determinant.
 
     Does not depend on units. Its number is the expected standard deviation that is left, as a share of today's:
     geometric mean over the axes of the ellipsoid.
@@ -72,7 +74,8 @@ class DOptimal:
 
 @dataclass(frozen=True)
 class AOptimal:
-    """The sum of the relative variances of the chosen parameters (of all without `parameters`).
+    """The sum of the relative variances of the chosen parameters (of all without `parameters`, those of past
+    experiments left out).
 
     Relative to the mode; the variance of ln x for parameters that are searched in their logarithm. Its number is the
     expected root mean square of the relative standard deviations.
@@ -181,7 +184,9 @@ class Predicted:
 def _columns(names: Sequence[str], known: Knowledge) -> tuple[int, ...]:
     if isinstance(names, str):
         names = [names]
-    plant = [n for n in known.names if not n.startswith(("bias.", "delay."))]
+    plant = [n for n in known.names if "@" not in n and not n.startswith(("bias.", "delay.", SPREAD))]
+    if not plant:  # only what experiments have for themselves
+        plant = [n for n in known.names if not n.startswith(("bias.", "delay."))]
     for name in names:
         if name not in known.names:
             raise unknown_name("parameter of the posterior", name, known.names)

@@ -28,6 +28,7 @@ from physics_twin.experiment_design.result import Candidate, Choice, ExperimentD
 from physics_twin.experiment_design.settings_search import best_point
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
+from physics_twin.posterior.populations import SPREAD
 
 UNINFORMED = 0.99
 """A parameter is informed when some candidate leaves less than this share of its standard deviation."""
@@ -205,10 +206,12 @@ class _Search:
             if told.information is not None:
                 variances = np.diagonal(self.known.after(told.information), axis1=1, axis2=2).mean(axis=0)
                 least = np.minimum(least, np.sqrt(variances) / safe)
-        names = self.known.names
-        return tuple(
-            n for n, s in zip(names, least, strict=True) if s > UNINFORMED and not n.startswith(("bias.", "delay."))
-        )
+        return tuple(n for n, s in zip(self.known.names, least, strict=True) if s > UNINFORMED and _of_interest(n))
+
+
+def _of_interest(name: str) -> bool:
+    """Not of a sensor, of the scatter between lots, or of an experiment that is over."""
+    return "@" not in name and not name.startswith(("bias.", "delay.", SPREAD))
 
 
 def _told(search: _Search, name: str, planned: Planned, total: Array, memo: object) -> Told:

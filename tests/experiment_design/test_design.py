@@ -116,6 +116,7 @@ def test_limits_refuse(model: ProcessModel, today: pt.Posterior) -> None:
         pt.design_experiment(model, today, {"hot": candidates["hot"]}, limits=[limit])
 
 
+@pytest.mark.slow
 def test_open_settings_go_as_far_as_the_limit(model: ProcessModel, today: pt.Posterior) -> None:
     """Hotter tells more about the rate: the oven goes to its bound, or to where the limit holds."""
     oven = pt.Setting("oven_temperature", "degC", bounds=("50 degC", "300 degC"))

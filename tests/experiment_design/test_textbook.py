@@ -130,3 +130,24 @@ def test_consecutive_reactions() -> None:
     found = pt.design_experiment(m.build(), known, pt.Planned(channel("1e-6 K"), times), n_draws=2)
     assert found.best.settings["first"] == pytest.approx(1.23, abs=0.01)
     assert found.best.settings["second"] == pytest.approx(6.86, abs=0.02)
+
+
+def test_a_new_lot_tells_about_the_mean(line: ProcessModel) -> None:
+    """Lots with a spread of 2 K about a mean known to 3 K: a lot measured to 1 K leaves 1/(1/9 + 1/(4 + 1)).
+
+    Repeats are new lots: two leave 1/(1/9 + 2/(4 + 1)). Slope and rest of what a new lot has are estimated from 20000
+    draws: a percent.
+    """
+    z = np.random.default_rng(4).standard_normal((20000, 2))
+    mean = 300.0 + 3.0 * z[:, 0]
+    parameters = [
+        pt.Parameter("mean.a", "300 K"),
+        pt.Parameter("spread.a", "2 K", difference=True),
+        pt.Parameter("a@first", "300 K"),
+    ]
+    known = pt.Posterior.from_draws(parameters, np.column_stack([mean, np.full(20000, 2.0), mean + 2.0 * z[:, 1]]))
+    plan = pt.Planned(channel(), [0.0])
+    found = pt.design_experiment(line, known, plan, criterion=pt.DOptimal("mean.a"), n=2, n_draws=2)
+    expected = [(1.0 / (1.0 / 9.0 + n / 5.0)) ** 0.5 for n in (1, 2)]
+    np.testing.assert_allclose([c.after[0] for c in found.chosen], expected, rtol=0.02)
+    assert found.uninformed == ()
