@@ -51,7 +51,8 @@ class ProfileLikelihood:
     the signed root of the rise, so intervals of draws are those of likelihood ratios: they do not depend on the unit
     or the logarithm in which an unknown is declared. With a prior, or where nothing is identified, the marginal is
     the posterior's own density in declared units, by the approximation of Tierney and Kadane (1986). All of this
-    approximates in dependence; where all profiles are parabolas they are Laplace draws.
+    approximates in dependence; where all profiles are parabolas they are Laplace draws. Means and members of a
+    population are profiled with its spread at its mode, and keep their Laplace draws, which know how uncertain it is.
 
     `posterior.diagnostics`, in SI: `value`, `rise` (of -2 log posterior) and `rise_of_data` (its part without priors)
     over (profile, point), NaN behind the last point; `others` (profile, point, unknown): all unknowns on the path;
@@ -111,7 +112,8 @@ class ProfileLikelihood:
         evidence = Evidence(problem, estimate, walk.mode, profiles, self.probabilities[-1], work.memo("advice"))
         found = judged(evidence)
         open_ones = {j for j, p in profiles.items() if found[p.name].identification is Identification.STRUCTURALLY_NOT}
-        draws = with_marginals(problem, walk.mode, profiles, open_ones, estimate.draws, rng)
+        alone = {j: p for j, p in profiles.items() if j not in _of_populations(problem)}
+        draws = with_marginals(problem, walk.mode, alone, open_ones, estimate.draws, rng)
         return replace(
             estimate,
             draws=draws,
@@ -157,6 +159,14 @@ def _goals(problem: Problem, mode: Fit, column: int, scale: Scale, probability: 
     needed = scale.root(scale.quantile((1.0 - probability) * (beyond if lift > 0.0 else 0.5)))
     goal = MARGIN * (needed**2 - lift)
     return goal, goal
+
+
+def _of_populations(problem: Problem) -> set[int]:
+    """Columns that are means or members of populations."""
+    found: set[int] = set()
+    for group in problem.column_groups:
+        found |= {int(j) for j in (*group.columns, group.mean_column) if j >= 0}
+    return found
 
 
 def _begun_at(problem: Problem, fit: Fit) -> Problem:

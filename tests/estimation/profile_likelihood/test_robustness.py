@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physics_twin.errors import CalibrationError, UnknownNameError
-from physics_twin.estimation import GaussNewton, ProfileLikelihood, calibrate
+from physics_twin.estimation import GaussNewton, Population, ProfileLikelihood, calibrate
 from physics_twin.estimation.journal import Memo
 from physics_twin.measurements import EstimatedNoise
 from physics_twin.parameters import Parameter, ParameterSet
@@ -162,6 +162,21 @@ def test_some_parameters_only(model, run) -> None:
     laplace = calibrate(model, run, unknown=["most", "half"], rng=3)
     np.testing.assert_array_equal(posterior["most"], laplace["most"])
     assert posterior.verdicts["most"] == laplace.verdicts["most"]
+
+
+def test_members_of_a_population_keep_their_draws(decay, experiment) -> None:
+    """Profiles hold the spread; the draws of mean and members know how uncertain it is."""
+    t, rng = np.linspace(0.5, 8.0, 10), np.random.default_rng(0)
+    runs = []
+    for i in range(4):
+        y = 10.0 * np.exp(-0.3 * np.exp(0.2 * rng.standard_normal()) * t) + 0.2 * rng.standard_normal(10)
+        runs.append(experiment(f"run{i}", t, y, output="c", unit="mol/m^3", noise="0.2 mol/m^3"))
+    fit = GaussNewton(n_draws=200)
+    unknown = ["start", Population("rate", 0.3)]
+    found = [calibrate(decay(), runs, unknown=unknown, method=m, rng=1) for m in (fit, ProfileLikelihood(fit=fit))]
+    for name in ("mean.rate", "rate@run0", "spread.rate"):
+        np.testing.assert_array_equal(found[1][name], found[0][name])
+    assert set(found[1].diagnostics["end"].values.ravel().tolist()) == {"threshold"}
 
 
 def test_the_rough_answer_comes_first(model, run) -> None:
