@@ -204,7 +204,7 @@ def test_predicted_samples_have_the_declared_shape() -> None:
 
 def test_estimated_shapes_come_from_the_draws() -> None:
     """The share that each draw has is that of its noise, in predictions of samples and of a recipe."""
-    times = np.arange(0.0, 300.0, 3.0)
+    times = np.arange(0.0, 300.0, 6.0)
     truth = 10.0 * np.exp(-0.01 * times)
     y = truth * (1.0 + 0.05 * np.random.default_rng(1).standard_normal(times.size))
     own = run(times, y, Noise("0.01 mol/m^3", proportional=Estimated("10 %")))
@@ -217,6 +217,30 @@ def test_estimated_shapes_come_from_the_draws() -> None:
     noise = (prediction.measured - prediction.draws).values[:, :, 0]
     expected = posterior["proportional.c"].mean() * prediction.draws.values[:, :, 0].mean(axis=0)
     np.testing.assert_allclose(noise.std(axis=0), np.hypot(0.01, expected), rtol=0.1)
+
+
+@pytest.mark.parametrize("what", ["correlation_time", "degrees_of_freedom"])
+def test_each_draw_has_its_own_memory_and_tails(what: str) -> None:
+    """Draws of the parameters decide: half of them with neighbors that agree, or with outliers; half without."""
+    declared = Noise("0.2 mol/m^3", **{what: Estimated("30 s" if what == "correlation_time" else "5")})  # type: ignore[arg-type]
+    own = run(np.arange(0.0, 200.0, 5.0), np.full(40, 5.0), declared)
+    name = f"{what}.c"
+    shape = own.parameters[name]
+    low, high = (1.0, 1000.0) if what == "correlation_time" else (2.0, 100.0)
+    n = 4000
+    columns = {"start": np.full(n, 10.0), "rate": np.full(n, 0.01), name: np.where(np.arange(n) % 2, low, high)}
+    parameters = [*decay().parameters.parameters, shape]
+    posterior = pt.Posterior.from_draws(parameters, np.column_stack(list(columns.values())))
+    (samples,) = predict_samples(decay(), posterior, own, rng=np.random.default_rng(0), n_draws=n).samples
+    odd = (samples.noise.memory if what == "correlation_time" else samples.noise.tails) == low
+    assert 0.4 < odd.mean() < 0.6
+    e = (samples.noisy - samples.true) / 0.2
+    if what == "correlation_time":
+        lags = [float(np.mean(part[:, 1:] * part[:, :-1])) for part in (e[odd], e[~odd])]
+        assert lags == pytest.approx([np.exp(-5.0 / 1.0), np.exp(-5.0 / 1000.0)], abs=0.06)
+    else:
+        assert stats.kstest(e[odd].ravel(), stats.t(2).cdf).statistic < 0.01
+        assert stats.kstest(e[~odd].ravel(), stats.t(100).cdf).statistic < 0.01
 
 
 @pytest.mark.parametrize(
