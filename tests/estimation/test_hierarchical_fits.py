@@ -172,6 +172,25 @@ def test_a_held_out_furnace_is_predicted_by_the_population_and_a_known_one_by_it
     assert "of a new furnace, drawn from the population of the 7" in str(new)
 
 
+def test_a_population_of_logarithms_stands_beside_a_parameter_that_is_zero(closed_form) -> None:
+    """An offset that starts at zero divides nothing, and neither is mistaken for the other."""
+    model = closed_form(
+        lambda t, v: (v["offset"] + v["rate"] * t)[:, None],
+        pt.ParameterSet([pt.Parameter("offset", "0 m"), pt.Parameter("rate", "1 m/s", bounds=("1 mm/s", "1 km/s"))]),
+        (pt.Signal("y", "m"),),
+        name="line",
+    )
+    times = np.linspace(0.0, 10.0, 11)
+    rates = [1.6, 2.0, 2.3, 1.9, 2.6]
+    channels = [pt.Channel("y", unit="m", noise="0.1 m")]
+    runs = [pt.Experiment.from_arrays(f"r{i}", times, {"y": k * times}, channels=channels) for i, k in enumerate(rates)]
+    posterior = pt.calibrate(model, runs, unknown=["offset", pt.Population("rate", spread="30 %")], rng=1)
+    low, high = posterior.interval("offset")
+    assert low < 0.0 < high
+    # Each rate is known to 0.1 m / sqrt(sum t^2) = 5 mm/s, and leans on the others by less.
+    assert [posterior[f"rate@r{i}"].mean() for i in range(5)] == pytest.approx(rates, abs=0.02)
+
+
 @pytest.mark.slow
 def test_a_new_group_is_covered_as_often_as_the_band_says(closed_form) -> None:
     """Over 100 synthetic populations drawn from the priors, half of the new groups lie in the 50 % band of theirs."""

@@ -113,7 +113,8 @@ def _populations(problem: Problem, point: Point) -> tuple[tuple[Members, ...], f
     found = []
     for group in problem.column_groups:
         t = np.log(point.x[group.columns]) if group.log else point.x[group.columns]
-        t_slope = slope / point.x if group.log else slope
+        # An unknown outside the group may be zero.
+        t_slope = np.divide(slope, point.x, out=np.zeros(d), where=point.x != 0.0) if group.log else slope
         mean = 0.0
         jacobian = np.zeros((t.size, d))
         jacobian[np.arange(t.size), group.columns] = t_slope[group.columns]
