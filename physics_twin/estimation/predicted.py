@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.comparison import measurement_band, plot_times, prior_bias
+from physics_twin.errors import CalibrationError
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
@@ -187,20 +188,26 @@ def predict_samples(
     prediction = posterior.predict(model, run.recipe, times, rng=0, n_draws=n_draws, experiment=run)
     rows = np.asarray(prediction.draws.coords["draw"].values)
     drawn, line = prediction.draws.values, np.searchsorted(times, nodes)
+    shown = {output: one.shown(times, drawn) for output, one in looks.items()}
     kept = np.isfinite(drawn).all(axis=(1, 2))
+    for output, (value, _) in shown.items():
+        kept &= np.isfinite(value).all(axis=1)
+        if not kept.any():
+            raise CalibrationError(
+                f"{output}@{run.name}: no draw has a mean for every sample; does the flow that weighs them stand still?"
+            )
     distance = np.zeros(kept.size)
     found: list[PredictedChannel] = []
     samples: list[Sampled] = []
     for output, sensor in sensors.items():
         series, noise, own = run[output], sensor.noise.of(rows), picked[output]
         bias, moments, observed = sensor.bias[rows, None], series.times[own], series.values[own]
-        value, extra = looks[output].shown(times, drawn)
+        value, extra = shown[output]
         scale = np.ones(own.size) if series.noise_scale is None else series.noise_scale[own]
         sides = np.zeros(own.size, np.int8) if series.censored is None else series.censored[own]
         sd = noise.sd(value, scale, extra)
         true = value + bias
         noisy = true + noise.draw(moments, sd, rng.standard_normal(value.shape), rng)
-        kept &= np.isfinite(noisy).all(axis=1)
         low, middle, high = np.quantile(noisy[kept], LEVELS, axis=0)
         spread = noisy[kept].std(axis=0, ddof=1)
         samples.append(_sampled(true[kept], noisy[kept], sd[kept], observed, moments, noise.of(kept), sides))
@@ -222,7 +229,7 @@ def predict_samples(
                 # At a single moment there is no curve to draw, and an array of sensors has thousands of such channels.
                 band=np.array([low, middle, high])
                 if nodes.size == 1
-                else _band(drawn[kept][:, line, position[output]], bias[kept], noise.of(kept), scale),
+                else _band(drawn[:, line, position[output]][kept], bias[kept], noise.of(kept), scale),
                 censored=sides,
             )
         )

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 import physics_twin as pt
-from physics_twin.errors import DataError
+from physics_twin.errors import CalibrationError, DataError
 from physics_twin.estimation.predicted import predict_samples
 from physics_twin.estimation.problem import set_up
 from physics_twin.measurements import Averaged, Channel, Estimated, Experiment, LaboratoryValue, Noise
@@ -296,3 +296,18 @@ def test_predictions_of_means_are_means() -> None:
     assert np.abs(found["c"].observed - found["c"].middle).max() < 0.02
     bare = pt.compare(decay(), held, values={"rate": "0.05 1/s"}, n_draws=20)
     np.testing.assert_allclose(bare["c"].nominal, mean, rtol=1e-7)
+
+
+def test_a_flow_that_stands_still_has_no_mean_to_predict() -> None:
+    """A fraction during which nothing flows cannot be predicted: said, and not a band of nothing."""
+    parameters = [Parameter("start", "10 mol/m^3"), Parameter("flow", "0 m^3/s")]
+    model = ClosedForm(
+        lambda t, v: np.stack([v["start"] + 0.0 * t, v["flow"] + 0.0 * t], axis=-1),
+        ParameterSet(parameters),
+        (Signal("c", "mol/m^3"), Signal("q", "m^3/s")),
+        name="still",
+    )
+    posterior = pt.Posterior.from_draws(parameters[:1], np.full((50, 1), 10.0))
+    held = run([60.0], [10.0], averaged=Averaged("60 s", stamp="end", weight="q"))
+    with pytest.raises(CalibrationError, match="c@run: no draw has a mean for every sample"):
+        predict_samples(model, posterior, held, rng=np.random.default_rng(0))
