@@ -71,11 +71,16 @@ class Marginal:
         """(d,) see `widest_sd`."""
         return widest_sd(self.low, self.high)
 
+    @property
+    def closed_form(self) -> bool:
+        """Whether the unknowns are normal given psi."""
+        return self.problem.sample_noise.gaussian and self.local.extra_jacobian is None
+
     def given(self, psi: Array, start: Array | None = None) -> Given:
         """Mode and covariance for given psi (n_psi,), and the objective. start (d,): where to look for the mode."""
         noise, local = self.problem.sample_noise, self.local
         y = np.zeros(self.low.size)
-        if not (noise.gaussian and local.extra_jacobian is None):
+        if not self.closed_form:
             y = self._mode(psi, y if start is None else start)
             local = local.moved(y)
         found = terms(noise, psi, local)

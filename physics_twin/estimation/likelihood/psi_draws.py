@@ -17,7 +17,7 @@ TAILS = 5.0
 """Degrees of freedom of the proposals: heavier tails than any marginal that data have shaped."""
 WIDER = 1.2
 """Standard deviations of a proposal over those found."""
-FIRST = 200
+FIRST = 100
 """Trials of each round that adapts."""
 ROUNDS = 2
 WIDEST = 0.3

@@ -3,7 +3,7 @@
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.hypers import HyperKind
+from physics_twin.estimation.hypers import PLAIN, HyperKind
 from physics_twin.estimation.likelihood.psi_draws import Pool
 from physics_twin.estimation.log_density import psi_bounds
 from physics_twin.estimation.problem import ChannelData, Problem
@@ -41,6 +41,8 @@ def shape_warnings(problem: Problem, psi: Array, pool: Pool) -> tuple[str, ...]:
             found.append(f"{p.name} is {shown}, its least: the data show none; leave it out")
         elif psi[k] >= high[k] - AT_BOUND and kind is HyperKind.DEGREES_OF_FREEDOM:
             found.append(f"{p.name} is {shown}, its largest: the noise has no outliers; leave it out")
+        elif kind is None and psi[k] <= low[k] + AT_BOUND and _grows(problem, k):
+            found.append(f"{p.name} is {shown}, its least: the noise that grows with the value explains all there is")
         elif kind is HyperKind.CORRELATION_TIME and psi[k] >= high[k] - AT_BOUND:
             continue  # as long as the record, which is said below
         elif not low[k] + AT_BOUND < psi[k] < high[k] - AT_BOUND:
@@ -58,6 +60,11 @@ def shape_warnings(problem: Problem, psi: Array, pool: Pool) -> tuple[str, ...]:
             "far from normal; MarkovChain samples it"
         )
     return tuple(found)
+
+
+def _grows(problem: Problem, group: int) -> bool:
+    """Whether a channel of a noise group has a part that is proportional to the value."""
+    return any(c.group == group and c.shape.proportional != PLAIN.proportional for c in problem.channels)
 
 
 def _of_channel(problem: Problem, c: ChannelData, psi: Array, sd: Array, seen: set[tuple[int, int]]) -> list[str]:

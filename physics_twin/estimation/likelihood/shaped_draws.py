@@ -44,7 +44,9 @@ def draw_shaped(around: Marginal, psi: Array, m_root: Array, n: int, rng: np.ran
     low, high = psi_bounds(around.problem)
     d = around.low.size
     rows = around.local.residual.size
-    tries = int(np.clip(min(WORK / (rows * d), MEMORY / d**2), LEAST, n if d <= MANY else max(n // 5, LEAST)))
+    # Where a mode has to be searched for each psi, half as many: several times the price of a closed form.
+    most = n if around.closed_form else n // 2
+    tries = int(np.clip(min(WORK / (rows * d), MEMORY / d**2), LEAST, max(most if d <= MANY else n // 5, LEAST)))
     start = around.given(psi).mode
     pool = pool_of_psi(lambda at: around.given(at, start), psi, low, high, tries, rng)
     centers = np.array([g.center for g in pool.given])
