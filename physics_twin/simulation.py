@@ -11,6 +11,7 @@ import xarray as xr
 from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, ModelError, RecipeError, ShapeError, unknown_name
 from physics_twin.files import atomic_write
+from physics_twin.measurements.uncertainty import SHAPES
 from physics_twin.model import Counted, Fields, FieldSeries, Model, Phased, SIValues, Trajectories
 from physics_twin.parameters import Parameter, Values
 from physics_twin.recipes import STEADY, Recipe
@@ -186,7 +187,7 @@ def trajectory(
     return np.array(rows).reshape(len(times), len(model.outputs)), at
 
 
-_SENSORS = ("noise.", "bias.", "delay.")
+_SENSORS = ("noise.", "bias.", "delay.", *(f"{shape}." for shape in SHAPES))
 
 
 def complete_values(
@@ -213,6 +214,9 @@ def complete_values(
                 f'the recipe leaves "{name}" open: give it in values, e.g. {{"{name}": "... {setting.unit}"}}'
             )
     for name in given:
+        form, _, shared = name.partition(".")
+        if form in ("mean", "spread") and shared in model.parameters and name not in model.parameters:
+            raise RecipeError(f'"{name}" is about a population; choose the value of one as values={{"{shared}": ...}}')
         if "@" in name:
             shared = name.partition("@")[0]
             raise RecipeError(f'"{name}" is the value of one experiment; choose one as values={{"{shared}": ...}}')

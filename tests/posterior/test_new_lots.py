@@ -162,3 +162,11 @@ def test_the_envelope_says_that_a_new_lot_is_drawn() -> None:
         "batch-to-batch variation: k of a new lot, drawn from the population of the 3 that were fitted",
     )
     assert np.std(np.log(found.batches.values["k"])) == pytest.approx(0.3, rel=0.05)
+
+
+def test_the_mode_of_a_population_is_no_value_of_a_model() -> None:
+    """Simulated with it, the model asks for the value of one; shapes of noise are left out like its level."""
+    with pytest.raises(pt.RecipeError, match=r'"mean.k" is about a population; choose the value of one as values={"k"'):
+        pt.simulate(COOLING, [0.0, 60.0], RECIPE, values=lots().mode)
+    values = pt.Values({"k": 1e-3, "noise.T": 1.0, "correlation_time.T": 30.0})
+    assert pt.simulate(COOLING, [0.0, 60.0], RECIPE, values=values).in_units()["T"].values[0] == pytest.approx(400.0)
