@@ -38,8 +38,9 @@ class MarkovChain:
 
     Chains begin around a Gauss-Newton fit, in the coordinates of its Laplace approximation. Where the model has exact
     derivatives for all unknowns they are chains of the no-U-turn sampler (NUTS, library nutpie); otherwise each is an
-    ensemble of walkers (library emcee), at some ten times as many simulations. A chain is one job of `executor`. Both
-    libraries come with the extra: pip install 'physics-twin[bayes]'.
+    ensemble of walkers (library emcee), whose price grows with the number of unknowns: some ten simulations for an
+    independent draw with two, eighty with twelve. A chain is one job of `executor`. Both libraries come with the
+    extra: pip install 'physics-twin[bayes]'.
 
     n_draws: draws in the posterior, as many from each chain, evenly thinned where the chains are longer. n_chains: at
         least 2, so that they can be compared. steps: length of each chain after its warm-up (500, or 1000 of an
