@@ -91,7 +91,8 @@ def _run(output: str) -> pt.Experiment:
 def test_without_coefficients_it_is_the_inner_model() -> None:
     """The same bits; limits and predictions then see the correction where there is one."""
     model, times = wrapped(), np.array([10.0, 200.0, 449.0])
-    values = {**MODEL.parameters.values(), "power": 0.4, "heating": 250.0}
+    declared = {name: parameter.value for name, parameter in MODEL.parameters.items()}
+    values = {**declared, "power": 0.4, "heating": 250.0}
     assert (simulate_outputs(model, RECIPE, times, values) == simulate_outputs(MODEL, RECIPE, times, values)).all()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.model import Adjoints, Fields, Replays, Sensitivities
+from physics_twin.model import Adjoints, Fields, Model, Replays, Sensitivities
 from physics_twin.simulation import complete_values
 from physics_twin.verification import taylor_test
 
@@ -12,9 +12,9 @@ fem = pytest.importorskip("physics_twin.fem")
 pytest.importorskip("dolfinx_solver", reason="needs DOLFINx")
 
 
-def slab() -> object:
+def slab() -> Model:
     """A slab heated at one end, adaptive steps."""
-    return fem.HeatConduction(
+    found: Model = fem.HeatConduction(
         mesh=fem.mesh.bar("20 mm", cells=8),
         materials={
             "bar": fem.Solid(
@@ -33,14 +33,16 @@ def slab() -> object:
         sensors={"near": fem.Point("4 mm"), "far": fem.Point("16 mm")},
         stepping=fem.Adaptive(tolerance="0.1 K"),
     )
+    return found
 
 
+@pytest.mark.slow
 def test_a_field_model_keeps_its_capabilities() -> None:
     """Taylor tests on replayed steps, the gradient of the adjoint against the jacobian, and the same fields."""
     inner = slab()
     span = ("20 degC", "220 degC")
     model = pt.with_discrepancy(
-        inner,  # type: ignore[arg-type]
+        inner,
         {
             "near": pt.Discrepancy("2 K", "50 K", "near", between=span),
             "far": pt.Discrepancy("2 K", "60 s", "time", between=("0 s", "120 s")),

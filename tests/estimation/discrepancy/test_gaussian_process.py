@@ -34,7 +34,7 @@ def measured() -> pt.Experiment:
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     d = np.sqrt(3.0) * np.abs(a[:, None] - b[None, :]) / LENGTH
-    return (1.0 + d) * np.exp(-d)
+    return np.asarray((1.0 + d) * np.exp(-d))
 
 
 def test_the_posterior_is_that_of_gaussian_process_regression() -> None:
