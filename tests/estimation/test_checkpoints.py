@@ -308,6 +308,25 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, uninterrupted: Posterior) -> 
         assert content.startswith(kept.get(name, b""))  # not one byte was lost, none half written
 
 
+def test_a_record_without_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The part of it that was written is cut off at once, and with room again the same journal goes on."""
+    path = tmp_path / "a.journal"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Memo(path) as memo:
+        ask(memo, 1.0)
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, hard))
+        try:
+            with pytest.raises(CalibrationError, match="cannot be written"):
+                ask(memo, 2.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert path.stat().st_size == size
+        ask(memo, 3.0)
+    with Memo(path) as memo:
+        assert len(memo) == 2
+
+
 def test_no_room_at_all_and_no_permission(tmp_path: Path) -> None:
     """A folder that cannot be made, and one that is read-only."""
     (tmp_path / "file").write_text("")

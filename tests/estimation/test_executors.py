@@ -88,6 +88,7 @@ def mpiexec() -> str | None:
     return str(own) if own.exists() else shutil.which("mpiexec")
 
 
+@pytest.mark.slow
 def test_mpi_pool(serial: Posterior, tmp_path: Path) -> None:
     """`mpi4py.futures.MPIPoolExecutor`: the same bits, saved by the rank that asked."""
     pytest.importorskip("mpi4py")
@@ -135,6 +136,7 @@ def test_a_killed_worker_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatc
         fit(executor=pool)
 
 
+@pytest.mark.slow
 def test_after_a_killed_worker_the_same_call_ends_the_work(
     serial: Posterior, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def test_what_is_predicted_comes_true(model: ProcessModel, today: pt.Posterior) 
     check = found.confirmation
     assert check is not None
     for name, predicted, fitted, error in zip(check.names, check.predicted, check.fitted, check.errors, strict=True):
-        assert fitted == pytest.approx(predicted, rel=0.1), name
+        assert fitted == pytest.approx(predicted, rel=0.06), name
         assert error == pytest.approx(predicted, rel=0.35), name
     assert set(check.names) >= {"rate", "share", "bias.half"}
     assert "40 fits of simulated data" in str(found)
