@@ -38,10 +38,9 @@ def test_a_slab_whose_conductivity_is_a_spline_has_the_exact_temperature() -> No
 
 
 def test_derivatives_by_the_values_at_the_knots_are_exact() -> None:
-    """The contract of a model holds for a curved conductivity, and for one whose logarithm is the spline."""
-    for log in (False, True):
-        curved = linear_conductivity(value=([20.0, 35.0, 22.0], "W/m/K"), log=log)
-        pt.check_model(slab(curved), recipe=pt.Recipe.constant(), times=np.array([0.0, 1.0]))
+    """The contract of a model holds for a curved conductivity whose logarithm is the spline."""
+    curved = linear_conductivity(value=([20.0, 35.0, 22.0], "W/m/K"), log=True)
+    pt.check_model(slab(curved), recipe=pt.Recipe.constant(), times=np.array([0.0, 1.0]))
 
 
 def test_a_flux_over_time_brings_its_integral() -> None:
