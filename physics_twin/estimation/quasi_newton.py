@@ -59,7 +59,9 @@ class QuasiNewton:
     """Maximum a posteriori by L-BFGS-B on gradients from adjoints, with Laplace draws: for hundreds of unknowns.
 
     A gradient costs one forward and one backward run per experiment, whatever the number of unknowns. The model has to
-    offer `Adjoints`; `GaussNewton` serves the others.
+    offer `Adjoints`; `GaussNewton` serves the others. Gradients are exact for noise of any shape. In the Hessian a
+    variance from uncertain times counts as constant, and a search for directions of low rank takes samples of noise
+    that remembers as independent.
 
     starts: how many starting points; the first is the parameters' declared values, the others are spread over priors
         and bounds (Latin hypercube). tolerance: distance from the mode, in posterior standard deviations, at which to
