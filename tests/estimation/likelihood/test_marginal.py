@@ -42,7 +42,7 @@ def test_the_mode_of_one_level_is_the_plain_one(line: Any) -> None:
         problem, estimate = fitted(line, **changes)
         start = Levels(np.array([2.0]), np.empty(0))
         found, _ = update(problem, estimate.point, start, np.empty(0), free, look=True)
-        # Differences of step h = 1e-3 shift the mode by h^2/3; at the plain fixed point the local model has its mode, too.
+        # Differences of step h = 1e-3 shift the mode by h^2/3; the plain fixed point is the mode of its local model.
         assert found.sd[0] == pytest.approx(estimate.levels.sd[0], rel=1e-6)
 
 
