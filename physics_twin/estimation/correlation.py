@@ -227,7 +227,8 @@ def _lagged(a: Array, b: Array, k: int) -> float:
 
 
 def _pair_sum(times: Array, memory: float, k: int) -> float:
-    return float(np.exp(-(times[k:] - times[: times.size - k]) / memory).sum())
+    """Sum of exp(-dt / memory) over pairs that are k samples apart; a run shorter than the lag has none."""
+    return float(np.exp(-(times[k:] - times[: max(times.size - k, 0)]) / memory).sum())
 
 
 def _apply(times: Array, memory: float, x: Array) -> Array:

@@ -228,3 +228,14 @@ def test_lags_do_not_cross_experiments() -> None:
     one = examine([Segment(t, np.ones(20), u), Segment(t, -np.ones(20), u)])
     assert one.lag_one == pytest.approx(38 / 40)
     assert one.significant
+
+
+def test_an_experiment_shorter_than_a_lag_counts_as_itself() -> None:
+    """Lags reach beyond a run of four samples that stands beside one of forty: there it has no pairs, and no say."""
+    rng = np.random.default_rng(3)
+    t = np.arange(40.0)
+    long = Segment(t, ar1(40, 0.9, rng), np.full((40, 1), 1.0 / np.sqrt(44.0)))
+    short = Segment(t[:4], np.full(4, 0.1), np.full((4, 1), 1.0 / np.sqrt(44.0)))
+    found = examine([long, short])
+    assert found.significant and found.excess[0, 0] > 0.5
+    assert found.effective_samples < 44

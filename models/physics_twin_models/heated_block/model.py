@@ -14,6 +14,7 @@ from dataclasses import replace
 import physics_twin as pt
 
 _SOURCE = "Temperature Control Lab, APMonitor/arduino @f36e65a"
+THERMISTOR_NOISE = pt.EstimatedNoise("0.5 K", shared="thermistor")
 _SIGMA = "5.670374419e-8 W/m^2/K^4"  # CODATA 2018
 
 
@@ -117,12 +118,14 @@ def heated_block() -> pt.ProcessModel:
     return m.build()
 
 
-def experiment(path: "str | os.PathLike[str]") -> pt.Experiment:
+def experiment(
+    path: "str | os.PathLike[str]", *, noise: pt.EstimatedNoise | pt.Noise = THERMISTOR_NOISE
+) -> pt.Experiment:
     """A record of the Temperature Control Lab in the layout of `mimo_1s_600.csv`: time, heaters, temperatures.
 
-    Both temperatures get one unknown noise level; heaters and sensors begin at the first reading of their sensor.
+    noise: of both temperatures, by default one unknown level. Heaters and sensors begin at the first reading of their
+    sensor.
     """
-    noise = pt.EstimatedNoise("0.5 K", shared="thermistor")
     found = pt.Experiment.from_csv(
         path,
         time="Time (sec)",

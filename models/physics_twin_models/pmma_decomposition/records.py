@@ -23,16 +23,19 @@ MASS, HEAT = (380.0, 760.0), (440.0, 760.0)
 """K, where something is lost; below, dry and wet powder differ, and the calorimeter sees the glass transition."""
 
 
-def thermogravimetry(path: "str | os.PathLike[str]", *, laboratory: str | None = None) -> pt.Experiment:
+def thermogravimetry(
+    path: "str | os.PathLike[str]", *, laboratory: str | None = None, error: str | None = None
+) -> pt.Experiment:
     """A record of time, temperature and mass, the mass as share of the first one.
 
-    laboratory: whose thermometer it is, by default the first word of the file's name; its error is the open setting
-    `thermometer_error_<laboratory>`. The noise of all balances is one unknown.
+    laboratory: whose thermometer it is, by default the first word of the file's name. error: the open setting of its
+    error, by default `thermometer_error_<laboratory>`; one name for all records where the errors of laboratories are a
+    population, `pt.Population(error, spread="2.5 K", by="laboratory")`. The noise of all balances is one unknown.
     """
     frame = _read(path, "mass")
     frame["mass"] /= frame["mass"].iloc[0]
     channel = pt.Channel("balance_reading", column="mass", unit="1", noise=pt.EstimatedNoise(0.003, shared="balance"))
-    return _experiment(path, frame, channel, MASS, laboratory, {})
+    return _experiment(path, frame, channel, MASS, laboratory, error, {})
 
 
 def calorimetry(path: "str | os.PathLike[str]", *, laboratory: str | None = None) -> pt.Experiment:
@@ -45,7 +48,7 @@ def calorimetry(path: "str | os.PathLike[str]", *, laboratory: str | None = None
     frame["heating_rate"] = np.convolve(np.pad(rate, width // 2, "edge"), np.full(width, 1.0 / width), "valid")
     channel = pt.Channel("heat_flow", unit="W/g", noise=pt.EstimatedNoise("0.02 W/g", shared="calorimeter"))
     inputs = {"heating_rate": pt.Column("heating_rate", "K/s")}
-    return _experiment(path, frame, channel, HEAT, laboratory, inputs)
+    return _experiment(path, frame, channel, HEAT, laboratory, None, inputs)
 
 
 def laboratories(experiments: Iterable[pt.Experiment], sd: QuantityLike = "2.5 K") -> list[pt.Parameter]:
@@ -83,19 +86,19 @@ def _experiment(
     channel: pt.Channel,
     used: tuple[float, float],
     laboratory: str | None,
+    error: str | None,
     inputs: dict[str, pt.Column],
 ) -> pt.Experiment:
     stem = Path(path).stem
     who = laboratory or stem.split("_")[0]
-    error = pt.Setting(
-        f"thermometer_error_{who}", "K", bounds=(-15.0, 15.0), value=0.0, description=f"of the furnace at {who}"
-    )
+    name = f"thermometer_error_{who}" if error is None else error
+    setting = pt.Setting(name, "K", bounds=(-15.0, 15.0), value=0.0, description=f"of the furnace at {who}")
     whole = pt.Experiment.from_frame(
         frame,
         name=stem,
         time="time",
         channels=[channel],
-        inputs={"temperature": pt.Column("temperature", "K"), "thermometer_error": error, **inputs},
+        inputs={"temperature": pt.Column("temperature", "K"), "thermometer_error": setting, **inputs},
         context={"laboratory": who},
     )
     selection = f"one sample in {STEP:g} K from {used[0]:g} to {used[1]:g} K"
