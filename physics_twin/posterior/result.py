@@ -38,7 +38,8 @@ class Posterior:
 
     parameters: the unknowns as declared (noise, bias and delay parameters included), with their priors.
     draws: DataArray (draw, parameter), SI; the coordinate "units" names the SI units.
-    mode: name -> value at the mode, SI: maximum of likelihood times prior density in declared units.
+    mode: name -> value at the mode, SI: maximum of likelihood times prior density in declared units (in ln x for the
+        members of a population in ln x).
     covariance: DataArray (parameter, parameter_2), SI: the classical (J^T W J)^-1 with the prior; `draws` are wider
         where residuals are correlated. Of `MarkovChain` it is the covariance of the draws.
     misfit: whitened sum of squares at the mode. With estimated noise it only says how many samples there are;

@@ -211,3 +211,34 @@ def test_a_new_group_is_covered_as_often_as_the_band_says(closed_form) -> None:
             inside[level] += int(low <= truth[6] <= high)
     for level, count in inside.items():
         assert stats.binomtest(count, n_sets, level).pvalue > 1e-2, (level, count)
+
+
+def test_a_mode_lies_where_the_draws_do(closed_form) -> None:
+    """Many members of a population in ln x do not drag what they have in common.
+
+    y = gain + ln(k_j) + noise in each of fourteen lots. In the density of k each lot adds 1/k_j, together a pull of
+    fourteen units on gain, which is known beforehand to 1 K.
+    """
+    model = closed_form(
+        lambda t, v: (v["gain"] + np.log(v["k"]) + 0.0 * t)[:, None],
+        pt.ParameterSet(
+            [
+                pt.Parameter("gain", "300 K", prior=pt.Normal("300 K", "1 K")),
+                pt.Parameter("k", "1 1/s", bounds=("1e-3 1/s", "1e3 1/s"), prior=pt.LogNormal("1 1/s", 0.3)),
+            ]
+        ),
+        (pt.Signal("y", "K"),),
+    )
+    rng = np.random.default_rng(4)
+    runs = [
+        pt.Experiment.from_arrays(
+            f"lot_{j}",
+            np.arange(1.0, 4.0),
+            {"y": 300.0 + 0.2 * rng.standard_normal() + 0.3 * rng.standard_normal(3)},
+            channels=[pt.Channel("y", unit="K", noise="0.3 K")],
+        )
+        for j in range(14)
+    ]
+    posterior = pt.calibrate(model, runs, unknown=["gain", pt.Population("k", spread="30 %")], rng=1)
+    assert abs(posterior.mode.scalar("gain") - posterior["gain"].mean()) < 0.25 * posterior["gain"].std()
+    assert abs(np.log(posterior.mode.scalar("k@lot_3")) - np.log(posterior["k@lot_3"]).mean()) < 0.5

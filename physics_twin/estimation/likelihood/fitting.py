@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Point
-from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.local_model import local_model, search_model
 from physics_twin.estimation.likelihood.marginal import marginal, update
 from physics_twin.estimation.likelihood.quadratic import data_rows, quadratic
 from physics_twin.estimation.likelihood.terms import terms
@@ -24,7 +24,7 @@ def least_squares(problem: Problem, point: Point, sd: Array, hypers: Array) -> L
     if problem.plain:
         return noise.whiten(point, noise.weights(problem, sd))
     psi = np.log(np.concatenate([sd, hypers]))
-    return quadratic(problem.sample_noise, psi, local_model(problem, point), point.z)
+    return quadratic(problem.sample_noise, psi, search_model(problem, point), point.z)
 
 
 def whitened(problem: Problem, point: Point, sd: Array, hypers: Array) -> tuple[Array, Array]:

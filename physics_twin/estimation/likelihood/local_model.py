@@ -106,6 +106,15 @@ def local_model(problem: Problem, point: Point) -> LocalModel:
     )
 
 
+def search_model(problem: Problem, point: Point) -> LocalModel:
+    """The local model with the density that a mode maximizes: of ln x for the members of a population in ln x.
+
+    In x each of n members would add 1/x, and n of them together drag what they have in common, such as a thermometer's
+    error, far from where the draws lie.
+    """
+    return replace(local_model(problem, point), drift=0.0, drift_slope=np.zeros(point.z.size))
+
+
 def _populations(problem: Problem, point: Point) -> tuple[tuple[Members, ...], float, Array]:
     d = point.z.size
     slope = problem.space.slope(point.x)

@@ -6,7 +6,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.evaluation import Point
-from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.local_model import search_model
 from physics_twin.estimation.likelihood.terms import misfit_of, terms
 from physics_twin.estimation.problem import Problem
 
@@ -19,7 +19,7 @@ def pulled_slope(
     transpose: (v, u), both (n_data,), -> J^T v + E^T u, J of the residuals and E of the extra variance; u None for no
     extra variance. What the model shows is observed - bias - residual, so its slope is -J but for the bias.
     """
-    noise, local = problem.sample_noise, local_model(problem, point)
+    noise, local = problem.sample_noise, search_model(problem, point)
     found = terms(noise, psi, local)
     value = misfit_of(noise, psi, local, found).value
     v = found.of_e / found.s
