@@ -73,7 +73,13 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
     logarithmic = bool(x[0] > 0.0 and x[-1] > DECADES * x[0])
     low, high = _limits(x, logarithmic)
     if logarithmic:
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
         axis.set_xscale("log")
+        # 1, 2, 5, 10 as plain numbers: the default writes 3 x 10^-1 at every step, one over the other.
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     for probability, ends in zip(data["probability"].values, data["threshold"].values, strict=True):
         level = float(ends[np.isfinite(ends)].max())
         axis.axhline(level, color=MUTED, lw=0.8, ls=":", zorder=1)
