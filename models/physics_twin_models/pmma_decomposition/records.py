@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import physics_twin as pt
 from physics_twin.units import QuantityLike
+from physics_twin_models.pmma_decomposition.model import pmma_decomposition
 
 STEP = 10.0
 """K between the samples that are used. What the model misses keeps its sign over some 50 K: rows 0.5 or 1 K apart
@@ -68,6 +69,31 @@ def laboratories(experiments: Iterable[pt.Experiment], sd: QuantityLike = "2.5 K
             description="thermometer minus sample, of this laboratory",
         )
         for name in sorted(names)
+    ]
+
+
+def populations() -> list[pt.Population]:
+    """What differs from laboratory to laboratory (the thermometer) and from run to run (placement, tare), as unknowns.
+
+    For records read with `error="thermometer_error"`. Nobody knows which thermometer is right: those of all
+    laboratories are taken to be right on average within 1 K, and placement and tare of the runs to average to nothing
+    beside that. The data do not see these means: kinetics and residue move with them.
+    """
+    thermometer = pt.Parameter(
+        "thermometer_error",
+        "0 K",
+        bounds=("-15 K", "15 K"),
+        prior=pt.Normal("0 K", "1 K"),
+        difference=True,
+        description="thermometer minus sample",
+    )
+    own = pmma_decomposition().parameters
+    placement = own["placement_error"].replace(prior=pt.Normal("0 K", "0.1 K"))
+    tare = own["tare_error"].replace(prior=pt.Normal(0.0, 0.003))
+    return [
+        pt.Population(thermometer, spread="2.5 K", by="laboratory"),
+        pt.Population(placement, spread="1 K"),
+        pt.Population(tare, spread=0.01),
     ]
 
 
