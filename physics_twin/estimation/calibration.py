@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from physics_twin.estimation import diagnostics
+from physics_twin.estimation.copies import copies_said
 from physics_twin.estimation.discrepancy.confounding import confounding_said, larger_than_declared
 from physics_twin.estimation.gauss_newton import GaussNewton
 from physics_twin.estimation.journal import Checkpoint
@@ -124,6 +125,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         *larger_than_declared(problem, estimate),
         *diagnostics.summary(channels, estimate.correlations, estimate.widens),
         *diagnostics.between_experiments(problem, white),
+        *copies_said(problem.experiments),
         *_dependent(problem),
         *expired_certificates(problem.experiments),
     ]
@@ -133,7 +135,8 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
     correlated = estimate.widens and any(c.significant for c in estimate.correlations.values())
     inflation = dict.fromkeys(parameters.names, 1.0)
     if correlated:
-        inflation.update({n: max(float(b / a), 1.0) for n, a, b in zip(problem.names, classical, widened, strict=True)})
+        wider = widened / np.maximum(classical, 1e-300)  # no spread where an ensemble is all on a bound
+        inflation.update({n: max(float(w), 1.0) for n, w in zip(problem.names, wider, strict=True)})
     measured = white[problem.sample_noise.measured]
     return Posterior(
         parameters=parameters,

@@ -26,6 +26,8 @@ LEVEL = 0.01
 """Chance that a fit with nothing wrong shows one finding of a kind."""
 LEAST = 6
 """Samples below which a trend is not looked for."""
+OTHER_UNIT = 100.0
+"""Misfit, in the declared noise, from which a unit that was mistaken is as likely as a wrong model."""
 NOT_WIDER = (
     "but the draws are as narrow as if they were independent: declare the noise of the channel with "
     "pt.Noise(..., correlation_time=pt.Estimated(...))"
@@ -130,9 +132,11 @@ def _findings(
     if c.group < 0:
         excess = float(chdtrc(n, white @ white))
         if excess < LEVEL / n_tests:
+            rms = float(np.sqrt(white @ white / n))
+            unit = f", or the numbers are not in {c.unit}" if rms > OTHER_UNIT else ""
             found.append(
-                f"misses the data by {np.sqrt(white @ white / n):.1f} times the declared noise: the noise is larger "
-                "than declared, or the model is wrong"
+                f"misses the data by {rms:.1f} times the declared noise: the noise is larger than declared, or the "
+                f"model is wrong{unit}"
             )
         elif n >= LEAST and 1.0 - excess < LEVEL / n_tests / 10.0:
             found.append(

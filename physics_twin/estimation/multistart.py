@@ -62,7 +62,7 @@ def best_of(tries: Sequence[Try]) -> Try:
     """The lowest minimum, the first of equal ones. Raises CalibrationError where no start could be simulated."""
     found = [t for t in tries if t.minimum is not None]
     if not found:
-        reasons = list(dict.fromkeys(f.reason for t in tries for f in t.failures))
+        reasons = list(dict.fromkeys(f.sentence for t in tries for f in t.failures))
         shown = "; ".join(reasons[:4]) + (f"; and {len(reasons) - 4} more" if len(reasons) > 4 else "")
         raise CalibrationError(
             f"no simulation succeeded at {'any start' if len(tries) > 1 else 'the start'} or near it: {shown}. "

@@ -59,7 +59,8 @@ def verdicts(problem: Problem, estimate: Estimate) -> dict[str, Verdict]:
     widened = np.sqrt(np.diag(estimate.widened))
     slope = problem.space.slope(estimate.point.x)
     classical = np.sqrt(np.diag(estimate.covariance)[:d]) / slope
-    narrowing = np.sqrt(((vectors**2) / (1.0 + values.clip(0.0))).sum(axis=1)) * widened / classical
+    narrowing = np.sqrt(((vectors**2) / (1.0 + values.clip(0.0))).sum(axis=1))
+    narrowing *= widened / np.maximum(classical, 1e-300)  # an ensemble that is all on a bound has no spread
     found: dict[str, Verdict] = {}
     for j, column in enumerate(problem.columns):
         partners = _partners(problem.names, correlation, silent, j)
@@ -249,13 +250,14 @@ def _combination(problem: Problem, estimate: Estimate, direction: Array, j: int,
     a, b = direction[j] * slope[j], direction[other] * slope[other]
     first, second = sorted((j, other))
     one, two = names[first], names[second]
-    if x[j] > 0.0 and x[other] > 0.0:
+    same_unit = problem.columns[j].parameter.unit.dimension == problem.columns[other].parameter.unit.dimension
+    shifts = same_unit and min(problem.space.x_low[[j, other]]) < 0.0
+    if x[j] > 0.0 and x[other] > 0.0 and not shifts:  # where both are alike, a product and a sum look the same
         ra, rb = a / x[j], b / x[other]
         if abs(ra - rb) <= SAME * max(abs(ra), abs(rb)):
             return f"the ratio {one}/{two}"
         if abs(ra + rb) <= SAME * max(abs(ra), abs(rb)):
             return f"the product {one}*{two}"
-    same_unit = problem.columns[j].parameter.unit.dimension == problem.columns[other].parameter.unit.dimension
     if same_unit and abs(a + b) <= SAME * max(abs(a), abs(b)):
         return f"the sum {one} + {two}"
     if same_unit and abs(a - b) <= SAME * max(abs(a), abs(b)):

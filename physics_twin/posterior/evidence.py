@@ -146,3 +146,8 @@ class FailedSimulation:
     """s from the start of the recipe."""
     experiment: str
     """Empty in a prediction."""
+
+    @property
+    def sentence(self) -> str:
+        """Why, and in which experiment."""
+        return f'{self.reason} (experiment "{self.experiment}")' if self.experiment else self.reason

@@ -54,7 +54,7 @@ def forecast(problem: Problem, x: Array, active: NDArray[np.bool_], work: Work, 
         failures += [_record(problem, x[chunk[i]], reason, time, where) for i, reason, time, where in errors]
     n, n_left = active.size, int(left.sum())
     if n_left < max(LEAST_LEFT, (1.0 - MOST_LOST) * n):
-        reasons = list(dict.fromkeys(f.reason for f in failures))
+        reasons = list(dict.fromkeys(f.sentence for f in failures))
         raise CalibrationError(
             f"{n - n_left} of {n} members failed to simulate, and {n_left} are too few to go on with: "
             f"{'; '.join(reasons[:4])}. Narrow the priors or bounds to where the model can run; pt.simulate(model, "

@@ -23,7 +23,8 @@ from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.residual_series import examine_all
-from physics_twin.posterior import FailedSimulation
+from physics_twin.estimation.verdicts import bound_text
+from physics_twin.posterior import FailedSimulation, Identification, Verdict
 
 SAME = 1e-8
 """Singular values below this share of the largest are not regressed on."""
@@ -104,7 +105,18 @@ def posterior_of(
         hypers=hypers,
         effective_draws=effective_draws,
         diagnostics=diagnostics,
+        verdicts=_on_a_bound(problem, x),
     )
+
+
+def _on_a_bound(problem: Problem, x: Array) -> dict[str, Verdict]:
+    """Verdicts on unknowns that all members x (N, d) have at one bound: a spread of zero says nothing else."""
+    space, found = problem.space, {}
+    for column, own, low, high in zip(problem.columns, x.T, space.x_low, space.x_high, strict=True):
+        if own.min() == own.max() and own[0] in (low, high):
+            text = bound_text(column.parameter, "lower" if own[0] == low else "upper")
+            found[column.name] = Verdict(column.name, Identification.AT_BOUND, text, 0.0, ())
+    return found
 
 
 def widened(v: Array, correlations: Mapping[str, Correlation]) -> Array:
