@@ -1,8 +1,12 @@
-"""The claims of physics_twin as cases, one folder a case or family: `pt.run_cases(CASES, out="evidence/")`."""
+"""The claims of physics_twin as cases, one folder a case or family: `pt.run_cases(CASES, out="evidence/")`.
+
+`CASES` take seconds each. `STUDIES` are claims about hundreds of fits and take minutes to an hour each.
+"""
 
 from physics_twin.verification import Case
 from physics_twin_validation.akzo_nobel.case import CASES as AKZO_NOBEL
 from physics_twin_validation.autofrettage.case import CASES as AUTOFRETTAGE
+from physics_twin_validation.calibration_coverage.case import CASES as CALIBRATION_COVERAGE
 from physics_twin_validation.convection_diffusion.case import CASES as CONVECTION_DIFFUSION
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
@@ -55,4 +59,6 @@ CASES: tuple[Case, ...] = (
     *AUTOFRETTAGE,
 )
 
-__all__ = ["CASES"]
+STUDIES: tuple[Case, ...] = CALIBRATION_COVERAGE
+
+__all__ = ["CASES", "STUDIES"]
