@@ -26,9 +26,10 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, FileFormatError, SolveError
 from physics_twin.estimation.file_lock import lock
+from physics_twin.estimation.packed_arrays import pack, unpack
 from physics_twin.files import atomic_write
 
-MAGIC = b"PTWJ1\n"
+MAGIC = b"PTWJ2\n"
 HEAD = struct.Struct("<32scQI")
 """Key, kind, length of the payload, CRC-32 of kind and payload."""
 ARRAYS, FAILURE = b"A", b"F"
@@ -85,7 +86,7 @@ class Memo:
         except SolveError as error:
             self._write(key, FAILURE, _failure(error))
             raise
-        self._write(key, ARRAYS, _packed(found))
+        self._write(key, ARRAYS, pack(found))
         return found
 
     def __len__(self) -> int:
@@ -136,8 +137,7 @@ class Memo:
         payload = self._file.read(length)
         if kind == FAILURE:
             raise _error(payload)
-        with np.load(io.BytesIO(payload), allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        return unpack(payload)
 
     def _write(self, key: bytes, kind: bytes, payload: bytes) -> None:
         assert self._places is not None
@@ -237,12 +237,6 @@ def _key(what: str, at: tuple[Array, ...]) -> bytes:
         digest.update(f"|{array.dtype.str}{array.shape}|".encode())
         digest.update(array.tobytes())
     return digest.digest()
-
-
-def _packed(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _failure(error: SolveError) -> bytes:
