@@ -17,6 +17,7 @@ TESTED = {
     "heat_flux_distribution",
     "heated_block",
     "heated_rod",
+    "laboratories",
     "own_csv",
     "plant_export",
     "plant_log",
@@ -82,6 +83,28 @@ def test_heated_rod(tmp_path: Path) -> None:
     assert posterior.mode["source_flux"] / 1e4 == pytest.approx(18.4149, abs=0.005)
     assert prediction.in_units()["hot_end"].sel(quantile=0.5).values[0] == pytest.approx(138.6, abs=0.3)
     assert (tmp_path / "rod.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_laboratories(tmp_path: Path) -> None:
+    """A new laboratory has a band many times that of the pooled fit; NIST is predicted from FSRI with it alone."""
+    try:
+        fits, widths, checks = example("laboratories").main(str(tmp_path / "laboratories.png"))
+    except pt.DataError as reason:
+        pytest.skip(str(reason))
+    _, several = fits.values()
+    fsri, nist = several["thermometer_error@FSRI"], several["thermometer_error@NIST"]
+    assert (nist - fsri).mean() == pytest.approx(2.9, abs=0.15)  # pinned
+    assert "2 groups say little" in str(several.verdicts["spread.thermometer_error"])
+    narrow, wide = widths.values()
+    assert wide > 5.0 * narrow
+    one, begun = checks.values()
+    assert not one.passed and one.coverage < 0.9
+    assert begun.passed and begun.coverage >= 0.95
+    # The records that were fitted read 0.41 to 0.50 at 640 K: the new laboratory may be either, the pooled one neither.
+    assert wide > 0.09 > narrow
+    assert not [w for w in several.warnings if "contradict" in w], "white noise would move both thermometers"
+    assert (tmp_path / "laboratories.png").stat().st_size > 10_000
 
 
 def test_rod_conductivity_function(tmp_path: Path) -> None:

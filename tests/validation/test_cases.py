@@ -19,6 +19,10 @@ FOLDER = Path(physics_twin_validation.__file__).parent
 NEEDS_DATA = {
     "heated_block_record",
     "heated_block_halves",
+    "heated_block_drift_forecast",
+    "heated_block_drift_halves",
+    "laboratory_scatter_new",
+    "laboratory_scatter_not_known",
     "plate_with_hole_other_fits",
     "plate_with_hole_steel",
     "plate_with_hole_residuals",

@@ -15,6 +15,7 @@ from physics_twin_validation.heated_rod.case import CASES as HEATED_ROD
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
 from physics_twin_validation.kinetics_estimates.case import CASES as KINETICS_ESTIMATES
+from physics_twin_validation.laboratory_scatter.case import CASES as LABORATORY_SCATTER
 from physics_twin_validation.lumped_radiation.case import CASES as LUMPED_RADIATION
 from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELASTICITY
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
@@ -41,6 +42,7 @@ CASES: tuple[Case, ...] = (
     *KINETICS_ESTIMATES,
     *JACKETED_REACTOR,
     *HEATED_BLOCK,
+    *LABORATORY_SCATTER,
     *HEATED_ROD,
     *PLATE_WITH_HOLE,
     *NAFEMS_HEAT,

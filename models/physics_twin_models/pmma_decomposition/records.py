@@ -17,6 +17,8 @@ STEP = 10.0
 """K between the samples that are used. What the model misses keeps its sign over some 50 K: rows 0.5 or 1 K apart
 tell nothing new, but would outvote the priors (of the thermometers above all)."""
 
+BALANCE_NOISE = pt.EstimatedNoise(0.003, shared="balance")
+
 _ROW = 2.0
 """K between rows that are read: a programmed temperature is straight in between."""
 
@@ -25,17 +27,22 @@ MASS, HEAT = (380.0, 760.0), (440.0, 760.0)
 
 
 def thermogravimetry(
-    path: "str | os.PathLike[str]", *, laboratory: str | None = None, error: str | None = None
+    path: "str | os.PathLike[str]",
+    *,
+    laboratory: str | None = None,
+    error: str | None = None,
+    noise: pt.EstimatedNoise | pt.Noise = BALANCE_NOISE,
 ) -> pt.Experiment:
     """A record of time, temperature and mass, the mass as share of the first one.
 
     laboratory: whose thermometer it is, by default the first word of the file's name. error: the open setting of its
     error, by default `thermometer_error_<laboratory>`; one name for all records where the errors of laboratories are a
-    population, `pt.Population(error, spread="2.5 K", by="laboratory")`. The noise of all balances is one unknown.
+    population, `pt.Population(error, spread="2.5 K", by="laboratory")`. noise: of the balance, by default one unknown
+    level for all.
     """
     frame = _read(path, "mass")
     frame["mass"] /= frame["mass"].iloc[0]
-    channel = pt.Channel("balance_reading", column="mass", unit="1", noise=pt.EstimatedNoise(0.003, shared="balance"))
+    channel = pt.Channel("balance_reading", column="mass", unit="1", noise=noise)
     return _experiment(path, frame, channel, MASS, laboratory, error, {})
 
 
