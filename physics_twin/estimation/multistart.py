@@ -1,7 +1,7 @@
 """Several starts of a local method: run in any order, judged alike, reported in one sentence."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from physics_twin.estimation.evaluation import ExperimentFailed, Point
 from physics_twin.estimation.likelihood.fitting import least_squares, objective
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.starts import nearby
-from physics_twin.estimation.trust_region import Minimum
+from physics_twin.estimation.trust_region import Linearization, Minimum
 from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
 
@@ -53,9 +53,31 @@ def run_starts(
     seeds: Sequence[int],
     work: Work,
 ) -> list[Try]:
-    """All starts, in their order, whoever computes them and whenever they finish."""
+    """All starts, in their order, whoever computes them and whenever they finish.
+
+    Only the best one keeps its residuals and derivatives: those of hundreds of starts would fill the memory.
+    """
     jobs = [(problem, method, i, z, seed) for i, (z, seed) in enumerate(zip(points, seeds, strict=True))]
-    return work.run("starts", start, jobs)
+    found: list[Try] = []
+    best: Try | None = None
+    for one in work.each("starts", start, jobs):
+        if best is None or (best.minimum is None, best.objective) > (one.minimum is None, one.objective):
+            if best is not None:
+                found[best.number] = without_arrays(best)
+            best = one
+            found.append(one)
+        else:
+            found.append(without_arrays(one))
+        del one
+    return found
+
+
+def without_arrays(one: Try) -> Try:
+    """What is told of a start that is not the best."""
+    if one.minimum is None:
+        return one
+    nothing = Linearization(np.empty(0), np.empty(0), np.empty((0, 0)), one.minimum.at.misfit)
+    return replace(one, point=None, levels=None, minimum=replace(one.minimum, at=nothing))
 
 
 def best_of(tries: Sequence[Try]) -> Try:

@@ -2,7 +2,8 @@
 
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,22 +36,31 @@ class Work:
         what: names the jobs in the progress bar and, with their number, their journals. function: of a module, so that
         it travels to worker processes. Raises CalibrationError when a worker process dies.
         """
+        return list(self.each(what, function, jobs))
+
+    def each[R](self, what: str, function: Callable[..., R], jobs: Sequence[tuple[Any, ...]]) -> Iterator[R]:
+        """As `run`, one result at a time, for a caller that keeps little of each; to be read to its end."""
         memos = [self.memo(f"{what}-{i}") for i in range(len(jobs))]
         with self.progress.of(what, len(jobs)) as step:
             if self.executor is None or len(jobs) == 1:
-                results = []
                 for job, memo in zip(jobs, memos, strict=True):
-                    results.append(remembered(function, job, memo))
+                    result = remembered(function, job, memo)
                     step()
-                return results
-            futures: list[Future[R]] = []
+                    yield result
+                    del result  # or it stays until the next one is there
+                return
+            futures: deque[Future[R]] = deque()
             # Dask takes equal calls for one: without this, calling again would repeat the error of a dead worker.
             attempt = secrets.token_hex(8)
             try:
                 for job, memo in zip(jobs, memos, strict=True):
                     futures.append(self.executor.submit(remembered, function, job, memo, attempt))
                     futures[-1].add_done_callback(lambda _: step())
-                return [future.result() for future in futures]
+                while futures:
+                    result = futures[0].result()
+                    futures.popleft()  # a future keeps its result
+                    yield result
+                    del result
             except _worker_deaths() as error:
                 hint = (
                     "what was simulated so far is kept: call calibrate again with the same checkpoint="
