@@ -13,6 +13,7 @@ from physics_twin_models.pmma_decomposition import (
     laboratories,
     pmma_calorimetry,
     pmma_decomposition,
+    populations,
     thermogravimetry,
 )
 from tests.data_marks import needs_data
@@ -127,6 +128,21 @@ def test_record_is_a_share_of_the_first_mass_over_the_recorded_temperature():
     assert reading["balance_reading"].values.shape == (39,)
     values = found["balance_reading"].values
     assert 0.99 < values[0] <= 1.0 and -0.03 < values[-1] < -0.02
+
+
+@needs_data(SET)
+def test_records_of_a_population_share_the_name_of_the_error_and_take_another_noise():
+    """One open setting for all laboratories, told apart by their context; the balance's noise may remember."""
+    noise = pt.Noise(pt.EstimatedNoise(0.003, shared="balance"), correlation_time=pt.Estimated("3 min"))
+    names = ("FSRI_TGA_N2_10K_2", "NIST_TGA_N2_10K_2")
+    runs = [
+        thermogravimetry(datasets.load(SET).path(f"{n}.csv"), error="thermometer_error", noise=noise) for n in names
+    ]
+    assert [list(run.recipe.settings) for run in runs] == [["thermometer_error"]] * 2
+    (thermometer, *of_runs) = populations()
+    assert [thermometer.group_of(run) for run in runs] == ["FSRI", "NIST"]
+    assert [p.group_of(runs[0]) for p in of_runs] == [names[0]] * 2
+    assert runs[0]["balance_reading"].channel.noise_shape == noise
 
 
 @needs_data(SET)
