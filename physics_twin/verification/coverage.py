@@ -8,7 +8,7 @@ in a share p of the data sets. A method that is too sure of itself has truths in
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +19,14 @@ from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError, PhysicsTwinError
 from physics_twin.estimation import Method, calibrate
-from physics_twin.estimation.evaluation import residuals
+from physics_twin.estimation.ensemble_smoother.prior_map import PriorMap
+from physics_twin.estimation.made_up import made_up
 from physics_twin.estimation.problem import Problem, set_up
 from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.work import Work
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
-from physics_twin.parameters import ParameterSet, Values
-from physics_twin.posterior.members import from_prior
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,16 +136,19 @@ def check_coverage(
 ) -> Coverage:
     """Fit `n_sets` made-up data sets with `method` and see where their truths lie in the posteriors.
 
-    experiments: templates: their recipes, sample times, channels and noise are used, their measured values are not.
-    unknown: as in `calibrate`; the truth is drawn from the priors, or evenly between the bounds. A noise that is
-    estimated has its starting value as truth and no rank. rng: a seed; each data set has its own stream, so that any
-    of them can be made again alone. executor: spreads the data sets.
+    experiments: templates: their recipes, sample times, channels and noise are used, their measured values are not (see
+    `estimation.made_up`). unknown: as in `calibrate`, each with a prior, from which the truth is drawn. Numbers about
+    the noise that are estimated have their starting values as truth and no rank. rng: a seed; each data set has its
+    own stream, so that any of them can be made again alone. executor: spreads the data sets.
 
-    Raises CalibrationError where no data set could be fitted, BoundsError for an unknown that has neither prior nor
-    bounds.
+    Raises CalibrationError for an unknown without a prior, and where no data set could be fitted.
     """
     templates = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
-    set_up(model, templates, unknown)
+    problem = set_up(model, templates, unknown)
+    members = {int(j) for group in problem.column_groups for j in group.columns}
+    for j, column in enumerate(problem.columns):
+        if column.parameter.prior is None and j not in members:
+            raise CalibrationError(f'"{column.name}" has no prior that a truth could be drawn from; give it one')
     jobs = [(model, templates, tuple(unknown), method, (rng, i)) for i in range(n_sets)]
     done = Work(executor, Progress(progress)).run("data sets", _one, jobs)
     fitted = [d for d in done if not isinstance(d, str)]
@@ -172,45 +174,23 @@ def _one(
     """Names, ranks of the truth and whether the fit converged; or why there is none."""
     rng = np.random.default_rng(seed)
     try:
-        truth, runs = made_up(model, templates, unknown, rng)
+        x, truth = truth_from_prior(set_up(model, templates, list(unknown)), rng)
+        runs = made_up(model, templates, unknown, x, rng)
         posterior = calibrate(model, runs, unknown=list(unknown), method=method, rng=int(rng.integers(2**31)))
     except PhysicsTwinError as error:
         return f"data set {seed[1]}: {error}"
     names = tuple(truth)
-    ranks = np.array([_rank(posterior[name], truth.scalar(name), posterior.effective_draws, rng) for name in names])
+    ranks = np.array([_rank(posterior[name], truth[name], posterior.effective_draws, rng) for name in names])
     return names, ranks, posterior.converged
 
 
-def made_up(
-    model: Model, templates: Sequence[Experiment], unknown: Sequence[UnknownItem], rng: np.random.Generator
-) -> tuple[Values, tuple[Experiment, ...]]:
-    """A truth drawn from the priors (SI), and the experiments that it might have given.
-
-    Raises SolveError where the truth cannot be simulated.
-    """
-    problem = set_up(model, tuple(templates), list(unknown))
-    x = truth_from_prior(problem, rng)
-    runs: list[Experiment] = []
-    for task, template in zip(problem.tasks, problem.experiments, strict=True):
-        shown = np.concatenate([c.observed for c in task.channels]) - residuals(problem, task, x)
-        noisy = shown + problem.noise[task.rows] * rng.standard_normal(shown.size)
-        series = dict(template.series)
-        begin = task.rows.start
-        for c in task.channels:
-            own = template[c.output]
-            used = np.flatnonzero(own.used)
-            values = np.array(own.values)
-            values[used[np.argsort(own.times[used], kind="stable")]] = noisy[c.rows.start - begin : c.rows.stop - begin]
-            series[c.output] = replace(own, values=values)
-        runs.append(replace(template, series=series))
-    return Values(dict(zip(problem.names, x.tolist(), strict=True))), tuple(runs)
-
-
-def truth_from_prior(problem: Problem, rng: np.random.Generator) -> Array:
-    """One draw (d,) of the unknowns from their priors, SI."""
-    declared = ParameterSet([c.parameter for c in problem.columns])
-    # A stream of its own: `from_prior` copies a generator, and would give the noise the same numbers as the truth.
-    return np.asarray(from_prior(declared, 1, rng.spawn(1)[0])[0])
+def truth_from_prior(problem: Problem, rng: np.random.Generator) -> tuple[Array, dict[str, float]]:
+    """One draw (d,) of the unknowns from their joint prior, SI, and it by name with the spreads of populations."""
+    prior = PriorMap.of(problem)
+    x, spreads = prior.values(prior.draw(1, rng))
+    truth = dict(zip(problem.names, x[0].tolist(), strict=True))
+    truth |= {problem.hypers[k].parameter.name: float(s) for k, s in zip(prior.spreads, spreads[0], strict=True)}
+    return x[0], truth
 
 
 def _rank(draws: Array, truth: float, effective: float, rng: np.random.Generator) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.estimation import GaussNewton
+from physics_twin.estimation.made_up import made_up
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.work import Work
@@ -70,9 +71,9 @@ def test_a_data_set_is_the_same_alone(line: pt.ProcessModel, template: pt.Experi
 
 
 def test_what_nobody_declared_cannot_be_drawn(line: pt.ProcessModel, template: pt.Experiment) -> None:
-    """A truth needs a prior or bounds."""
-    open_ended = pt.Parameter("slope", "1 K/s")
-    with pytest.raises(pt.CalibrationError, match="neither a prior nor two bounds"):
+    """A truth needs a prior."""
+    open_ended = pt.Parameter("slope", "1 K/s", bounds=("0 K/s", "2 K/s"))
+    with pytest.raises(pt.CalibrationError, match="has no prior"):
         check_coverage(line, template, unknown=[open_ended], method=GaussNewton(), n_sets=2)
 
 
@@ -81,3 +82,47 @@ def test_plot_and_table(line: pt.ProcessModel, template: pt.Experiment) -> None:
     found = check_coverage(line, template, unknown=["slope", "level"], method=GaussNewton(n_draws=50), n_sets=20)
     assert len(found.plot().axes) >= 2
     assert "slope" in str(found) and "level" in str(found)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        pt.Noise("2 K", correlation_time="3 s"),
+        pt.Noise("0.5 K", proportional="0.7 %"),
+        pt.Noise("2 K", degrees_of_freedom=4),
+    ],
+    ids=["remembers", "proportional", "outliers"],
+)
+def test_made_up_noise_has_its_shape(line: pt.ProcessModel, noise: pt.Noise) -> None:
+    """An exact method passes on noise that is not independent and normal, since the data have that noise too."""
+    times = np.linspace(0.5, 10.0, 8)
+    own = pt.Experiment.from_arrays(
+        "run", times, {"T": 300.0 + times}, channels=[pt.Channel("T", unit="K", noise=noise)]
+    )
+    found = check_coverage(line, own, unknown=["slope", "level"], method=GaussNewton(n_draws=200), n_sets=150)
+    assert np.abs(found.deviations).max() < 3.5, str(found)
+
+
+def test_truths_of_correlated_priors_and_populations(line: pt.ProcessModel, template: pt.Experiment) -> None:
+    """A population: members, mean and spread have truths and ranks."""
+    runs = [
+        pt.Experiment.from_arrays(
+            f"run_{i}", template["T"].times, {"T": 300.0 + template["T"].times}, channels=template.channels
+        )
+        for i in range(3)
+    ]
+    unknown = ["slope", pt.Population("level", spread="3 K")]
+    found = check_coverage(line, runs, unknown=unknown, method=GaussNewton(n_draws=200), n_sets=40)
+    assert set(found.names) == {"slope", "mean.level", "spread.level", *(f"level@run_{i}" for i in range(3))}
+    assert np.abs(found.deviations).max() < 3.5, str(found)
+
+
+def test_a_sensor_shows_nothing_beyond_its_range(line: pt.ProcessModel) -> None:
+    """Made-up readings beyond the range are limits, and counted as such by the fit."""
+    times = np.linspace(0.5, 10.0, 12)
+    channel = pt.Channel("T", unit="K", noise="2 K", sensor_range=("0 K", "305 K"))
+    own = pt.Experiment.from_arrays("run", times, {"T": 300.0 + 0.3 * times}, channels=[channel])
+    (run,) = made_up(line, [own], ["slope", "level"], np.array([1.0, 300.0]), np.random.default_rng(0))
+    assert run["T"].values.max() == 305.0 and run["T"].n_censored >= 3
+    found = check_coverage(line, own, unknown=["slope", "level"], method=GaussNewton(n_draws=200), n_sets=60)
+    assert np.abs(found.deviations).max() < 3.5, str(found)
