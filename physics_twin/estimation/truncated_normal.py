@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from physics_twin.arrays import Array
+from physics_twin.estimation.trust_region import box_minimum
 
 REJECTION_ROUNDS = 60
 """With this many tries per draw rejection serves down to an acceptance of about 8 percent."""
@@ -71,10 +72,11 @@ def gibbs(mean: Array, root: Array, low: Array, high: Array, rng: np.random.Gene
     unit = root / scale[:, :, None]
     values, vectors = np.linalg.eigh(np.einsum("nij,nkj->nik", unit, unit))
     root = scale[:, :, None] * vectors * np.sqrt(np.maximum(values, 1e-300))[:, None, :]
-    # Start inside: the mean clipped into the box, and a little away from its walls.
+    # Start inside, a little away from the walls, at the densest point of the box: the mean clipped into it may lie
+    # hundreds of standard deviations across a narrow ridge, from where walls let no sweep return.
     width = np.where(np.isfinite(high - low), high - low, 1.0)
-    inset = np.minimum(1e-3 * width, 1e-3 * scale)
-    x = np.clip(mean, low + inset, high - inset)
+    inset = np.minimum(1e-3 * width, 1e-3 * scale * np.sqrt(np.maximum(values[:, :1], 0.0)))
+    x = np.array([densest(m, r, low + i, high - i) for m, r, i in zip(mean, root, inset, strict=True)])
     z = np.linalg.solve(root, (x - mean)[..., None])[..., 0]
     for _ in range(GIBBS_SWEEPS):
         for j in range(d):
@@ -90,3 +92,11 @@ def gibbs(mean: Array, root: Array, low: Array, high: Array, rng: np.random.Gene
             u = np.asarray(rng.random(n))
             z[:, j] = np.where(stuck, z[:, j], standard_normal_between(lower, np.where(stuck, lower, upper), u))
     return np.asarray(np.clip(mean + np.einsum("nij,nj->ni", root, z), low, high))
+
+
+def densest(mean: Array, root: Array, low: Array, high: Array) -> Array:
+    """Where N(mean, root root^T) is densest within [low, high]; (d,)."""
+    start = np.clip(mean, low, high)
+    half = np.linalg.inv(root)
+    h = half.T @ half
+    return np.asarray(np.clip(start + box_minimum(h, h @ (start - mean), low - start, high - start), low, high))
