@@ -44,6 +44,10 @@ class Place:
     """(d,) SI"""
     log_volume: float
     """Log of the absolute determinant of d(x, psi)/da, up to a constant."""
+    slope: Array
+    """(n,) dy/da of coordinates on their own"""
+    bend: Array
+    """(n,) derivative of ln dy/da with respect to a"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Coordinates:
     def place(self, a: Array) -> Place:
         """Where `a` (n,) is; raises RejectedPoint outside the bounds of a member."""
         space, d = self.problem.space, len(self.problem.columns)
-        y, log_slope, _ = interval(a, *self.bounds)
+        y, log_slope, bend = interval(a, *self.bounds)
         z, psi = y[:d].copy(), y[d:]
         x = space.x(z)
         members = self._members
@@ -83,7 +87,7 @@ class Coordinates:
                 raise RejectedPoint
             z[j] = space.z(x)[j]
             log_volume += float(np.log(s).sum()) + (float(t.sum()) if group.log else 0.0)
-        return Place(z, psi, x, log_volume)
+        return Place(z, psi, x, log_volume, np.exp(log_slope), bend)
 
     def pull_back(self, a: Array, place: Place, slope: Array, slope_psi: Array) -> Array:
         """Gradient (n,) in `a` of a density plus the log volume; slope (d,) in z and slope_psi (n_psi,) the density's.
@@ -106,8 +110,7 @@ class Coordinates:
             if group.mean_column >= 0:
                 m = group.mean_column
                 in_z[m] += float(in_t.sum()) * dx_dz[m] / (place.x[m] if group.log else 1.0)
-        _, log_slope, bend = interval(a, *self.bounds)
-        own = np.concatenate([in_z, in_psi]) * np.exp(log_slope) + bend
+        own = np.concatenate([in_z, in_psi]) * place.slope + place.bend
         alone = np.concatenate([~members, np.ones(self.n - d, dtype=bool)])
         return np.asarray(np.where(alone, own, found))
 

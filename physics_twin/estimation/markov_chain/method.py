@@ -65,7 +65,7 @@ class MarkovChain:
     n_chains: int = 4
     steps: int | None = None
     warm_up: int | None = None
-    target_acceptance: float = 0.9
+    target_acceptance: float = 0.8
     fit: GaussNewton = field(default_factory=GaussNewton)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ class MarkovChain:
             raise CalibrationError(f"MarkovChain: warm_up = {self.warm_up}; give at least 20")
         if not 0.5 <= self.target_acceptance < 1.0:
             raise CalibrationError(
-                f"MarkovChain: target_acceptance = {self.target_acceptance:g} is outside [0.5, 1); 0.9 serves mostly"
+                f"MarkovChain: target_acceptance = {self.target_acceptance:g} is outside [0.5, 1); 0.8 serves mostly"
             )
 
     def estimate(self, problem: Problem, rng: np.random.Generator, work: Work) -> Estimate:
