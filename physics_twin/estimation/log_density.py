@@ -11,7 +11,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Point
-from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.local_model import LocalModel, local_model, search_model
 from physics_twin.estimation.likelihood.terms import misfit
 from physics_twin.estimation.problem import Problem
 
@@ -49,9 +49,7 @@ def psi_bounds(problem: Problem) -> tuple[Array, Array]:
 def log_density(problem: Problem, point: Point, psi: Array) -> Density:
     """The posterior density at a point, given psi (n_psi,)."""
     if not problem.plain:
-        found = misfit(problem.sample_noise, psi, local_model(problem, point))
-        prior, prior_slope = psi_prior(problem, psi)
-        return Density(prior - 0.5 * found.value, -found.slope, prior_slope - found.slope_psi)
+        return _shaped(problem, psi, local_model(problem, point))
     w = noise.weights(problem, np.exp(psi))
     white = point.residual * w
     own = point.prior_residual
@@ -65,6 +63,19 @@ def log_density(problem: Problem, point: Point, psi: Array) -> Density:
     if point.jacobian.shape[0]:
         slope = -(point.jacobian.T @ (white * w) + point.prior_jacobian.T @ own)
     return Density(value, slope, slope_psi)
+
+
+def mode_density(problem: Problem, point: Point, psi: Array) -> Density:
+    """The same, but of ln x for members of a population in ln x: what a mode maximizes, and a profile is one of."""
+    if problem.plain:
+        return log_density(problem, point, psi)
+    return _shaped(problem, psi, search_model(problem, point))
+
+
+def _shaped(problem: Problem, psi: Array, local: LocalModel) -> Density:
+    found = misfit(problem.sample_noise, psi, local)
+    prior, prior_slope = psi_prior(problem, psi)
+    return Density(prior - 0.5 * found.value, -found.slope, prior_slope - found.slope_psi)
 
 
 def psi_prior(problem: Problem, psi: Array) -> tuple[float, Array]:

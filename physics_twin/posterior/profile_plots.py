@@ -80,12 +80,14 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=7))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
+    at = float(_declared(parameter, np.array(float(posterior.mode[name]))))
     for probability, ends in zip(data["probability"].values, data["threshold"].values, strict=True):
         level = float(ends[np.isfinite(ends)].max())
-        axis.axhline(level, color=MUTED, lw=0.8, ls=":", zorder=1)
+        left, right = np.where(np.isfinite(ends), ends, level)
+        axis.hlines([left, right], [low, at], [at, high], color=MUTED, lw=0.8, ls=":", zorder=1)
         axis.annotate(
             f"{100.0 * probability:g} %",
-            (0.995, level),
+            (0.995, right),
             xycoords=("axes fraction", "data"),
             xytext=(0, 2),
             textcoords="offset points",
@@ -106,7 +108,6 @@ def _panel(axis: "Axes", posterior: "Posterior", data: xr.Dataset) -> None:
     mode = int(np.argmin(np.abs(data["value"].values[:n] - float(posterior.mode[name]))))
     axis.plot(*_smooth(x, rise, mode, float(data["lift"]), logarithmic), color=MODEL, label="profile", zorder=3)
     axis.plot(x, rise, color=MODEL, ls="", marker="o", ms=3.0, zorder=3)
-    at = float(_declared(parameter, np.array(float(posterior.mode[name]))))
     axis.plot([at], [float(rise[mode])], ls="", marker="D", ms=5.5, mfc="white", mec=MEASURED, label="mode", zorder=4)
     for side, edge in ((0, 0), (1, -1)):
         if str(data["end"].values[side]) == "failed":

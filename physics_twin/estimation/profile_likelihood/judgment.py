@@ -17,6 +17,7 @@ from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.advice import what_would_tell
+from physics_twin.estimation.profile_likelihood.intervals import interval as interval_of
 from physics_twin.estimation.profile_likelihood.path import End
 from physics_twin.estimation.profile_likelihood.profile import Interval, Profile
 from physics_twin.estimation.profile_likelihood.refit import Fit
@@ -67,7 +68,7 @@ def _judge(evidence: Evidence, profile: Profile, before: Verdict) -> Verdict:
         found = trade(evidence.problem, profile, information, _free_rows(profile))
         text = _structural_text(found) + what_limits(parameter)
         return _with(evidence, before, Identification.STRUCTURALLY_NOT, text, found)
-    interval = profile.interval(evidence.problem, evidence.probability)
+    interval = interval_of(evidence.problem, profile, evidence.probability)
     if before.identification is Identification.AT_BOUND:
         inward = 1 if profile.mode == 0 else -1
         if interval.ends[(inward + 1) // 2] == "crossing":
@@ -78,7 +79,8 @@ def _judge(evidence: Evidence, profile: Profile, before: Verdict) -> Verdict:
         return _closed(evidence, profile, before, interval)
     if all(_only_cut(profile, s) for s in loose) and len(loose) == 1 and before.narrowing <= WEAK_NARROWING:
         name = "lower" if loose[0] < 0 else "upper"
-        bound = (interval.low, interval.high)[(loose[0] + 1) // 2]
+        space = evidence.problem.space
+        bound = float((space.x_low if loose[0] < 0 else space.x_high)[profile.column])
         text = f"its {name} bound {parameter.format(bound)} cuts the {_percent(evidence)} interval"
         return replace(before, sentence="; ".join(t for t in (before.sentence, text) if t))
     if all(interval.ends[(s + 1) // 2] == "failed" for s in loose):
@@ -203,6 +205,8 @@ def _unlimited(evidence: Evidence, profile: Profile, interval: Interval, directi
     if interval.ends[(direction + 1) // 2] == "failed":
         if side.end is End.STEPS:
             return f"{WORDS[direction][1]} {reached} it was not looked at: allow more steps"
+        if side.end is End.LOWER:
+            return f"{WORDS[direction][1]} {reached} there is a better fit than the one reported: allow more starts"
         return f"{WORDS[direction][1]} {reached} no fit succeeds ({side.reason})"
     partner = _until_partner(evidence, profile, direction)
     if partner:

@@ -36,6 +36,8 @@ FIRST_RIDGE = 1e-6
 SWEEPS = 100
 TAIL = 1e-7
 """Chance beyond which a tail is cut off."""
+SKEW = 1.5
+"""So much farther a density is summed up: under a log-normal prior the signed root is not normal."""
 
 
 def with_marginals(
@@ -98,7 +100,7 @@ def by_root(problem: Problem, profile: Profile) -> tuple[Array, Array]:
 
 def by_density(problem: Problem, profile: Profile) -> tuple[Array, Array]:
     """The same, from the posterior's own density."""
-    grid = np.linspace(*_range(problem, profile), GRID)
+    grid = np.linspace(*_range(problem, profile, SKEW), GRID)
     t = profile.scale.deviation(profile.root_between(grid))
     minus_log = profile.scale.minus_log_density(t) + _volume(profile, grid)
     x = in_si(problem, profile.column, grid)
@@ -122,9 +124,9 @@ def _volume(profile: Profile, grid: Array) -> Array:
     return np.asarray(between(np.clip(grid, profile.z[0], profile.z[-1])))
 
 
-def _range(problem: Problem, profile: Profile) -> tuple[float, float]:
+def _range(problem: Problem, profile: Profile, farther: float = 1.0) -> tuple[float, float]:
     """From where to where a marginal is summed up: beyond the last points only where the objective was rising."""
-    space, far = problem.space, profile.scale.root(-profile.scale.quantile(TAIL))
+    space, far = problem.space, farther * profile.scale.root(-profile.scale.quantile(TAIL))
     found = []
     for direction, side in zip((-1, 1), profile.sides, strict=True):
         edge = 0 if direction < 0 else -1

@@ -35,6 +35,9 @@ LOWER = 0.02
 """Fall below the mode's objective, beyond the noise of an integrator, from which the fit begins anew there."""
 ROUNDS = 3
 """Times that the fit may begin anew."""
+STILL_LOWER = (
+    "the profiles still find a better fit than the one reported; allow more starts, fit=GaussNewton(starts=20)"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -50,14 +53,16 @@ class ProfileLikelihood:
     Draws have the ranks of the Laplace draws and marginals from the profiles. Without a prior, quantiles are those of
     the signed root of the rise, so intervals of draws are those of likelihood ratios: they do not depend on the unit
     or the logarithm in which an unknown is declared. With a prior, or where nothing is identified, the marginal is
-    the posterior's own density in declared units, by the approximation of Tierney and Kadane (1986). All of this
-    approximates in dependence; where all profiles are parabolas they are Laplace draws. Means and members of a
+    the posterior's own density in declared units, by the approximation of Tierney and Kadane (1986). Intervals in
+    `diagnostics` and in verdicts are read from the same: likelihood ratios without a prior, quantiles with one. All of
+    this approximates in dependence; where all profiles are parabolas they are Laplace draws. Means and members of a
     population are profiled with its spread at its mode, and keep their Laplace draws, which know how uncertain it is.
 
     `posterior.diagnostics`, in SI: `value`, `rise` (of -2 log posterior) and `rise_of_data` (its part without priors)
     over (profile, point), NaN behind the last point; `others` (profile, point, unknown): all unknowns on the path;
     `interval` and `interval_end` (profile, probability, side): where it ends, and whether by "crossing" the
-    `threshold`, at a "bound", not at all ("open"), or because refits "failed"; `end` (profile, side): why the profile
+    `threshold` (with a prior: the rise at the quantile), at a "bound" (with a prior: one that cuts the density), not at
+    all ("open"), or because refits "failed"; `end` (profile, side): why the profile
     ends: "threshold", "bound", "limit", "failed" with its `end_reason`, "steps"; `n_refits`, `n_failed`; `n_points`;
     `lift`: by how much the objective would fall beyond the bound of a mode that sits on one.
 
@@ -114,13 +119,15 @@ class ProfileLikelihood:
         open_ones = {j for j, p in profiles.items() if found[p.name].identification is Identification.STRUCTURALLY_NOT}
         alone = {j: p for j, p in profiles.items() if j not in _of_populations(problem)}
         draws = with_marginals(problem, walk.mode, alone, open_ones, estimate.draws, rng)
+        lower = any(s.end is End.LOWER for s in sides)
         return replace(
             estimate,
+            converged=estimate.converged and not lower,
             draws=draws,
             verdicts=found,
             diagnostics=recorded(problem, list(profiles.values()), self.probabilities),
             failures=(*estimate.failures, *(f for s in sides for f in s.failures)),
-            message="; ".join([estimate.message, _said(sides), *_anew(anew)]),
+            message="; ".join([*([STILL_LOWER] if lower else []), estimate.message, _said(sides), *_anew(anew)]),
             warnings=(*estimate.warnings, *_warnings(problem, sides)),
         )
 

@@ -17,7 +17,7 @@ from physics_twin.estimation.evaluation import Differences
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.multistart import failed
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.profile_likelihood.refit import Fit, curvature, refit
+from physics_twin.estimation.profile_likelihood.refit import Fit, curvature, refit, volume
 from physics_twin.posterior import FailedSimulation
 
 OVERSHOOT = 2.5
@@ -34,6 +34,10 @@ FAR = 100.0
 """Modest changes after which an unknown without a bound has gone far enough."""
 FAR_IN_LOG = 14.0
 """The same for the logarithm of an unknown: a factor of a million."""
+
+
+FARTHEST = 4.0
+"""Rise, as a multiple of the goal, at which a side ends in any case."""
 
 
 class End(enum.Enum):
@@ -123,7 +127,7 @@ def side(walk: Walk, column: int, direction: int, memo: Memo) -> Side:
         rise = new.objective - here.objective
         here = new
         fits.append(here)
-        if here.objective - mode.objective >= goal:
+        if _enough(walk, here, column, goal):
             ended = End.THRESHOLD
             break
         if here.objective - mode.objective < -walk.lower:
@@ -132,6 +136,21 @@ def side(walk: Walk, column: int, direction: int, memo: Memo) -> Side:
         cap = min(2.0 * cap, longest) if rise < 0.5 * target else cap
     reason = count.reason if ended is End.FAILED else ""
     return Side(column, direction, tuple(fits), ended, reason, count.refits, count.failed, tuple(count.failures))
+
+
+def _enough(walk: Walk, here: Fit, column: int, goal: float) -> bool:
+    """Whether the objective has risen enough; with a prior also -2 log of the marginal density that draws will have.
+
+    Log-normal priors, its own or those of who trades with it, put quantiles where the objective alone has risen more.
+    """
+    problem, mode = walk.problem, walk.mode
+    rise = here.objective - mode.objective
+    if rise < goal or problem.columns[column].parameter.prior is None or rise >= FARTHEST * goal:
+        return rise >= goal
+    in_density = [2.0 * volume(problem, mode.psi, fit, column) for fit in (here, mode)]
+    if problem.space.log_normal[column] and problem.space.log[column]:  # as a density of ln x
+        in_density[0] -= 2.0 * float(np.log(here.point.x[column] / mode.point.x[column]))
+    return rise + in_density[0] - in_density[1] >= goal
 
 
 def _advance(

@@ -19,7 +19,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from physics_twin.arrays import Array
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.path import End, Side, Walk, along
-from physics_twin.estimation.profile_likelihood.refit import Fit, blocked, curvature
+from physics_twin.estimation.profile_likelihood.refit import Fit, blocked, curvature, volume
 
 FINE = 400
 """Points of the fine grid on each side of the mode, from which intervals are read."""
@@ -150,8 +150,8 @@ class Profile:
         z0, z1, z2 = self.z[0], self.z[self.mode], self.z[-1]
         return np.unique(np.concatenate([np.linspace(z0, z1, FINE + 1), np.linspace(z1, z2, FINE + 1), self.z]))
 
-    def interval(self, problem: Problem, probability: float) -> Interval:
-        """The interval of a probability: where the deviation is below its threshold, farthest out where it is twice."""
+    def ratio_interval(self, problem: Problem, probability: float) -> Interval:
+        """The likelihood-ratio interval: where the deviation is below its threshold, farthest out where it is twice."""
         grid = self.fine()
         t = self.scale.deviation(self.root_between(grid))
         down, up = self.thresholds(probability)
@@ -220,22 +220,6 @@ def joined(walk: Walk, column: int, scale: Scale, down: Side, up: Side) -> Profi
         bend=along(problem, mode, column)[1],
         lift=lift_at(problem, mode, column),
         on_bound=np.array([blocked(problem, f) for f in fits]),
-        volume=np.array([_volume(problem, mode, f, column) for f in fits]),
+        volume=np.array([volume(problem, mode.psi, f, column) for f in fits]),
         sides=(down, up),
     )
-
-
-def _volume(problem: Problem, mode: Fit, fit: Fit, column: int) -> float:
-    """Half the log determinant of the information on the other unknowns, at the noise levels of the mode, SI.
-
-    Beside the width of the bounds, so that directions that nothing determines have a volume too.
-    """
-    others = np.arange(fit.point.z.size) != column
-    if not others.any():
-        return 0.0
-    space = problem.space
-    h = curvature(problem, Fit(fit.point, mode.psi, 0.0, 0.0), column)[1]
-    unknown_before = np.array([c.parameter.prior is None for c in problem.columns])
-    h = h + np.diag(np.where(unknown_before, space.reference**-2.0, 0.0))
-    logarithm = float(np.linalg.slogdet(h[np.ix_(others, others)])[1])
-    return 0.5 * logarithm - float(np.log(np.abs(space.slope(fit.point.x)[others])).sum())

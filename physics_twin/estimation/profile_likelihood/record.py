@@ -7,6 +7,7 @@ import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.problem import Problem
+from physics_twin.estimation.profile_likelihood.intervals import interval, rises_at_ends
 from physics_twin.estimation.profile_likelihood.profile import Profile
 
 SIDES = ("lower", "upper")
@@ -15,7 +16,7 @@ SIDES = ("lower", "upper")
 def recorded(problem: Problem, profiles: Sequence[Profile], probabilities: Sequence[float]) -> xr.Dataset:
     """See the docstring of ProfileLikelihood."""
     n = max(p.z.size for p in profiles)
-    intervals = [[p.interval(problem, q) for q in probabilities] for p in profiles]
+    intervals = [[interval(problem, p, q) for q in probabilities] for p in profiles]
     along, each = ("profile", "point"), ("profile", "side")
     ends = ("profile", "probability", "side")
     found = xr.Dataset(
@@ -26,7 +27,7 @@ def recorded(problem: Problem, profiles: Sequence[Profile], probabilities: Seque
             "others": ((*along, "unknown"), np.stack([_padded(p.x, n) for p in profiles])),
             "interval": (ends, np.array([[(i.low, i.high) for i in row] for row in intervals])),
             "interval_end": (ends, np.array([[i.ends for i in row] for row in intervals])),
-            "threshold": (ends, np.array([[_thresholds(p, q) for q in probabilities] for p in profiles])),
+            "threshold": (ends, np.array([[rises_at_ends(problem, p, q) for q in probabilities] for p in profiles])),
             "lift": ("profile", np.array([p.lift for p in profiles])),
             "end": (each, np.array([[s.end.value for s in p.sides] for p in profiles])),
             "end_reason": (each, np.array([[s.reason for s in p.sides] for p in profiles])),
@@ -49,12 +50,3 @@ def recorded(problem: Problem, profiles: Sequence[Profile], probabilities: Seque
 def _padded(x: Array, n: int) -> Array:
     """The rows of x and then NaN, n in all."""
     return np.concatenate([x, np.full((n - len(x), *x.shape[1:]), np.nan)])
-
-
-def _thresholds(profile: Profile, probability: float) -> tuple[float, float]:
-    """Rises at which the two sides end; infinite toward an active bound."""
-    low, high = (
-        profile.scale.root(abs(t)) ** 2 - profile.lift if np.isfinite(t) else np.inf
-        for t in profile.thresholds(probability)
-    )
-    return low, high

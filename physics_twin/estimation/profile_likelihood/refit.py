@@ -1,6 +1,7 @@
 """The best fit while one unknown is held: what every point of a profile is.
 
-Objective: Q = -2 log posterior, with the noise levels at their best. Levels follow the convention of noise.py: group g
+Objective: Q = -2 log posterior, with the noise levels at their best; the density is the one that the mode maximizes,
+see `mode_density`. Levels follow the convention of noise.py: group g
 counts nu_g = n_g (n - p)/n samples, not n_g, so that a linear model with one noise level gives nu ln(SSE), whose rise
 is nu ln(1 + t^2/nu) with Student's t of the held unknown exactly, and so that the mode of a Gauss-Newton fit is the
 minimum of Q.
@@ -20,7 +21,7 @@ from physics_twin.estimation.evaluation import Differences, Point, evaluate
 from physics_twin.estimation.hypers import HyperKind
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.likelihood.fitting import least_squares
-from physics_twin.estimation.log_density import log_density, psi_bounds
+from physics_twin.estimation.log_density import mode_density, psi_bounds
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.trust_region import Linearization, minimize
 
@@ -51,7 +52,7 @@ class Fit:
 def objective(problem: Problem, point: Point, psi: Array, degrees: Array) -> tuple[float, float]:
     """(-2 log posterior, its part without the priors of the unknowns); degrees (n_groups,): see above."""
     unused = _counts(problem, degrees) - degrees
-    value = -2.0 * log_density(problem, point, psi).value - 2.0 * float(unused @ psi[: degrees.size])
+    value = -2.0 * mode_density(problem, point, psi).value - 2.0 * float(unused @ psi[: degrees.size])
     return value, value - float(point.prior_residual @ point.prior_residual)
 
 
@@ -138,7 +139,7 @@ def best_psi(problem: Problem, point: Point, psi: Array, degrees: Array) -> Arra
     def measure(at: Array) -> tuple[float, Array]:
         moved = psi.copy()
         moved[free] = at
-        density = log_density(problem, point, moved)
+        density = mode_density(problem, point, moved)
         slope = -2.0 * density.slope_psi - excess
         return -2.0 * density.value - float(excess @ moved), slope[free]
 
@@ -168,11 +169,32 @@ def curvature(problem: Problem, fit: Fit, held: int) -> tuple[Array, Array, NDAr
     space, point = problem.space, fit.point
     j = whitened(problem, point, fit.psi).jacobian
     h = j.T @ j
-    g = -log_density(problem, point, fit.psi).slope
+    g = -mode_density(problem, point, fit.psi).slope
     blocked = ((point.z <= space.low) & (g >= 0.0)) | ((point.z >= space.high) & (g <= 0.0))
     free = ~blocked
     free[held] = False
     return g, h, free
+
+
+def volume(problem: Problem, psi: Array, fit: Fit, held: int) -> float:
+    """Half the log determinant of the information on the unknowns but `held`, at noise levels and hypers `psi`.
+
+    In the coordinates of the density: SI, and ln x of members of a population in ln x. Beside the width of the bounds,
+    so that directions that nothing determines have a volume too.
+    """
+    others = np.arange(fit.point.z.size) != held
+    if not others.any():
+        return 0.0
+    space = problem.space
+    h = curvature(problem, Fit(fit.point, psi, 0.0, 0.0), held)[1]
+    unknown_before = np.array([c.parameter.prior is None for c in problem.columns])
+    h = h + np.diag(np.where(unknown_before, space.reference**-2.0, 0.0))
+    logarithm = float(np.linalg.slogdet(h[np.ix_(others, others)])[1])
+    slope = np.array(space.slope(fit.point.x))
+    for group in problem.column_groups:
+        if group.log:
+            slope[group.columns] /= fit.point.x[group.columns]
+    return 0.5 * logarithm - float(np.log(np.abs(slope[others])).sum())
 
 
 def blocked(problem: Problem, fit: Fit) -> NDArray[np.bool_]:
