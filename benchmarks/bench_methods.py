@@ -1,9 +1,10 @@
 """K1 (1600 residuals, a prior, six parameters): what an estimate with its uncertainty costs by each method and peers.
 
 Methods give different things: GaussNewton and SciPy a maximum with a covariance, ProfileLikelihood intervals,
-MarkovChain draws (here sixty steps of two chains, to say what a step costs). pyPESTO has no simulator of its own, and AMICI, with which it is mostly used, compiles each model in
-C++. Here it works on the same SciPy simulation as the SciPy fit, one start of its loop around the same least squares
-with forward differences: that is the route without a compiled model, and says nothing of pyPESTO with AMICI.
+MarkovChain draws (here sixty steps of two chains, to say what a step costs). pyPESTO has no simulator of its own, and
+AMICI, with which it is mostly used, compiles each model in C++. Here it works on the same SciPy simulation as the SciPy
+fit, one start of its loop around the same least squares with forward differences: that is the route without a compiled
+model, and says nothing of pyPESTO with AMICI.
 """
 
 from collections.abc import Callable
