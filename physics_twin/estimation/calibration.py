@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from physics_twin.errors import CalibrationError
 from physics_twin.estimation import diagnostics
 from physics_twin.estimation.copies import copies_said
 from physics_twin.estimation.discrepancy.confounding import confounding_said, larger_than_declared
@@ -75,9 +76,12 @@ def calibrate(
     A pure function: nothing it is given is changed, and the same inputs give the same bytes.
 
     Raises UnknownNameError, UnitError, BoundsError for mistakes in names and quantities, DataError for experiments
-    without a usable sample, CalibrationError for contradictory unknowns or when no start can be simulated. A
-    simulation that fails on the way is recorded in `posterior.failures`.
+    without a usable sample, CalibrationError for what is no method, contradictory unknowns or when no start can be
+    simulated. A simulation that fails on the way is recorded in `posterior.failures`.
     """
+    if isinstance(method, type) or not isinstance(method, Method):
+        shown = method.__name__ if isinstance(method, type) else str(method)
+        raise CalibrationError(f"method={shown} is no calibration method; write method=pt.{shown}()")
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     problem = set_up(model, runs, unknown, values)
     own = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)

@@ -225,13 +225,14 @@ def residual_dataset(problem: Problem, point: Point, white_of_all: Array) -> xr.
     """All samples of all channels with the prediction at the mode where they are used.
 
     white_of_all (n_data,): whitened residuals. A censored sample has a prediction, its limit as what was observed, and
-    no residual.
+    no residual; `side`, there where any is censored, says where the truth lies: -1 below, 1 above.
     """
     measured = problem.sample_noise.measured
     rows: dict[str, list[Array]] = {k: [] for k in ("time", "observed", "predicted", "residual", "whitened")}
     text: dict[str, list[str]] = {k: [] for k in ("experiment", "output", "units")}
     used: list[NDArray[np.bool_]] = []
     flags: list[NDArray[np.int8]] = []
+    sides: list[NDArray[np.int8]] = []
     arrays: list[str] = []
     places: list[tuple[float, ...]] = []
     data = {(c.experiment, c.output): c for c in problem.channels}
@@ -258,12 +259,15 @@ def residual_dataset(problem: Problem, point: Point, white_of_all: Array) -> xr.
             places += [() if c is None or not c.array else c.place] * n
             used.append(mask)
             flags.append(series.flags[order])
+            sides.append(np.zeros(n, np.int8) if series.censored is None else series.censored[order])
+    limits = {} if measured.all() else {"side": ("sample", np.concatenate(sides))}
     return xr.Dataset(
         {
             **{k: ("sample", np.array(v)) for k, v in text.items()},
             **{k: ("sample", np.concatenate(v)) for k, v in rows.items()},
             "used": ("sample", np.concatenate(used)),
             "flag": ("sample", np.concatenate(flags).astype(np.int8)),
+            **limits,
             **_place_variables(arrays, places),
         },
         attrs={"description": "observed, predicted (bias included) and residual in SI, see units; time in s"},

@@ -24,6 +24,7 @@ from physics_twin.measurements import Experiment
 from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
+from physics_twin.posterior.members import check_fitted, generator
 from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class HoldOut:
         stray = f"a right model strays as far in {chance} of cases"
         where = f", outside are too many samples of {', '.join(self.outside)}" if self.outside else ""
         if self.passed:
-            return f"{start}{where}; {stray}: the check is passed"
+            return f"{start}; {stray}: the check is passed"
         return f"{start}{where}; {stray}: the check fails, and the model is more certain of itself than it should be"
 
     def __str__(self) -> str:
@@ -136,11 +137,12 @@ def holdout(
     experiments: what is fitted. fit: how, for example `lambda runs: pt.calibrate(model, runs, unknown=[...], rng=7)`.
     n_first: of each experiment only the first `n_first` sample times are fitted, the rest is held back. held: whole
     experiments held back; one of the two is needed. n_draws: draws of the posterior that predict, at most all of them.
-    rng: for the sensor noise of the prediction, seed or generator. values: what the fit shall hold; `fit` is then
-    called as `fit(runs, values=values)`. What a fit holds, by these or by its own, holds in the prediction too.
+    rng: for the sensor noise of the prediction, seed or generator (of which a copy is used). values: what the fit shall
+    hold; `fit` is then called as `fit(runs, values=values)`. What a fit holds, by these or by its own, holds in the
+    prediction too.
 
     Raises DataError when nothing is held back, when nothing is left to fit, or when a held experiment is among those
-    that are fitted (see `validate`).
+    that are fitted (see `validate`); ModelError when `fit` fits another model.
     """
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     others = (held,) if isinstance(held, Experiment) else tuple(held)
@@ -156,7 +158,7 @@ def holdout(
         rest = [run.last(run.times.size - n_first) for run in runs] + rest
     refuse_seen([data_of(run) for run in train], rest)
     posterior = fit(train) if values is None else fit(train, values=values)
-    own = np.random.default_rng(rng) if isinstance(rng, int) else rng
+    own = generator(rng)
     fitted = {run.name: run for run in train}
     lengths = {name: run.duration for name, run in whole.items()}
     return _judged(model, posterior, rest, fitted, lengths, sum(r.n_used for r in train), n_draws, own)
@@ -172,16 +174,18 @@ def validate(
 ) -> HoldOut:
     """Predict experiments that a fit has not seen, and say whether they lie in the band.
 
-    n_draws: draws of the posterior that predict, at most all of them. rng: for the sensor noise of the prediction.
+    n_draws: draws of the posterior that predict, at most all of them. rng: for the sensor noise of the prediction, seed
+    or generator (of which a copy is used).
 
-    Raises DataError for an experiment that the fit has seen: one of the same content hash, one that shares most of its
-    samples with one of the fit whatever its name, or one of the same name that shares some.
+    Raises ModelError for the posterior of another model, DataError for an experiment that the fit has seen: one of the
+    same content hash, one that shares most of its measured samples with one of the fit whatever its name, or one of the
+    same name that shares some.
     """
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     if not runs:
         raise DataError("there is no experiment to validate with")
     refuse_seen(data_behind(posterior), runs)
-    own = np.random.default_rng(rng) if isinstance(rng, int) else rng
+    own = generator(rng)
     n_fitted = sum(c.n_samples for c in posterior.channels)
     lengths = {run.name: run.duration for run in runs}
     return _judged(model, posterior, runs, {}, lengths, n_fitted, n_draws, own)
@@ -198,6 +202,7 @@ def _judged(
     own: np.random.Generator,
 ) -> HoldOut:
     """Predict the rest; fitted: the parts of the same runs that were fitted; lengths: of the whole runs, s."""
+    check_fitted(posterior, model)
     channels: list[PredictedChannel] = []
     replicas: list[Array] = []
     notes: list[str] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import xarray as xr
@@ -54,6 +54,7 @@ class Estimate:
     """Whether the draws are wider where residuals are correlated."""
 
 
+@runtime_checkable
 class Method(Protocol):
     """A calibration method: one small object, options in its constructor."""
 

@@ -153,6 +153,11 @@ def _unit_of_spread(spread: QuantityLike, declared: Parameter) -> Unit:
                 f"Population of {declared.name}: the search runs in its logarithm, so the spread is a share such as "
                 f'"20 %", not {spread!r}'
             )
+        if isinstance(spread, int | float) and spread > 2.0:
+            raise UnitError(
+                f"Population of {declared.name}: a spread of {spread:g} is {100.0 * spread:g} %; write "
+                f'"{spread:g} %" or {spread / 100.0:g}'
+            )
         return unit
     if unit.dimension != declared.unit.dimension:
         other = ""

@@ -67,7 +67,7 @@ class Estimated:
 class Noise:
     """Noise that is more than independent normal deviations of one size; each number is given, or `Estimated`.
 
-    level: standard deviation of the constant part: a quantity, an `Uncertainty` or an `EstimatedNoise`.
+    level: standard deviation of the constant part: a quantity, an `Uncertainty`, `Estimated` or an `EstimatedNoise`.
     proportional: share of the model's value that adds to it: the variance is level^2 + (proportional * value)^2. The
         output needs a unit whose zero is nothing (K, not degC).
     correlation_time: deviations follow an AR(1) process in continuous time: two that are dt apart have the correlation
@@ -82,13 +82,15 @@ class Noise:
     0.05
     """
 
-    level: QuantityLike | Uncertainty | EstimatedNoise
+    level: QuantityLike | Uncertainty | Estimated | EstimatedNoise
     proportional: QuantityLike | Estimated | None = None
     correlation_time: QuantityLike | Estimated | None = None
     degrees_of_freedom: QuantityLike | Estimated | None = None
 
     def __post_init__(self) -> None:
         """Take numbers and units apart, and check them."""
+        if isinstance(self.level, Estimated):
+            object.__setattr__(self, "level", EstimatedNoise(self.level.start))
         if not isinstance(self.level, Uncertainty | EstimatedNoise):
             object.__setattr__(self, "level", plain(self.level))
         for what, si in SHAPES.items():
@@ -96,8 +98,14 @@ class Noise:
             if given is None:
                 continue
             quantity = plain(given.start if isinstance(given, Estimated) else given)
-            if not 0.0 < to_si(quantity, as_unit(si), name=what) < float("inf"):
+            number = to_si(quantity, as_unit(si), name=what)
+            if not 0.0 < number < float("inf"):
                 raise BoundsError(f"Noise: {what} = {quantity[0]:g} {quantity[1]} is not above 0")
+            if what == "proportional" and number > LARGEST_SHARE:
+                raise BoundsError(
+                    f"Noise: proportional = {quantity[0]:g} is {100.0 * number:g} % of the value; write a share, "
+                    f'"{quantity[0]:g} %" or {quantity[0] / 100.0:g}'
+                )
             if not isinstance(given, Estimated):
                 object.__setattr__(self, what, quantity)
         if self.correlation_time is not None and self.degrees_of_freedom is not None:
@@ -111,6 +119,8 @@ class Noise:
         return to_si(given.start if isinstance(given, Estimated) else given, as_unit(SHAPES[what]), name=what)
 
 
+LARGEST_SHARE = 1.0
+"""Of a value: noise that is larger than what it is about is a percentage without its sign."""
 SHAPES = {"proportional": "1", "correlation_time": "s", "degrees_of_freedom": "1"}
 """What a `Noise` may have besides its level, and the SI unit of each."""
 

@@ -250,7 +250,12 @@ def _fit_over_time(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], u
         suffix = f" ({name})" if len(runs) > 1 else ""
         t, used = d["time"].values / factor, d["used"].values
         y = np.asarray(unit.from_si(d["observed"].values))
-        axis.plot(t[used], y[used], "o", ms=4, mfc="white", mec=color, label=f"measured{suffix}")
+        sides = np.where(used, d["side"].values, 0) if "side" in d else np.zeros(t.size)
+        exact = used & (sides == 0)
+        axis.plot(t[exact], y[exact], "o", ms=4, mfc="white", mec=color, label=f"measured{suffix}")
+        for side, mark, words in ((-1, "v", "below a limit"), (1, "^", "above a limit")):
+            if (sides == side).any():
+                axis.plot(t[sides == side], y[sides == side], mark, ms=5, mfc="white", mec=color, ls="", label=words)
         if (~used).any():
             axis.plot(t[~used], y[~used], "x", ms=4, color=GRAY, label="not used")
         model = np.asarray(unit.from_si(d["predicted"].values))[used]
@@ -258,7 +263,7 @@ def _fit_over_time(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], u
             axis.plot(t[used], model, "-", lw=1.3, color=color if len(runs) > 1 else MODEL, label=f"model{suffix}")
         else:  # a line through few samples would claim what lies between them
             axis.plot(t[used], model, "_", ms=9, mew=1.8, color=MODEL, label=f"model{suffix}")
-            axis.vlines(t[used], y[used], model, color=GRAY, lw=0.8)
+            axis.vlines(t[exact], y[exact], model[exact[used]], color=GRAY, lw=0.8)
     axis.set_xlabel(f"time / {text}")
     axis.set_ylabel(label(series, unit))
 

@@ -94,7 +94,19 @@ def verdict_sentences(posterior: "Posterior") -> list[str]:
 
 def channel_rows(posterior: "Posterior") -> Rows:
     """Header and a row per channel or array of sensors of an experiment: misfit in the declared unit."""
-    head = ["channel", "experiment", "n", "left out", "sum of squares", "rms", "bias", "noise", "whitened", "counts as"]
+    head = [
+        "channel",
+        "experiment",
+        "n",
+        "limits",
+        "left out",
+        "sum of squares",
+        "rms",
+        "bias",
+        "noise",
+        "whitened",
+        "counts as",
+    ]
     rows = [head]
     for c in arrays_together(posterior.channels):
         text = c.difference_unit.text
@@ -105,6 +117,7 @@ def channel_rows(posterior: "Posterior") -> Rows:
                 c.output,
                 c.experiment,
                 str(c.n_samples),
+                str(c.n_censored) if c.n_censored else "",
                 str(c.n_excluded) if c.n_excluded else "",
                 f"{c.sum_of_squares:.7g}{squared}",
                 f"{format_number(c.rms)}{unit}",
