@@ -73,6 +73,8 @@ def channel_record(channel: Channel) -> dict[str, Any]:
     # Only where there is one: the hash of a record without places is what it was before there were any.
     if channel.noise_shape is not None:
         record["noise_shape"] = {what: _shape_record(getattr(channel.noise_shape, what)) for what in SHAPES}
+        if noise is None:
+            record["noise_shape"]["level"] = _level_record(channel.noise_shape.level)
     if channel.place is not None:
         record["place"] = {"array": channel.place.array, "coordinates": list(channel.place.coordinates)}
     if channel.sensor is not None:
@@ -107,7 +109,7 @@ def _sensor_record(sensor: Sensor) -> dict[str, Any]:
     return {
         "serial": sensor.serial,
         "correction": [[_pair(reading), _pair(added)] for reading, added in sensor.correction],
-        "uncertainty": None if stated is None else {"value": _pair(stated.value), "k": float(stated.k)},
+        "uncertainty": None if stated is None else _uncertainty_record(stated),
         "valid_until": None if sensor.valid_until is None else sensor.valid_until.isoformat(),
         "description": sensor.description,
     }
@@ -118,7 +120,7 @@ def _sensor(record: Record) -> Sensor:
     return Sensor(
         str(record["serial"]),
         tuple((_quantity(reading), _quantity(added)) for reading, added in record["correction"]),
-        None if stated is None else Uncertainty(_quantity(stated["value"]), float(stated["k"])),
+        None if stated is None else _uncertainty(stated),
         None if until is None else dt.date.fromisoformat(str(until)),
         str(record["description"]),
     )
@@ -166,7 +168,7 @@ def channel_from_record(record: Record) -> Channel:
         str(record["output"]),
         column=str(record["column"]),
         unit=unit,
-        noise=level if shape is None else Noise(level, **{what: _shape(shape[what]) for what in SHAPES}),
+        noise=level if shape is None else Noise(_shape_level(shape, level), **{k: _shape(shape[k]) for k in SHAPES}),
         bias=(float(record["bias"]), si) if bias is None else UnknownBias(_quantity(bias["sd"])),
         delay=(float(record["delay"]), "s")
         if delay is None
@@ -178,6 +180,26 @@ def channel_from_record(record: Record) -> Channel:
         averaged=None if averaged is None else _averaged(averaged),
         time_noise=None if time_noise is None else (float(time_noise), "s"),
     )
+
+
+def _level_record(level: Any) -> Any:
+    return _uncertainty_record(level) if isinstance(level, Uncertainty) else _pair(level)
+
+
+def _shape_level(shape: Record, si: Any) -> Any:
+    """The level of a `Noise` as it was declared; `si` where it is estimated, or a record has none."""
+    stated = shape.get("level")
+    if stated is None:
+        return si
+    return _uncertainty(stated) if isinstance(stated, Mapping) else _quantity(stated)
+
+
+def _uncertainty_record(stated: Uncertainty) -> dict[str, Any]:
+    return {"value": _pair(stated.value), "k": float(stated.k)}
+
+
+def _uncertainty(record: Record) -> Uncertainty:
+    return Uncertainty(_quantity(record["value"]), float(record["k"]))
 
 
 def _shape_record(given: Any) -> Any:

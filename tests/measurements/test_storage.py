@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from physics_twin.errors import FileFormatError
 from physics_twin.measurements import (
     Channel,
     Column,
+    Estimated,
     EstimatedNoise,
     Exclusion,
     Experiment,
     Flag,
+    Noise,
     Place,
     Provenance,
     Series,
@@ -25,6 +28,7 @@ from physics_twin.measurements import (
     UnknownDelay,
 )
 from physics_twin.measurements.batches.batch import PhaseWindow
+from physics_twin.measurements.records import channel_from_record, channel_record
 from physics_twin.measurements.storage import from_dataset
 from physics_twin.measurements.tags.checks import Checks
 from physics_twin.measurements.tags.sensors import Sensor
@@ -428,3 +432,26 @@ def test_a_coverage_factor_may_be_an_integer_and_context_keeps_its_order(tmp_pat
     again = Experiment.load(tmp_path / "run.nc")
     assert again == run
     assert str(again) == str(run)
+
+
+@pytest.mark.parametrize(
+    "level",
+    ["0.1 g/L", Uncertainty("0.4 g/L", k=3), EstimatedNoise("0.1 g/L", shared="lab")],
+    ids=["sd", "k", "unknown"],
+)
+@pytest.mark.parametrize("shape", [{"proportional": "5 %"}, {"correlation_time": Estimated("10 min")}], ids=str)
+def test_a_shaped_noise_comes_back_as_it_was_declared(tmp_path: Path, level: Any, shape: dict[str, Any]) -> None:
+    """A level that is not in SI, or an expanded uncertainty: equal, of the same hash, and after a second trip too."""
+    channel = Channel("c", unit="g/L", noise=Noise(level, **shape))
+    run = Experiment.from_arrays("run", [0.0, 1.0], {"c": [1.0, 2.0]}, channels=[channel])
+    run.save(tmp_path / "run.nc")
+    back = Experiment.load(tmp_path / "run.nc")
+    assert back["c"].channel == channel
+    assert back == run and back.sha256 == run.sha256
+
+
+def test_a_shaped_noise_of_a_record_without_its_level_is_read_in_si() -> None:
+    """Records that have only what is beyond the level have that level in SI."""
+    record = channel_record(Channel("c", unit="g/L", noise=Noise("0.1 g/L", proportional="5 %")))
+    del record["noise_shape"]["level"]
+    assert channel_from_record(record).noise == pytest.approx(0.1)
