@@ -24,6 +24,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior import FailedSimulation
 from physics_twin.posterior.members import from_prior, generator
+from physics_twin.posterior.node_refinement import looks_refined
 from physics_twin.posterior.observation import course_for, in_order, look
 from physics_twin.posterior.prediction import simulate_members, simulate_outputs
 from physics_twin.posterior.sensor_noise import SensorNoise
@@ -294,6 +295,14 @@ def _compared(
     picked = {c.output: in_order(run[c.output]) for c in measured}
     course = course_for(model, recipe, {name: float(x) for name, x in full.items() if np.ndim(x) == 0})
     looks = {c.output: look(run[c.output], picked[c.output], positions, run.name, c.delay, course) for c in measured}
+    declared = {name: full.scalar(name) for name in full}
+    looks = looks_refined(
+        looks,
+        {c.output: c.delay for c in measured},
+        {c.output: np.full(picked[c.output].size, c.noise) for c in measured},
+        course,
+        lambda moments: simulate_outputs(model, recipe, moments, declared),
+    )
     asked = [np.maximum(run[c.output].times[picked[c.output]] - c.delay, 0.0) for c in measured]
     nodes = plot_times(np.concatenate(asked), run.duration)
     times = np.unique(np.concatenate([nodes, *(one.times for one in looks.values())]))
@@ -311,7 +320,7 @@ def _compared(
     if failed:
         notes.append(f"{len(failed)} of {n_draws} simulations of {run.name} failed; the first: {failed[0][1]}")
     try:
-        nominal = simulate_outputs(model, recipe, times, {name: full.scalar(name) for name in full})
+        nominal = simulate_outputs(model, recipe, times, declared)
     except SolveError as error:
         nominal = np.full((times.size, len(model.outputs)), np.nan)
         notes.append(f"{run.name}: the model at its declared values failed: {error.reason}")

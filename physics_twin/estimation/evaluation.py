@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import SolveError
+from physics_twin.errors import RecipeError, SolveError
 from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
+from physics_twin.posterior.delayed_nodes import Rates, by_delay, rates
 from physics_twin.posterior.observation import Nodes, Reading, read
 from physics_twin.posterior.prediction import simulate_outputs
 from physics_twin.priors import Prior
@@ -108,6 +109,8 @@ def _simulated(problem: Problem, z: Array, differences: Differences | None) -> d
                     jacobian[:, task.rows, column] = difference(problem, task, z, column, own, differences)
         except SolveError as error:
             raise named(error, task.name) from error
+        except RecipeError as error:
+            raise of_recipe(error, task.name) from error
     found = {"residual": shown[0], "jacobian": jacobian[0]}
     return found if parts == 1 else {**found, "extra": shown[1], "extra_jacobian": jacobian[1]}
 
@@ -130,6 +133,11 @@ def named(error: SolveError, experiment: str) -> ExperimentFailed:
     failed = ExperimentFailed(error.reason, time=error.time, values=error.values, state=error.state)
     failed.experiment = experiment
     return failed
+
+
+def of_recipe(error: RecipeError, experiment: str) -> RecipeError:
+    """What is wrong with a recipe, with the name of its experiment."""
+    return RecipeError(f'experiment "{experiment}": {error}')
 
 
 def values_at(task: Task, x: Array) -> dict[str, float]:
@@ -210,8 +218,12 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
             block = slice(begin, begin + c.observed.size)
             begin = block.stop
             if isinstance(r, Nodes):
-                late = c.delay_column if delayed else -1
-                jacobian[:, block] = _over_windows(read(r, outputs), slopes, columns, late, jacobian[:, block])
+                reading = read(r, outputs)
+                jacobian[:, block] = _over_windows(reading, slopes, columns, jacobian[:, block])
+                if delayed and c.delay_column >= 0 and c.windows is not None:
+                    rate = rates(c.windows, r, float(x[c.delay_column]), task.course)
+                    moved = _moved(reading, outputs, slopes[..., -1], rate)
+                    jacobian[:, block, c.delay_column] = moved[: len(jacobian)]
                 continue
             first[block, columns] = -slopes[r, c.output_index, : len(columns)]
             if delayed and c.delay_column >= 0:
@@ -229,17 +241,20 @@ def _linearized(problem: Problem, task: Task, x: Array) -> tuple[Array, Array]:
     return shown, jacobian
 
 
-def _over_windows(reading: Reading, slopes: Array, columns: list[int], late: int, jacobian: Array) -> Array:
-    """The derivatives (parts, n, d) of a channel that looks over windows. late: column of its delay, -1 for none."""
+def _over_windows(reading: Reading, slopes: Array, columns: list[int], jacobian: Array) -> Array:
+    """The derivatives (parts, n, d) of a channel that looks over windows, its delay left out."""
     found = jacobian.copy()
     for part, sign in enumerate((-1.0, 1.0)[: len(found)]):
         if part == 1 and reading.extra is None:
             continue
         found[part][:, columns] = sign * reading.derivative(slopes[..., : len(columns)], part == 1)
-        if late >= 0:
-            # All nodes move by the delay, backward in time; those that show the beginning do not.
-            found[part][:, late] = -sign * reading.derivative(slopes[..., -1], part == 1, reading.nodes.moving)
     return found
+
+
+def _moved(reading: Reading, outputs: Array, in_time: Array, rate: Rates) -> Array:
+    """Derivatives (2, n) of residual and extra variance with respect to the delay."""
+    value, extra = by_delay(reading, outputs, in_time, rate)
+    return np.stack([-value, extra])
 
 
 def difference(problem: Problem, task: Task, z: Array, column: int, at: Array, how: Differences) -> Array:

@@ -18,8 +18,11 @@ from physics_twin.measurements import Channel, Experiment
 from physics_twin.measurements.tags.certificates import expired_certificates
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.observation import HERMITE, ORDER, course_for, in_order, look
+from physics_twin.posterior.node_refinement import looks_refined
+from physics_twin.posterior.observation import course_for, in_order, look
 from physics_twin.posterior.sensor_noise import SensorNoise
+from physics_twin.posterior.uncertain_times import HERMITE
+from physics_twin.posterior.window_pieces import ORDER
 from physics_twin.units import format_si
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 LEVELS = (0.025, 0.5, 0.975)
 MAY_BE_OUTSIDE = 0.05
 LEAST_DRAWS = 100
+TRIED = 2
+"""Draws that say how finely windows are cut."""
 MOST_NUMBERS = 10_000_000
 """Draws times samples times outputs that a prediction keeps in memory: 80 MB."""
 
@@ -180,6 +185,15 @@ def predict_samples(
     picked = {output: in_order(run[output]) for output in sensors}
     course = course_for(model, run.recipe, {k: float(x) for k, x in posterior.fixed.items() if np.ndim(x) == 0})
     looks = {o: look(run[o], picked[o], position, run.name, s.delay, course) for o, s in sensors.items()}
+    looks = looks_refined(
+        looks,
+        {output: s.delay for output, s in sensors.items()},
+        {output: np.full(picked[output].size, float(np.median(s.noise.level))) for output, s in sensors.items()},
+        course,
+        lambda moments: (
+            posterior.predict(model, run.recipe, moments, rng=0, n_draws=TRIED, experiment=run).draws.values
+        ),
+    )
     seen = np.empty(0) if fitted is None else fitted.times
     asked = [np.maximum(run[o].times[picked[o]] - s.delay, 0.0) for o, s in sensors.items()]
     nodes = plot_times(np.concatenate([seen, *asked]), run.duration if duration is None else duration)

@@ -28,7 +28,9 @@ from physics_twin.estimation.unknowns import (
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import ParameterSet, Values
+from physics_twin.posterior.node_refinement import Asked, refined
 from physics_twin.posterior.observation import Course, Nodes, Windows, course_of, lay_out, windows_of
+from physics_twin.posterior.prediction import simulate_outputs
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import Schedule, bind
 from physics_twin.units import QuantityLike, Unit
@@ -216,6 +218,8 @@ def set_up(
 ) -> Problem:
     """Check everything that can be checked without a simulation, and lay the problem out.
 
+    Where samples are means over windows, simulations at the declared values say how finely these are cut.
+
     Raises DataError for experiments without a usable sample, UnknownNameError, UnitError, CalibrationError.
     """
     if not runs:
@@ -289,7 +293,9 @@ def set_up(
             scales.append(scale)
             censored.append(np.zeros(used.size, np.int8) if series.censored is None else series.censored[used])
         own = held.of[experiment.name]
-        tasks.append(_task(model, experiment, unknowns, own, tuple(channels), course_of(schedule, own)))
+        course = course_of(schedule, own)
+        cut = _cut(model, experiment, own, channels, np.concatenate(noise[-len(channels) :]), course)
+        tasks.append(_task(model, experiment, unknowns, own, cut, course))
     return Problem(
         model=model,
         experiments=runs,
@@ -328,6 +334,26 @@ def _column(unknowns: Unknowns, kind: Kind, channel: Channel, experiment: str) -
         if c.kind is kind and f"{kind.value}.{c.target}" == declared.name and c.acts_on(experiment):
             return j
     return -1
+
+
+def _cut(
+    model: Model,
+    experiment: Experiment,
+    own: Mapping[str, float],
+    channels: Sequence[ChannelData],
+    noise: Array,
+    course: Course,
+) -> tuple[ChannelData, ...]:
+    """The channels with windows cut as finely as outputs at the values `own` ask for; noise (n,) of their samples."""
+    start = channels[0].rows.start
+    asked = {
+        i: Asked(c.windows, c.output_index, c.delay, noise[c.rows.start - start : c.rows.stop - start])
+        for i, c in enumerate(channels)
+        if c.windows is not None
+    }
+    found = refined(list(asked.values()), course, lambda times: simulate_outputs(model, experiment.recipe, times, own))
+    windows = dict(zip(asked, found, strict=True))
+    return tuple(replace(c, windows=windows.get(i)) for i, c in enumerate(channels))
 
 
 def _task(

@@ -1,10 +1,16 @@
 """What a sample shows of the model: its output at a moment, over a window, or at a time that is known roughly.
 
-A window is covered with Gauss-Legendre nodes, five a piece: exact for polynomials up to degree 9, and to 1e-10 for an
-exponential over one time constant. Pieces end where an input of the recipe jumps and at the start of the run, since
-nothing smooth runs across these. A time that is normally distributed is covered with five Gauss-Hermite nodes, exact
-for polynomials up to degree 9: they give the expected value and the variance that the uncertain time adds. Nodes before
-the start of the run show the initial state, as a delayed sensor does.
+A window is covered with pieces between the jumps of inputs, graded behind each, of five Gauss-Legendre nodes
+(`window_pieces`): relaxations behind a jump are exact to 1e-6 of their height for time constants down to a tenth of
+the window, to 1e-5 down to a hundredth, to 1e-3 for any. What a window shows otherwise is compared with a finer rule
+at the declared values, or on draws of a posterior, and its pieces are halved until that changes its mean by less than
+a thousandth of the noise (`node_refinement`). A time that is normally distributed is covered with a Gauss rule of the
+normal, cut at jumps, at time zero and at the end of the recipe (`uncertain_times`): expected value and variance are
+exact for outputs that are polynomials up to degree 9 and 4 on each part, and so for steps. Nodes before the start of
+the run show the initial state, as a delayed sensor does.
+
+Jumps behind a phase that ends on a level come at times that only the run knows. Windows have eight times as many parts
+there; uncertain times are not cut, and an expected value is wrong by up to a quarter of a jump of the output itself.
 """
 
 from collections.abc import Mapping
@@ -17,17 +23,13 @@ from physics_twin.arrays import Array
 from physics_twin.errors import DataError, RecipeError, SolveError, unknown_name
 from physics_twin.measurements import Series
 from physics_twin.model import Model
+from physics_twin.posterior.uncertain_times import shifts_of
+from physics_twin.posterior.window_pieces import POINTS, WEIGHTS, pieces as pieces_of, within
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import Schedule, bind, known_until, length_of
 
-ORDER = 5
-"""Nodes a piece of a window..."""
-COARSE = 2
-"""...and where an input jumps often, so that each piece is short."""
-MANY = 8
-"""Pieces of a window from which on the coarse rule does."""
-HERMITE = 5
-"""Nodes for an uncertain time."""
+UNKNOWN_JUMPS = 8
+"""Times as many parts has a piece of a window in which inputs may jump at times that are not known before a run."""
 NOTHING = 1e-12
 """Integral of a weight, as a share of the integral of its size, below which it is zero."""
 
@@ -45,6 +47,8 @@ class Windows:
     """Output that weighs the mean, -1 for none."""
     weight: str
     """Its name, "" for none."""
+    parts: NDArray[np.intp]
+    """(n,) into how many parts each piece of a window is cut."""
 
 
 def windows_of(series: Series, picked: NDArray[np.intp], outputs: Mapping[str, int], experiment: str) -> Windows | None:
@@ -68,7 +72,9 @@ def windows_of(series: Series, picked: NDArray[np.intp], outputs: Mapping[str, i
         raise DataError(
             f'experiment "{experiment}": a sample of {name} does not say when its window begins and ends; leave it out'
         )
-    return Windows(begins, ends, sd, -1 if weight is None else outputs[weight], weight or "")
+    return Windows(
+        begins, ends, sd, -1 if weight is None else outputs[weight], weight or "", np.ones(picked.size, np.intp)
+    )
 
 
 def in_order(series: Series) -> NDArray[np.intp]:
@@ -85,11 +91,17 @@ class Course:
     """(n_jumps,) ascending; time zero is the first."""
     end: float
     """Beyond it nothing is known; infinite where the inputs go on."""
+    jumps_until: float = np.inf
+    """Up to where the jumps are known: the earliest end of a phase that ends on a level."""
 
 
 def course_of(schedule: Schedule, values: Mapping[str, float]) -> Course:
-    """Jumps and end of a recipe, with settings at `values`; up to the first phase that ends on a level."""
-    start, end = 0.0, np.inf
+    """Jumps and end of a recipe, with settings at `values`.
+
+    Behind a phase that ends on a level, jumps are where only the run knows: they are known up to its beginning, and so
+    are those of its own inputs.
+    """
+    start, end, until = 0.0, np.inf, np.inf
     found = [np.zeros(1)]
     for phase in schedule.phases:
         try:
@@ -100,7 +112,10 @@ def course_of(schedule: Schedule, values: Mapping[str, float]) -> Course:
         for pieces in phase.inputs:
             if pieces.jumps:
                 found.append(start + pieces.times[1:][np.diff(pieces.starts) != 0.0])
-        if phase.duration is None or not np.isfinite(length):
+        if phase.duration is None:
+            until = start
+            break
+        if not np.isfinite(length):
             break
         end = start + known_until(phase, length)
         if np.isfinite(end):
@@ -109,7 +124,7 @@ def course_of(schedule: Schedule, values: Mapping[str, float]) -> Course:
         found.append(np.array([start]))
     else:
         end = np.inf if schedule.hold_end else start
-    return Course(np.unique(np.concatenate(found)), end)
+    return Course(np.unique(np.concatenate(found)), end, until)
 
 
 def course_for(model: Model, recipe: Recipe, values: Mapping[str, float]) -> Course:
@@ -158,32 +173,22 @@ class Nodes:
 
 def lay_out(windows: Windows, output_index: int, delay: float, course: Course) -> Nodes:
     """The nodes of a channel's samples, all earlier by `delay` s; rows are filled in with the grid."""
-    begins, ends = windows.begins, windows.ends
-    sample = np.arange(begins.size)
-    shifts, chances = np.zeros(begins.size), np.ones(begins.size)
-    sd = windows.time_sd
-    if sd is not None and sd.any():
-        points, mass = np.polynomial.hermite_e.hermegauss(HERMITE)
-        many = sd > 0.0
-        sample = np.repeat(sample, np.where(many, HERMITE, 1))
-        place = _within(np.where(many, HERMITE, 1))
-        shifts = np.where(many[sample], sd[sample] * points[place], 0.0)
-        chances = np.where(many[sample], mass[place] / np.sqrt(2.0 * np.pi), 1.0)
-    low, high = begins[sample] + shifts - delay, ends[sample] + shifts - delay
+    begins, ends = windows.begins - delay, windows.ends - delay
+    sample, shifts, chances = np.arange(begins.size), np.zeros(begins.size), np.ones(begins.size)
+    if windows.time_sd is not None and windows.time_sd.any():
+        found = shifts_of(begins, ends, windows.time_sd, course.jumps, course.end)
+        sample, shifts, chances = found.sample, found.shift, found.chance
+    low, high = begins[sample] + shifts, ends[sample] + shifts
     # No run is asked for times beyond its recipe because a sample may have been late.
-    late = (shifts != 0.0) & (high > course.end)
+    late = (ends[sample] <= course.end) & (high > course.end)
     low, high = np.where(late, np.minimum(low, course.end), low), np.where(late, course.end, high)
-    moment = low == high
-    piece, begin, end = _pieces(low, high, moment, course.jumps)
-    n_nodes = np.where(moment[piece], 1, np.where(np.bincount(piece)[piece] > MANY, COARSE, ORDER))
-    n_nodes = np.where(end <= 0.0, 1, n_nodes)
-    owner, k = np.repeat(np.arange(piece.size), n_nodes), _within(n_nodes)
-    points, weights = _RULES
+    parts = windows.parts[sample] * np.where(high > course.jumps_until, UNKNOWN_JUMPS, 1)
+    shift, begin, end, n_nodes = pieces_of(low, high, course.jumps, parts)
+    owner, k = np.repeat(np.arange(shift.size), n_nodes), within(n_nodes)
     half = 0.5 * (end - begin)[owner]
-    times = 0.5 * (begin + end)[owner] + half * points[n_nodes[owner], k]
-    length = np.where(moment, 1.0, high - low)[piece][owner]
-    share = np.where(moment[piece][owner], 1.0, half * weights[n_nodes[owner], k] / np.where(length > 0.0, length, 1.0))
-    shift = piece[owner]
+    times = 0.5 * (begin + end)[owner] + half * POINTS[n_nodes[owner], k]
+    shift, whole = shift[owner], (high - low)[shift][owner]
+    share = np.where(whole == 0.0, 1.0, half * WEIGHTS[n_nodes[owner], k] / np.where(whole > 0.0, whole, 1.0))
     return Nodes(
         times=np.maximum(times, 0.0),
         moving=(times > 0.0) & ~late[shift],
@@ -199,33 +204,6 @@ def lay_out(windows: Windows, output_index: int, delay: float, course: Course) -
         weight=windows.weight,
         rows=np.empty(0, dtype=np.intp),
     )
-
-
-def _pieces(low: Array, high: Array, moment: NDArray[np.bool_], jumps: Array) -> tuple[NDArray[np.intp], Array, Array]:
-    """Windows (n,) cut at the jumps within: the window of each piece, its beginning and its end."""
-    first = np.searchsorted(jumps, low, side="right")
-    n_cuts = np.where(moment, 0, np.maximum(np.searchsorted(jumps, high, side="left") - first, 0))
-    piece, k = np.repeat(np.arange(low.size), n_cuts + 1), _within(n_cuts + 1)
-    cuts = np.append(jumps, np.nan)
-    at = np.minimum(first[piece] + k, jumps.size)
-    begin = np.where(k == 0, low[piece], cuts[at - 1])
-    end = np.where(k == n_cuts[piece], high[piece], cuts[at])
-    return piece, begin, end
-
-
-def _within(counts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """0, 1, ... counts[0] - 1, 0, 1, ...: the number of each member in its group."""
-    return np.asarray(np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts))
-
-
-def _rules() -> tuple[Array, Array]:
-    points, weights = np.zeros((ORDER + 1, ORDER)), np.zeros((ORDER + 1, ORDER))
-    for order in (1, COARSE, ORDER):
-        points[order, :order], weights[order, :order] = np.polynomial.legendre.leggauss(order)
-    return points, weights
-
-
-_RULES = _rules()
 
 
 @dataclass(frozen=True)
@@ -244,13 +222,13 @@ class Reading:
     off: Array | None
     """(..., n_nodes) twice what the value of a node's shift is above the expected one: d extra / d shift."""
 
-    def derivative(self, slopes: Array, of_extra: bool = False, only: NDArray[np.bool_] | None = None) -> Array:
-        """d value (or d extra) from d outputs: slopes (n_times, n_outputs, ...) -> (n, ...). only: nodes that count."""
+    def derivative(self, slopes: Array, of_extra: bool = False, rate: Array | None = None) -> Array:
+        """d value (or d extra) from d outputs: slopes (n_times, n_outputs, ...) -> (n, ...). rate: (n_nodes,)."""
         nodes = self.nodes
         first = nodes.first_node[nodes.first_shift]
         factor = np.ones(1) if self.off is None or not of_extra else self.off
-        if only is not None:
-            factor = factor * only
+        if rate is not None:
+            factor = factor * rate
         total = _times(factor * self.by_output, slopes[nodes.rows, nodes.output_index])
         if self.by_weight is not None:
             total = total + _times(factor * self.by_weight, slopes[nodes.rows, nodes.weight_index])
@@ -321,6 +299,7 @@ class Look:
     moments: Array
     """(n,) s, not below zero; of windows none"""
     nodes: Nodes | None
+    windows: Windows | None = None
 
     @property
     def times(self) -> Array:
@@ -346,4 +325,4 @@ def look(
     windows, k = windows_of(series, picked, outputs, experiment), outputs[series.channel.output]
     if windows is None:
         return Look(k, np.maximum(series.times[picked] - delay, 0.0), None)
-    return Look(k, np.empty(0), lay_out(windows, k, delay, course))
+    return Look(k, np.empty(0), lay_out(windows, k, delay, course), windows)
