@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RecipeError as RecipeError,
         ShapeError as ShapeError,
         SolveError as SolveError,
+        StoppedError as StoppedError,
         UnitError as UnitError,
         UnknownNameError as UnknownNameError,
     )
@@ -211,6 +212,7 @@ _HOME = {
         "RecipeError",
         "ShapeError",
         "SolveError",
+        "StoppedError",
         "UnitError",
         "UnknownNameError",
     ),

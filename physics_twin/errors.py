@@ -57,6 +57,13 @@ class CalibrationError(PhysicsTwinError, RuntimeError):
     """A fit that could not be carried out."""
 
 
+class StoppedError(CalibrationError):
+    """A fit that something outside it stopped: a full disk, a checkpoint folder in use, a worker process that died.
+
+    It says nothing about model and data: remove the cause and call again.
+    """
+
+
 class EnvelopeError(PhysicsTwinError, ValueError):
     """An envelope that was asked for in a way that has no answer."""
 

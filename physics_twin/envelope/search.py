@@ -100,7 +100,8 @@ def find_envelope(
     executor: spreads simulations over its workers. progress: shows a line while a person waits.
 
     An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
-    limits, a posterior of another model, too few draws; UnknownNameError and UnitError for wrong names and units.
+    limits and too few draws, ModelError for the posterior of another model; UnknownNameError and UnitError for wrong
+    names and units.
     """
     budget = Budget() if budget is None else budget
     for name, share in (("probability", probability), ("confidence", confidence)):

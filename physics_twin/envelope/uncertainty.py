@@ -21,7 +21,7 @@ from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.members import bound_initials, member_values
+from physics_twin.posterior.members import bound_initials, check_fitted, member_values
 from physics_twin.posterior.populations import each_of, population_names
 from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
@@ -79,15 +79,9 @@ def next_batches(
     tolerance: setting -> standard deviation of what the plant runs about what was set.
     held: parameter or setting of the recipe -> the one value of all batches, before draws and what the fit held.
 
-    Raises EnvelopeError for a posterior of another model, UnknownNameError and UnitError for a wrong name or unit.
+    Raises ModelError for the posterior of another model, UnknownNameError and UnitError for a wrong name or unit.
     """
-    fitted = posterior.provenance.get("fingerprint", model.fingerprint)
-    if fitted != model.fingerprint:
-        raise EnvelopeError(
-            f'the posterior was fitted to a model with the fingerprint {fitted[:12]}, and "{model.name}" has '
-            f"{model.fingerprint[:12]}: equations or constants differ; calibrate this model, "
-            "or use the one that was fitted"
-        )
+    check_fitted(posterior, model)
     chosen: dict[str, QuantityLike] = {s.name: (s.bounds[0], s.unit.si_text) for s in settings}
     kept, same, doubts = _held(model, posterior, recipe, chosen, held, batch_variation)
     rows = np.arange(posterior.n_draws)

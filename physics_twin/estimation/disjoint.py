@@ -1,7 +1,7 @@
 """Data that a fit has seen do not validate it: calibration and validation experiments are kept apart.
 
 Three ways to be the same data: the same hash; most samples in common, under whatever name; a sample or two in common
-with the experiment of the same name.
+with the experiment of the same name. Limits are no samples here: late samples of independent batches all read "<0.5".
 """
 
 import json
@@ -35,10 +35,10 @@ class Seen:
 
 
 def data_of(run: Experiment) -> Seen:
-    """The samples in use of an experiment."""
+    """The measured samples in use of an experiment."""
     found: set[Sample] = set()
     for series in run:
-        mine = series.informative
+        mine = series.used
         output = series.channel.output
         found |= {
             (output, t, y) for t, y in zip(series.times[mine].tolist(), series.values[mine].tolist(), strict=True)
@@ -50,7 +50,8 @@ def data_behind(posterior: Posterior) -> tuple[Seen, ...]:
     """The experiments that a posterior was fitted to; none where it does not say."""
     hashes = json.loads(posterior.provenance.get("experiments", "{}"))
     r = posterior.residuals
-    mine = np.asarray(r["used"].values, dtype=bool)
+    # A limit has been fitted and has no residual.
+    mine = np.asarray(r["used"].values, dtype=bool) & np.isfinite(r["residual"].values)
     columns = [r[key].values[mine].tolist() for key in ("experiment", "output", "time", "observed")]
     samples: dict[str, set[Sample]] = {}
     for name, output, time, value in zip(*columns, strict=True):

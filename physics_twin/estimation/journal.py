@@ -24,7 +24,7 @@ from typing import Self
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import CalibrationError, FileFormatError, SolveError
+from physics_twin.errors import FileFormatError, SolveError, StoppedError
 from physics_twin.estimation.file_lock import lock
 from physics_twin.estimation.packed_arrays import pack, unpack
 from physics_twin.files import atomic_write
@@ -106,7 +106,7 @@ class Memo:
             raise _unwritable(self.path, error) from error
         if not lock(file):
             file.close()
-            raise CalibrationError(
+            raise StoppedError(
                 f"{self.path} is being written by another process, perhaps a worker of a run that was killed: wait "
                 "until it ends, or give another folder as checkpoint="
             )
@@ -158,8 +158,8 @@ class Memo:
         return begin
 
 
-def _unwritable(path: Path, error: OSError) -> CalibrationError:
-    return CalibrationError(
+def _unwritable(path: Path, error: OSError) -> StoppedError:
+    return StoppedError(
         f"the checkpoint {path} cannot be written: {error.strerror or error}. What it holds already is kept: make room "
         "or give write access, and call calibrate again with the same checkpoint="
     )
@@ -179,7 +179,7 @@ class Checkpoint:
         """Make the folder, or check that it belongs to this run; nobody else can open it inside the `with` block.
 
         The same run: same model, experiments, unknowns, method, seed and versions of what computes. Raises
-        CalibrationError for the folder of another run, one that another process uses or that cannot be written,
+        StoppedError for the folder of another run, one that another process uses or that cannot be written,
         FileFormatError for a folder of something else.
         """
         path = self.folder / "calibration.json"
@@ -193,7 +193,7 @@ class Checkpoint:
             raise _unwritable(self.folder, error) from error
         with key:
             if not lock(key):
-                raise CalibrationError(
+                raise StoppedError(
                     f"{self.folder} is in use by another calibration that runs now: wait until it ends, or give "
                     "another folder as checkpoint="
                 )
@@ -215,7 +215,7 @@ class Checkpoint:
         other = [name for name in {**before, **run} if before.get(name) != run.get(name)]
         if other:
             shown = "; ".join(_difference(name, before.get(name), run.get(name)) for name in other)
-            raise CalibrationError(
+            raise StoppedError(
                 f"{self.folder} holds another calibration, it differs in {shown}; give another folder, or remove it"
             )
 

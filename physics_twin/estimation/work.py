@@ -8,7 +8,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from physics_twin.errors import CalibrationError
+from physics_twin.errors import StoppedError
 from physics_twin.estimation.journal import NO_MEMO, Checkpoint, Memo
 from physics_twin.estimation.progress import Progress
 
@@ -34,7 +34,7 @@ class Work:
         """function(*job, memo) for each job, in their order, whoever computes them and whenever they finish.
 
         what: names the jobs in the progress bar and, with their number, their journals. function: of a module, so that
-        it travels to worker processes. Raises CalibrationError when a worker process dies.
+        it travels to worker processes. Raises StoppedError when a worker process dies.
         """
         return list(self.each(what, function, jobs))
 
@@ -67,7 +67,7 @@ class Work:
                     if self.checkpoint
                     else "with checkpoint= the simulations done so far would be kept"
                 )
-                raise CalibrationError(
+                raise StoppedError(
                     f"a worker process died during the fit ({error}); it may have run out of memory: try fewer "
                     f"workers; {hint}"
                 ) from error

@@ -18,6 +18,7 @@ from physics_twin.experiment_design.planned import Planned, simulated, with_samp
 from physics_twin.measurements import Experiment
 from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior.members import bound_initials
+from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.priors import LogNormal, Normal
 
 
@@ -122,11 +123,13 @@ def _with_noise(
     )
     point = evaluate(problem, problem.space.z(truth), None)
     at = terms(problem.sample_noise, psi, local_model(problem, point))
-    e = rng.standard_normal(problem.n_data)
-    before = problem.sample_noise.before
-    for i in np.flatnonzero(at.phi > 0.0):  # in the order of time, so that the one before is done
-        e[i] = at.phi[i] * e[before[i]] + np.sqrt(at.rest[i]) * e[i]
-    shown = np.concatenate([c.observed for c in problem.channels]) - point.residual + at.s * e
+    numbers = problem.sample_noise.at(psi)
+    shown = np.concatenate([c.observed for c in problem.channels]) - point.residual
+    for c in problem.channels:
+        first = slice(c.rows.start, c.rows.start + 1)  # the shape of the noise is that of the channel
+        noise = SensorNoise(numbers.level[first], numbers.share[first], numbers.memory[first], numbers.tails[first])
+        u = rng.standard_normal((1, c.times.size))
+        shown[c.rows] += noise.draw(c.times, at.s[None, c.rows], u, rng)[0]
     found = []
     for task, plan in zip(problem.tasks, planned, strict=True):
         found.append(with_samples(task.name, plan, {c.output: shown[c.rows] for c in task.channels}))

@@ -28,6 +28,7 @@ from physics_twin.experiment_design.result import Candidate, Choice, ExperimentD
 from physics_twin.experiment_design.settings_search import best_point
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
+from physics_twin.posterior.members import seed_of
 from physics_twin.posterior.populations import SPREAD
 
 UNINFORMED = 0.99
@@ -59,7 +60,7 @@ def design_experiment(
     probability: float = 0.95,
     n_draws: int = 20,
     confirm: int = 0,
-    rng: int = 0,
+    rng: int | np.random.Generator = 0,
     executor: Executor | None = None,
     progress: bool = False,
 ) -> ExperimentDesign:
@@ -72,15 +73,15 @@ def design_experiment(
         recipe)`. What is not chosen, biases of sensors included, is a nuisance. n: how many experiments, chosen one
         after the other; repeats: whether one may be done twice.
     limits: what an experiment must keep to, with this probability over the draws (failed runs count as broken).
-    n_draws: draws at which the model is linearized. confirm: how many data sets of the chosen experiments to simulate
-        and fit, as a check. rng: a seed, for what new batches have for themselves and for `confirm`. executor: runs
-        the candidates in parallel.
+    n_draws: draws at which the model is linearized. confirm: how many data sets of the chosen experiments to
+        simulate and fit, as a check. rng: a seed or a generator (of which a copy is used), for what new batches have
+        for themselves and for `confirm`. executor: runs the candidates in parallel.
 
     A parameter that each experiment has for itself, or that is drawn from a population, is a new one in each planned
     experiment and is marginalized there.
 
-    Raises CalibrationError when every candidate is refused (with the reasons), UnknownNameError, UnitError, BoundsError
-    for mistakes in names and quantities.
+    Raises ModelError for the posterior of another model, CalibrationError when every candidate is refused (with the
+    reasons), UnknownNameError, UnitError, BoundsError for mistakes in names and quantities.
     """
     plans = {"experiment": candidates} if isinstance(candidates, Planned) else dict(candidates)
     if not plans:
@@ -89,7 +90,7 @@ def design_experiment(
         raise BoundsError(f"n = {n} and n_draws = {n_draws} are at least 1, probability = {probability:g} is in (0, 1]")
     if not repeats and n > len(plans):
         raise BoundsError(f"{n} different experiments cannot be chosen from {len(plans)} candidates; allow repeats")
-    known = knowledge(model, posterior, sensors_of(list(plans.values())), n_draws, rng)
+    known = knowledge(model, posterior, sensors_of(list(plans.values())), n_draws, seed_of(rng))
     bound = (criterion or DOptimal()).bind(known)
     search = _Search(known, bound, tuple(limits), probability, Work(executor, Progress(progress)))
     nothing = np.zeros((known.rows.size, len(known.names), len(known.names)))

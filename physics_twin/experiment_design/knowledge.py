@@ -19,7 +19,7 @@ from physics_twin.estimation.unknowns import OF_NOISE
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.members import member_values
+from physics_twin.posterior.members import check_fitted, member_values
 from physics_twin.recipes import Recipe
 from physics_twin.units import QuantityLike
 
@@ -84,14 +84,9 @@ def t_slope(parameter: Parameter, x: Array) -> Array:
 def knowledge(model: Model, posterior: Posterior, sensors: Sequence[Parameter], n_draws: int, rng: int) -> Knowledge:
     """What `posterior` knows, and nothing but their priors of the sensors that it does not know.
 
-    Raises CalibrationError for the posterior of another model, or one of too few draws.
+    Raises ModelError for the posterior of another model, CalibrationError for one of too few draws.
     """
-    fitted = posterior.provenance.get("fingerprint", model.fingerprint)
-    if fitted != model.fingerprint:
-        raise CalibrationError(
-            f'the posterior was fitted to a model with the fingerprint {fitted[:12]}, and "{model.name}" has '
-            f"{model.fingerprint[:12]}: equations or constants differ; use the model that was fitted"
-        )
+    check_fitted(posterior, model)
     known = {n: p for n, p in posterior.parameters.items() if not n.startswith(OF_NOISE)}
     if posterior.n_draws <= 2 * len(known):
         raise CalibrationError(

@@ -44,7 +44,8 @@ class Planned:
             if output not in {c.output for c in self.channels}:
                 raise unknown_name("channel", output, [c.output for c in self.channels])
         for channel in self.channels:
-            if len(self._given(channel.output)) == 0:
+            missing = isinstance(self.times, Mapping) and channel.output not in self.times
+            if missing or len(self._given(channel.output)) == 0:
                 raise DataError(f'"{channel.output}" would be sampled at no time; give times')
 
     def open_settings(self, known: Sequence[str] = ()) -> tuple[Setting, ...]:

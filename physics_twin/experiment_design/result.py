@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from physics_twin.errors import unknown_name
 from physics_twin.experiment_design.confirmation import Confirmation
 from physics_twin.signals import Setting
 from physics_twin.units import Unit, format_si
@@ -91,8 +92,11 @@ class ExperimentDesign:
         return self.chosen[0]
 
     def __getitem__(self, name: str) -> Candidate:
-        """A candidate by its name."""
-        return next(c for c in self.candidates if c.name == name)
+        """A candidate by its name; raises UnknownNameError."""
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        raise unknown_name("candidate", name, [c.name for c in self.candidates])
 
     @property
     def sentence(self) -> str:

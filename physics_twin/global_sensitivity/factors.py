@@ -1,10 +1,11 @@
 """What is varied, and over which distribution: the quantile function of each factor on the unit interval.
 
 Sampling methods work in the unit cube. A factor's number is the quantile of its own distribution there: of the draws of
-a posterior (their marginal), of a prior, or even between bounds (even in the logarithm for parameters that are searched
-in it).
+a posterior (their marginal; of what lots have from a population, draws of new lots), of a prior, or even between bounds
+(even in the logarithm for parameters that are searched in it).
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import BoundsError, ModelError, RecipeError, unknown_name
+from physics_twin.errors import BoundsError, RecipeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Bounds, Parameter, bounds_in_si
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.members import bound_initials
+from physics_twin.posterior.members import bound_initials, check_fitted
+from physics_twin.posterior.populations import MEAN, SPREAD, each_of, new_members, population_names
 from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 from physics_twin.units import Unit, format_si
 
 EDGE = 1e-3
-"""Share of a distribution without ends that is left out on either side where a method asks for its ends."""
+"""Share of a prior without ends that is always left out on either side."""
 CORRELATED = 0.3
 """Correlation of draws from which a marginal says too little."""
 
@@ -45,12 +47,13 @@ class Factor:
     words: str
     """Where its distribution comes from."""
 
-    def values(self, u: Array) -> Array:
-        """Quantiles (n,) SI of u (n,) in [0, 1]."""
+    def values(self, u: Array, left_out: float = 0.0) -> Array:
+        """Quantiles (n,) SI of u (n,) in [0, 1]; left_out: see `Method.left_out`."""
         if self.draws is not None:
-            return np.asarray(np.quantile(self.draws, u))
+            return np.asarray(np.quantile(self.draws, np.clip(u, left_out, 1.0 - left_out)))
         if self.prior is not None:
-            found = np.asarray(self.prior.quantile(np.clip(u, EDGE, 1.0 - EDGE)), dtype=float)
+            edge = max(left_out, EDGE)
+            found = np.asarray(self.prior.quantile(np.clip(u, edge, 1.0 - edge)), dtype=float)
             return np.asarray(np.clip(found, self.low, self.high))
         if self.log:
             return np.asarray(self.low * (self.high / self.low) ** u)
@@ -67,18 +70,14 @@ def factors_of(
     """The factors by name, each with its distribution.
 
     Given range first, then draws of the posterior, prior, bounds. Raises UnknownNameError, UnitError, BoundsError for
-    one without a distribution, RecipeError for an initial value that the recipe binds.
+    one without a distribution, RecipeError for an initial value that the recipe binds, ModelError for the posterior of
+    another model.
     """
     if isinstance(chosen, str):
         chosen = [chosen]
     given: Mapping[str, Range | None] = chosen if isinstance(chosen, Mapping) else dict.fromkeys(chosen)
     if posterior is not None:
-        fitted = posterior.provenance.get("fingerprint", model.fingerprint)
-        if fitted != model.fingerprint:
-            raise ModelError(
-                f'the posterior was fitted to a model with the fingerprint {fitted[:12]}, and "{model.name}" has '
-                f"{model.fingerprint[:12]}; use the model that was fitted"
-            )
+        check_fitted(posterior, model)
     bound = bound_initials(recipe, model)
     found = []
     for name, stated in given.items():
@@ -90,7 +89,10 @@ def factors_of(
         declared = recipe.settings.get(name) or dict(model.parameters.items()).get(name)
         if declared is None:
             raise unknown_name("parameter or setting", name, [*model.parameters, *recipe.settings])
-        found.append(_factor(declared, stated, None if posterior is None else _draws(posterior, name)))
+        if posterior is None:
+            found.append(_factor(declared, stated, None, ""))
+        else:
+            found.append(_factor(declared, stated, _draws(posterior, name), _words(posterior, name)))
     if not found:
         raise BoundsError("nothing is varied: name the factors, for example factors=[...]")
     return tuple(found)
@@ -129,12 +131,25 @@ def _aligned(posterior: Posterior, name: str) -> Array:
 
 
 def _draws(posterior: Posterior, name: str) -> Array | None:
-    """Draws of a name; of one that batches have for themselves the draws of all of them."""
+    """Draws of a name; of one from a population those of new lots, of one that batches have alone those of all."""
+    if name in population_names(posterior.names):
+        # The same new lots whenever they are asked for, and others for another parameter.
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        return new_members(posterior.parameters[MEAN + name], posterior[MEAN + name], posterior[SPREAD + name], rng)
     own = [posterior[n] for n in posterior.names if n == name or n.partition("@")[0] == name]
     return np.concatenate(own) if own else None
 
 
-def _factor(declared: Parameter | Setting, given: "Range | None", draws: Array | None) -> Factor:
+def _words(posterior: Posterior, name: str) -> str:
+    """Where the draws of a name come from."""
+    if name in population_names(posterior.names):
+        return f"a new {each_of(posterior, name)} from the population of the posterior"
+    if name in posterior.names:
+        return "draws of the posterior"
+    return "draws of the posterior, of all batches"
+
+
+def _factor(declared: Parameter | Setting, given: "Range | None", draws: Array | None, words: str) -> Factor:
     name, unit = declared.name, declared.unit
     difference = isinstance(declared, Parameter) and declared.difference
     low, high = declared.bounds
@@ -152,7 +167,7 @@ def _factor(declared: Parameter | Setting, given: "Range | None", draws: Array |
         column = np.sort(draws)
         if column[0] == column[-1]:
             raise BoundsError(f'all draws of "{name}" are the same: it cannot be varied; leave it out')
-        return Factor(name, unit, float(column[0]), float(column[-1]), False, None, column, "draws of the posterior")
+        return Factor(name, unit, float(column[0]), float(column[-1]), False, None, column, words)
     if prior is not None:
         return Factor(name, unit, low, high, False, prior, None, f"prior {prior.describe(unit, difference)}")
     return _even(Factor(name, unit, low, high, log, None, None, "bounds"), difference)

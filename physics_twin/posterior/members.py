@@ -40,6 +40,26 @@ def generator(rng: int | np.random.Generator) -> np.random.Generator:
     return copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
 
 
+def seed_of(rng: int | np.random.Generator) -> int:
+    """A seed for what takes nothing else: as given, or from a copy of a generator."""
+    return int(generator(rng).integers(2**31)) if isinstance(rng, np.random.Generator) else int(rng)
+
+
+def is_fitted(posterior: "Posterior", model: Model) -> bool:
+    """Whether a posterior is one of this model, as far as it says: one that was made from draws says nothing."""
+    return posterior.provenance.get("fingerprint", model.fingerprint) == model.fingerprint
+
+
+def check_fitted(posterior: "Posterior", model: Model) -> None:
+    """Raise ModelError for the posterior of another model."""
+    if not is_fitted(posterior, model):
+        raise ModelError(
+            f'"{model.name}" is not the model that was fitted: it has the fingerprint {model.fingerprint[:12]}, that '
+            f"of the posterior is {posterior.provenance['fingerprint'][:12]}, so equations or constants differ; "
+            "calibrate this model, or use the one that was fitted"
+        )
+
+
 def from_prior(parameters: ParameterSet, n_draws: int, rng: int | np.random.Generator) -> Array:
     """Independent draws (n_draws, n_parameters) from priors, or evenly between bounds; of groups from their population.
 

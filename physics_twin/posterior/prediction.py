@@ -19,7 +19,7 @@ from physics_twin.measurements import Experiment
 from physics_twin.model import Ensembles, Model, Trajectories
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation
 from physics_twin.posterior.inputs import input_values
-from physics_twin.posterior.members import generator, member_values
+from physics_twin.posterior.members import generator, is_fitted, member_values
 from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting, Signal
@@ -131,8 +131,7 @@ def predict(
         raise CalibrationError(f"all {n} simulations of the prediction failed; the first: {failed[0].reason}")
     if failed:
         notes = (*notes, f"{len(failed)} of {n} simulations failed and are left out; the first: {failed[0].reason}")
-    fitted = posterior.provenance.get("fingerprint", model.fingerprint)
-    if fitted != model.fingerprint:
+    if not is_fitted(posterior, model):
         notes = (*notes, f'the model "{model.name}" is not the one that was fitted: its equations or constants differ')
     notes = (*notes, *json.loads(posterior.provenance.get("certificates", "[]")))
     u = own.standard_normal(outputs.shape)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Budget, Limit, final, find_envelope
-from physics_twin.errors import EnvelopeError, PhysicsTwinError, UnitError, UnknownNameError
+from physics_twin.errors import EnvelopeError, ModelError, PhysicsTwinError, UnitError, UnknownNameError
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Phase, Recipe, reaches
 from physics_twin.signals import Setting
@@ -80,7 +80,7 @@ def test_the_posterior_of_another_model_by_name(case, analytic):
 
 def test_the_posterior_of_another_model_by_fingerprint(case):
     posterior = replace(case["posterior"], provenance={"fingerprint": "something-else"})
-    with pytest.raises(EnvelopeError, match="fingerprint"):
+    with pytest.raises(ModelError, match="not the model that was fitted"):
         ask(case, posterior=posterior)
 
 

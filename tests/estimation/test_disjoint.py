@@ -88,3 +88,51 @@ def test_a_posterior_from_a_file_still_knows(tmp_path: "object") -> None:
     posterior.save(path)
     with pytest.raises(pt.DataError, match="cannot be predicted"):
         pt.validate(MODEL, pt.Posterior.load(path), replace(run, name="again"))
+
+
+def limited(seed: int) -> pt.Experiment:
+    """Samples at standard times, 7 of 10 below what the sensor can show."""
+    times = np.arange(1.0, 11.0)
+    values = 10.0 * np.exp(-0.8 * times) + 0.05 * np.random.default_rng(seed).standard_normal(10)
+    channel = pt.Channel("x", unit="g/L", noise="0.05 g/L", sensor_range=("0.5 g/L", None))
+    shown = {"x": np.maximum(values, 0.5)}
+    return pt.Experiment.from_arrays(f"lot_{seed}", (times, "h"), shown, channels=[channel])
+
+
+def test_limits_at_standard_times_are_not_common_samples() -> None:
+    """Independent batches whose late samples all read "below 0.5 g/L" are other data; the same batch is not."""
+    one, two, three = (limited(seed) for seed in range(3))
+    assert one["x"].n_censored == 7
+    posterior = fit([one, two])
+    assert pt.validate(MODEL, posterior, three).n_samples == 10
+    assert len(pt.cross_validate(MODEL, [one, two, three], fit=fit).done) == 3
+    with pytest.raises(pt.DataError, match='3 of its 3 samples are also in experiment "lot_1"'):
+        pt.validate(MODEL, posterior, replace(two, name="renamed"))
+
+
+def test_the_posterior_of_another_model_is_refused() -> None:
+    """A prediction by equations that were not fitted says nothing about the fit."""
+    other = pt.ProcessBuilder("other", version="1")
+    k = other.parameter("k", "0.2 1/h", bounds=("0.01 1/h", "1 1/h"))
+    x = other.state("x", "g/L", initial="10 g/L")
+    other.rate(x, -k * x**2 / other.constant("10 g/L"))
+    other.output("x", x)
+    model = other.build()
+    runs = [batch(1, "a"), batch(2, "b"), batch(3, "c")]
+    with pytest.raises(pt.ModelError, match='"other" is not the model that was fitted'):
+        pt.validate(model, fit(runs[:2]), runs[2])
+    with pytest.raises(pt.ModelError, match='"other" is not the model that was fitted'):
+        pt.holdout(model, runs[:2], fit=fit, held=runs[2])
+    with pytest.raises(pt.ModelError, match='"other" is not the model that was fitted'):
+        pt.cross_validate(model, runs, fit=fit)
+
+
+def test_a_generator_stays_as_it_was_and_any_integer_is_a_seed() -> None:
+    """As everywhere: a copy is used."""
+    posterior, other = fit([batch(1, "a")]), batch(2, "b")
+    own = np.random.default_rng(3)
+    before = own.bit_generator.state
+    first = pt.validate(MODEL, posterior, other, rng=own)
+    assert own.bit_generator.state == before
+    assert pt.validate(MODEL, posterior, other, rng=own).chance == first.chance
+    assert pt.validate(MODEL, posterior, other, rng=np.int64(3)).chance == first.chance  # type: ignore[arg-type]

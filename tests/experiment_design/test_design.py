@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
+from physics_twin.experiment_design.confirmation import _problem, _truth, _with_noise
+from physics_twin.experiment_design.knowledge import knowledge, resolved
+from physics_twin.experiment_design.planned import simulated
 from physics_twin.process import ProcessModel
 
 NOISE = pt.Channel("T", unit="degC", noise="0.5 K")
@@ -246,3 +249,43 @@ def test_mistakes(model: ProcessModel, today: pt.Posterior) -> None:
     few = pt.Posterior.from_draws(today.parameters, today.draws.values[:5])
     with pytest.raises(pt.CalibrationError, match="5 draws of 3 unknowns"):
         pt.design_experiment(model, few, planned())
+
+
+def test_a_check_has_noise_of_the_declared_shape(model: ProcessModel, today: pt.Posterior) -> None:
+    """Data simulated for a confirmation: Student's t with its tails, a memory, and a share of the value."""
+    times = np.linspace(1.0, 40.0, 100)
+    shapes = {
+        "tails": pt.Noise("0.5 K", degrees_of_freedom="3"),
+        "memory": pt.Noise("0.5 K", correlation_time="10 min"),
+        "share": pt.Noise("0.001 K", proportional="1 %"),
+    }
+    z: dict[str, Any] = {}
+    for name, noise in shapes.items():
+        plan = pt.Planned([pt.Channel("T", unit="K", noise=noise)], (times, "min"), heating(duration="40 min"))
+        known = knowledge(model, today, [], 20, 0)
+        full = resolved(known, plan.recipe, {})
+        problem = _problem([simulated("run", plan, model, full)], full, known)
+        rng = np.random.default_rng(0)
+        x = _truth(problem, known, 0, rng)
+        values = {n: (float(v), model.parameters[n].unit.si_text) for n, v in zip(problem.names, x, strict=True)}
+        true = pt.simulate(model, 60.0 * times, plan.recipe, values=values).dataset["T"].values
+        shown = np.array([_with_noise(problem, [plan], x, rng)[0]["T"].values for _ in range(100)])
+        z[name] = (shown - true) / (0.01 * true if name == "share" else 0.5)
+    # 10 000 numbers: 5.8 % of t(3) lie beyond 3, known to 0.23 %; of normal ones 0.27 %.
+    assert np.mean(np.abs(z["tails"]) > 3.0) == pytest.approx(0.058, abs=0.008)
+    assert z["share"].std() == pytest.approx(1.0, abs=0.03)
+    # Neighbors are 39/99 min apart. 100 series of some two independent stretches each: a variance known to a tenth.
+    assert np.mean(z["memory"][:, 1:] * z["memory"][:, :-1]) == pytest.approx(np.exp(-0.0394), abs=0.3)
+    assert np.std(np.diff(z["memory"])) == pytest.approx(np.sqrt(2.0 * (1.0 - np.exp(-0.0394))), rel=0.03)
+
+
+def test_names_and_times_that_are_missing_are_told(model: ProcessModel, today: pt.Posterior) -> None:
+    """A candidate that there is not, a channel without times; a generator is a seed as elsewhere."""
+    half = pt.Channel("half", unit="K", noise="0.5 K")
+    with pytest.raises(pt.DataError, match='"half" would be sampled at no time'):
+        pt.Planned([NOISE, half], {"T": [60.0]}, heating())
+    own = np.random.default_rng(3)
+    found = pt.design_experiment(model, today, {"mild": planned()}, rng=own)
+    assert found.best.score == pt.design_experiment(model, today, {"mild": planned()}, rng=own).best.score
+    with pytest.raises(pt.UnknownNameError, match='no candidate "mield"; did you mean "mild"'):
+        found["mield"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import DataError, PhysicsTwinError
+from physics_twin.errors import CalibrationError, DataError, FileFormatError, ModelError, PhysicsTwinError, StoppedError
 from physics_twin.estimation.disjoint import Seen, data_of
 from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.predicted import PredictedChannel, Sampled, affordable, predict_samples
@@ -14,6 +14,7 @@ from physics_twin.estimation.predictive_density import BatchDensity, batch_densi
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
+from physics_twin.posterior.members import check_fitted
 from physics_twin.units import Unit
 
 REPLICAS = 200
@@ -69,7 +70,7 @@ class Fold:
     distance: float
     """Sum of squared z of the data; of a limit ("<0.05") what it contradicts the prediction by."""
     replicas: Array
-    """(REPLICAS,) the same of predictive draws in the place of the data."""
+    """(REPLICAS,) the same of predictive draws in the place of the data; one draw for all experiments of the fold."""
     failure: str
     """Why there is no prediction; "" where there is one."""
     notes: tuple[str, ...]
@@ -110,34 +111,45 @@ class Job:
 
 
 def one_fold(job: Job, memo: Memo) -> Fold:
-    """Fit, predict and score; what the library raises on purpose is the reason of a failed fold."""
+    """Fit, predict and score; what the library raises on purpose is the reason of a failed fold.
+
+    Raises StoppedError and FileFormatError of a checkpoint, where calling again does the fold, and ModelError where
+    `fit` fits another model than the one that is validated.
+    """
     names = tuple(run.name for run in job.held)
     n_fitted = sum(run.n_used for run in job.train)
     try:
         posterior = job.fit(job.train) if job.checkpoint is None else job.fit(job.train, checkpoint=job.checkpoint)
         return _predicted(job, posterior, names, n_fitted)
+    except (StoppedError, FileFormatError, ModelError):
+        raise
     except PhysicsTwinError as error:
         return Fold(job.name, names, n_fitted, (), (), np.nan, np.empty(0), f"{type(error).__name__}: {error}", ())
 
 
 def _predicted(job: Job, posterior: Posterior, names: tuple[str, ...], n_fitted: int) -> Fold:
+    check_fitted(posterior, job.model)
     rng = np.random.default_rng(job.seed)
     n = affordable(job.model, job.held, job.n_draws)
     share = min(posterior.effective_draws / posterior.n_draws, 1.0)
     channels: list[HeldChannel] = []
     densities: list[BatchDensity] = []
-    distance, replicas = 0.0, np.zeros(REPLICAS)
+    distance, drawn = 0.0, np.zeros(1)
     notes = [] if posterior.converged else [f"the fit did not converge: {posterior.message}"]
     for run in job.held:
         found = predict_samples(job.model, posterior, run, rng=rng, n_draws=n)
         densities.append(batch_density(found.samples, share))
-        good = found.distance[np.isfinite(found.distance)]
-        replicas += rng.choice(good, REPLICAS)
+        # Experiments are independent given the parameters (and their lot); the draws of one row share them.
+        drawn = drawn + found.distance
         notes += found.notes
         for c, s in zip(found.channels, found.samples, strict=True):
             distance += float(np.sum(c.z**2))
             if s.observed.size:
                 channels.append(_held(c, s))
+    good = drawn[np.isfinite(drawn)]
+    if not good.size:
+        raise CalibrationError("no draw of the posterior can be simulated for every experiment of the fold")
+    replicas = rng.choice(good, REPLICAS)
     said = tuple(dict.fromkeys(notes))
     return Fold(job.name, names, n_fitted, tuple(channels), tuple(densities), distance, replicas, "", said)
 

@@ -49,12 +49,12 @@ def _coverage(one: "Axes", validation: CrossValidation) -> None:
 def _measured(one: "Axes", validation: CrossValidation, belief: ChannelBelief) -> None:
     looks = plot_style.grayscale_safe(len(validation.done))
     ends: list[float] = []
-    unit = Unit("1")
+    # Batches may declare other units: all are drawn in that of the first.
+    unit = next(Unit(c.unit) for fold in validation.done for c in fold.channels if c.output == belief.output)
     for fold, look in zip(validation.done, looks, strict=True):
         for c in fold.channels:
             if c.output != belief.output:
                 continue
-            unit = Unit(c.unit)
             x, y, low, high = (np.asarray(unit.from_si(v)) for v in (c.middle, c.observed, c.low, c.high))
             one.errorbar(x, y, xerr=[x - low, high - x], fmt="none", ecolor=plot_style.BAND, lw=1.0, zorder=1)
             one.plot(x, y, ls="", ms=3.0, color=look["color"], marker=look["marker"], zorder=2)

@@ -124,8 +124,8 @@ def compare_models(validations: Mapping[str, CrossValidation]) -> ModelCompariso
         for name in names[1:]:
             if not _same_data(first[n], validations[name][n]):
                 raise DataError(f'in "{n}" the models "{names[0]}" and "{name}" were asked for other samples')
-    table = np.array([[_density(n, validations, name) for n in common] for name in names])
-    error = np.array([[validations[name][n].log_density_error for n in common] for name in names])
+    both = np.array([[_density(n, validations, name) for n in common] for name in names])
+    table, error = both[..., 0], both[..., 1]
     total = table.sum(axis=1)
     best = int(np.argmax(total))
     rivals = []
@@ -138,12 +138,13 @@ def compare_models(validations: Mapping[str, CrossValidation]) -> ModelCompariso
     return ModelComparison(tuple(rivals), len(common), sum(first[n].n_samples for n in common), left)
 
 
-def _density(fold: str, validations: Mapping[str, CrossValidation], name: str) -> float:
-    """Of a fold under a model, each batch in the way that serves all models."""
+def _density(fold: str, validations: Mapping[str, CrossValidation], name: str) -> tuple[float, float]:
+    """Of a fold under a model, each batch in the way that serves all models; and its Monte Carlo error."""
     every = [v[fold].densities for v in validations.values()]
     normal = [not all(own[k].trusts_draws for own in every) for k in range(len(every[0]))]
-    own = validations[name][fold].densities
-    return float(sum(d.value(normal=way) for d, way in zip(own, normal, strict=True)))
+    own = list(zip(validations[name][fold].densities, normal, strict=True))
+    error = np.sqrt(sum(d.error(normal=way) ** 2 for d, way in own))
+    return float(sum(d.value(normal=way) for d, way in own)), float(error)
 
 
 def _same_data(a: Fold, b: Fold) -> bool:

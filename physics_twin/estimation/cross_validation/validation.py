@@ -46,7 +46,9 @@ def cross_validate(
     their population, or are those of a fitted one at random. A fit or prediction that fails is a row with its reason.
 
     Raises DataError where nothing is left to fit, for a key that the context of an experiment does not have, and where
-    two folds share their data; CalibrationError where every fold fails or `fit` cannot travel.
+    two folds share their data; CalibrationError where every fold fails or `fit` cannot travel; ModelError where `fit`
+    fits another model. What stops a run from outside is no failed fold: StoppedError for a full disk, a checkpoint
+    folder in use or of another run, a dead worker process, FileFormatError for a folder of something else.
     """
     runs = tuple(experiments)
     own = generator(rng)

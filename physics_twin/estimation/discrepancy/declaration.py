@@ -133,8 +133,9 @@ def _of_data(model: Model, argument: Argument, runs: Sequence[Experiment]) -> tu
     else:
         seen = []
         for run in runs:
-            settings = {name: setting.value for name, setting in run.recipe.settings.items()}
-            seen.append(inputs_along(model, run.recipe, settings, run.times)[0][argument.index])
+            for end in (0, 1):  # a setting that is open may have any value within its bounds
+                settings = {n: s.bounds[end] if s.value is None else s.value for n, s in run.recipe.settings.items()}
+                seen.append(inputs_along(model, run.recipe, settings, run.times)[0][argument.index])
     found = np.concatenate(seen) if seen else np.empty(0)
     found = found[np.isfinite(found)]
     return (float(found.min()), float(found.max())) if found.size and np.ptp(found) > 0.0 else None

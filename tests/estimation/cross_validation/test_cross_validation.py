@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
+from physics_twin.estimation.cross_validation.result import ChannelBelief
 from physics_twin.process import ProcessModel
+from physics_twin.units import Unit
 
 TIMES = np.linspace(0.5, 10.0, 20)
 
@@ -177,3 +179,98 @@ def test_limits_count_in_the_density_and_not_in_the_coverage() -> None:
     measured = sum(int(run["x"].used.sum()) for run in runs)
     assert 0 < found.n_samples == measured < 60
     assert found.passed and np.isfinite(found.log_density)
+
+
+def level_model() -> ProcessModel:
+    """T = level + 1 K/s t."""
+    m = pt.ProcessBuilder("line", version="1")
+    T = m.state("T", "K", initial=m.parameter("level", "300 K", prior=pt.Normal("300 K", "5 K")))
+    m.rate(T, m.constant("1 K/s"))
+    m.output("T", T)
+    return m.build()
+
+
+def test_experiments_of_one_fold_share_the_draw() -> None:
+    """Two lots of five batches whose level is common to the lot, and their exact prediction: the replicas of a fold
+    vary as sums of distances that move together.
+
+    The level dominates (5 K against 0.5 K of noise), so a fold's 10 squared deviations are nearly 10 chi2_1: a variance
+    of 200. Drawn independently for the 5 batches it would be 5 x 2^2 x 2 = 40. The variance of 200 replicas of chi2_1
+    has a standard error of a quarter.
+    """
+    rng = np.random.default_rng(0)
+    model, at = level_model(), np.array([1.0, 2.0])
+    channel = pt.Channel("T", unit="K", noise="0.5 K")
+    runs = []
+    for lot in range(2):
+        level = 300.0 + 5.0 * rng.standard_normal()
+        for k in range(5):
+            values = {"T": level + at + 0.5 * rng.standard_normal(2)}
+            context = {"lot": f"L{lot}"}
+            runs.append(pt.Experiment.from_arrays(f"l{lot}b{k}", at, values, channels=[channel], context=context))
+    parameters = [pt.Parameter("level", "300 K", prior=pt.Normal("300 K", "5 K"))]
+    posterior = pt.Posterior.from_draws(parameters, 300.0 + 5.0 * rng.standard_normal((1000, 1)))
+    found = pt.cross_validate(model, runs, fit=lambda train: posterior, by="lot")
+    for fold in found.folds:
+        assert fold.replicas.mean() == pytest.approx(10.0, rel=0.4)
+        assert fold.replicas.var() > 100.0
+    judged = pt.validate(model, posterior, runs[:5])
+    share = float(np.mean(found.folds[0].replicas >= found.folds[0].distance))
+    assert share == pytest.approx(judged.chance, abs=4.0 * np.sqrt(0.25 / 200.0))
+
+
+def test_a_right_model_is_called_biased_in_one_of_twenty_cases() -> None:
+    """Two folds: the standard error is known from one degree of freedom, and the limit is that of Student's t."""
+
+    def belief(n_folds: int, bias: float) -> ChannelBelief:
+        return ChannelBelief("x", Unit("g/L"), 40, n_folds, (0.5,) * 3, (0.1,) * 3, bias, 1.0, 1.0)
+
+    assert not belief(2, 12.7).biased and belief(2, 12.71).biased
+    assert not belief(4, 3.18).biased and belief(4, -3.19).biased
+    assert not belief(1, 100.0).biased
+    rng = np.random.default_rng(0)
+    means = rng.standard_normal((4000, 3))
+    errors = means.std(axis=1, ddof=1) / np.sqrt(3.0)
+    called = np.mean([belief(3, m / e).biased for m, e in zip(means.mean(axis=1), errors, strict=True)])
+    assert called == pytest.approx(0.05, abs=3.0 * np.sqrt(0.05 * 0.95 / 4000.0))
+
+
+def test_batches_in_other_units_share_one_axis() -> None:
+    """One in mg/L among batches in g/L: drawn in the unit of the first."""
+    from matplotlib import pyplot as plt
+
+    runs = [batch(seed) for seed in range(3)]
+    channel = pt.Channel("x", unit="mg/L", noise="200 mg/L")
+    values = {"x": 1000.0 * np.asarray(runs[1]["x"].channel.unit.from_si(runs[1]["x"].values))}
+    runs[1] = pt.Experiment.from_arrays("batch_1", (TIMES, "h"), values, channels=[channel])
+    figure = pt.cross_validate(MODEL, runs, fit=FIT, n_draws=100).plot()
+    measured = figure.axes[1]
+    assert measured.get_xlabel() == "x predicted / (g/L)"
+    assert max(float(np.max(line.get_xdata())) for line in measured.lines) < 12.0  # type: ignore[arg-type]
+    plt.close(figure)
+
+
+def test_what_stops_a_run_from_outside_is_not_a_failed_fold(tmp_path: Path) -> None:
+    """A folder in use, and one that cannot be written: raised, so that calling again does the fold."""
+    runs = [batch(seed) for seed in range(3)]
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "fold-2").write_text("a file where a folder should be")
+    with pytest.raises(pt.StoppedError, match="cannot be written"):
+        pt.cross_validate(MODEL, runs, fit=FIT, checkpoint=folder)
+    (folder / "fold-2").unlink()
+    assert len(pt.cross_validate(MODEL, runs, fit=FIT, checkpoint=folder).done) == 3
+    with pytest.raises(pt.StoppedError, match="holds another calibration"):
+        pt.cross_validate(MODEL, runs, fit=functools.partial(FIT, rng=4), checkpoint=folder)
+
+
+def test_samples_that_all_are_limits_have_no_coverage() -> None:
+    """Printed, and judged by their chance."""
+    runs = []
+    for seed in range(3):
+        channel = pt.Channel("x", unit="g/L", noise="0.05 g/L", sensor_range=("20 g/L", None))
+        shown = {"x": np.full(TIMES.size, 20.0)}
+        runs.append(pt.Experiment.from_arrays(f"low_{seed}", (TIMES, "h"), shown, channels=[channel]))
+    found = pt.cross_validate(MODEL, runs, fit=lambda train: FIT([batch(77)]))
+    assert found.n_samples == 0 and np.isnan(found.coverage).all()
+    assert found.passed and "every sample left out is a limit" in str(found)

@@ -182,3 +182,27 @@ def test_ranges_come_from_the_experiments() -> None:
         length = "10 s" if over == "time" else "2 K"
         model = with_discrepancy(plain, {"x": pt.Discrepancy("1 K", length, over)}, experiments=run)
         assert (model.term("x").low, model.term("x").high) == pytest.approx(expected)
+
+
+def test_an_open_setting_may_be_anything_within_its_bounds() -> None:
+    """A run whose oven temperature is to be fitted covers its bounds; without bounds a range is asked for."""
+    plain = pt.FunctionModel(
+        "heated",
+        version="1",
+        rate=_rate,
+        states={"x": ("K", "300 K")},
+        inputs={"oven": "K"},
+        outputs={"x": "K"},
+    )
+
+    def run(setting: pt.Setting) -> pt.Experiment:
+        channel = pt.Channel("x", unit="K", noise="1 K")
+        recipe = pt.Recipe.constant(oven=setting)
+        values = {"x": np.full(3, 300.0)}
+        return pt.Experiment.from_arrays("run", [1.0, 2.0, 3.0], values, channels=[channel], recipe=recipe)
+
+    wanted = {"x": pt.Discrepancy("1 K", "50 K", "oven")}
+    model = with_discrepancy(plain, wanted, experiments=[run(pt.Setting("hot", "K", bounds=("400 K", "500 K")))])
+    assert model.terms[0].over[2:] == (400.0, 500.0)
+    with pytest.raises(pt.BoundsError, match="give between="):
+        with_discrepancy(plain, wanted, experiments=[run(pt.Setting("hot", "K"))])
