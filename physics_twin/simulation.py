@@ -147,7 +147,7 @@ def simulate(
         recipe's duration (phases that end on a level included).
     recipe: may be left out when the model has no inputs.
     values: parameters, initial values ("initial.<state>") and open settings, with their units; what is not named keeps
-        its default. SI mappings of the library (`posterior.mode`) are taken as they are.
+        its default. SI mappings of the library (`posterior.values`) are taken as they are.
     state: the state at times[0], from an earlier run; without it the run starts at 0 s.
     fields: names of fields to keep at all of the times, True for all that the model has; `run.field(name, time)`.
 

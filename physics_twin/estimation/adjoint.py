@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import ModelError, SolveError
+from physics_twin.errors import ModelError, RecipeError, SolveError
 from physics_twin.estimation.evaluation import (
     Differences,
     Point,
@@ -20,6 +20,7 @@ from physics_twin.estimation.evaluation import (
     extra_variance,
     grid_at,
     named,
+    of_recipe,
     prior_at,
     shown_by,
     values_at,
@@ -96,6 +97,8 @@ def _forward(problem: Problem, z: Array, x: Array) -> tuple[Array, list[tuple[Ta
             shown[:, task.rows], back = _of_task(problem, model, task, z, x)
         except SolveError as error:
             raise named(error, task.name) from error
+        except RecipeError as error:
+            raise of_recipe(error, task.name) from error
         parts.append((task, back))
     return shown, parts
 

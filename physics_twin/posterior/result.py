@@ -50,6 +50,7 @@ class Posterior:
     failures: simulations that failed during the fit.
     inflation: name -> factor by which correlated residuals widen the standard deviation; exactly 1 where they do not.
     residuals: Dataset over `sample`: experiment, output, time, observed, predicted, residual, whitened, used, flag.
+    values: what a model needs to run at the mode, SI: `pt.simulate(model, times, values=posterior.values)`.
     fixed: values of what was not unknown, SI; a setting that the fit left to the recipes is `name@experiment`, initial
         values that every experiment binds are left out.
     provenance: model, fingerprint, experiment hashes, method, seed, versions; no clock, so the same inputs give the
@@ -162,6 +163,11 @@ class Posterior:
         if name not in self.parameters:
             raise unknown_name("parameter", name, self.parameters)
         return np.asarray(self.draws.sel(parameter=name).values, dtype=float)
+
+    @property
+    def values(self) -> Values:
+        """The mode with what the fit held, SI, as `simulate` takes it; settings of single recipes are left out."""
+        return Values({k: v for k, v in self.fixed.items() if "@" not in k}).merge(self.mode)
 
     @property
     def standard_errors(self) -> dict[str, float]:

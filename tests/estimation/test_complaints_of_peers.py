@@ -279,5 +279,70 @@ def test_the_ready_model_is_one_call_away(model, run) -> None:
     )
     posterior = pt.calibrate(model, noisy, unknown=["a", "b"], rng=1)
     assert "noise.y" in posterior.mode
-    ready = pt.simulate(model, TIMES, values=posterior.mode)
+    for values in (posterior.mode, posterior.values):
+        ready = pt.simulate(model, TIMES, values=values)
+        np.testing.assert_allclose(ready["y"].values, posterior.residuals["predicted"].values, rtol=1e-12)
+
+
+def test_the_ready_model_holds_what_the_fit_held(model, run) -> None:
+    """PyBOP #631 again: `posterior.values` is the mode and what `values=` held, not the model's defaults."""
+    posterior = pt.calibrate(model, run, unknown=["a"], values={"b": "0.6 K/s"}, rng=1)
+    assert dict(posterior.values) == {"a": posterior.mode["a"], "b": 0.6}
+    ready = pt.simulate(model, TIMES, values=posterior.values)
     np.testing.assert_allclose(ready["y"].values, posterior.residuals["predicted"].values, rtol=1e-12)
+
+
+def test_the_ready_model_takes_settings_from_the_recipe_that_it_runs() -> None:
+    """What recipes say for themselves is no part of `posterior.values`; a setting that the fit held is."""
+    p = pt.ProcessBuilder("tank", version="1")
+    flow, gain = p.input("flow", "kg/s"), p.parameter("gain", 1.0, bounds=(0.1, 10.0))
+    level = p.state("level", "kg", initial="0 kg")
+    p.rate(level, gain * flow)
+    p.output("level", level)
+    tank = p.build()
+
+    def at(rate: str | None) -> pt.Recipe:
+        pump = pt.Setting("pump", "kg/s", value=rate, bounds=("0 kg/s", "10 kg/s"))
+        return pt.Recipe([pt.Phase("run", duration="100 s", flow=pump)])
+
+    t = np.array([20.0, 50.0, 90.0])
+    runs = [
+        pt.Experiment.from_arrays(
+            str(k),
+            t,
+            {"level": 2.0 * k * t},
+            channels=[pt.Channel("level", unit="kg", noise="1 kg")],
+            recipe=at(f"{k} kg/s"),
+        )
+        for k in (1, 2)
+    ]
+    own = pt.calibrate(tank, runs, unknown=["gain"], rng=1)
+    assert "pump@1" in own.fixed
+    shown = pt.simulate(tank, t, at("2 kg/s"), values=own.values)["level"].values
+    np.testing.assert_allclose(shown, 4.0 * t, rtol=1e-6)
+    held = pt.calibrate(tank, runs[0], unknown=["gain"], values={"pump": "4 kg/s"}, rng=1)
+    shown = pt.simulate(tank, t, at(None), values=held.values)["level"].values
+    np.testing.assert_allclose(shown, 2.0 * t, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [m for name, m in METHODS.items() if name != "QuasiNewton"],
+    ids=[n for n in METHODS if n != "QuasiNewton"],
+)
+def test_a_recipe_that_is_too_short_is_named(method: Any) -> None:
+    """Samples go on behind the end of one recipe of two: the error says of which experiment."""
+    p = pt.ProcessBuilder("tank", version="1")
+    flow, gain = p.input("flow", "kg/s"), p.parameter("gain", 1.0, bounds=(0.1, 10.0))
+    level = p.state("level", "kg", initial="0 kg")
+    p.rate(level, gain * flow)
+    p.output("level", level)
+    recipe = pt.Recipe.from_table([0.0, 100.0], {"flow": ([1.0, 1.0], "kg/s", pt.HOLD)})
+    runs = [
+        pt.Experiment.from_arrays(
+            name, t, {"level": t}, channels=[pt.Channel("level", unit="kg", noise="1 kg")], recipe=recipe
+        )
+        for name, t in (("fine", [50.0, 90.0]), ("late", [50.0, 200.0]))
+    ]
+    with pytest.raises(pt.RecipeError, match='experiment "late": the recipe ends at 100 s'):
+        pt.calibrate(p.build(), runs, unknown=["gain"], method=method)

@@ -125,6 +125,14 @@ def diverged(stages: Sequence[Stage]) -> bool:
     return any(after > GROWTH * before for before, after in pairwise(course))
 
 
+def unsettled(stages: Sequence[Stage], n_data: int) -> str:
+    """Why the ensemble has not converged, as the end of a message; "" where it has."""
+    if diverged(stages):
+        return "; an assimilation took the members away from the data"
+    before, after = (float(np.nanmedian(s.misfit)) for s in stages[-2:])
+    return "" if settled(stages, n_data) else f"; the misfit was still falling, from {before:.3g} to {after:.3g}"
+
+
 def said(stages: Sequence[Stage], n_parameters: int, n_data: int, localized: bool) -> list[str]:
     """Warnings, in words."""
     found: list[str] = []

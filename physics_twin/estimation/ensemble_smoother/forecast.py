@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import CalibrationError, SolveError
-from physics_twin.estimation.evaluation import channel_residual, grid_at, named, residuals, values_at
+from physics_twin.errors import CalibrationError, RecipeError, SolveError
+from physics_twin.estimation.evaluation import channel_residual, grid_at, named, of_recipe, residuals, values_at
 from physics_twin.estimation.journal import Arrays, Memo
 from physics_twin.estimation.multistart import failed
 from physics_twin.estimation.problem import Problem, Task
@@ -96,6 +96,8 @@ def _alone(problem: Problem, x: Array) -> Arrays:
             found[task.rows] = residuals(problem, task, x)
         except SolveError as error:
             raise named(error, task.name) from error
+        except RecipeError as error:
+            raise of_recipe(error, task.name) from error
     return {"residual": found}
 
 
@@ -104,7 +106,10 @@ def _together(problem: Problem, x: Array) -> Arrays:
     residual = np.full((len(x), problem.n_data), np.nan)
     failures: Errors = []
     for task in problem.tasks:
-        residual[:, task.rows], errors = _experiment(problem, task, x)
+        try:
+            residual[:, task.rows], errors = _experiment(problem, task, x)
+        except RecipeError as error:
+            raise of_recipe(error, task.name) from error
         failures += errors
     columns: list[tuple[object, ...]] = list(zip(*failures, strict=True)) if failures else [(), (), (), ()]
     return {

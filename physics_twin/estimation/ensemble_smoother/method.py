@@ -21,6 +21,7 @@ from physics_twin.estimation.ensemble_smoother.diagnostics import (
     said,
     sentinel_taper,
     settled,
+    unsettled,
 )
 from physics_twin.estimation.ensemble_smoother.forecast import LEAST_LEFT, forecast
 from physics_twin.estimation.ensemble_smoother.localization import Localization
@@ -143,7 +144,8 @@ class EnsembleSmoother:
             copy.deepcopy(rng),
             converged=not collapsed and settled(stages, problem.n_data),
             message=("the ensemble collapsed after " if collapsed else "ensemble smoother, ")
-            + f"{times} of {n_left} members",
+            + f"{times} of {n_left} members"
+            + ("" if collapsed else unsettled(stages, problem.n_data)),
             failures=tuple(f for one in seen for f in one.failures),
             warnings=tuple(said(stages, len(names), problem.n_data, self.localization is not None)),
             diagnostics=dataset(stages, alphas, names, units, levels),

@@ -1,5 +1,6 @@
 """EnsembleSmoother as a method of calibrate: priors, bounds, noise, failures, resumption, warnings."""
 
+import re
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -319,6 +320,20 @@ def polynomial(closed_form, n: int):  # type: ignore[no-untyped-def]
         return (table @ np.array([v[name] for name in names]))[:, None]
 
     return closed_form(formula, parameters, (Signal("y", "K"),), name="polynomial"), names
+
+
+def test_the_message_says_why_it_did_not_converge(line, decay, experiment) -> None:
+    """Precise data: two steps from wide bounds are too few, and eight lead a nonlinear model away from the data."""
+    t = np.linspace(0.0, 10.0, 21)
+    wide = [Parameter("a", "1 K", bounds=("-50 K", "50 K")), Parameter("b", "0.1 K/s", bounds=("-5 K/s", "5 K/s"))]
+    run = experiment("run", t, 2.4 + 0.4 * t, noise="0.001 K")
+    falling = calibrate(line(parameters=wide), run, unknown=["a", "b"], method=EnsembleSmoother(60, 2), rng=1)
+    run = experiment("run", t, 20.0 * np.exp(-0.5 * t), output="c", noise="0.001 mol/m^3", unit="mol/m^3")
+    away = calibrate(decay(), run, unknown=["start", "rate"], method=EnsembleSmoother(60, 8), rng=1)
+    assert not falling.converged
+    assert not away.converged
+    assert re.search(r"2 assimilations of 60 members; the misfit was still falling, from \S+ to \S+", falling.message)
+    assert "8 assimilations of 60 members; an assimilation took the members away from the data" in away.message
 
 
 def test_collapse_is_detected(closed_form, experiment) -> None:
