@@ -9,7 +9,8 @@ drawn and rejected together where bounds cut, so that a linear model gives exact
 Correlated residuals widen the covariance (correlation.py) and lower the degrees of freedom of the noise.
 
 Where noise is not plain (it grows with the value, remembers, has outliers), samples are censored or the spread of a
-population is estimated, psi is drawn from its marginal first: likelihood/shaped_draws.py.
+population is estimated, psi is drawn from its marginal first: likelihood/shaped_draws.py. Limits weigh the draws:
+likelihood/limited_draws.py.
 
 Letters: A = J^T W J + P information in search coordinates y, C C^T = A^{-1}, U = W^{1/2} J C, M = I + excess of
 correlation.
@@ -150,8 +151,8 @@ def _shaped(
         correlations=correlations,
         at_bound=_at_bound(problem, point),
         information=j.T @ j,
-        warnings=shape_warnings(problem, psi, drawn.pool),
-        effective_draws=min(drawn.pool.effective, float(n_draws)) if psi.size else None,
+        warnings=shape_warnings(problem, psi, drawn.pool, drawn.effective / n_draws if drawn.limited else None),
+        effective_draws=min(drawn.effective, float(n_draws)) if psi.size or drawn.limited else None,
     )
 
 

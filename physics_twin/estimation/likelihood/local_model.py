@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.evaluation import Point
+from physics_twin.estimation.hypers import ColumnGroup
+from physics_twin.estimation.likelihood.cut import Cut
 from physics_twin.estimation.problem import Problem
 
 
@@ -53,6 +55,8 @@ class LocalModel:
     """-2 log density has twice this besides: what densities of x differ by from those of ln x."""
     drift_slope: Array
     """(d,)"""
+    cuts: tuple[Cut, ...] = ()
+    """Of populations within bounds. Densities have them; searches and draws go without, see `search_model`."""
 
     @property
     def has_slopes(self) -> bool:
@@ -75,6 +79,7 @@ class LocalModel:
             prior=self.prior + self.prior_jacobian @ y,
             members=tuple(replace(m, deviation=m.deviation + m.jacobian @ y) for m in self.members),
             drift=self.drift + float(self.drift_slope @ y),
+            cuts=tuple(c.moved(y) for c in self.cuts),
         )
 
 
@@ -103,6 +108,7 @@ def local_model(problem: Problem, point: Point) -> LocalModel:
         members=members,
         drift=drift,
         drift_slope=drift_slope,
+        cuts=population_cuts(problem, point),
     )
 
 
@@ -110,9 +116,10 @@ def search_model(problem: Problem, point: Point) -> LocalModel:
     """The local model with the density that a mode maximizes: of ln x for the members of a population in ln x.
 
     In x each of n members would add 1/x, and n of them together drag what they have in common, such as a thermometer's
-    error, far from where the draws lie.
+    error, far from where the draws lie. Nor is a population cut at the bounds of its members: members without data say
+    nothing about it, and only once they are integrated out do the cuts cancel (`members_within.py`).
     """
-    return replace(local_model(problem, point), drift=0.0, drift_slope=np.zeros(point.z.size))
+    return replace(local_model(problem, point), drift=0.0, drift_slope=np.zeros(point.z.size), cuts=())
 
 
 def _populations(problem: Problem, point: Point) -> tuple[tuple[Members, ...], float, Array]:
@@ -146,6 +153,32 @@ def _populations(problem: Problem, point: Point) -> tuple[tuple[Members, ...], f
     return tuple(found), drift, drift_slope
 
 
+def population_cuts(problem: Problem, point: Point) -> tuple[Cut, ...]:
+    """The bounds of the members of each population that has any."""
+    space, found = problem.space, []
+    for group in problem.column_groups:
+        low, high = space.x_low[group.columns], space.x_high[group.columns]
+        if group.log:
+            with np.errstate(divide="ignore"):
+                low, high = np.log(np.maximum(low, 0.0)), np.log(high)
+        if not (np.isfinite(low).any() or np.isfinite(high).any()):
+            continue
+        mean, mean_slope = _mean(problem, point, group)
+        spread = len(problem.noise_groups) + group.spread
+        ends = ((low - mean) / group.weights, (high - mean) / group.weights)
+        found.append(Cut(group.columns, *ends, group.weights, mean_slope, spread))
+    return tuple(found)
+
+
+def _mean(problem: Problem, point: Point, group: ColumnGroup) -> tuple[float, Array]:
+    """The mean of a population and its slope (d,) with respect to y."""
+    mean, slope, m = 0.0, np.zeros(point.z.size), group.mean_column
+    if m >= 0:
+        mean = float(np.log(point.x[m])) if group.log else float(point.x[m])
+        slope[m] = float(problem.space.slope(point.x)[m]) / (float(point.x[m]) if group.log else 1.0)
+    return mean, slope
+
+
 def drawn_in_logarithm(problem: Problem) -> NDArray[np.bool_]:
     """(d,) unknowns that are drawn in their logarithm: normal in it before the data."""
     found = problem.space.log_normal.copy()
@@ -158,6 +191,6 @@ def drawn_in_logarithm(problem: Problem) -> NDArray[np.bool_]:
 
 
 def in_draw_coordinates(problem: Problem, local: LocalModel) -> LocalModel:
-    """The local model with densities of what is drawn: of ln x where that is normal before the data."""
+    """The local model with densities of what is drawn: of ln x where that is normal before the data; without cuts."""
     slope = np.where(drawn_in_logarithm(problem), problem.space.scale, 0.0)
-    return replace(local, drift_slope=local.drift_slope - slope)
+    return replace(local, drift_slope=local.drift_slope - slope, cuts=())

@@ -2,7 +2,8 @@
 
 On the local model (no simulation), by Laplace's formula: -2 log p(psi) = misfit at the mode given psi + log det of half
 its curvature there - 2 log prior(psi). For a linear model and normal noise of given size it is exact, and its mode is
-the restricted likelihood's (Patterson and Thompson 1971): with one noise level and flat priors SSE/(n - p).
+the restricted likelihood's (Patterson and Thompson 1971): with one noise level and flat priors SSE/(n - p). Members of
+populations within bounds are integrated out within them (`members_within.py`).
 """
 
 from collections.abc import Callable
@@ -16,12 +17,15 @@ from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError
 from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.inverse_root import inverse_root, widest_sd
+from physics_twin.estimation.likelihood.cut import Cut
 from physics_twin.estimation.likelihood.local_model import (
     LocalModel,
     drawn_in_logarithm,
     in_draw_coordinates,
     local_model,
+    population_cuts,
 )
+from physics_twin.estimation.likelihood.members_within import Within, within
 from physics_twin.estimation.likelihood.quadratic import observed_information
 from physics_twin.estimation.likelihood.terms import misfit_of, terms
 from physics_twin.estimation.log_density import psi_bounds, psi_prior
@@ -55,6 +59,8 @@ class Given:
     """(d,) beyond a bound that the misfit still falls at."""
     root: Array
     """(d, d) C of the covariance C C^T."""
+    within: Within | None = None
+    """What the bounds of members change; None where they are far or there are none."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Marginal:
     local: LocalModel
     low: Array
     high: Array
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def widest(self) -> Array:
@@ -90,7 +97,10 @@ class Marginal:
         log_determinant = -2.0 * float(np.linalg.slogdet(root)[1])
         prior, _ = psi_prior(self.problem, psi)
         objective = at.value + float(step @ at.slope) + log_determinant - 2.0 * prior
-        return Given(psi, objective, y, y + step, root)
+        if not self.cuts:
+            return Given(psi, objective, y, y + step, root)
+        inside = within(self.cuts, psi, y + step, root, self.low, self.high)
+        return Given(psi, objective + (0.0 if inside is None else inside.change), y, y + step, root, inside)
 
     def _mode(self, psi: Array, start: Array) -> Array:
         """By Newton steps with the observed curvature: no simulation."""
@@ -135,13 +145,15 @@ class Marginal:
             ),
             low=self.low[free],
             high=self.high[free],
+            cuts=tuple(c.only(free) for c in self.cuts),
         )
 
 
 def marginal(problem: Problem, point: Point) -> Marginal:
     """The marginal of psi of the local model at a point."""
     low, high = limits(problem, point)
-    return Marginal(problem, in_draw_coordinates(problem, local_model(problem, point)), low, high)
+    local = in_draw_coordinates(problem, local_model(problem, point))
+    return Marginal(problem, local, low, high, population_cuts(problem, point))
 
 
 def limits(problem: Problem, point: Point) -> tuple[Array, Array]:
@@ -206,7 +218,11 @@ def update(
     if start.size == 0:
         return levels, hypers
     _check_measured(problem)
-    around = marginal(problem, point).only(free if free.any() else ~free)
+    around = marginal(problem, point)
+    free = free.copy()
+    for cut in around.cuts:
+        free[cut.columns] = True  # their bounds are part of the integral
+    around = around.only(free if free.any() else ~free)
     at = np.zeros(around.low.size)
 
     def objective(psi: Array) -> float:

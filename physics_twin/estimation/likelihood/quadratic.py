@@ -99,7 +99,7 @@ def observed_information(noise: SampleNoise, psi: Array, local: LocalModel, foun
     if same_variance and (found.observed >= LEAST_SHARE * found.expected).all():
         return h
     rows = quadratic(noise, psi, local, np.zeros(local.drift_slope.size), found).jacobian
-    return _kept_positive(h, rows.T @ rows)
+    return kept_positive(h, rows.T @ rows)
 
 
 def exact_information(noise: SampleNoise, psi: Array, local: LocalModel, found: Terms) -> Array:
@@ -126,7 +126,7 @@ def exact_information(noise: SampleNoise, psi: Array, local: LocalModel, found: 
     return np.asarray(0.5 * (h + h.T))
 
 
-def _kept_positive(h: Array, expected: Array) -> Array:
+def kept_positive(h: Array, expected: Array) -> Array:
     """h (d, d) with its eigenvalues, measured by the expected information, raised to LEAST_SHARE where below."""
     scale = np.sqrt(np.maximum(np.diag(expected), 1e-300))
     values, vectors = np.linalg.eigh(expected / np.outer(scale, scale))

@@ -3,7 +3,8 @@
 Letters: r residual, v variance, s its root, e = r/s; u innovations, (e_i - phi_i e_before) / sqrt(1 - phi_i^2), which
 are independent standard normal numbers where the noise is an AR(1) process. The terms of a measured sample are
 u^2 + log(1 - phi^2) + log v, of Student's t (nu + 1) log(1 + e^2/nu) + log v and a constant of nu; of a censored one
--2 log of the probability that noise leaves it beyond the limit. The terms of a population are those of normal numbers.
+-2 log of the probability that noise leaves it beyond the limit. The terms of a population are those of normal numbers,
+and 2 log Z of each member whose bounds cut the normal (`cut.py`).
 """
 
 from dataclasses import dataclass
@@ -199,6 +200,14 @@ def misfit_of(noise: SampleNoise, psi: Array, local: LocalModel, found: Terms) -
         slope_psi[m.spread] += q.size - float(q @ q)
         if local.has_slopes:
             slope = slope + m.jacobian.T @ (q / spread)
+    for cut in local.cuts:
+        if not cut.acts(psi):
+            continue
+        mass = cut.mass(psi)
+        value += 2.0 * float(mass.log.sum())
+        slope_psi[cut.spread] += float(mass.stretch.sum())
+        if local.has_slopes:
+            slope = slope + float((mass.tilt / cut.weights).sum() / np.exp(psi[cut.spread])) * cut.mean_slope
     return Misfit(value, slope, slope_psi)
 
 
