@@ -20,13 +20,25 @@ FEW = 0.1
 """Share of the draws of psi that have to count, or they are said to be poor."""
 
 
-def shape_warnings(problem: Problem, psi: Array, pool: Pool) -> tuple[str, ...]:
-    """Sentences; psi (n_psi,) at the mode."""
+def shape_warnings(problem: Problem, psi: Array, pool: Pool, limited: float | None) -> tuple[str, ...]:
+    """Sentences; psi (n_psi,) at the mode. limited: share of the draws that count, None where limits
+    do not weigh them.
+    """
     found: list[str] = []
     if not problem.sample_noise.measured.any():
+        draws = (
+            "the draws do not know the limits; MarkovChain samples them"
+            if limited is None
+            else "the draws follow the limits as far as the model is linear; MarkovChain samples them"
+        )
         found.append(
             "no sample was measured, all are censored: limits and priors alone speak, and what has no prior is known "
-            "on one side at most"
+            f"on one side at most; {draws}"
+        )
+    if limited is not None and limited < FEW:
+        found.append(
+            f"limits: {limited:.1%} of the draws count, as the limits leave little of what measured samples and priors "
+            "allow; MarkovChain samples it"
         )
     if psi.size == 0:
         return tuple(found)

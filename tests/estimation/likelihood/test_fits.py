@@ -213,6 +213,48 @@ def test_limits_give_the_posterior_of_tobit_regression(line: Any) -> None:
     assert naive.interval("b")[1] < 0.3
 
 
+def on_a_grid(log_p: Any, axes: Any) -> Any:
+    """Mean and standard deviation of each axis of a density."""
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    means = [float((p * x).sum()) for x in axes]
+    return [(m, float(np.sqrt((p * (x - m) ** 2).sum()))) for m, x in zip(means, axes, strict=True)]
+
+
+def test_limits_alone_cut_the_prior(line: Any) -> None:
+    """All samples below detection: draws are the prior times the chance of each limit, far from any Gaussian.
+
+    Against a dense grid. The rest is what psi and the linear model leave over: nothing here but Monte Carlo error.
+    """
+    times = np.linspace(0.0, 10.0, 21)
+    own = [
+        Parameter("a", "9 K", bounds=("0 K", "40 K")),
+        Parameter("b", "0 K/s", prior=Normal("0 K/s", "1 K/s")),
+    ]
+    data = with_limits("1 K", np.full(21, 10.0), np.full(21, -1, dtype=np.int8), times)
+    posterior = calibrate(line(parameters=own), data, unknown=["a", "b"], method=GaussNewton(n_draws=1000), rng=1)
+    a, b = np.meshgrid(np.linspace(0.0, 14.0, 281), np.linspace(-4.5, 2.5, 281), indexing="ij")
+    log_p = stats.norm.logsf(a[..., None] + b[..., None] * times - 10.0).sum(axis=-1) - 0.5 * b**2
+    assert posterior.effective_draws > 250.0
+    for name, (mean, sd) in zip(("a", "b"), on_a_grid(log_p, (a, b)), strict=True):
+        near(posterior[name], mean, sd, posterior.effective_draws)
+
+
+def test_limits_that_leave_little_of_the_prior(line: Any) -> None:
+    """A hundred limits far out in a wide prior: draws come from about the mode, and know the limits as well."""
+    times = np.linspace(0.0, 30.0, 100)
+    own = [
+        Parameter("a", "30 K", prior=Normal("0 K", "10 K")),
+        Parameter("b", "0 K/s", prior=Normal("0 K/s", "1 K/s")),
+    ]
+    data = with_limits("1 K", np.full(100, 30.0), np.ones(100, dtype=np.int8), times)
+    posterior = calibrate(line(parameters=own), data, unknown=["a", "b"], method=GaussNewton(n_draws=1000), rng=1)
+    a, b = np.meshgrid(np.linspace(15.0, 70.0, 400), np.linspace(-2.0, 5.0, 400), indexing="ij")
+    log_p = stats.norm.logsf(30.0 - a[..., None] - b[..., None] * times).sum(axis=-1) - 0.5 * (b**2 + (a / 10.0) ** 2)
+    for name, (mean, sd) in zip(("a", "b"), on_a_grid(log_p, (a, b)), strict=True):
+        near(posterior[name], mean, sd, posterior.effective_draws)
+
+
 def test_one_wild_sample_hardly_moves_a_fit_with_heavy_tails(line: Any, experiment: Any) -> None:
     """A broken contact of 100 K: less than half a standard error with Student's t, more than ten with normal noise."""
     y = 10.0 + 0.3 * TIMES + 0.3 * np.random.default_rng(7).standard_normal(TIMES.size)
