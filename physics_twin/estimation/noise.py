@@ -1,12 +1,15 @@
 """Noise levels that are estimated together with the parameters.
 
 Convention: the variance of a group is its sum of squares (each residual over the scale of its sample, which is below
-one for an average) over n_g (n - p)/n, with n all samples and p what the data determine: a flat prior costs one degree
-of freedom per parameter, a parameter that its prior or a bound decides costs none (p = trace of the hat matrix; MacKay
-1992). With flat priors and one group this is SSE/(n - p), and the draws of a linear model are exactly the multivariate
-t.
+one for an average) over n_g - p_g, with n_g its samples and p_g what they determine: the trace of the hat matrix over
+their rows (MacKay 1992, Bayesian interpolation, Neural Computation 4, section 4: gamma). A flat prior costs one degree
+of freedom per parameter, divided among the groups as these determine it; a parameter that its prior or a bound decides
+costs none. Where neither levels nor unknowns move any more this is the mode of the restricted likelihood (Patterson and
+Thompson 1971). With flat priors and one group it is SSE/(n - p), and the draws of a linear model are exactly the
+multivariate t.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +23,12 @@ from physics_twin.estimation.trust_region import Linearization
 
 SMALLEST = 1e-9
 """Noise never falls below this share of the largest observation: data that a model meets exactly have no noise."""
+LEAST_LEFT = 0.5
+"""Degrees of freedom that a level rests on at least."""
+LEAST_STEP = 0.01
+"""The same on the way, where a level may still be far too low."""
+RISING = 1.001
+"""Factor by which a level on too few degrees of freedom has to be rising yet."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,13 @@ def whiten(point: Point, w: Array) -> Linearization:
     return Linearization(point.z, r, np.concatenate([point.jacobian * w[:, None], point.prior_jacobian]))
 
 
-def determined(point: Point, w: Array, free: NDArray[np.bool_]) -> float:
-    """How many of the free unknowns the data determine: trace of the hat matrix."""
+def determined(point: Point, w: Array, free: NDArray[np.bool_], groups: Sequence[NDArray[np.bool_]]) -> Array:
+    """How many of the free unknowns each group determines, (n_groups,): trace of the hat matrix over its rows.
+
+    groups: rows (n_data,) of each.
+    """
     if not free.any():
-        return 0.0
+        return np.zeros(len(groups))
     jacobian = (point.jacobian * w[:, None])[:, free]
     data = jacobian.T @ jacobian
     rows = point.prior_jacobian[:, free]
@@ -67,25 +79,37 @@ def determined(point: Point, w: Array, free: NDArray[np.bool_]) -> float:
     values, vectors = np.linalg.eigh(total)
     seen = values > 1e-12 * values[-1]
     basis = vectors[:, seen] / np.sqrt(values[seen])
-    return float(np.trace(basis.T @ (data / np.outer(scale, scale)) @ basis))
+    found = np.empty(len(groups))
+    for g, mine in enumerate(groups):
+        own = data if mine.all() else jacobian[mine].T @ jacobian[mine]
+        found[g] = float(np.trace(basis.T @ (own / np.outer(scale, scale)) @ basis))
+    return found
+
+
+def check_left(problem: Problem, group: int, p: float, *, rising: bool) -> None:
+    """Raises CalibrationError for a level that rests on nothing. p: what the samples of the group determine."""
+    mine = problem.groups == group
+    n = int(mine.sum())
+    if n - p >= LEAST_LEFT or rising:
+        return
+    name = "the noise" if mine.all() else problem.noise_groups[group].parameter.name
+    raise CalibrationError(
+        f"{name} cannot be estimated: {n} samples for {p:.0f} unknowns leave nothing over; give the noise of "
+        "the channels, or priors"
+    )
 
 
 def update(problem: Problem, point: Point, sd: Array, free: NDArray[np.bool_]) -> Levels:
     """Noise levels from the residuals at `point`, given those it was fitted with."""
     if sd.size == 0:
         return Levels(sd, np.empty(0))
-    n = problem.n_data
-    p = determined(point, weights(problem, sd), free)
-    if n - p < 0.5:
-        raise CalibrationError(
-            f"the noise cannot be estimated: {n} samples for {p:.0f} unknowns leave nothing over; give the noise of "
-            "the channels, or priors"
-        )
+    groups = [problem.groups == g for g in range(sd.size)]
+    p = determined(point, weights(problem, sd), free, groups)
     found, degrees = np.empty(sd.size), np.empty(sd.size)
     observed = np.concatenate([c.observed for c in problem.channels])
-    for g in range(sd.size):
-        mine = problem.groups == g
-        degrees[g] = float(mine.sum()) * (n - p) / n
+    for g, mine in enumerate(groups):
+        degrees[g] = max(float(mine.sum()) - p[g], LEAST_STEP)
         squares = float(((point.residual[mine] / problem.noise_scale[mine]) ** 2).sum())
         found[g] = max(np.sqrt(squares / degrees[g]), SMALLEST * float(np.abs(observed[mine]).max()), 1e-300)
+        check_left(problem, g, float(p[g]), rising=bool(found[g] > RISING * sd[g]))
     return Levels(found, degrees)

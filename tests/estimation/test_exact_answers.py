@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from physics_twin.errors import CalibrationError
 from physics_twin.estimation import GaussNewton, calibrate
 from physics_twin.measurements import EstimatedNoise
 from physics_twin.parameters import Parameter
@@ -95,7 +96,11 @@ def test_few_samples_have_the_heavy_tails_of_t(line, experiment) -> None:
 
 
 def test_noise_of_two_channels_is_a_fixed_point(closed_form) -> None:
-    """Each group's variance is its sum of squares over n_g (n - p)/n, at the mode for just these variances."""
+    """Each group's variance is its sum of squares over n_g - p_g, at the mode for just these variances.
+
+    p_g is the trace of the hat matrix over the rows of the group, so this is the restricted likelihood's stationary
+    point.
+    """
     from physics_twin.measurements import Channel, Experiment
     from physics_twin.parameters import ParameterSet
     from physics_twin.signals import Signal
@@ -121,9 +126,83 @@ def test_noise_of_two_channels_is_a_fixed_point(closed_form) -> None:
     a = jy.T @ jy / sy**2 + jz.T @ jz / sz**2
     mode = np.linalg.solve(a, jy.T @ y / sy**2 + jz.T @ z / sz**2)
     np.testing.assert_allclose([posterior.mode["a"], posterior.mode["b"]], mode, rtol=1e-6)
-    n, p = 65, 2
-    assert sy**2 == pytest.approx(((y - jy @ mode) ** 2).sum() / (40 * (n - p) / n), rel=1e-5)
-    assert sz**2 == pytest.approx(((z - jz @ mode) ** 2).sum() / (25 * (n - p) / n), rel=1e-5)
+    p_y, p_z = np.trace(jy @ np.linalg.solve(a, jy.T)) / sy**2, np.trace(jz @ np.linalg.solve(a, jz.T)) / sz**2
+    assert p_y + p_z == pytest.approx(2.0, rel=1e-9)
+    assert p_y > 1.2, "they do not share alike"
+    assert sy**2 == pytest.approx(((y - jy @ mode) ** 2).sum() / (40 - p_y), rel=1e-5)
+    assert sz**2 == pytest.approx(((z - jz @ mode) ** 2).sum() / (25 - p_z), rel=1e-5)
+
+    def restricted(log_sd: np.ndarray) -> float:
+        """-2 log of the restricted likelihood."""
+        v = np.repeat(np.exp(2.0 * log_sd), (40, 25))
+        design, shown = np.concatenate([jy, jz]), np.concatenate([y, z])
+        h = design.T @ (design / v[:, None])
+        r = shown - design @ np.linalg.solve(h, design.T @ (shown / v))
+        return float(np.log(v).sum() + (r * r / v).sum() + np.linalg.slogdet(h)[1])
+
+    at = np.log([sy, sz])
+    for step in 1e-4 * np.eye(2):
+        assert abs(restricted(at + step) - restricted(at - step)) / 2e-4 < 1e-3
+
+
+def cubic_beside_constant(closed_form):
+    """Six samples of a cubic on one channel, two hundred of a constant on another, both of unknown noise.
+
+    The model, the experiment, the design of the cubic and its samples.
+    """
+    from physics_twin.measurements import Channel, Experiment
+    from physics_twin.parameters import ParameterSet
+    from physics_twin.signals import Signal
+
+    names = ["a0", "a1", "a2", "a3"]
+    model = closed_form(
+        lambda t, v: np.stack([sum(v[n] * t**k for k, n in enumerate(names)), v["b"] + 0.0 * t], axis=-1),
+        ParameterSet(
+            [*(Parameter(n, f"1 K/s^{k}" if k else "1 K") for k, n in enumerate(names)), Parameter("b", "9 K")]
+        ),
+        (Signal("y", "K"), Signal("w", "K")),
+    )
+    rng = np.random.default_rng(1)
+    t = np.arange(6.0)
+    y = 1.0 + t + 0.3 * t**2 + 0.1 * t**3 + rng.standard_normal(6)
+    run = Experiment.from_arrays(
+        "run",
+        {"y": t, "w": np.arange(200.0) / 40.0},
+        {"y": y, "w": 9.0 + rng.standard_normal(200)},
+        channels=[Channel(n, unit="K", noise=EstimatedNoise("1 K")) for n in ("y", "w")],
+    )
+    return model, run, np.vander(t, 4, increasing=True), y
+
+
+def test_a_channel_pays_for_the_unknowns_that_it_determines(closed_form) -> None:
+    """SSE/2 and t with two degrees for the cubic, SSE/199 for the constant, however many samples the other has."""
+    model, run, design, y = cubic_beside_constant(closed_form)
+    names = ["a0", "a1", "a2", "a3", "b"]
+    posterior = calibrate(model, run, unknown=names, method=GaussNewton(n_draws=4000), rng=0)
+    assert posterior.inflation["a0"] == 1.0, "these residuals are white; another seed would widen"
+    mode, squares = np.linalg.lstsq(design, y)[:2]
+    s2 = float(squares[0]) / 2.0
+    w = run["w"].values
+    assert posterior.mode["noise.y"] == pytest.approx(np.sqrt(s2), rel=1e-6)
+    assert posterior.mode["noise.w"] == pytest.approx(w.std(ddof=1), rel=1e-6)
+    scale = np.sqrt(s2 * np.linalg.inv(design.T @ design)[0, 0])
+    assert kolmogorov(posterior["a0"], stats.t(2, mode[0], scale)) > 1e-3
+    assert kolmogorov(2.0 * s2 / posterior["noise.y"] ** 2, stats.chi2(2)) > 1e-3
+
+
+def test_a_channel_that_its_unknowns_use_up_is_named(closed_form) -> None:
+    """Four samples of the cubic leave nothing for its noise, though two hundred of the other channel do."""
+    from physics_twin.measurements import Channel, Experiment
+
+    model, run, _, y = cubic_beside_constant(closed_form)
+    few = Experiment.from_arrays(
+        "few",
+        {"y": np.arange(4.0), "w": np.arange(200.0) / 40.0},
+        {"y": y[:4], "w": run["w"].values},
+        channels=[Channel(n, unit="K", noise=EstimatedNoise("1 K")) for n in ("y", "w")],
+    )
+    with pytest.raises(CalibrationError, match=r"noise\.y cannot be estimated: 4 samples for 4 unknowns"):
+        calibrate(model, few, unknown=["a0", "a1", "a2", "a3", "b"], rng=0)
 
 
 def test_a_bound_cuts_the_gaussian(line, experiment) -> None:

@@ -120,6 +120,10 @@ class Subspace:
         """
         return float(np.sum(np.minimum(self.s**2 / (1.0 + left * self.s**2), 1.0)))
 
+    def determined_by(self, left: float) -> Array:
+        """(n_data,) what each of the data has of `determined`: the diagonal of the hat matrix."""
+        return np.asarray(np.minimum(self.s**2 / (1.0 + left * self.s**2), 1.0) @ self.vt**2)
+
 
 def innovations(predicted: Array, observed: Array, z: Array, alpha: float) -> Array:
     """d_uc - d^f (N, n_data), whitened. predicted (N, n_data), observed (n_data,) whitened; z: see perturbations."""

@@ -4,9 +4,9 @@ Before each assimilation the level is that of the residuals which the rest of th
 the linear theory of the ensemble: with S the singular values of the whitened anomalies of the predicted data, b the
 share of the information that is still to come, and r the whitened residual of their mean,
 
-    r_end = r - V b S^2 / (1 + b S^2) V^T r,    p = sum S^2 / (1 + b S^2),
+    r_end = r - V b S^2 / (1 + b S^2) V^T r,    p_g = sum over the rows i of the group of (V S^2 / (1 + b S^2) V^T)_ii,
 
-and the level of a group with n_g of n samples is its sum of squares of r_end over n_g (n - p) / n, the convention of
+and the level of a group with n_g samples is its sum of squares of r_end over n_g - p_g, the convention of
 `estimation.noise`. S, r and p depend on the level, so this is solved by iteration. At the last forecast b is zero.
 
 A level that changes between assimilations would make the information add up to something else than the data have. So
@@ -19,10 +19,9 @@ from collections.abc import Callable
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import CalibrationError
 from physics_twin.estimation.ensemble_smoother.es_mda import Subspace
 from physics_twin.estimation.ensemble_smoother.whitening import Whitening
-from physics_twin.estimation.noise import SMALLEST, Levels
+from physics_twin.estimation.noise import LEAST_STEP, RISING, SMALLEST, Levels, check_left
 from physics_twin.estimation.problem import Problem
 
 ROUNDS = 50
@@ -66,25 +65,21 @@ def estimate_levels(
 
     Raises CalibrationError where the data leave nothing over for the noise.
     """
-    n = problem.n_data
     sd = levels.copy()
     degrees = np.empty(sd.size)
     largest = np.concatenate([np.abs(c.observed) for c in problem.channels])
     for _ in range(ROUNDS):
         white = whiten(sd)(residual)
         end = residual_at_end(white, white, left)
-        p = Subspace.of(white).determined(left)
-        if n - p < 0.5:
-            raise CalibrationError(
-                f"the noise cannot be estimated: {n} samples for {p:.0f} directions of the ensemble leave nothing "
-                "over; give the noise of the channels"
-            )
+        by_sample = Subspace.of(white).determined_by(left)
         new = np.empty(sd.size)
         for g in range(sd.size):
             mine = problem.groups == g
-            degrees[g] = float(mine.sum()) * (n - p) / n
+            p = float(by_sample[mine].sum())
+            degrees[g] = max(float(mine.sum()) - p, LEAST_STEP)
             factor = np.sqrt(float(end[mine] @ end[mine]) / degrees[g])
             new[g] = max(sd[g] * factor, SMALLEST * float(largest[mine].max()), 1e-300)
+            check_left(problem, g, p, rising=bool(new[g] > RISING * sd[g]))
         done = bool((np.abs(np.log(new / sd)) < CLOSE).all())
         sd = new
         if done:
