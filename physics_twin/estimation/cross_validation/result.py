@@ -175,9 +175,9 @@ class CrossValidation:
                 rows.append([fold.name, str(fold.n_fitted), "", "", "", "", f"failed: {fold.failure}"])
                 continue
             held = [c.inside(0.95) for c in fold.channels]
-            inside = float(np.concatenate(held).mean()) if held else np.nan
+            inside = f"{100.0 * float(np.concatenate(held).mean()):.0f} %" if held else ""
             way = "draws" if all(d.trusts_draws for d in fold.densities) else "normal"
-            numbers = [f"{100.0 * inside:.0f} %", f"{fold.log_density:.1f}", f"{fold.log_density_error:.2f}", way]
+            numbers = [inside, f"{fold.log_density:.1f}", f"{fold.log_density_error:.2f}", way]
             rows.append([fold.name, str(fold.n_fitted), str(fold.n_samples), *numbers])
         return aligned(rows)
 

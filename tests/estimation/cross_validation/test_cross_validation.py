@@ -274,3 +274,4 @@ def test_samples_that_all_are_limits_have_no_coverage() -> None:
     found = pt.cross_validate(MODEL, runs, fit=lambda train: FIT([batch(77)]))
     assert found.n_samples == 0 and np.isnan(found.coverage).all()
     assert found.passed and "every sample left out is a limit" in str(found)
+    assert "nan" not in str(found)
