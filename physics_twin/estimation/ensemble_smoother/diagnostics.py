@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.estimation.ensemble_smoother.es_mda import Taper
+from physics_twin.estimation.ensemble_smoother.prior_map import PriorMap
 
 N_SENTINELS = 100
 LOST_SOME, COLLAPSED = 0.1, 0.5
@@ -26,6 +27,8 @@ MANY = 1.5
 """Parameters per member from which localization is recommended."""
 GROWTH = 2.0
 """Factor by which the misfit may grow in an assimilation: where noise is estimated it changes with it."""
+UNDECIDED = 0.5
+"""Standard deviation of the members, in that of the prior, from which the data have not decided about an unknown."""
 UNSETTLED, CLOSE_ENOUGH = 0.5, 2.0
 """A misfit that more than halves in the last assimilation, from more than this many times its expectation, would have
 gone on falling."""
@@ -175,3 +178,23 @@ def said(stages: Sequence[Stage], n_parameters: int, n_data: int, localized: boo
             "too nonlinear for so few of them; raise n_assimilations, or take geometric inflation"
         )
     return found
+
+
+def undecided(prior: PriorMap, v: Array, names: Sequence[str]) -> list[str]:
+    """Warnings of unknowns that keep what they were given for want of a prior: even in the logarithm.
+
+    v (N, n_variables): coordinates of the members that are left.
+    """
+    wide = v.std(axis=0, ddof=1) > UNDECIDED
+    kept_even = [
+        name
+        for name, one, loose in zip(names, prior.marginals, wide, strict=True)
+        if loose and one is not None and one.log and np.isinf(one.sd) and one.other is None
+    ]
+    if not kept_even:
+        return []
+    those = "these" if len(kept_even) > 1 else "it"
+    return [
+        f"the data do not decide about {', '.join(kept_even)}: without a prior the members began evenly in the "
+        f"logarithm of {those}, while other methods take no prior as even in the value itself; give {those} a prior"
+    ]

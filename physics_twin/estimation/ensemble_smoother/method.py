@@ -21,6 +21,7 @@ from physics_twin.estimation.ensemble_smoother.diagnostics import (
     said,
     sentinel_taper,
     settled,
+    undecided,
     unsettled,
 )
 from physics_twin.estimation.ensemble_smoother.forecast import LEAST_LEFT, forecast
@@ -55,8 +56,10 @@ class EnsembleSmoother:
         `CorrelationLocalization`, for more unknowns than members.
 
     Members move in coordinates in which each prior is a standard normal, so bounds hold and log-normal priors stay so.
-    An unknown without a prior is even between its bounds; one with neither is an error. Correlated priors
-    (`SmoothPrior`) and populations are respected.
+    An unknown without a prior is even between its bounds; one with neither is an error. Where such an unknown is
+    searched in its logarithm it is even in that, while the other methods take no prior as even in the value itself:
+    this matters only where the data do not decide, and a warning then says so. Correlated priors (`SmoothPrior`) and
+    populations are respected.
 
     Noise is normal: given, proportional (to what the members are expected to predict at the end, on average) and
     remembering ones are whitened.
@@ -147,7 +150,10 @@ class EnsembleSmoother:
             + f"{times} of {n_left} members"
             + ("" if collapsed else unsettled(stages, problem.n_data)),
             failures=tuple(f for one in seen for f in one.failures),
-            warnings=tuple(said(stages, len(names), problem.n_data, self.localization is not None)),
+            warnings=(
+                *said(stages, len(names), problem.n_data, self.localization is not None),
+                *undecided(prior, now.v[now.active, : prior.n_variables], names),
+            ),
             diagnostics=dataset(stages, alphas, names, units, levels),
             effective_draws=min(float(n_left), stages[-1].sentinel_mean ** -2.0),
         )

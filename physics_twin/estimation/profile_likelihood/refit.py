@@ -1,9 +1,9 @@
 """The best fit while one unknown is held: what every point of a profile is.
 
 Objective: Q = -2 log posterior, with the noise levels at their best; the density is the one that the mode maximizes,
-see `mode_density`. Levels follow the convention of noise.py: group g
-counts nu_g = n_g (n - p)/n samples, not n_g, so that a linear model with one noise level gives nu ln(SSE), whose rise
-is nu ln(1 + t^2/nu) with Student's t of the held unknown exactly, and so that the mode of a Gauss-Newton fit is the
+see `mode_density`. Levels follow the convention of noise.py: group g counts nu_g = n_g - p_g samples, not n_g, with p_g
+what it determines at the mode, so that a linear model with one noise level gives nu ln(SSE), whose rise is
+nu ln(1 + t^2/nu) with Student's t of the held unknown exactly, and so that the mode of a Gauss-Newton fit is the
 minimum of Q.
 """
 

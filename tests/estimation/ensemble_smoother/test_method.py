@@ -479,3 +479,48 @@ def test_times_decide_what_moves(closed_form, experiment) -> None:
     )
     np.testing.assert_array_equal(spread[-1, 7:], spread[0, 7:])
     assert (spread[-1, :3] < 0.3 * spread[0, :3]).all()
+
+
+def test_an_unknown_that_nothing_decides_says_how_it_began(closed_form) -> None:
+    """Even in the logarithm for want of a prior: said where the data leave it so, not where they decide."""
+    level = Parameter("level", "1 K", bounds=("1e-3 K", "1e3 K"))
+    assert level.log_scale
+    model = closed_form(lambda t, v: (v["level"] + 0.0 * t)[:, None], ParameterSet([level]), (Signal("y", "K"),))
+
+    def fitted(noise: str) -> Posterior:
+        channel = Channel("y", unit="K", noise=noise)
+        run = Experiment.from_arrays("run", np.arange(4.0), {"y": np.full(4, 300.0)}, channels=[channel])
+        return calibrate(model, run, unknown=["level"], method=EnsembleSmoother(n_members=100), rng=1)
+
+    assert any("do not decide about level" in w for w in fitted("1e5 K").warnings)
+    assert not any("do not decide" in w for w in fitted("1 K").warnings)
+
+
+def test_each_channel_pays_for_the_unknowns_that_it_determines(closed_form) -> None:
+    """Six samples for four unknowns beside two hundred for one: SSE/2 and SSE/199, as by least squares.
+
+    Tolerances: the members' own sampling error of the residuals that are left, some percent at 400 members.
+    """
+    names = ["a0", "a1", "a2", "a3"]
+    model = closed_form(
+        lambda t, v: np.stack(
+            [sum(v[n] * (t / 2.5 - 1.0) ** k for k, n in enumerate(names)) + 20.0, v["b"] + 0.0 * t], axis=-1
+        ),
+        ParameterSet([Parameter(n, "1 K", prior=Normal("1 K", "20 K")) for n in (*names, "b")]),
+        (Signal("y", "K"), Signal("w", "K")),
+    )
+    rng = np.random.default_rng(1)
+    times = np.arange(6.0)
+    design = np.vander(times / 2.5 - 1.0, 4, increasing=True)
+    y, w = 20.0 + design @ [1.0, 2.0, -1.0, 0.5] + rng.standard_normal(6), 9.0 + rng.standard_normal(200)
+    run = Experiment.from_arrays(
+        "run",
+        {"y": times, "w": np.arange(200.0) / 40.0},
+        {"y": y, "w": w},
+        channels=[Channel(n, unit="K", noise=EstimatedNoise("1 K")) for n in ("y", "w")],
+    )
+    method = EnsembleSmoother(n_members=400)
+    posterior = calibrate(model, run, unknown=[*names, "b"], method=method, rng=1)
+    squares = float(np.linalg.lstsq(design, y - 20.0)[1][0])
+    assert posterior.mode["noise.y"] == pytest.approx(np.sqrt(squares / 2.0), rel=0.15)
+    assert posterior.mode["noise.w"] == pytest.approx(w.std(ddof=1), rel=0.02)
