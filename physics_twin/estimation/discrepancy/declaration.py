@@ -29,7 +29,8 @@ class Discrepancy:
     or bare in that of the argument; without it the range of the experiments given to `with_discrepancy`, the bounds of
     the signal, or the model's range of validity. kernel: "matern" (nu = 3/2) or "squared exponential".
 
-    Raises BoundsError for an sd or a length that is not above zero, ModelError for an unknown kernel.
+    Raises ModelError for an unknown kernel; `with_discrepancy`, which knows the units, raises BoundsError for an sd or
+    a length that is not above zero.
     """
 
     sd: QuantityLike

@@ -21,9 +21,7 @@ FEW = 0.1
 
 
 def shape_warnings(problem: Problem, psi: Array, pool: Pool, limited: float | None) -> tuple[str, ...]:
-    """Sentences; psi (n_psi,) at the mode. limited: share of the draws that count, None where limits
-    do not weigh them.
-    """
+    """Sentences; psi (n_psi,) at the mode. limited: share of the draws that count, None where no limits weigh them."""
     found: list[str] = []
     if not problem.sample_noise.measured.any():
         draws = (
