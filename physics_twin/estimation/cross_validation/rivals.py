@@ -7,17 +7,23 @@ Matamoros and Vehtari 2020, arXiv:2008.10296): with fewer than `FEWEST` folds, o
 claimed.
 """
 
+import dataclasses
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
-from physics_twin.errors import DataError
+from physics_twin.errors import DataError, FileFormatError
 from physics_twin.estimation.cross_validation.folds import Fold
 from physics_twin.estimation.cross_validation.result import CrossValidation
+from physics_twin.estimation.cross_validation.storage import marked_json
+from physics_twin.files import atomic_write
 from physics_twin.posterior.tables import aligned
 
+FORMAT = "physics_twin model comparison 1"
 FEWEST = 4
 SMALL = 4.0
 """Difference of log density below which models predict alike (Sivula et al. 2020)."""
@@ -68,6 +74,22 @@ class ModelComparison:
         if self.left_out:
             text += f"; left out of the comparison, since a model failed there: {', '.join(self.left_out)}"
         return text
+
+    def save(self, path: "str | os.PathLike[str]") -> None:
+        """Write a JSON file, whole or not at all; `load` gives the same numbers back."""
+        record = {"format": FORMAT, **dataclasses.asdict(self)}
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike[str]") -> "ModelComparison":
+        """Read what `save` wrote; raises FileFormatError for anything else."""
+        record = marked_json(path, FORMAT)
+        try:
+            rivals = tuple(Rival(**one) for one in record["rivals"])
+            return cls(rivals, int(record["n_folds"]), int(record["n_samples"]), tuple(record["left_out"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{path} is damaged: {error!r}") from None
 
     def _against(self, rival: Rival) -> str:
         by = f"{-rival.difference:.1f}"

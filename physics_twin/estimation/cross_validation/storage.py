@@ -24,14 +24,20 @@ def save(validation: CrossValidation, path: "str | os.PathLike[str]") -> None:
         temporary.write_text(json.dumps(record, default=lambda array: array.tolist(), indent=1), encoding="utf-8")
 
 
-def load(path: "str | os.PathLike[str]") -> CrossValidation:
-    """See `CrossValidation.load`."""
+def marked_json(path: "str | os.PathLike[str]", mark: str) -> dict[str, Any]:
+    """The object in a JSON file whose "format" is `mark`; raises FileFormatError for anything else."""
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} is no JSON file of a cross-validation: {error}") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise FileFormatError(f'{path} is not marked "{FORMAT}"')
+        raise FileFormatError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(record, dict) or record.get("format") != mark:
+        raise FileFormatError(f'{path} is not marked "{mark}"')
+    return record
+
+
+def load(path: "str | os.PathLike[str]") -> CrossValidation:
+    """See `CrossValidation.load`."""
+    record = marked_json(path, FORMAT)
     try:
         folds = tuple(_fold(one) for one in record["folds"])
         return CrossValidation(record["model"], record["fingerprint"], record["by"], folds, float(record["chance"]))

@@ -1,6 +1,8 @@
 """Rival models on held-out batches: the right sign, an honest error, and nothing claimed that the folds do not say."""
 
+import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,3 +109,32 @@ def test_failed_folds_are_left_out_for_all_and_other_data_are_refused() -> None:
     moved = [runs[0], runs[1], runs[2].first(12)]
     with pytest.raises(pt.DataError, match="other samples"):
         pt.compare_models({"a": validated(1, runs), "b": validated(1, moved)})
+
+
+def test_the_monte_carlo_error_is_that_of_the_density_that_was_taken() -> None:
+    """One model's draws do not carry a batch: the normal density is taken for both, with its error for both."""
+
+    def batches(carried_by: float) -> CrossValidation:
+        folds = [
+            dataclasses.replace(fold, densities=(BatchDensity(10.0 * k, 9.0, carried_by, 10.0 * k, 0.5),))
+            for k, fold in enumerate(made(*np.zeros(5)).folds)
+        ]
+        return dataclasses.replace(made(*np.zeros(5)), folds=tuple(folds))
+
+    found = pt.compare_models({"a": batches(1000.0), "b": batches(1.0)})
+    # No difference in any fold: what is left is the error of two times five densities.
+    assert found.rivals[1].standard_error == pytest.approx(np.sqrt(10.0) * 0.5)
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    """The same text and numbers; another file is refused."""
+    found = pt.compare_models({"a": made(1.0, 2.5, 3.0, 4.0), "b": made(1.1, 2.0, 2.5, 1.0)})
+    found.save(tmp_path / "rivals.json")
+    loaded = pt.ModelComparison.load(tmp_path / "rivals.json")
+    assert str(loaded) == str(found) and repr(loaded.rivals) == repr(found.rivals)
+    (tmp_path / "other.json").write_text('{"format": "something else"}')
+    with pytest.raises(pt.FileFormatError, match="not marked"):
+        pt.ModelComparison.load(tmp_path / "other.json")
+    (tmp_path / "torn.json").write_text('{"format": "physics_twin model comparison 1"}')
+    with pytest.raises(pt.FileFormatError, match="damaged"):
+        pt.ModelComparison.load(tmp_path / "torn.json")
