@@ -98,7 +98,7 @@ def on_a_grid(values: np.ndarray, error: float, bounds: tuple[float, float]) -> 
 
     error: standard deviation of what a lot shows.
     """
-    m = np.linspace(0.0, 1.0, 801)[:, None]
+    m = ((np.arange(800) + 0.5) / 800.0)[:, None]
     s = np.geomspace(*bounds, 400)[None, :]
     log_p = stats.norm.logpdf(m, MIDDLE, BEFORE) + stats.halfnorm.logpdf(s, scale=SCALE) + np.log(s)
     within = np.log(stats.norm.cdf((1.0 - m) / s) - stats.norm.cdf(-m / s))
