@@ -56,7 +56,9 @@ class ProfileLikelihood:
     the posterior's own density in declared units, by the approximation of Tierney and Kadane (1986). Intervals in
     `diagnostics` and in verdicts are read from the same: likelihood ratios without a prior, quantiles with one. All of
     this approximates in dependence; where all profiles are parabolas they are Laplace draws. Means and members of a
-    population are profiled with its spread at its mode, and keep their Laplace draws, which know how uncertain it is.
+    population are profiled with its spread at its mode; with a population all draws are the Laplace draws, which know
+    how uncertain the spread is. An unknown that trades with another is profiled together with it, or its draws leave
+    those of the other behind: name both in `parameters`.
 
     `posterior.diagnostics`, in SI: `value`, `rise` (of -2 log posterior) and `rise_of_data` (its part without priors)
     over (profile, point), NaN behind the last point; `others` (profile, point, unknown): all unknowns on the path;
@@ -117,8 +119,11 @@ class ProfileLikelihood:
         evidence = Evidence(problem, estimate, walk.mode, profiles, self.probabilities[-1], work.memo("advice"))
         found = judged(evidence)
         open_ones = {j for j, p in profiles.items() if found[p.name].identification is Identification.STRUCTURALLY_NOT}
-        alone = {j: p for j, p in profiles.items() if j not in _of_populations(problem)}
-        draws = with_marginals(problem, walk.mode, alone, open_ones, estimate.draws, rng)
+        # Members of a population cannot be moved to their profiles, so nothing is: where an unknown and the members are
+        # known by their ratio alone, moving it without them leaves the data behind.
+        draws = estimate.draws
+        if not problem.column_groups:
+            draws = with_marginals(problem, walk.mode, profiles, open_ones, draws, rng)
         lower = any(s.end is End.LOWER for s in sides)
         return replace(
             estimate,
@@ -166,14 +171,6 @@ def _goals(problem: Problem, mode: Fit, column: int, scale: Scale, probability: 
     needed = scale.root(scale.quantile((1.0 - probability) * (beyond if lift > 0.0 else 0.5)))
     goal = MARGIN * (needed**2 - lift)
     return goal, goal
-
-
-def _of_populations(problem: Problem) -> set[int]:
-    """Columns that are means or members of populations."""
-    found: set[int] = set()
-    for group in problem.column_groups:
-        found |= {int(j) for j in (*group.columns, group.mean_column) if j >= 0}
-    return found
 
 
 def _begun_at(problem: Problem, fit: Fit) -> Problem:
