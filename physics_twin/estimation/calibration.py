@@ -79,8 +79,9 @@ def calibrate(
     without a usable sample, CalibrationError for what is no method, contradictory unknowns or when no start can be
     simulated. A simulation that fails on the way is recorded in `posterior.failures`.
     """
-    if isinstance(method, type) or not isinstance(method, Method):
-        shown = method.__name__ if isinstance(method, type) else str(method)
+    given: object = method  # what a person wrote, whatever the annotation says
+    if isinstance(given, type) or not isinstance(given, Method):
+        shown = given.__name__ if isinstance(given, type) else str(given)
         raise CalibrationError(f"method={shown} is no calibration method; write method=pt.{shown}()")
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     problem = set_up(model, runs, unknown, values)

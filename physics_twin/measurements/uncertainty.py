@@ -91,7 +91,7 @@ class Noise:
         """Take numbers and units apart, and check them."""
         if isinstance(self.level, Estimated):
             object.__setattr__(self, "level", EstimatedNoise(self.level.start))
-        if not isinstance(self.level, Uncertainty | EstimatedNoise):
+        elif not isinstance(self.level, Uncertainty | EstimatedNoise):
             object.__setattr__(self, "level", plain(self.level))
         for what, si in SHAPES.items():
             given = getattr(self, what)
