@@ -25,7 +25,7 @@ from physics_twin.estimation.unknowns import (
     check_channel,
     resolve,
 )
-from physics_twin.measurements import Channel, Experiment
+from physics_twin.measurements import Channel, Experiment, Series
 from physics_twin.model import Model, Sensitivities
 from physics_twin.parameters import ParameterSet, Values
 from physics_twin.posterior.node_refinement import Asked, refined
@@ -222,79 +222,36 @@ def set_up(
 
     Raises DataError for experiments without a usable sample, UnknownNameError, UnitError, CalibrationError.
     """
-    if not runs:
-        raise DataError("there is no experiment to calibrate against")
-    names = [e.name for e in runs]
-    twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
-    if twice:
-        raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
+    _check_names(runs)
     outputs = {signal.name: (k, signal) for k, signal in enumerate(model.outputs)}
-    places = {name: k for name, (k, _) in outputs.items()}
-    positions = {e.name: [check_channel(c, outputs, e.name) for c in e.channels] for e in runs}
+    positions = {(e.name, c.output): check_channel(c, outputs, e.name) for e in runs for c in e.channels}
     flat, priors, smooth = spread_out(unknown)
     unknowns = resolve(model, runs, flat, priors)
-    schedules: list[Schedule] = []
-    states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
-    for experiment in runs:
-        try:
-            schedules.append(bind(experiment.recipe, model.inputs, model.outputs, states))
-        except (KeyError, ValueError) as error:
-            raise type(error)(f'experiment "{experiment.name}": {error}') from None
-        if experiment.n_used == 0:
-            raise DataError(
-                f'experiment "{experiment.name}" has no usable sample: every one is missing, bad or left out; '
-                "print it to see why, or leave it out"
-            )
+    schedules = [_scheduled(model, experiment) for experiment in runs]
     held = hold(model, runs, unknowns, values)
+    known = _Known(
+        unknowns,
+        {member: g for g, group in enumerate(unknowns.noise) for member in group.members},
+        {name: k for name, (k, _) in outputs.items()},
+        _spatial(runs),
+    )
     tasks: list[Task] = []
-    arrays = _spatial(runs)
-    group_of = {member: g for g, group in enumerate(unknowns.noise) for member in group.members}
-    groups: list[NDArray[np.intp]] = []
-    noise: list[Array] = []
-    scales: list[Array] = []
-    censored: list[NDArray[np.int8]] = []
+    samples: list[_Samples] = []
     start = 0
     for experiment, schedule in zip(runs, schedules, strict=True):
         channels = []
-        for channel_index, channel in enumerate(experiment.channels):
-            series = experiment[channel.output]
-            used = np.flatnonzero(series.informative)
-            if used.size == 0:
-                continue
-            used = used[np.argsort(series.times[used], kind="stable")]
-            group = group_of.get((experiment.name, channel.output), -1)
-            scale = np.ones(used.size) if series.noise_scale is None else series.noise_scale[used]
-            typical = float(np.sqrt(np.mean(scale**2)))
-            data = ChannelData(
-                experiment=experiment.name,
-                output=channel.output,
-                output_index=positions[experiment.name][channel_index],
-                unit=channel.unit,
-                times=series.times[used],
-                observed=series.values[used],
-                rows=slice(start, start + used.size),
-                noise=channel.noise * typical,
-                group=group,
-                bias=channel.bias,
-                bias_column=_column(unknowns, Kind.BIAS, channel, experiment.name),
-                delay=channel.delay,
-                delay_column=_column(unknowns, Kind.DELAY, channel, experiment.name),
-                n_excluded=int(series.times.size - used.size),
-                noise_scale=typical,
-                array="" if channel.place is None or channel.place.array not in arrays else channel.place.array,
-                place=() if channel.place is None else channel.place.coordinates,
-                shape=unknowns.shapes.get((experiment.name, channel.output), PLAIN),
-                windows=windows_of(series, used, places, experiment.name),
-            )
-            start += used.size
-            channels.append(data)
-            groups.append(np.full(used.size, group, dtype=np.intp))
-            noise.append(channel.noise * scale)
-            scales.append(scale)
-            censored.append(np.zeros(used.size, np.int8) if series.censored is None else series.censored[used])
+        first = len(samples)
+        for channel in experiment.channels:
+            used = _in_use(experiment[channel.output])
+            if used.size:
+                position = positions[experiment.name, channel.output]
+                data, own_samples = _laid_out(known, experiment, channel, used, position, start)
+                channels.append(data)
+                samples.append(own_samples)
+                start += used.size
         own = held.of[experiment.name]
         course = course_of(schedule, own)
-        cut = _cut(model, experiment, own, channels, np.concatenate(noise[-len(channels) :]), course)
+        cut = _cut(model, experiment, own, channels, np.concatenate([s.noise for s in samples[first:]]), course)
         tasks.append(_task(model, experiment, unknowns, own, cut, course))
     return Problem(
         model=model,
@@ -303,15 +260,101 @@ def set_up(
         space=search_space(unknowns.columns),
         tasks=tuple(tasks),
         n_data=start,
-        groups=np.concatenate(groups),
-        noise=np.concatenate(noise),
-        noise_scale=np.concatenate(scales),
+        groups=np.concatenate([s.group for s in samples]),
+        noise=np.concatenate([s.noise for s in samples]),
+        noise_scale=np.concatenate([s.scale for s in samples]),
         held=held,
         exact_time=isinstance(model, Sensitivities),
         coupling=coupling_of(smooth, unknowns.columns),
         column_groups=unknowns.groups,
-        censored=np.concatenate(censored),
+        censored=np.concatenate([s.censored for s in samples]),
     )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is the same for all channels, of which there may be thousands."""
+
+    unknowns: Unknowns
+    group_of: Mapping[tuple[str, str], int]
+    """(experiment, output) -> noise group"""
+    places: Mapping[str, int]
+    """Output -> its position"""
+    arrays: set[str]
+    """Arrays whose residuals are looked at in space."""
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """What the likelihood knows of the samples of a channel, (n,) each; see `Problem`."""
+
+    group: NDArray[np.intp]
+    noise: Array
+    scale: Array
+    censored: NDArray[np.int8]
+
+
+def _check_names(runs: Sequence[Experiment]) -> None:
+    if not runs:
+        raise DataError("there is no experiment to calibrate against")
+    names = [e.name for e in runs]
+    twice = [n for n in dict.fromkeys(names) if names.count(n) > 1]
+    if twice:
+        raise DataError(f'two experiments are called "{twice[0]}"; give them different names')
+
+
+def _scheduled(model: Model, experiment: Experiment) -> Schedule:
+    """The recipe bound to the model, and that there is a sample to compare with."""
+    states = {block.name: (block.unit, block.lower, block.upper) for block in model.state}
+    try:
+        schedule = bind(experiment.recipe, model.inputs, model.outputs, states)
+    except (KeyError, ValueError) as error:
+        raise type(error)(f'experiment "{experiment.name}": {error}') from None
+    if experiment.n_used == 0:
+        raise DataError(
+            f'experiment "{experiment.name}" has no usable sample: every one is missing, bad or left out; '
+            "print it to see why, or leave it out"
+        )
+    return schedule
+
+
+def _in_use(series: Series) -> NDArray[np.intp]:
+    """Numbers of the samples that say something, in the order of time."""
+    used = np.flatnonzero(series.informative)
+    return used[np.argsort(series.times[used], kind="stable")]
+
+
+def _laid_out(
+    known: _Known, experiment: Experiment, channel: Channel, used: NDArray[np.intp], position: int, start: int
+) -> tuple[ChannelData, _Samples]:
+    """A channel with its samples in use. position: of its output. start: its first row."""
+    series, member = experiment[channel.output], (experiment.name, channel.output)
+    unknowns, group = known.unknowns, known.group_of.get(member, -1)
+    scale = np.ones(used.size) if series.noise_scale is None else series.noise_scale[used]
+    typical = float(np.sqrt(np.mean(scale**2)))
+    data = ChannelData(
+        experiment=experiment.name,
+        output=channel.output,
+        output_index=position,
+        unit=channel.unit,
+        times=series.times[used],
+        observed=series.values[used],
+        rows=slice(start, start + used.size),
+        noise=channel.noise * typical,
+        group=group,
+        bias=channel.bias,
+        bias_column=_column(unknowns, Kind.BIAS, channel, experiment.name),
+        delay=channel.delay,
+        delay_column=_column(unknowns, Kind.DELAY, channel, experiment.name),
+        n_excluded=int(series.times.size - used.size),
+        noise_scale=typical,
+        array="" if channel.place is None or channel.place.array not in known.arrays else channel.place.array,
+        place=() if channel.place is None else channel.place.coordinates,
+        shape=unknowns.shapes.get(member, PLAIN),
+        windows=windows_of(series, used, known.places, experiment.name),
+    )
+    censored = np.zeros(used.size, np.int8) if series.censored is None else series.censored[used]
+    return data, _Samples(np.full(used.size, group, dtype=np.intp), channel.noise * scale, scale, censored)
 
 
 def _spatial(runs: Sequence[Experiment]) -> set[str]:
