@@ -38,7 +38,7 @@ ROWS = {
     "GaussNewton": Row(pt.GaussNewton(n_draws=N_DRAWS)),
     "QuasiNewton": Row(pt.QuasiNewton(n_draws=N_DRAWS)),
     "EnsembleSmoother": Row(pt.EnsembleSmoother(n_members=N_DRAWS), 4.0 / math.sqrt(N_DRAWS)),
-    "MarkovChain": Row(pt.MarkovChain(n_draws=600, steps=150, warm_up=100)),
+    "MarkovChain": Row(pt.MarkovChain(n_draws=600, steps=300, warm_up=100)),
     "ProfileLikelihood": Row(pt.ProfileLikelihood(fit=pt.GaussNewton(n_draws=N_DRAWS))),
 }
 methods = pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
