@@ -163,7 +163,7 @@ def test_plant_log(tmp_path: Path) -> None:
         low, high = posterior.in_units()[name].attrs["interval_95"]
         assert low < true < high, name
     assert posterior.in_units()["wall_conductance"].attrs["mode"] == pytest.approx(159_600, abs=100)
-    assert check.passed and check.n_samples == 91
+    assert check.passed and check.n_samples == 93
     assert any("TC-1187 ended on 2026-09-30" in warning for warning in posterior.warnings)
     assert len(batches) == 10 and [one.batch for one in batches.report.not_built] == ["B111"]
     assert batches["B108"]["temperature"].counts[pt.Flag.BAD] == 32  # half an hour in K
