@@ -173,6 +173,7 @@ _FACTORS = [
 ]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # between the largest doubles a step is infinite, and a step like any
 def unit_jumps(
     values: Array, unit: Unit, *, resolution: float = 0.0, place: Callable[[int], str] = row_text
 ) -> tuple[FlagArray, tuple[str, ...]]:
@@ -249,6 +250,7 @@ def _matches(
     return jump / (usual * max(1.0, conversion.factor))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # between the largest doubles a step is infinite, and a step like any
 def stuck(
     values: Array,
     times: Array,

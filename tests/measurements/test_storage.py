@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from physics_twin.errors import FileFormatError
 from physics_twin.measurements import (
@@ -112,6 +112,7 @@ def test_a_recipe_of_every_kind_of_phase_comes_back(tmp_path: Path) -> None:
     assert Experiment.load(tmp_path / "steady.nc") == steady
 
 
+@example(samples=[(0.0, 1.7976931348623157e308), (0.0, -9.9792015476736e291)], other=False)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     samples=st.lists(st.tuples(st.floats(allow_nan=False, width=64), st.floats(width=64)), min_size=1, max_size=12),
