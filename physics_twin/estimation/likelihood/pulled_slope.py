@@ -23,7 +23,7 @@ def pulled_slope(
     found = terms(noise, psi, local)
     value = misfit_of(noise, psi, local, found).value
     v = found.of_e / found.s
-    slope = point.prior_jacobian.T @ point.prior_residual + local.drift_slope
+    slope = point.prior_jacobian.T @ point.prior_residual
     if local.signal is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             q = np.where(local.signal == 0.0, 0.0, 2.0 * found.of_log_v * found.signal_share / local.signal)

@@ -83,8 +83,6 @@ def quadratic(noise: SampleNoise, psi: Array, local: LocalModel, x: Array, found
         residuals.append(member.deviation / spread)
         jacobians.append(member.jacobian / spread)
     r, j = np.concatenate(residuals), np.concatenate(jacobians)
-    if local.drift_slope.any():
-        r = r + np.linalg.lstsq(j.T, local.drift_slope)[0]  # the smallest r whose J^T r is the drift
     return Linearization(x, r, j, value)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physics_twin.estimation import noise
-from physics_twin.estimation.likelihood.local_model import local_model
+from physics_twin.estimation.likelihood.local_model import local_model, search_model
 from physics_twin.estimation.likelihood.quadratic import data_rows, exact_information, observed_information, quadratic
 from physics_twin.estimation.likelihood.terms import misfit, terms
 from physics_twin.estimation.log_density import start_psi
@@ -22,7 +22,7 @@ def test_the_rows_have_the_slope_of_the_misfit_and_never_a_negative_curvature(
     """J^T r is half the slope, the value is the misfit, and the clipped curvature is positive definite."""
     problem = decaying(NOISES[shape], closed_form, groups=True, censored=True)
     z = 0.2 * np.random.default_rng(1).standard_normal(len(problem.columns))
-    psi, local = start_psi(problem), local_model(problem, point_at(problem, z, extra))
+    psi, local = start_psi(problem), search_model(problem, point_at(problem, z, extra))
     found, exact = quadratic(problem.sample_noise, psi, local, z), misfit(problem.sample_noise, psi, local)
     np.testing.assert_allclose(found.jacobian.T @ found.r, exact.slope, rtol=1e-9, atol=1e-9)
     assert found.misfit == exact.value
