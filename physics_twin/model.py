@@ -240,6 +240,47 @@ class Ensembles(Protocol):
 
 
 @runtime_checkable
+class Linearised(Protocol):
+    """The step from one moment to the next with its exact derivatives, as extended Kalman filters need it."""
+
+    def advance_linearised(
+        self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues, wrt: Sequence[str]
+    ) -> "Linearisation":
+        """The state at t1 >= t0, the outputs there, and derivatives of both; wrt: parameters and open settings.
+
+        Raises SolveError. Below a few hundred states.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Linearisation:
+    """What `advance_linearised` returns; SI.
+
+    state: (n_state,). outputs: (n_outputs,). state_by_state: (n_state, n_state), state_by_values: (n_state, n_wrt),
+    outputs_by_state: (n_outputs, n_state), outputs_by_values: (n_outputs, n_wrt): all of the end with respect to the
+    state at t0. Rows and columns of entries that are no differential state or accumulator are zero.
+    """
+
+    state: Array
+    outputs: Array
+    state_by_state: Array
+    state_by_values: Array
+    outputs_by_state: Array
+    outputs_by_values: Array
+
+
+@runtime_checkable
+class HasEquations(Protocol):
+    """Shows its equations as CasADi functions of (t, x, z, u, p, q) in SI, for methods that write them out in time."""
+
+    @property
+    def equations(self) -> Any:
+        """A record as `physics_twin.process.equations.Equations`."""
+        ...
+
+
+@runtime_checkable
 class Phased(Protocol):
     """Knows when the phases of a recipe begin and end, also where they end on a level."""
 

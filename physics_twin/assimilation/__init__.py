@@ -1,0 +1,6 @@
+"""Filters: how new samples change what is known of a running process.
+
+A method (`ExtendedKalman`, `UnscentedKalman`, `EnsembleKalman`, `MovingHorizon`) is a small object with three
+functions on values: `begin`, `predict`, `update`. It knows neither clocks nor files nor bad sensors; those are the
+twin's (`physics_twin.twin`).
+"""

@@ -1,0 +1,104 @@
+"""What happens to a twin: samples of its sensors and what people do, each at its own moment."""
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from physics_twin.errors import DataError
+from physics_twin.measurements.flags import Flag
+from physics_twin.twin.moments import moment, stamp
+
+
+@dataclass(frozen=True, init=False)
+class Sample:
+    """One reading of one channel, or one value of an input.
+
+    channel: an output that the twin knows a channel of, or an open setting of its recipe (a live input). time: when it
+    was true, as `moment` reads it. value: in `unit`; NaN where nothing was read. unit: the channel's own without it.
+    quality: a QARTOD flag. reported: when it was known, where that is later (a laboratory). source: whatever tells
+    two readings of one channel and moment apart, as a laboratory number.
+
+    Two samples with the same channel, time and source are one; the second changes nothing.
+
+    Raises DataError for a time without a zone or an infinite value.
+    """
+
+    channel: str
+    time: int
+    """ns, UTC"""
+    value: float
+    unit: str
+    quality: Flag
+    reported: int | None
+    source: str
+
+    def __init__(
+        self,
+        channel: str,
+        time: Any,
+        value: float,
+        unit: str = "",
+        *,
+        quality: Flag = Flag.GOOD,
+        reported: Any = None,
+        source: str = "",
+    ) -> None:
+        number = float(value)
+        if math.isinf(number):
+            raise DataError(f"{channel}: {number} is no reading; give NaN with the flag BAD for a sensor out of range")
+        for key, item in (
+            ("channel", channel),
+            ("time", moment(time)),
+            ("value", number),
+            ("unit", unit),
+            ("quality", Flag.MISSING if math.isnan(number) and quality < Flag.BAD else Flag(quality)),
+            ("reported", None if reported is None else moment(reported)),
+            ("source", source),
+        ):
+            object.__setattr__(self, key, item)
+
+    @property
+    def key(self) -> tuple[int, int, str, str]:
+        """Its place on the timeline, and what makes it the same sample as another."""
+        return self.time, 1, self.channel, self.source
+
+    def __repr__(self) -> str:
+        return f"Sample({self.channel!r}, {stamp(self.time)!r}, {self.value:g}, {self.unit!r}, {self.quality.words})"
+
+
+class Act(enum.Enum):
+    """What people do to a twin."""
+
+    START_BATCH = "start_batch"
+    MODE = "mode"
+    MASK = "mask"
+    UNMASK = "unmask"
+    SENSOR_REPLACED = "sensor_replaced"
+    PROMOTE = "promote"
+    REVERT = "revert"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something that a person did, at a moment of the timeline, with a reason.
+
+    content: what the act needs, as plain JSON (numbers in SI).
+    """
+
+    act: Act
+    time: int
+    """ns, UTC"""
+    who: str
+    reason: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[int, int, str, str]:
+        """Its place on the timeline: before the samples of the same moment."""
+        return self.time, 0, self.act.value, str(sorted(self.content.items()))
+
+
+type Entry = Sample | Operation
+"""What stands on a timeline."""
