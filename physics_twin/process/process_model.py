@@ -9,9 +9,9 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import ModelError, RecipeError, ShapeError, SolveError, unknown_name
-from physics_twin.model import Failure, SIValues, StateBlock, StateKind
+from physics_twin.model import Failure, Linearisation, SIValues, StateBlock, StateKind
 from physics_twin.parameters import ParameterSet
-from physics_twin.process import ensemble, extremes, steady
+from physics_twin.process import ensemble, extremes, linearised, steady
 from physics_twin.process.compiled import Compiled, Counters
 from physics_twin.process.equations import Equations
 from physics_twin.process.hybrid import March
@@ -110,6 +110,12 @@ class ProcessModel:
     ) -> tuple[Array, Array, tuple[Failure, ...]]:
         """Outputs (n_members, n_times, n_outputs), end states (n_members, n_state), failures."""
         return ensemble.trajectories(self, times, recipe, values, states)
+
+    def advance_linearised(
+        self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues, wrt: Sequence[str]
+    ) -> Linearisation:
+        """The state at t1 and the outputs there, with their exact derivatives by the state at t0 and by `wrt`."""
+        return linearised.advance_linearised(self, state, t0, t1, recipe, values, wrt)
 
     def phase_times(self, recipe: Recipe, values: SIValues) -> Array:
         """(n_phases + 1,) s: the beginning of each phase and the end of the last; raises SolveError.
@@ -247,8 +253,15 @@ class ProcessModel:
         return march, at
 
     def _resume(
-        self, schedule: Schedule, values: SIValues, wrt: tuple[str, ...], state: Array, t: float
+        self,
+        schedule: Schedule,
+        values: SIValues,
+        wrt: tuple[str, ...],
+        state: Array,
+        t: float,
+        sizes_of: Mapping[str, float] | None = None,
     ) -> tuple[March, Situation]:
+        """A run that goes on from a state; sizes_of: typical changes of directions that are no parameter, SI."""
         c = self.compiled
         state = np.asarray(state, dtype=float)
         sizes = [c.n_x, c.n_z, c.n_d, c.n_w, len(self.equations.events), 3]
@@ -279,7 +292,7 @@ class ProcessModel:
             )
         if at.phase >= len(schedule.phases) and not schedule.hold_end:
             raise RecipeError(f"the state is in phase {at.phase + 1} of a recipe that has {len(schedule.phases)}")
-        return March(Stage(c, values, p, s_p, wrt, {**self._sizes, **schedule.sizes}), schedule), at
+        return March(Stage(c, values, p, s_p, wrt, {**self._sizes, **schedule.sizes, **(sizes_of or {})}), schedule), at
 
     def _pack(self, at: Situation) -> Array:
         return np.concatenate([at.x, at.z, at.d, at.w, at.armed, [float(at.phase), at.phase_start, at.side]])
