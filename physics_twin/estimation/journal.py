@@ -25,8 +25,8 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, SolveError, StoppedError
-from physics_twin.estimation.file_lock import lock
 from physics_twin.estimation.packed_arrays import pack, unpack
+from physics_twin.file_lock import lock
 from physics_twin.files import atomic_write
 
 MAGIC = b"PTWJ2\n"

@@ -48,6 +48,8 @@ class Sample:
         number = float(value)
         if math.isinf(number):
             raise DataError(f"{channel}: {number} is no reading; give NaN with the flag BAD for a sensor out of range")
+        # One zero and one NaN: a journal keeps neither the sign of the one nor the bits of the other.
+        number = math.nan if math.isnan(number) else number + 0.0
         for key, item in (
             ("channel", channel),
             ("time", moment(time)),
