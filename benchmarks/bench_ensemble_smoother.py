@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from physics_twin.estimation.ensemble_smoother import es_mda
-from physics_twin.estimation.ensemble_smoother.localization import gaspari_cohn
+from physics_twin.tapers import gaspari_cohn
 
 pytestmark = pytest.mark.benchmark(group="update of 1e5 parameters by 1e3 observations, 100 members")
 N_PARAMETERS, N_DATA, N_MEMBERS, ALPHA = 100_000, 1000, 100, 4.0

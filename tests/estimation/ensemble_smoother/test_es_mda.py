@@ -6,7 +6,8 @@ import pytest
 from physics_twin.errors import BoundsError, ShapeError
 from physics_twin.estimation.ensemble_smoother import es_mda
 from physics_twin.estimation.ensemble_smoother.diagnostics import effective_size
-from physics_twin.estimation.ensemble_smoother.localization import CorrelationLocalization, gaspari_cohn
+from physics_twin.estimation.ensemble_smoother.localization import CorrelationLocalization
+from physics_twin.tapers import gaspari_cohn
 
 
 class Linear:
