@@ -15,7 +15,18 @@ from physics_twin.arrays import Array
 from physics_twin.measurements.flags import Flag, FlagArray
 from physics_twin.units import Unit, unit as as_unit
 
-__all__ = ["GAP", "MomentText", "duration_text", "gaps", "impossible", "in_order", "stuck", "unit_jumps"]
+__all__ = [
+    "GAP",
+    "Conversion",
+    "MomentText",
+    "conversions",
+    "duration_text",
+    "gaps",
+    "impossible",
+    "in_order",
+    "stuck",
+    "unit_jumps",
+]
 
 # A jump counts as abrupt against the largest of this many steps before it, and as lasting after as many samples.
 _WINDOW = 20
@@ -135,7 +146,7 @@ def gaps(times: Array, *, moment: MomentText = duration_text) -> tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Conversion:
+class Conversion:
     """A change of unit as a logger or a person makes it: after = factor * before + offset."""
 
     words: str
@@ -144,24 +155,30 @@ class _Conversion:
     half: bool = False
     """Whether a part was forgotten: rare, and hot water is 1.8 times as warm in degF as cold, so it must be sure."""
 
+    @property
+    def after(self) -> str:
+        """What the numbers look like after it: "degF", "a factor of 10"."""
+        return self.words.rpartition(" to ")[2]
+
     def undo(self, value: float) -> float:
+        """The number before, of one after."""
         return (value - self.offset) / self.factor
 
 
 _TEMPERATURES = [
-    _Conversion("degC to K", 1.0, 273.15),
-    _Conversion("K to degC", 1.0, -273.15),
-    _Conversion("degC to degF", 1.8, 32.0),
-    _Conversion("degF to degC", 1.0 / 1.8, -32.0 / 1.8),
-    _Conversion("K to degF", 1.8, -459.67),
-    _Conversion("degF to K", 1.0 / 1.8, 459.67 / 1.8),
-    _Conversion("an offset of 32", 1.0, 32.0, half=True),
-    _Conversion("an offset of -32", 1.0, -32.0, half=True),
-    _Conversion("a factor of 1.8", 1.8, 0.0, half=True),
-    _Conversion("a factor of 1/1.8", 1.0 / 1.8, 0.0, half=True),
+    Conversion("degC to K", 1.0, 273.15),
+    Conversion("K to degC", 1.0, -273.15),
+    Conversion("degC to degF", 1.8, 32.0),
+    Conversion("degF to degC", 1.0 / 1.8, -32.0 / 1.8),
+    Conversion("K to degF", 1.8, -459.67),
+    Conversion("degF to K", 1.0 / 1.8, 459.67 / 1.8),
+    Conversion("an offset of 32", 1.0, 32.0, half=True),
+    Conversion("an offset of -32", 1.0, -32.0, half=True),
+    Conversion("a factor of 1.8", 1.8, 0.0, half=True),
+    Conversion("a factor of 1/1.8", 1.0 / 1.8, 0.0, half=True),
 ]
 _FACTORS = [
-    _Conversion(f"a factor of {words}", factor, 0.0)
+    Conversion(f"a factor of {words}", factor, 0.0)
     for words, factor in [
         ("1000", 1000.0),
         ("1/1000", 1e-3),
@@ -171,6 +188,16 @@ _FACTORS = [
         ("1/10", 0.1),
     ]
 ]
+
+
+def conversions(unit: Unit) -> tuple[Conversion, ...]:
+    """The usual changes of unit that numbers declared in `unit` may suffer; none of which a part was forgotten.
+
+    >>> [one.after for one in conversions(as_unit("degC"))][:2]
+    ['K', 'degF']
+    """
+    own = [one for one in _TEMPERATURES if not one.half and as_unit(one.words.partition(" to ")[0]) == unit]
+    return (*own, *_FACTORS)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # between the largest doubles a step is infinite, and a step like any
@@ -199,7 +226,7 @@ def unit_jumps(
     padded = np.concatenate([np.full(_LASTING, np.inf), steps])
     just_before = np.max([padded[k : k + steps.size] for k in range(_LASTING)], axis=0)
     candidates = np.flatnonzero((steps > _MAYBE * just_before) & (steps > 1e-12 * float(np.abs(v).max())))
-    current: _Conversion | None = None
+    current: Conversion | None = None
     begin, flag = 0, Flag.GOOD
     for i in candidates:
         before, after = steps[max(0, i - _WINDOW) : i], steps[i + 1 : i + 1 + _WINDOW]
@@ -226,12 +253,12 @@ def unit_jumps(
     return flags, tuple(notes)
 
 
-def _back(conversion: _Conversion) -> _Conversion:
-    return _Conversion("back", 1.0 / conversion.factor, -conversion.offset / conversion.factor)
+def _back(conversion: Conversion) -> Conversion:
+    return Conversion("back", 1.0 / conversion.factor, -conversion.offset / conversion.factor)
 
 
 def _matches(
-    conversion: _Conversion, last: float, first: float, before: Array, after: Array, resolution: float
+    conversion: Conversion, last: float, first: float, before: Array, after: Array, resolution: float
 ) -> float:
     """Return by how many usual steps the jump stands out if it fits the conversion, else 0.0."""
     usual = max(float(before.max()), float(after.max()) / conversion.factor)

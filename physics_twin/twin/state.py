@@ -4,6 +4,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief
 from physics_twin.recipes import Recipe
@@ -48,6 +51,20 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Excess:
+    """A one-sided cumulative sum of standardized residuals, and the stretch it has been above zero (Page 1954)."""
+
+    value: float = 0.0
+    since: int | None = None
+    """ns UTC of the first reading of that stretch."""
+    n: int = 0
+    total: float = 0.0
+    """Readings of that stretch and the sum of their residuals, SI."""
+    weight: float = 0.0
+    """Sum of the variances of these residuals, SI squared."""
+
+
+@dataclass(frozen=True)
 class ChannelMonitor:
     """What the checks of one channel remember. Numbers are SI; times ns UTC, None for never."""
 
@@ -55,28 +72,52 @@ class ChannelMonitor:
     last_value: float = float("nan")
     last_good: int | None = None
     held_since: int | None = None
-    """Since when the reading has been the same number."""
-    held_from: float = float("nan")
-    """What the model expected when the reading stopped moving."""
+    """Since when the reading has been the same number, within the resolution of its converter."""
+    held_value: float = float("nan")
+    """That number."""
+    held_low: float = float("nan")
+    held_high: float = float("nan")
+    """Lowest and highest of what the model has expected since then."""
+    held_moved: float = 0.0
+    """How far the model would have moved since then by itself, older movements forgotten."""
+    n_held: int = 0
+    n_same: int = 0
+    """How many readings in a row have been that number within the converter's resolution, and to the last bit."""
+    n_readings: int = 0
+    n_repeated: int = 0
+    """Readings so far (both are halved from time to time), and how many of them repeated the one before."""
     rejected: tuple[tuple[int, float], ...] = ()
     """(time, residual) of the samples in a row that the gate has turned away."""
+    unit_candidate: str = ""
+    n_candidate: int = 0
+    """Which conversion the last rejected readings fit, and how many in a row."""
     unit_jump: str = ""
     """Which conversion the readings look like; "" where they are in their own unit."""
     stuck: bool = False
     replaced: int | None = None
     """When the sensor was last replaced."""
+    n_good: int = 0
+    """Readings used."""
+    innovation: float = float("nan")
+    innovation_before: float = float("nan")
+    """Residual over its predicted standard deviation, of the last two readings that were used."""
+    power: float = 1.0
+    """Mean square of these, older ones forgotten; 1 is expected."""
+    high: Excess = Excess()
+    low: Excess = Excess()
+    """Whether readings lie above, and below, what the model expects, for longer than chance has it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Consistency:
     """The last innovations, for the question whether the filter's own uncertainty is right.
 
-    times: (n,) ns. nis: (n,) normalized innovations squared. dof: (n,) samples in each.
+    Sums over blocks of moments, oldest first, so that the memory is bounded. times: (n_blocks,) ns of the last moment
+    of a block. sums: (n_blocks, n_sums); `physics_twin.twin.consistency` says which.
     """
 
-    times: Array
-    nis: Array
-    dof: Array
+    times: NDArray[np.int64]
+    sums: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +125,10 @@ class FilterState:
     """All that a twin knows after the entries up to `time` (inclusive).
 
     settings: live inputs as last read, SI. monitors: channel -> what its checks remember. outputs, covariance: the
-    model's outputs at `time` after the update, (n_outputs,) SI and (n_outputs, n_outputs), without sensor noise.
-    trouble: why the last step was a prediction only, "" where it was not. n_updates: moments with an update so far.
+    model's outputs at `time` as expected before its samples were used, (n_outputs,) SI and (n_outputs, n_outputs),
+    without sensor noise. trouble: why the last step was a prediction only, "" where it was not. n_updates: moments with
+    an update so far. reached: ns that the belief is of; before `time` where the model could not be carried on, or the
+    plant is out of service. last_update: ns of the last moment from which something was learned.
     """
 
     time: int
@@ -101,3 +144,5 @@ class FilterState:
     trouble: str = ""
     n_updates: int = 0
     n_failed_members: int = 0
+    reached: int = 0
+    last_update: int = 0
