@@ -7,6 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physics_twin.assimilation import (
+        ExtendedKalman as ExtendedKalman,
+        UnscentedKalman as UnscentedKalman,
+    )
     from physics_twin.comparison import (
         compare as compare,
     )
@@ -341,6 +345,7 @@ _HOME = {
     "global_sensitivity": ("Influences", "Morris", "Of", "Sobol", "rank_influences"),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
+    "assimilation": ("ExtendedKalman", "UnscentedKalman"),
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names}
 

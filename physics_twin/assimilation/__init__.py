@@ -4,3 +4,11 @@ A method (`ExtendedKalman`, `UnscentedKalman`, `EnsembleKalman`, `MovingHorizon`
 functions on values: `begin`, `predict`, `update`. It knows neither clocks nor files nor bad sensors; those are the
 twin's (`physics_twin.twin`).
 """
+
+from physics_twin.assimilation.extended_kalman import ExtendedKalman
+from physics_twin.assimilation.unscented_kalman import UnscentedKalman
+
+__all__ = [
+    "ExtendedKalman",
+    "UnscentedKalman",
+]
