@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from physics_twin.assimilation import (
+        AdaptiveInflation as AdaptiveInflation,
+        EnsembleKalman as EnsembleKalman,
         ExtendedKalman as ExtendedKalman,
+        Localized as Localized,
         UnscentedKalman as UnscentedKalman,
     )
     from physics_twin.comparison import (
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
         DataError as DataError,
         EnvelopeError as EnvelopeError,
         FileFormatError as FileFormatError,
+        JournalError as JournalError,
         ModelError as ModelError,
         PhysicsTwinError as PhysicsTwinError,
         RecipeError as RecipeError,
@@ -212,6 +216,7 @@ _HOME = {
         "DataError",
         "EnvelopeError",
         "FileFormatError",
+        "JournalError",
         "ModelError",
         "PhysicsTwinError",
         "RecipeError",
@@ -345,7 +350,7 @@ _HOME = {
     "global_sensitivity": ("Influences", "Morris", "Of", "Sobol", "rank_influences"),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
-    "assimilation": ("ExtendedKalman", "UnscentedKalman"),
+    "assimilation": ("AdaptiveInflation", "EnsembleKalman", "Localized", "ExtendedKalman", "UnscentedKalman"),
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names}
 

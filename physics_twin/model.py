@@ -240,6 +240,16 @@ class Ensembles(Protocol):
 
 
 @runtime_checkable
+class Located(Protocol):
+    """Knows where in its body some of its outputs are measured."""
+
+    @property
+    def output_places(self) -> Mapping[str, Array]:
+        """Output -> (dimension,) m, in the frame of its mesh; without those that are of no single point."""
+        ...
+
+
+@runtime_checkable
 class Linearised(Protocol):
     """The step from one moment to the next with its exact derivatives, as extended Kalman filters need it."""
 

@@ -5,10 +5,14 @@ functions on values: `begin`, `predict`, `update`. It knows neither clocks nor f
 twin's (`physics_twin.twin`).
 """
 
+from physics_twin.assimilation.ensemble_kalman import AdaptiveInflation, EnsembleKalman, Localized
 from physics_twin.assimilation.extended_kalman import ExtendedKalman
 from physics_twin.assimilation.unscented_kalman import UnscentedKalman
 
 __all__ = [
+    "AdaptiveInflation",
+    "EnsembleKalman",
     "ExtendedKalman",
+    "Localized",
     "UnscentedKalman",
 ]

@@ -143,6 +143,12 @@ class FieldModel:
         return tuple(found)
 
     @functools.cached_property
+    def output_places(self) -> Mapping[str, Array]:
+        """Where point sensors are, output -> (dimension,) m."""
+        names, marks = {signal.name for signal in self.outputs}, self.discretized.marks
+        return {k: p[0] for k, p in marks.items() if isinstance(p, np.ndarray) and len(p) == 1 and k in names}
+
+    @functools.cached_property
     def state(self) -> tuple[StateBlock, ...]:
         """The field, local states, energies, the controller's step and the recipe's place."""
         d, ops = self.discretized, self.operators
