@@ -4,6 +4,8 @@
 monitor remembers and of the reading: no clock, no draw, so that a timeline gone through again gives the same verdicts.
 """
 
+from physics_twin.twin.sensors.clocks import ahead_of
+from physics_twin.twin.sensors.judgment import judge, judge_moment
 from physics_twin.twin.sensors.reading import Reading, Verdict
 
-__all__ = ["Reading", "Verdict"]
+__all__ = ["Reading", "Verdict", "ahead_of", "judge", "judge_moment"]

@@ -12,9 +12,10 @@ class Reading:
 
     time: ns UTC. value: SI; NaN where nothing was read. variance: of the sensor's noise, SI squared. flag: what the
     source says of the sample. predicted, predicted_variance: of the true output, without the sensor's noise. unit: that
-    the channel declares. resolution: of the converter, SI; 0 where it is not known. lower, upper: a value outside is no
-    reading of this sensor, SI. moved: by how much the model's expectation has moved by itself since the last moment (predicted now less
-    the expectation after the last update); NaN where it is not known.
+    the channel declares. resolution: of the converter, SI; 0 where it is not known. lower, upper: ends of the sensor's
+    range, SI: a value there or beyond is a limit and no reading. moved: by how much the model's expectation has moved
+    by itself since the last moment (predicted now less the expectation after the last update); NaN where it is not
+    known.
     """
 
     time: int
@@ -48,3 +49,10 @@ class Verdict:
     widen: float = 1.0
     """By which the predicted variance is to be multiplied, 1 where nothing is to be widened."""
     words: str = ""
+    surprise: float = float("nan")
+    """Residual over its predicted standard deviation; NaN where nothing was compared."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the reading was compared with what the model expects."""
+        return self.surprise == self.surprise
