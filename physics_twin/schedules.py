@@ -161,6 +161,12 @@ class Schedule:
         return all(phase.duration is not None for phase in self.phases)
 
 
+def held_end(schedule: Schedule) -> BoundPhase:
+    """One more phase, without end, that holds the last inputs."""
+    held = tuple(piece.aim() for piece in schedule.phases[-1].inputs)
+    return BoundPhase("held", held, Amount(math.inf), -1, None, None, Direction.EITHER, None, ())
+
+
 def bind(
     recipe: Recipe,
     inputs: Sequence[Signal],

@@ -1,5 +1,6 @@
 """What the equations of a model are compiled to, once per process: integrators, Jacobians, algebraic solves."""
 
+import functools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import SolveError, unknown_name
 from physics_twin.process.equations import Equations
 from physics_twin.process.native import Native
+from physics_twin.process.short_steps import ShortSteps
 from physics_twin.process.sundials import LENGTH, Integrators, Sundials
 
 _ALGEBRAIC_TOLERANCE = (
@@ -95,6 +97,11 @@ class Compiled:
         self.clocked = bool(ca.depends_on(ca.vertcat(f, g, watched), t))
         """Whether the equations depend on time itself."""
         self.integrators = Integrators(dae, ca.vertcat(a, b), settings, self.n_z > 0, self.clocked)
+
+    @functools.cached_property
+    def short_steps(self) -> ShortSteps:
+        """Steps of many members over short times."""
+        return ShortSteps(self, SYMBOLIC_Z)
 
     def _jacobian(self, name: str, arguments: tuple[Any, ...], value: Any) -> "Differentiated":
         """A function of the equations with its derivatives."""

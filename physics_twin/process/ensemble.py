@@ -1,8 +1,9 @@
 """Many simulations of one process model at once.
 
 Where every phase ends by the clock and nothing is watched, all members pass the same stretches, whatever their
-durations: each stretch is one call of the integrator, mapped over a group of members. Otherwise, and for a group in
-which a member fails, members run one by one. Both ways integrate with the same tolerances.
+durations: each stretch is one call of the integrator, mapped over a group of members. Members that go on from states
+of their own go together where nothing but time passes (`onward`). Otherwise, and for a group in which a member fails,
+members run one by one. All ways integrate with the same tolerances.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from physics_twin.arrays import Array
 from physics_twin.errors import ShapeError, SolveError
 from physics_twin.inputs import PhaseInputs, lines_of
 from physics_twin.model import Failure, n_state
+from physics_twin.process import onward
 from physics_twin.process.compiled import Compiled, Point
 from physics_twin.process.stage import significant
 from physics_twin.recipes import Action, Recipe, Steady
@@ -65,12 +67,16 @@ def trajectories(
     for first in range(0, n, _GROUP):
         rows = np.arange(first, min(first + _GROUP, n))
         done = None
-        if rows.size > 1 and _alike(model, schedule, members):
+        if members.states is not None:
+            outputs[rows], ends[rows], there = onward.go_on(model, schedule, members.rows(rows))
+            rows = rows[~there]
+        elif rows.size > 1 and _alike(model, schedule, members):
             with contextlib.suppress(SolveError):  # one by one then, to find out which
                 done = _together(model, schedule, members, rows)
         if done is not None:
             outputs[rows], ends[rows] = done
             continue
+        outputs[rows], ends[rows] = np.nan, np.nan
         for k in rows:
             state = None if members.states is None else members.states[k]
             try:
@@ -97,7 +103,7 @@ def _members(times: Array, values: Mapping[str, Array], states: Array | None) ->
 def _alike(model: "ProcessModel", schedule: Schedule, members: Members) -> bool:
     """Whether all members pass the same stretches in the same order."""
     c = model.compiled
-    if c.n_guards or c.n_w or not schedule.timed or members.states is not None or isinstance(schedule.initial, Steady):
+    if c.n_guards or c.n_w or not schedule.timed or isinstance(schedule.initial, Steady):
         return False
     held = any(pieces.jumps for phase in schedule.phases for pieces in phase.inputs)
     late = any(event.when.setting is not None or event.when.value > 0.0 for p in schedule.phases for event in p.events)

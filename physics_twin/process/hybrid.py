@@ -21,8 +21,8 @@ from physics_twin.errors import RecipeError, SolveError
 from physics_twin.process import crossings, extremes
 from physics_twin.process.crossings import UNTIL
 from physics_twin.process.stage import Samples, Situation, Stage, significant
-from physics_twin.recipes import Action, Direction
-from physics_twin.schedules import Amount, BoundEvent, BoundPhase, Schedule, known_until, length_of, table_ended
+from physics_twin.recipes import Action
+from physics_twin.schedules import BoundEvent, BoundPhase, Schedule, held_end, known_until, length_of, table_ended
 
 _FEW_JUMPS = 16  # up to here a stretch for each held value is as quick as a chain
 _ACCUMULATED, _SHORTER = 1e-6, 10  # of the first gap between crossings, after so many that grew ever shorter
@@ -254,8 +254,7 @@ class March:
 
     def _lengthen(self) -> None:
         """One more phase, without end, that holds the last inputs."""
-        held = tuple(piece.aim() for piece in self.schedule.phases[-1].inputs)
-        endless = BoundPhase("held", held, Amount(math.inf), -1, None, None, Direction.EITHER, None, ())
+        endless = held_end(self.schedule)
         self.schedule = replace(self.schedule, phases=(*self.schedule.phases, endless), hold_end=True)
 
     def _begin(self, at: Situation, number: int, record: Samples, moves: Array, moving: Array) -> Array:
