@@ -52,6 +52,27 @@ def dynamics(plant=None, *, frozen=False):
     return Dynamics(plant, recipe, fixed, coordinates)
 
 
+def in_python():
+    """The same plant without derivatives."""
+    m = pt.FunctionModel(
+        "two_tanks",
+        version="1.0",
+        rate=lambda t, s, u, v: {
+            "upper": u["feed"] + v["source"] - FLOW * s["upper"],
+            "lower": FLOW * s["upper"] - LEAK * s["lower"],
+        },
+        states=dict.fromkeys(("upper", "lower"), ("kg", "10 kg")),
+        outputs={
+            "upper": "kg",
+            "lower": ("kg", lambda t, s, u, v: s["lower"] + v["offset"]),
+            "weighted": ("kg", lambda t, s, u, v: s["upper"] + 2.0 * s["lower"]),
+        },
+        parameters=[model().parameters[name] for name in ("source", "offset")],
+        inputs={"feed": "kg/s"},
+    )
+    return dynamics(m)
+
+
 def start(n_draws=60, seed=0):
     """Draws around (10, 12, 0.05, 1) and a variance on top."""
     rng = np.random.default_rng(seed)

@@ -1,0 +1,175 @@
+"""On linear-Gaussian problems every Gaussian filter is the Kalman filter."""
+
+import numpy as np
+import pytest
+
+import physics_twin as pt
+from physics_twin.assimilation.belief import Observation, Start, Step
+from physics_twin.assimilation.coordinates import Coordinates
+from physics_twin.assimilation.dynamics import Dynamics
+from physics_twin.assimilation.keys import Key
+from physics_twin.assimilation.method import Method
+from physics_twin.errors import BoundsError, SolveError
+from tests.assimilation import plain_models, two_tanks
+
+METHODS = [
+    pt.ExtendedKalman(),
+    pt.ExtendedKalman(iterations=3),
+    pt.UnscentedKalman(),
+    pt.UnscentedKalman(alpha=1.0, kappa=0.5),
+    pt.UnscentedKalman(alpha=0.5),  # a negative weight: the root is downdated
+]
+
+
+def deviation(found, exact):
+    """Largest difference of means and covariances in units of the exact standard deviations."""
+    (means, covariances), (mean, covariance) = found, exact
+    sd = np.sqrt(np.einsum("kii->ki", covariance))
+    return max(
+        np.abs((means - mean) / sd).max(),
+        np.abs((covariances - covariance) / np.einsum("ki,kj->kij", sd, sd)).max(),
+    )
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_it_equals_the_kalman_filter_over_a_hundred_irregular_steps(method):
+    """States and parameters, live input, missing channels, two samples of one output: to 1e-8 of the spread."""
+    begin, rows = two_tanks.start(), two_tanks.schedule(120)
+    means, covariances, beliefs = two_tanks.run(method, two_tanks.dynamics(), begin, rows)
+    assert isinstance(method, Method)
+    assert deviation((means, covariances), two_tanks.kalman(begin, rows)) < 1e-8
+    assert all((np.diag(b.root) > 0.0).all() and not np.triu(b.root, 1).any() for b in beliefs)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_considered_parameters_are_those_of_schmidt(method):
+    """A frozen twin: parameters keep every bit, their spread counts; the covariance is Schmidt's to 1e-8."""
+    begin, rows = two_tanks.start(), two_tanks.schedule(100)
+    plant = two_tanks.dynamics(frozen=True)
+    means, covariances, beliefs = two_tanks.run(method, plant, begin, rows)
+    assert deviation((means, covariances), two_tanks.kalman(begin, rows, n_updated=2)) < 1e-8
+    first = method.begin(begin, plant, Key(0, 0))
+    assert all(b.parameters.tobytes() == first.parameters.tobytes() for b in beliefs)
+    ignored = two_tanks.kalman(
+        Start(begin.states, begin.parameters.mean(axis=0) + 0.0 * begin.parameters, begin.variance), rows
+    )
+    assert covariances[-1, 0, 0] > 1.02 * ignored[1][-1, 0, 0]  # the test would see spread that is left out
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_prediction_without_time_changes_nothing(method):
+    """A step of no length is the identity: states, parameters and covariance."""
+    plant = two_tanks.dynamics()
+    belief = method.begin(two_tanks.start(), plant, Key(0, 0))
+    step = Step(0.0, 0.0, {"feed_now": 0.3}, np.zeros(4), Key(0, 0))
+    after = method.predict(belief, plant, step).belief
+    assert after.states.tobytes() == belief.states.tobytes()
+    assert after.parameters.tobytes() == belief.parameters.tobytes()
+    np.testing.assert_allclose(after.root, belief.root, rtol=1e-13)
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_the_predicted_outputs_have_the_covariance_of_the_true_outputs(method):
+    """H P H^T, without the noise of sensors; widening multiplies it."""
+    plant = two_tanks.dynamics()
+    belief = method.begin(two_tanks.start(), plant, Key(0, 0))
+    step = Step(0.0, 0.0, {"feed_now": 0.3}, np.array([1e-4, 0.0, 0.0, 0.0]), Key(0, 0))
+    predicted = method.predict(belief, plant, step)
+    mean, covariance = two_tanks.moments(two_tanks.start())
+    covariance[0, 0] += 1e-2
+    exact = two_tanks.OUTPUTS @ covariance @ two_tanks.OUTPUTS.T
+    np.testing.assert_allclose(predicted.outputs, two_tanks.OUTPUTS @ mean, rtol=1e-12)
+    np.testing.assert_allclose(predicted.covariance, exact, rtol=1e-10)
+    wide = method.widen(predicted, plant, 9.0)
+    np.testing.assert_allclose(wide.covariance, 9.0 * exact, rtol=1e-10)
+    seen = Observation(np.array([0]), np.array([11.0]), np.array([0.04]), ("upper",))
+    updated = method.update(wide, plant, step, seen)
+    gain = 9.0 * covariance[0, 0] / (9.0 * covariance[0, 0] + 0.04)
+    assert updated.states[0, 0] == pytest.approx(mean[0] + gain * (11.0 - mean[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_fewer_draws_than_coordinates_give_a_usable_root(method):
+    """Three draws in four coordinates: no zero on the diagonal, the variances those of the draws to 1e-7."""
+    plant, begin = two_tanks.dynamics(), two_tanks.start(3)
+    bare = Start(begin.states, begin.parameters, np.zeros(4))
+    belief = method.begin(bare, plant, Key(0, 0))
+    assert (np.diag(belief.root) > 0.0).all()
+    z = plant.coordinates.of_members(bare.states, bare.parameters)
+    np.testing.assert_allclose((belief.root**2).sum(axis=1), z.var(axis=0, ddof=1), rtol=1e-7)
+    single = method.begin(Start(begin.states[:1], begin.parameters[:1], np.zeros(4)), plant, Key(0, 0))
+    assert (np.diag(single.root) > 0.0).all() and np.abs(single.root).max() < 1e-8
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_the_covariance_stays_positive_over_ten_thousand_steps_of_tiny_noise(method):
+    """A rotation observed at 1e-6 of its first spread, with next to no process noise: no negative variance, no NaN."""
+    angle = 0.1
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+    model = plain_models.linear(turn, np.array([[1.0, 0.0, 1.0]]))
+    plant = plain_models.dynamics_of(model)
+    belief = method.begin(Start(np.zeros((1, 3)), np.zeros((1, 0)), np.full(3, 1e6)), plant, Key(0, 0))
+    noise, seen = np.full(3, 1e-24), Observation(np.array([0]), np.zeros(1), np.array([1e-6]), ("y0",))
+    for k in range(10_000):
+        step = Step(float(k), k + 1.0, {}, noise, Key(0, k))
+        belief = method.update(method.predict(belief, plant, step), plant, step, seen)
+        assert (np.diag(belief.root) > 0.0).all()
+    values = np.linalg.eigvalsh(belief.root @ belief.root.T)
+    assert values[0] > 0.0
+    # Without noise the information of 10^4 samples adds up: 5000 on each of x and y, 10 000 on the constant.
+    np.testing.assert_allclose(np.sort(values), 1e-6 * np.array([1e-4, 2e-4, 2e-4]), rtol=0.02)
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_accumulators_follow_the_mean_and_no_sample_moves_them(method):
+    """The dose of the mean's own run, untouched by updates of the level that it integrates."""
+    m = pt.ProcessBuilder("dosing", version="1.0")
+    level = m.state("level", "kg", initial="1 kg")
+    m.rate(level, -m.constant("0.1 1/s") * level)
+    m.accumulator("dose", "kg s", level)
+    m.output("level", level)
+    model = m.build(integrator=pt.Sundials(rtol=1e-10, atol=1e-12))
+    recipe = pt.Recipe.constant()
+    plant = Dynamics(model, recipe, dict(model.parameters.values()), Coordinates.of(model, []))
+    first = model.initial_state(0.0, recipe, plant.fixed)
+    belief = method.begin(Start(first[None], np.zeros((1, 0)), np.array([0.04])), plant, Key(0, 0))
+    step = Step(0.0, 5.0, {}, np.zeros(1), Key(0, 0))
+    predicted = method.predict(belief, plant, step)
+    dose = [b.name for b in model.state].index("dose")
+    assert predicted.belief.states[0, dose] == pytest.approx(10.0 * (1.0 - np.exp(-0.5)), rel=1e-8)
+    after = method.update(
+        predicted, plant, step, Observation(np.array([0]), np.array([0.9]), np.array([1e-4]), ("level",))
+    )
+    assert after.states[0, 0] > predicted.belief.states[0, 0] + 0.1
+    assert after.states[0, 1:].tobytes() == predicted.belief.states[0, 1:].tobytes()
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_beliefs_of_ensembles_and_singular_innovations_say_what_is_wrong(method):
+    """A belief without a root, and a channel without noise on a state without spread, are refused in words."""
+    model = plain_models.linear(np.eye(2), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    plant = plain_models.dynamics_of(model)
+    start = Start(np.zeros((1, 2)), np.zeros((1, 0)), np.ones(2))
+    belief = method.begin(start, plant, Key(0, 0))
+    step = Step(0.0, 1.0, {}, np.zeros(2), Key(0, 0))
+    twice = Observation(np.array([0, 1]), np.array([1.0, 2.0]), np.zeros(2), ("y0", "y1"))
+    with pytest.raises(SolveError, match="noise 0"):
+        method.update(method.predict(belief, plant, step), plant, step, twice)
+    foreign = type(belief)("ensemble kalman", belief.states, belief.parameters, None)
+    with pytest.raises(SolveError, match="ensemble kalman"):
+        method.predict(foreign, plant, step)
+    nan = Start(np.full((1, 2), np.nan), np.zeros((1, 0)), np.ones(2))
+    with pytest.raises(SolveError, match="not finite"):
+        method.begin(nan, plant, Key(0, 0))
+
+
+def test_options_that_make_no_filter_are_refused():
+    """Out of range options name themselves."""
+    for wrong in (dict(inflation=0.9), dict(inflation=1.1, per="0 s"), dict(iterations=0)):
+        with pytest.raises(BoundsError):
+            pt.ExtendedKalman(**wrong)
+    for wrong in (dict(alpha=0.0), dict(alpha=3.0), dict(beta=float("nan"))):
+        with pytest.raises(BoundsError):
+            pt.UnscentedKalman(**wrong)
+    with pytest.raises(BoundsError, match="kappa"):
+        pt.UnscentedKalman(kappa=-4.0).weights(4)
