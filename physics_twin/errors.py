@@ -64,6 +64,13 @@ class StoppedError(CalibrationError):
     """
 
 
+class JournalError(PhysicsTwinError, RuntimeError):
+    """A journal that cannot be written or read now: a full disk, another writer, a database that does not answer.
+
+    What was committed before is kept, and nothing of what was refused is in it: remove the cause and call again.
+    """
+
+
 class EnvelopeError(PhysicsTwinError, ValueError):
     """An envelope that was asked for in a way that has no answer."""
 

@@ -1,0 +1,5 @@
+"""Journals: what happened to the twins of a plant, durable before it acts; in a file or in PostgreSQL."""
+
+from physics_twin.twin.journal.journal import Journal, SavedState, Timeline
+
+__all__ = ["Journal", "SavedState", "Timeline"]
