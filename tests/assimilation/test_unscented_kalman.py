@@ -61,10 +61,10 @@ def grid_filter(grid, move, output, q, r, first, values):
 
 @pytest.mark.parametrize("method", [pt.UnscentedKalman(), pt.ExtendedKalman()], ids=repr)
 def test_a_nonlinear_problem_agrees_with_bayes_rule_on_a_grid(method):
-    """A curved move and a curved sensor: the mean within 0.1 standard deviations, the spread within 5 %.
+    """A curved move and a curved sensor: the mean within 0.1 standard deviations, the spread within 8 %.
 
-    Over one standard deviation (0.14) the sensor's slope changes by 0.2 x 0.14 / 1.4 = 2 %, that of the move by 3 %: the
-    skewness that a Gaussian leaves out is a few hundredths.
+    Over the first standard deviation (0.5) the sensor's slope changes by 0.2 x 0.5 / 1.2 = 8 %; later (0.1) by 1 to
+    2 %: what a Gaussian leaves out is of that size.
     """
     q, r, n = 0.02, 0.05, 60
     rng = np.random.default_rng(5)
@@ -98,7 +98,8 @@ def test_a_nonlinear_problem_agrees_with_bayes_rule_on_a_grid(method):
         found.append((belief.states[0, 0], belief.root[0, 0]))
     means, spreads = np.array(found).T
     assert np.abs((means - mean) / sd).max() < 0.1
-    assert np.abs(spreads / sd - 1.0).max() < 0.05
+    assert np.abs(spreads / sd - 1.0).max() < 0.08
+    assert np.abs(spreads[5:] / sd[5:] - 1.0).max() < 0.02
 
 
 def doubling(fails):
