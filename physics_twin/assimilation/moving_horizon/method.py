@@ -1,0 +1,209 @@
+"""`MovingHorizon`: state and parameters from the samples of a sliding window."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.assimilation.belief import Belief, Observation, Predicted, Start, Step
+from physics_twin.assimilation.dynamics import Dynamics
+from physics_twin.assimilation.gaussian import begin_gaussian, moved, root_of
+from physics_twin.assimilation.keys import Key
+from physics_twin.assimilation.moving_horizon.arrival import carried, posterior_root, taken_in
+from physics_twin.assimilation.moving_horizon.condensing import tangents
+from physics_twin.assimilation.moving_horizon.flow import Flow, flow_of
+from physics_twin.assimilation.moving_horizon.layout import Clock
+from physics_twin.assimilation.moving_horizon.solvers import (
+    Converged,
+    Prepared,
+    RealTimeIteration,
+    prepared,
+    solve,
+)
+from physics_twin.assimilation.moving_horizon.transcription import (
+    Accuracy,
+    Linearized,
+    linearized,
+    no_elements,
+    simulated,
+)
+from physics_twin.assimilation.moving_horizon.window import Window, new_window
+from physics_twin.errors import BoundsError, SolveError
+from physics_twin.units import QuantityLike, Unit, to_si
+
+
+@dataclass(frozen=True)
+class MovingHorizon:
+    """Moving horizon estimation (Rao, Rawlings and Lee 2001; Kuehl et al. 2011) for models that show their equations.
+
+    horizon: steps between moments of samples that are fitted again with every new sample; what came before is an
+        arrival cost. A longer one is better where the model is far from linear or bounds are active.
+    solver: `Converged()`, or `RealTimeIteration()` where a sample may cost little.
+    degree: of the Radau collocation, 1 to 3 (order 2 degree - 1). longest_element: a time ("30 s"); without it the
+        elements are as long as `accuracy` allows: the largest difference from the model's own integrator at the end of
+        a step, in scales of the states. Finer elements are taken until it is met, up to `most_elements` a step.
+
+    Bounds of states and parameters hold at every moment of the window, to the last bit at its end. Uncertain
+    parameters follow random walks, an increment for each step; one without drift is a constant of the window. Bounds
+    are no part of the covariance that goes with the estimate. What an accumulator holds is the model's own integral.
+
+    Raises ModelError for a model with events, switches, discrete values or running extremes, or without equations.
+    """
+
+    horizon: int = 10
+    solver: Converged | RealTimeIteration = field(default_factory=Converged)
+    degree: int = 3
+    longest_element: QuantityLike | None = None
+    accuracy: float = 1e-6
+    most_elements: int = 64
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1:
+            raise BoundsError(f"MovingHorizon: horizon = {self.horizon}; at least one step")
+        if self.degree not in (1, 2, 3):
+            raise BoundsError(f"MovingHorizon: degree = {self.degree}; 1, 2 or 3")
+        if not 0.0 < self.accuracy < 1.0 or self.most_elements < 1:
+            raise BoundsError(
+                f"MovingHorizon: accuracy = {self.accuracy:g} and most_elements = {self.most_elements}; an accuracy "
+                "between 0 and 1 and at least one element"
+            )
+        self._accuracy()
+
+    @property
+    def name(self) -> str:
+        """As messages say it."""
+        return "moving horizon"
+
+    def begin(self, start: Start, dynamics: Dynamics, key: Key) -> Belief:
+        """Mean and covariance of the draws; raises ModelError for a model that this method cannot treat."""
+        flow = flow_of(dynamics)
+        belief = begin_gaussian(self.name, start, dynamics)
+        mean = dynamics.coordinates.of_members(belief.states, belief.parameters)[0]
+        window = new_window(mean, root_of(belief), no_elements(flow, self.degree))
+        return replace(belief, memory=window.memory())
+
+    def predict(self, belief: Belief, dynamics: Dynamics, step: Step) -> Predicted:
+        """Carry the estimate over a step and linearize the window, so that samples cost little; raises SolveError."""
+        flow = flow_of(dynamics)
+        fixed = flow.fixed(dynamics)
+        window = Window.of(belief.memory)
+        clock = Clock(dynamics, step.settings)
+        ends, outputs, failures = dynamics.advance(belief.states, belief.parameters, step.t0, step.t1, step.settings)
+        if failures:
+            raise SolveError(failures[0].reason, time=failures[0].time)
+        if not np.isfinite(window.times[0]):
+            known, z = _at_moment(flow, clock, belief.states[0], step.t0)
+            window = window.begun(step.t0, known, z)
+        root = root_of(belief)
+        linear: Linearized | None = None
+        if step.t1 > step.t0 or step.variance.any():
+            window, first = self._longer(flow, clock, window, belief, ends[0], dynamics, step, fixed)
+            linear = linearized(flow, window.elements, window.points, fixed)
+            _, root = carried(window.points[-2], root, linear.maps[first:], step.variance)
+            if window.n_moments > self.horizon + 1:
+                window, linear = _slid(flow, window, linear, dynamics, fixed)
+        at = prepared(flow, window, fixed, linear)
+        slopes = at.tangent.slopes[-1]
+        spread = slopes @ root
+        there = Belief(self.name, ends, belief.parameters, root, window.memory())
+        return Predicted(there, outputs[0], spread @ spread.T, at.arrays())
+
+    def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
+        """A new window that begins here with `factor` times the variance: the samples before it count no more."""
+        c, flow = dynamics.coordinates, flow_of(dynamics)
+        belief, old = predicted.belief, Window.of(predicted.belief.memory)
+        root = np.sqrt(factor) * root_of(belief)
+        mean = c.of_members(belief.states, belief.parameters)[0]
+        window = new_window(mean, root, no_elements(flow, self.degree))
+        window = replace(window.begun(float(old.times[-1]), old.known[-1], old.z[-1]), length=old.length)
+        at = prepared(flow, window, flow.fixed(dynamics))
+        wider = replace(belief, root=root, memory=window.memory())
+        return Predicted(wider, predicted.outputs, factor * predicted.covariance, at.arrays(), predicted.failures)
+
+    def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
+        """The estimate over the window with these samples; raises SolveError."""
+        c, flow = dynamics.coordinates, flow_of(dynamics)
+        _check(observation, step.t1)
+        window = Window.of(predicted.belief.memory).sampled(observation)
+        first = Prepared.of(predicted.linked).sampled(window)
+        found = solve(self.solver, flow, window, first, flow.fixed(dynamics), c)
+        before = c.of_members(predicted.belief.states, predicted.belief.parameters)[0]
+        end = np.where(c.updated, found.window.points[-1], before)
+        root = posterior_root(
+            found.at.whole.moments[-1, : c.n, :-1], found.at.rows.jacobian, found.solution.factor, c.updated
+        )
+        if not np.isfinite(root).all():
+            raise SolveError("the covariance of the estimate is not a finite number", time=step.t1)
+        return replace(moved(predicted.belief, end, root, c), memory=found.window.memory())
+
+    def _accuracy(self) -> Accuracy:
+        longest = np.inf
+        if self.longest_element is not None:
+            longest = to_si(self.longest_element, Unit("s"), name="MovingHorizon: longest_element")
+            if not longest > 0.0:
+                raise BoundsError(f"MovingHorizon: longest_element = {self.longest_element}; a time above zero")
+        return Accuracy(self.degree, float(longest), self.accuracy, self.most_elements)
+
+    def _longer(
+        self,
+        flow: Flow,
+        clock: Clock,
+        window: Window,
+        belief: Belief,
+        end: Array,
+        dynamics: Dynamics,
+        step: Step,
+        fixed: Array,
+    ) -> tuple[Window, int]:
+        """The window with one more step, and the number of its first element."""
+        c = dynamics.coordinates
+        start = c.of_members(belief.states, belief.parameters)[0]
+        point = start.copy()
+        point[: c.n_states] = c.of_members(end[None, :], belief.parameters)[0, : c.n_states]
+        stretches = clock.stretches(belief.states[0], end, step.t0, step.t1)
+        known, z = _at_moment(flow, clock, end, step.t1)
+        elements, length = no_elements(flow, self.degree), float(window.length[0])
+        if stretches:
+            elements, length = simulated(
+                flow, stretches, start, point[: c.n_states], z, fixed, self._accuracy(), length
+            )
+        first = len(window.elements.begin)
+        return window.appended(step.t1, point, known, z, step.variance, elements, length), first
+
+
+def _slid(
+    flow: Flow, window: Window, linear: Linearized, dynamics: Dynamics, fixed: Array
+) -> tuple[Window, Linearized]:
+    """The window without its first moment, whose samples go into the arrival cost."""
+    which = np.flatnonzero(window.sample_moment == 0.0)
+    mean, root = window.mean, window.root
+    if len(which):
+        tangent = tangents(flow, window, np.zeros(1), fixed)
+        row = window.sample_row[which].astype(np.int64)
+        sd = np.sqrt(window.sample_variance[which])
+        slopes = tangent.slopes[0, row]
+        values = tangent.values[0, row] + slopes @ (mean - window.points[0])
+        mean, root = taken_in(
+            mean, root, slopes / sd[:, None], (window.sample_value[which] - values) / sd, dynamics.coordinates.updated
+        )
+    count = int((window.elements.interval == 0.0).sum())
+    mean, root = carried(mean, root, linear.maps[:count], window.variance[0])
+    rest = Linearized(*(part[count:] for part in (linear.maps, linear.nodes, linear.residual, linear.z)))
+    return window.without_first(mean, root), rest
+
+
+def _at_moment(flow: Flow, clock: Clock, state: Array, time: float) -> tuple[Array, Array]:
+    """What is known at a moment, (n_inputs + n_accumulators,) SI, and guesses of the algebraic variables."""
+    inputs = clock.inputs(state).at(time, left=True)[0]
+    return np.concatenate([inputs, state[flow.accumulators]]), state[flow.algebraic] / flow.algebraic_scale
+
+
+def _check(observation: Observation, time: float) -> None:
+    good = np.isfinite(observation.values) & np.isfinite(observation.variance) & (observation.variance > 0.0)
+    if not good.all():
+        k = int(np.flatnonzero(~good)[0])
+        raise SolveError(
+            f'the sample of "{observation.channels[k]}" has the value {observation.values[k]:g} and the variance '
+            f"{observation.variance[k]:g} (SI); both must be finite and the variance above zero",
+            time=time,
+        )

@@ -1,0 +1,252 @@
+"""Direct collocation on finite elements (Radau IIA), linearized around a trajectory.
+
+Within an element of length h the state is a polynomial through its beginning s and the nodes X_1 .. X_d, the last of
+which is its end: X_i = s + h sum_j a_ij f(X_j) (Hairer and Wanner 1996, section IV.5; order 2 d - 1). The nodes are
+unknowns of the estimation, not the result of an inner iteration, and every linearization eliminates them again: the
+lifted Newton method (Albersmeyer and Diehl 2010). What remains of an element is an affine map from its beginning and
+the parameters to its end.
+"""
+
+import functools
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.assimilation.moving_horizon.flow import Flow, Points
+from physics_twin.assimilation.moving_horizon.layout import Stretch, n_elements
+from physics_twin.errors import SolveError
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """E finite elements in the order of time; coordinates unless said otherwise.
+
+    interval: (E,) which step of the window, as floats. begin, length: (E,) s. nodes: (E, d) s, and known: (E, d,
+    n_inputs + n_accumulators) SI, inputs there. gain, dose: (E, n) jump at the beginning: s = gain * x + dose.
+    x: (E, d, n) states and z: (E, d, n_algebraic) algebraic variables at the nodes.
+    """
+
+    interval: Array
+    begin: Array
+    length: Array
+    nodes: Array
+    known: Array
+    gain: Array
+    dose: Array
+    x: Array
+    z: Array
+
+    def take(self, rows: slice) -> "Elements":
+        """Some of the elements."""
+        return Elements(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def joined(self, other: "Elements") -> "Elements":
+        """These elements and then the others."""
+        return Elements(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Linearized:
+    """Elements linearized around their nodes.
+
+    maps: (E, n + q + 1, n + q + 1) from (x before the jump, theta, 1) to the same at the end. nodes: (E, d n, n + q +
+    1) from the same to all nodes. residual: (E, d, n) by how much the nodes miss the equations. z: (E, d, n_algebraic).
+    """
+
+    maps: Array
+    nodes: Array
+    residual: Array
+    z: Array
+
+
+@functools.cache
+def radau(degree: int) -> tuple[Array, Array, Array]:
+    """Nodes c (d,), the matrix a (d, d) of Radau IIA and its inverse."""
+    root = 6.0**0.5
+    c = np.array({1: [1.0], 2: [1.0 / 3.0, 1.0], 3: [(4.0 - root) / 10.0, (4.0 + root) / 10.0, 1.0]}[degree])
+    powers = np.arange(degree)
+    a = (c[:, None] ** (powers + 1) / (powers + 1)) @ np.linalg.inv(c[:, None] ** powers)
+    return c, a, np.linalg.inv(a)
+
+
+def no_elements(flow: Flow, degree: int) -> Elements:
+    """A window that has not begun."""
+    n, m = flow.n, flow.n_u + flow.n_accumulators
+    shapes = [(0,), (0,), (0,), (0, degree), (0, degree, m), (0, n), (0, n), (0, degree, n), (0, degree, flow.n_a)]
+    return Elements(*(np.zeros(shape) for shape in shapes))
+
+
+def laid_out(
+    flow: Flow, stretches: list[Stretch], degree: int, longest: float, before: Array, after: Array, z: Array
+) -> Elements:
+    """Elements of at most `longest` s over the stretches of one step, nodes on a straight line from before to after.
+
+    before, after: (n,) coordinates; z: (n_algebraic,) over their scales.
+    """
+    c, _, _ = radau(degree)
+    begin, length, nodes, known, gain, dose = [], [], [], [], [], []
+    for stretch in stretches:
+        count = n_elements(stretch.end - stretch.begin, longest)
+        cuts = np.linspace(stretch.begin, stretch.end, count + 1)
+        for k in range(count):
+            t = cuts[k] + c * (cuts[k + 1] - cuts[k])
+            t[-1] = cuts[k + 1]  # the end of a stretch is a corner of its inputs, to the last bit
+            begin.append(cuts[k])
+            length.append(cuts[k + 1] - cuts[k])
+            nodes.append(t)
+            known.append(stretch.inputs.along(t)[0].T)
+            gain.append(stretch.gain if k == 0 else np.ones(flow.n))
+            dose.append(stretch.dose if k == 0 else np.zeros(flow.n))
+    if not begin:
+        return no_elements(flow, degree)
+    times = np.array(nodes)
+    inputs = np.zeros((*times.shape, flow.n_u + flow.n_accumulators))
+    inputs[:, :, : flow.n_u] = known
+    share = (times - begin[0]) / (times[-1, -1] - begin[0])
+    return Elements(
+        np.zeros(len(begin)),
+        np.array(begin),
+        np.array(length),
+        times,
+        inputs,
+        np.array(gain),
+        np.array(dose),
+        before + share[:, :, None] * (after - before),
+        np.broadcast_to(z, (*times.shape, flow.n_a)).copy(),
+    )
+
+
+def linearized(flow: Flow, elements: Elements, points: Array, fixed: Array) -> Linearized:
+    """Equations and derivatives at all nodes; points: (n_moments, n + q) where the steps begin and end.
+
+    Raises SolveError for equations that give no finite number and for a singular element.
+    """
+    count, d, n = elements.x.shape
+    q = points.shape[1] - n
+    _, a, inverse = radau(d)
+    theta, starts = _beginnings(elements, points)
+    at = Points(
+        elements.nodes.reshape(-1),
+        elements.x.reshape(-1, n),
+        np.repeat(theta, d, axis=0),
+        elements.z.reshape(count * d, -1),
+        elements.known.reshape(count * d, -1),
+    )
+    found = flow.rate(at, fixed)
+    h = elements.length[:, None, None]
+    rate = found.value.reshape(count, d, n)
+    by_x = found.by_x.reshape(count, d, n, n)
+    by_theta = found.by_theta.reshape(count, d, n, q)
+    residual = elements.x - starts[:, None, :] - h * (a @ rate)
+    matrix = np.empty((count, d, n, d, n))
+    matrix[...] = inverse[:, None, :, None] * np.eye(n)[:, None, :]
+    for j in range(d):
+        matrix[:, j, :, j, :] -= h * by_x[:, j]
+    right = np.zeros((count, d, n, n + q + 1))
+    right[..., :n] = inverse.sum(axis=1)[:, None, None] * np.eye(n)
+    right[..., n : n + q] = h[..., None] * by_theta
+    bare = rate - (by_x @ elements.x[..., None])[..., 0]
+    if q:
+        bare -= (by_theta @ theta[:, None, :, None])[..., 0]
+    right[..., -1] = h * bare
+    try:
+        nodes = np.linalg.solve(matrix.reshape(count, d * n, d * n), right.reshape(count, d * n, n + q + 1))
+    except np.linalg.LinAlgError:
+        raise SolveError("the collocation equations are singular", time=float(elements.begin[0])) from None
+    nodes[..., -1] += (nodes[..., :n] @ elements.dose[..., None])[..., 0]
+    nodes[..., :n] *= elements.gain[:, None, :]
+    maps = np.zeros((count, n + q + 1, n + q + 1))
+    maps[:, n:, n:] = np.eye(q + 1)
+    maps[:, :n] = nodes[:, -n:]
+    return Linearized(maps, nodes, residual, found.z.reshape(elements.z.shape))
+
+
+def _beginnings(elements: Elements, points: Array) -> tuple[Array, Array]:
+    """Parameters (E, q) of every element and the state (E, n) at its beginning, behind the jump."""
+    n = elements.x.shape[2]
+    step = elements.interval.astype(np.int64)
+    before = points[step, :n]
+    inner = np.flatnonzero(step[1:] == step[:-1]) + 1
+    before[inner] = elements.x[inner - 1, -1]
+    return points[step, n:], elements.gain * before + elements.dose
+
+
+@dataclass(frozen=True, eq=False)
+class Accuracy:
+    """How finely a step is written out.
+
+    degree: of the polynomials. longest: s, of an element. tolerance: largest difference from the model's own
+    integrator at the end of a step, in scales of the states. most: elements to a step.
+    """
+
+    degree: int
+    longest: float
+    tolerance: float
+    most: int
+
+
+_NEWTON_LIMIT = 10
+_COARSER = 2.0
+
+
+def simulated(
+    flow: Flow, stretches: list[Stretch], start: Array, end: Array, z: Array, fixed: Array, wish: Accuracy, tried: float
+) -> tuple[Elements, float]:
+    """The elements of one step with nodes that satisfy the equations, and the element length to try next.
+
+    start: (n + q,) coordinates; end: (n,) as the model's own integrator has it; tried: s, the length to begin with.
+    Elements are halved until both agree; the length doubles again where they agree far better than was asked.
+    Raises SolveError when the most elements are not enough.
+    """
+    span = stretches[-1].end - stretches[0].begin
+    n = end.size
+    longest = min(tried, wish.longest)
+    while True:
+        elements = laid_out(flow, stretches, wish.degree, longest, start[:n], end, z)
+        if len(elements.begin) > max(wish.most, len(stretches)):
+            raise SolveError(
+                f"collocation with {wish.most} elements of degree {wish.degree} to a step of {span:g} s does not meet "
+                f"the model's own integrator within {wish.tolerance:g} of the states' scales; give samples more often, "
+                "allow more elements (most_elements), or accept a larger difference (accuracy)",
+                time=stretches[0].begin,
+            )
+        elements, error = _newton(flow, elements, start, end, fixed, wish.tolerance)
+        if error <= wish.tolerance:
+            spare = wish.tolerance * 0.1 * _COARSER ** (1 - 2 * wish.degree)
+            used = float(elements.length.max())
+            return elements, used * _COARSER if error <= spare else used
+        longest = 0.5 * float(elements.length.max())
+
+
+def _newton(
+    flow: Flow, elements: Elements, start: Array, end: Array, fixed: Array, tolerance: float
+) -> tuple[Elements, float]:
+    """Nodes after Newton's method and their difference from `end`; infinite where it does not come near.
+
+    It stops as soon as the difference is within the tolerance: what is left belongs to the iterations of the window.
+    """
+    points = start[None, :]
+    error = np.inf
+    for _ in range(_NEWTON_LIMIT):
+        try:
+            linear = linearized(flow, elements, points, fixed)
+        except SolveError:
+            return elements, np.inf
+        x = np.empty_like(elements.x)
+        at = np.append(start, 1.0)
+        for k in range(len(x)):
+            x[k] = (linear.nodes[k] @ at).reshape(x.shape[1:])
+            at = linear.maps[k] @ at
+        change = float(np.abs(x - elements.x).max())
+        elements = with_nodes(elements, x, linear.z)
+        error = float(np.abs(x[-1, -1] - end).max()) if np.isfinite(change) else np.inf
+        if error <= tolerance or not np.isfinite(error) or change <= 0.1 * tolerance:
+            break
+    return elements, error
+
+
+def with_nodes(elements: Elements, x: Array, z: Array) -> Elements:
+    """The same elements with other values at their nodes."""
+    e = elements
+    return Elements(e.interval, e.begin, e.length, e.nodes, e.known, e.gain, e.dose, x, z)
