@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         EnsembleKalman as EnsembleKalman,
         ExtendedKalman as ExtendedKalman,
         Localized as Localized,
+        MovingHorizon as MovingHorizon,
+        RandomWalk as RandomWalk,
         UnscentedKalman as UnscentedKalman,
     )
     from physics_twin.comparison import (
@@ -196,6 +198,13 @@ if TYPE_CHECKING:
     from physics_twin.splines import (
         Spline as Spline,
     )
+    from physics_twin.twin import (
+        Guard as Guard,
+        Sample as Sample,
+        Twin as Twin,
+        Window as Window,
+        assimilate as assimilate,
+    )
     from physics_twin.units import (
         Unit as Unit,
         normal_flow as normal_flow,
@@ -350,7 +359,16 @@ _HOME = {
     "global_sensitivity": ("Influences", "Morris", "Of", "Sobol", "rank_influences"),
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
-    "assimilation": ("AdaptiveInflation", "EnsembleKalman", "Localized", "ExtendedKalman", "UnscentedKalman"),
+    "twin": ("Guard", "Sample", "Twin", "Window", "assimilate"),
+    "assimilation": (
+        "AdaptiveInflation",
+        "EnsembleKalman",
+        "Localized",
+        "ExtendedKalman",
+        "MovingHorizon",
+        "RandomWalk",
+        "UnscentedKalman",
+    ),
 }
 _NAMES = {name: home for home, names in _HOME.items() for name in names}
 

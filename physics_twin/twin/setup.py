@@ -4,14 +4,24 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from physics_twin.arrays import Array
+from physics_twin.assimilation.belief import Start
 from physics_twin.assimilation.coordinates import Coordinates
 from physics_twin.assimilation.dynamics import Dynamics
+from physics_twin.assimilation.method import Method
 from physics_twin.assimilation.random_walk import RandomWalk
 from physics_twin.measurements import Channel
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Recipe
+from physics_twin.twin.channel_facts import ChannelFacts, facts_of
+from physics_twin.twin.state import Batch
+from physics_twin.twin.timeline import Sample
+from physics_twin.units import Unit, to_si
+
+_RECIPES = 16
+"""Recipes whose dynamics are kept: of the batch, of the one before, and of forecasts."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +52,27 @@ class Window:
     n: int = 64
     every: float = 3600.0
     n_sparse: int = 72
+    megabytes: float = 256.0
+    """What all snapshots together may take; large states are kept at fewer moments."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where the timeline begins: what a replay starts from.
+
+    time: ns UTC. settings: live inputs as far as they were known then, SI. start: draws of states and parameters.
+    """
+
+    time: int
+    batch: Batch
+    settings: Mapping[str, float]
+    start: Start
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
     """parameters: the uncertain ones, whether they are updated (adaptive) or held (frozen). fixed: all others, SI.
-    channels: output -> its channel. walks: state or parameter -> how it wanders.
+    channels: output -> its channel. walks: state or parameter -> how it wanders. method: the filter.
     """
 
     model: Model
@@ -58,6 +83,10 @@ class Setup:
     walks: Mapping[str, RandomWalk]
     seed: int
     adaptive: bool
+    method: Method
+    beginning: Beginning
+    earliest: int
+    """ns UTC: what lies before it is never filtered again, since another method was in force then."""
     guard: Guard = field(default_factory=Guard)
     window: Window = field(default_factory=Window)
 
@@ -66,14 +95,43 @@ class Setup:
         """What the filters update."""
         return Coordinates.of(self.model, self.parameters, frozen=not self.adaptive)
 
-    def dynamics(self, recipe: Recipe) -> Dynamics:
-        """The model under a recipe, as filters see it."""
-        kept = self._dynamics.get(id(recipe))
+    @functools.cached_property
+    def held(self) -> Coordinates:
+        """The same with every parameter held: for the first samples after a gap."""
+        return Coordinates.of(self.model, self.parameters, frozen=True)
+
+    @functools.cached_property
+    def rates(self) -> Array:
+        """(n_coordinates,) per second: variance that the random walks add."""
+        return self.coordinates.variance_rates(self.model, self.walks)
+
+    @functools.cached_property
+    def facts(self) -> Mapping[str, ChannelFacts]:
+        """Channel -> what its samples need on their way to the filter."""
+        outputs = [signal.name for signal in self.model.outputs]
+        return {name: facts_of(c, outputs.index(name), self.posterior) for name, c in self.channels.items()}
+
+    @functools.cached_property
+    def input_names(self) -> frozenset[str]:
+        """Inputs of the model."""
+        return frozenset(signal.name for signal in self.model.inputs)
+
+    def input_si(self, unit: Unit, sample: Sample) -> float:
+        """The number of a sample of a live input, in its own unit or else in that of the input; raises UnitError."""
+        if not sample.unit or sample.unit == unit.text:
+            return float(unit.to_si(sample.value))
+        return to_si((sample.value, sample.unit), unit, name=sample.channel)
+
+    def dynamics(self, recipe: Recipe, *, held: bool = False) -> Dynamics:
+        """The model under a recipe, as filters see it; held: with no parameter updated."""
+        kept = self._dynamics.get((id(recipe), held))
         if kept is None or kept.recipe is not recipe:
-            self._dynamics.clear()
-            kept = self._dynamics[id(recipe)] = Dynamics(self.model, recipe, self.fixed, self.coordinates)
+            if len(self._dynamics) > _RECIPES:
+                self._dynamics.clear()
+            coordinates = self.held if held else self.coordinates
+            kept = self._dynamics[id(recipe), held] = Dynamics(self.model, recipe, self.fixed, coordinates)
         return kept
 
     @functools.cached_property
-    def _dynamics(self) -> dict[int, Dynamics]:
+    def _dynamics(self) -> dict[tuple[int, bool], Dynamics]:
         return {}

@@ -1,0 +1,94 @@
+"""What comes in: known or new, in the window or too late, and at which moment it stands on the timeline."""
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from physics_twin.errors import unknown_name
+from physics_twin.twin.counts import Counts
+from physics_twin.twin.moments import stamp
+from physics_twin.twin.setup import Setup
+from physics_twin.twin.timeline import Entry, Operation, Sample
+from physics_twin.twin.window import layout_of, reaches
+
+if TYPE_CHECKING:
+    from physics_twin.twin.twin import Twin
+
+
+@dataclass(frozen=True)
+class Taken:
+    """entries: those that are new and in the window, in the order in which they came. words: name -> why it was not
+    taken, of channels that the twin does not have and of entries that came too late.
+    """
+
+    entries: tuple[Entry, ...]
+    counts: Counts
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+def taken(twin: "Twin", given: Iterable[Entry], now: int | None, *, journaled: bool) -> Taken:
+    """Sort out what a call was given. now: ns; what lies after it is kept for later, and makes nothing late."""
+    setup, layout = twin.setup, layout_of(twin.setup)
+    newest, settled = twin.newest, twin.state.time
+    found: dict[tuple[int, int, str, str], Entry] = {}
+    words: dict[str, str] = {}
+    n = dict.fromkeys(("samples", "late", "duplicates", "too_late", "unknown"), 0)
+    for raw in given:
+        entry = placed(setup, raw, twin.state.batch.recipe.settings)
+        if entry is None:
+            n["unknown"] += 1
+            if isinstance(raw, Sample) and raw.channel not in words:
+                known = [*setup.facts, *twin.state.batch.recipe.settings]
+                words[raw.channel] = str(unknown_name("channel or live input", raw.channel, known))
+            continue
+        key, time = entry.key, entry.time
+        if key in found or _holds(twin.recent, key) or _holds(twin.pending, key):
+            n["duplicates"] += 1
+        elif time < setup.earliest or not reaches(layout, newest, time, journaled=journaled):
+            n["too_late"] += 1
+            words[_name(entry)] = f"the entry of {stamp(time)} came too late: others of {stamp(newest)} are in already"
+        else:
+            found[key] = entry
+            n["samples"] += 1
+            n["late"] += time <= settled
+            if now is None or time <= now:
+                newest = max(newest, time)
+    return Taken(tuple(found.values()), twin.counts.plus(**n), words)
+
+
+def placed(setup: Setup, entry: Entry, settings: Iterable[str] = ()) -> Entry | None:
+    """An entry at the moment that it shows, not the one at which it was stamped; None for a name nobody knows."""
+    if isinstance(entry, Operation):
+        return entry
+    facts = setup.facts.get(entry.channel)
+    if facts is None:
+        return entry if entry.channel in setup.input_names or entry.channel in settings else None
+    if not facts.shift:
+        return entry
+    return Sample(
+        entry.channel,
+        entry.time - facts.shift,
+        entry.value,
+        entry.unit,
+        quality=entry.quality,
+        reported=entry.reported,
+        source=entry.source,
+    )
+
+
+def shifts(setup: Setup) -> tuple[int, int]:
+    """ns by which stamps of channels lie earliest and latest against what they show, at most and at least 0."""
+    found = [facts.shift for facts in setup.facts.values()]
+    return min([0, *found]), max([0, *found])
+
+
+def _holds(entries: Sequence[Entry], key: tuple[int, int, str, str]) -> bool:
+    if not entries or key > entries[-1].key:
+        return False
+    k = bisect.bisect_left(entries, key, key=lambda entry: entry.key)
+    return k < len(entries) and entries[k].key == key
+
+
+def _name(entry: Entry) -> str:
+    return entry.channel if isinstance(entry, Sample) else entry.act.value

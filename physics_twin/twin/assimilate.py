@@ -1,0 +1,200 @@
+"""`assimilate`: new samples, and what people did, become part of what a twin knows."""
+
+import heapq
+import time as clock
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from physics_twin.assimilation.belief import Start
+from physics_twin.assimilation.keys import Key
+from physics_twin.assimilation.method import Method
+from physics_twin.measurements import Experiment
+from physics_twin.twin.arrivals import Taken, placed, shifts, taken
+from physics_twin.twin.fold import Folded, begin, fold
+from physics_twin.twin.innovation import Innovation
+from physics_twin.twin.members import members_of
+from physics_twin.twin.moments import moment
+from physics_twin.twin.samples import samples_of
+from physics_twin.twin.state import FilterState
+from physics_twin.twin.timeline import Entry, Operation
+from physics_twin.twin.window import after, base_time, kept, layout_of, state_before
+from physics_twin.units import QuantityLike, to_si, unit as as_unit
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from physics_twin.twin.twin import Twin
+
+_PRUNED = 256
+"""Moments after which a long fold lets go of the states that it does not keep."""
+
+
+class JournalView(Protocol):
+    """The entries of one asset, as a journal holds them."""
+
+    @property
+    def complete_since(self) -> int:
+        """ns: from here on nothing is missing."""
+        ...
+
+    def entries(self, since: int | None = None, until: int | None = None) -> Iterable[Entry]:
+        """Entries in the order of the timeline."""
+        ...
+
+
+def assimilate(
+    twin: "Twin",
+    samples: "Iterable[Entry] | Experiment | pd.DataFrame",
+    method: Method | None = None,
+    *,
+    until: Any = None,
+    budget: QuantityLike | None = "1 s",
+    journal: JournalView | None = None,
+) -> "tuple[Twin, Innovation]":
+    """The twin after these samples, and what they changed.
+
+    samples: `Sample` and `Operation`, in any order; an `Experiment` with a time zero (outputs and recorded inputs); or
+        a data frame with the columns channel, time, value and, where there are, unit, quality, reported, source.
+    method: another filter from here on; what is known is handed over, and what happened before is not filtered again.
+    until: the present, as `moment` reads it: the twin that comes back is predicted to it, and later entries wait.
+    budget: wall clock for this call, None for as long as it takes. What is not done waits in `twin.pending`, and the
+        twin says so; the next call goes on, and the result is the same.
+    journal: where entries older than the window can be read, for laboratory results that come hours later.
+
+    Never raises for what a plant may send; that is counted, left out or waits, and the innovation says why. Raises
+    DataError for samples that are none, UnitError for a budget that is no time.
+    """
+    started = clock.perf_counter()
+    limit = None if budget is None else to_si(budget, as_unit("s"), name="budget")
+    if method is not None and method != twin.setup.method:
+        twin = _with_method(twin, method)
+    now = None if until is None else moment(until)
+    found = taken(twin, samples_of(samples), now, journaled=journal is not None)
+    state, snapshots, recent, todo, lost = _back_to(twin, found, journal)
+    setup, layout = twin.setup, layout_of(twin.setup)
+    stop = len(todo) if now is None else after(todo, now)
+    newest = max(state.time, todo[stop - 1].time) if stop else state.time
+    states, folded = [*snapshots], []
+    fresh = {entry.time for entry in found.entries}
+    reached = state.time
+    for one in fold(setup, state, todo[:stop]):
+        states.append(one.state)
+        reached = one.state.time
+        if reached in fresh:
+            folded.append(one)
+        if len(states) > len(snapshots) + _PRUNED:
+            states = [*kept(layout, states, newest)]
+        if limit is not None and clock.perf_counter() - started > limit:
+            break
+    done = after(todo, reached)
+    states = [*kept(layout, states, newest)]
+    base = base_time(layout, states, newest)
+    recent = (*recent, *todo[:done])
+    counts = found.counts.plus(too_late=lost, samples=-lost) if lost else found.counts
+    audit = twin.audit
+    for entry in found.entries:
+        if isinstance(entry, Operation):
+            audit = audit.append(entry.time, entry.who, entry.act.value, entry.reason, entry.content)
+    behind = stop - done
+    result = replace(
+        twin,
+        state=states[-1],
+        snapshots=tuple(states),
+        recent=recent[after(recent, base) :],
+        pending=tuple(todo[done:]),
+        until=max(twin.until, newest, newest if now is None else now),
+        audit=audit,
+        counts=counts,
+    )
+    seconds = clock.perf_counter() - started
+    return result, _innovation(result, twin, found, folded, behind, seconds)
+
+
+def _back_to(
+    twin: "Twin", found: Taken, journal: JournalView | None
+) -> tuple[FilterState, Sequence[FilterState], tuple[Entry, ...], list[Entry], int]:
+    """The state to go on from, the states kept up to it, the entries before it, those to go through; how many are lost.
+
+    Lost are entries for which the journal does not reach far enough back.
+    """
+    new = sorted(found.entries, key=lambda entry: entry.key)
+    pending = list(twin.pending)
+    if not new or new[0].time > twin.state.time:
+        return twin.state, twin.snapshots, twin.recent, _merged(pending, new), 0
+    layout = layout_of(twin.setup)
+    base = base_time(layout, twin.snapshots, twin.newest)
+    lost = 0
+    if new[0].time <= base:
+        k = state_before(twin.snapshots, new[0].time)
+        state = twin.snapshots[k] if k >= 0 else begin(twin.setup)
+        if journal is not None and journal.complete_since <= state.time + 1:
+            known = _from_journal(twin, state.time, journal)
+            keys = {entry.key for entry in new}
+            old = [entry for entry in known if entry.key not in keys]
+            return state, twin.snapshots[: k + 1] or (state,), (), _merged(old, new), 0
+        lost = sum(entry.time <= base for entry in new)
+        new = new[lost:]
+        if not new or new[0].time > twin.state.time:
+            return twin.state, twin.snapshots, twin.recent, _merged(pending, new), lost
+    k = state_before(twin.snapshots, new[0].time)
+    state = twin.snapshots[k]
+    cut = after(twin.recent, state.time)
+    todo = _merged([*twin.recent[cut:], *pending], new)
+    return state, twin.snapshots[: k + 1], twin.recent[:cut], todo, lost
+
+
+def _from_journal(twin: "Twin", since: int, journal: JournalView) -> list[Entry]:
+    """All entries after a moment that the twin may take in, each at the moment that it shows."""
+    setup, layout = twin.setup, layout_of(twin.setup)
+    early, late = shifts(setup)
+    newest = twin.newest
+    oldest = (newest // layout.every - layout.n_sparse) * layout.every
+    found = {}
+    for entry in journal.entries(since=since + 1 + early, until=newest + late):
+        own = placed(setup, entry)
+        # What lies before the window was turned away when it came, or is in the state already.
+        if own is not None and since < own.time <= newest and own.time >= oldest:
+            found[own.key] = own
+    for entry in (*twin.recent, *twin.pending):
+        if entry.time > since:
+            found.setdefault(entry.key, entry)
+    return sorted(found.values(), key=lambda entry: entry.key)
+
+
+def _merged(first: Sequence[Entry], second: Sequence[Entry]) -> list[Entry]:
+    """Two sorted lists of entries as one."""
+    if not first or not second or first[-1].key < second[0].key:
+        return [*first, *second]
+    return list(heapq.merge(first, second, key=lambda entry: entry.key))
+
+
+def _with_method(twin: "Twin", method: Method) -> "Twin":
+    """The twin with another filter. A method must be told what the one before knew: older samples stay with that."""
+    setup = replace(twin.setup, method=method)
+    if twin.state.time == setup.beginning.time - 1:
+        state = begin(setup)
+        return replace(twin, setup=setup, state=state, snapshots=(state,))
+    state = twin.state
+    members = members_of(state.belief, setup.coordinates, Key(setup.seed, state.time))
+    start = Start(members.states, members.parameters, 0.0 * setup.rates)
+    belief = method.begin(start, setup.dynamics(state.batch.recipe), Key(setup.seed, state.time))
+    state = replace(state, belief=belief)
+    setup = replace(setup, earliest=state.time + 1)
+    return replace(twin, setup=setup, state=state, snapshots=(state,), recent=())
+
+
+def _innovation(
+    twin: "Twin", before: "Twin", found: Taken, folded: Sequence[Folded], behind: int, seconds: float
+) -> Innovation:
+    return Innovation(
+        records=tuple(one.record for one in folded),
+        channels={name: facts.unit for name, facts in twin.setup.facts.items()},
+        begin=before.until,
+        end=twin.until,
+        counts={name: n - getattr(before.counts, name) for name, n in vars(twin.counts).items()},
+        notes=tuple(dict.fromkeys([*found.words.values(), *(words for one in folded for words in one.words)])),
+        pending=len(twin.pending),
+        reason=twin.reason if not behind else f"{behind} entries wait: the budget was used up",
+        seconds=seconds,
+    )

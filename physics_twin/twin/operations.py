@@ -1,0 +1,149 @@
+"""What people do to a twin, as the fold carries it out: each act at its own moment of the timeline."""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.assimilation.belief import Start
+from physics_twin.assimilation.keys import Key
+from physics_twin.errors import RecipeError, SolveError
+from physics_twin.measurements.records import recipe_from_record, recipe_record
+from physics_twin.recipes import Recipe
+from physics_twin.twin.members import members_of
+from physics_twin.twin.moments import SECOND, stamp
+from physics_twin.twin.setup import Setup
+from physics_twin.twin.state import Batch, ChannelMonitor, FilterState, Mask, Mode
+from physics_twin.twin.timeline import Act, Operation
+
+Content = Mapping[str, Any]
+
+
+def act(setup: Setup, state: FilterState, operation: Operation) -> FilterState:
+    """The state after an operation; nothing is raised for one that cannot be carried out: the state says why."""
+    content, time = operation.content, operation.time
+    state = replace(state, time=time)
+    match operation.act:
+        case Act.START_BATCH:
+            return _start_batch(setup, state, content)
+        case Act.MODE:
+            return _enter(setup, state, Mode(content["mode"]))
+        case Act.MASK:
+            kept = tuple(m for m in state.masks if m.channel != content["channel"])
+            mask = Mask(content["channel"], time, content["until"], operation.reason, operation.who)
+            return replace(state, masks=(*kept, mask))
+        case Act.UNMASK:
+            return replace(state, masks=tuple(m for m in state.masks if m.channel != content["channel"]))
+        case Act.SENSOR_REPLACED:
+            fresh = ChannelMonitor(replaced=time)
+            return replace(state, monitors={**state.monitors, content["channel"]: fresh})
+        case Act.PROMOTE | Act.REVERT:
+            return state
+
+
+def _enter(setup: Setup, state: FilterState, mode: Mode) -> FilterState:
+    if state.mode is Mode.OUT_OF_SERVICE:
+        return state  # only the start of a batch ends this: until then nobody knows what is in the plant
+    if mode is Mode.OUT_OF_SERVICE:
+        state = _carried_on(setup, state)
+    return replace(state, mode=mode)
+
+
+def _carried_on(setup: Setup, state: FilterState) -> FilterState:
+    """The belief at the moment of the operation, or where it was if the model cannot be carried on."""
+    from physics_twin.twin.fold import carried
+
+    try:
+        predicted, _ = carried(setup, state, state.time)
+    except (SolveError, RecipeError) as error:
+        return replace(state, trouble=f"the model could not be carried on from {stamp(state.reached)}: {error}")
+    return replace(
+        state,
+        belief=predicted.belief,
+        reached=state.time,
+        outputs=predicted.outputs,
+        covariance=predicted.covariance,
+        n_failed_members=state.n_failed_members + len(predicted.failures),
+    )
+
+
+def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterState:
+    """The next charge: states begin anew, parameters stay what they are known to be, a little less well."""
+    if state.mode is not Mode.OUT_OF_SERVICE:
+        state = _carried_on(setup, state)
+    recipe = state.batch.recipe if content["recipe"] is None else _recipe(json.dumps(content["recipe"]))
+    begun = _bound(setup, recipe, {name: mean for name, (mean, _) in content["initial"].items()})
+    batch = Batch(content["name"], state.time, recipe, dict(content["context"]))
+    key = Key(setup.seed, state.time)
+    coordinates = setup.coordinates
+    members = members_of(state.belief, coordinates, key)
+    settings = {name: s.value for name, s in recipe.settings.items() if s.value is not None}
+    settings |= {name: value for name, value in state.settings.items() if name in recipe.settings}
+    idle = (state.time - state.reached) / SECOND
+    variance = setup.rates * idle
+    variance[: coordinates.n_states] = 0.0
+    for name, (_, sd) in content["initial"].items():
+        variance[_of_state(setup, name)] = (sd / coordinates.scale[_of_state(setup, name)]) ** 2
+    try:
+        states = _initial_states(setup, begun, members.parameters, settings)
+        start = Start(states, members.parameters, variance)
+        belief = setup.method.begin(start, setup.dynamics(recipe), key)
+    except (SolveError, RecipeError) as error:
+        return replace(state, mode=Mode.OUT_OF_SERVICE, trouble=f"the batch {batch.name} could not begin: {error}")
+    n = len(setup.model.outputs)
+    return replace(
+        state,
+        belief=belief,
+        batch=batch,
+        settings=settings,
+        mode=Mode.RUNNING,
+        outputs=np.full(n, np.nan),
+        covariance=np.full((n, n), np.nan),
+        trouble="",
+        reached=state.time,
+        last_update=state.time,
+    )
+
+
+def _initial_states(setup: Setup, recipe: Recipe, parameters: Array, settings: Mapping[str, float]) -> Array:
+    """(n, n_state) at the start of a recipe; an input that nobody has read is taken at the middle of its range."""
+    from physics_twin.twin.start import fresh_states, guesses
+
+    table = {name: np.full(len(parameters), value) for name, value in setup.fixed.items()}
+    table |= dict(zip(setup.coordinates.parameters, parameters.T, strict=True))
+    known = {**guesses(setup.model, setup.posterior, recipe), **settings}
+    return fresh_states(setup.model, recipe, table, known, len(parameters), every=True)
+
+
+def _of_state(setup: Setup, name: str) -> list[int]:
+    own = setup.coordinates.names[: setup.coordinates.n_states]
+    return [k for k, full in enumerate(own) if full.partition("[")[0] == name]
+
+
+def _bound(setup: Setup, recipe: Recipe, initial: Mapping[str, float]) -> Recipe:
+    """The recipe with given initial values, SI."""
+    if not initial:
+        return recipe
+    units = {block.name: block.unit.si_text for block in setup.model.state}
+    given = {name: (mean, units[name]) for name, mean in initial.items()}
+    kept = recipe.initial if isinstance(recipe.initial, Mapping) else {}
+    return recipe.replace(initial={**kept, **given})
+
+
+def recipe_content(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain JSON, its tables included."""
+    record, tables = recipe_record(recipe)
+    rows = [[list(one.times), list(one.values)] for one in tables]
+    return json.loads(json.dumps({"recipe": record, "tables": rows}))  # type: ignore[no-any-return]  # tuples to lists
+
+
+@functools.lru_cache(maxsize=64)
+def _recipe(text: str) -> Recipe:
+    """The recipe of its JSON text; the same object for the same text, as models keep what they work out for it."""
+    content = json.loads(text)
+    tables = [(np.array(times), np.array(values)) for times, values in content["tables"]]
+    return recipe_from_record(content["recipe"], tables)

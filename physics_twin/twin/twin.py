@@ -1,0 +1,274 @@
+"""`Twin`: a model that follows its plant, as a value."""
+
+import datetime as dt
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from physics_twin.arrays import Array
+from physics_twin.assimilation.belief import Belief, Predicted
+from physics_twin.assimilation.keys import Key
+from physics_twin.assimilation.method import Method
+from physics_twin.assimilation.random_walk import RandomWalk
+from physics_twin.errors import RecipeError, SolveError
+from physics_twin.measurements import Channel, Experiment
+from physics_twin.model import Model
+from physics_twin.posterior import Posterior
+from physics_twin.recipes import Recipe
+from physics_twin.twin.audit import Audit
+from physics_twin.twin.counts import Counts
+from physics_twin.twin.fold import begin, carried
+from physics_twin.twin.members import Members, members_of
+from physics_twin.twin.moments import moment, stamp, utc
+from physics_twin.twin.setup import Guard, Setup, Window
+from physics_twin.twin.start import set_up
+from physics_twin.twin.state import FilterState
+from physics_twin.twin.timeline import Entry
+from physics_twin.twin.window import after, size_of
+from physics_twin.units import QuantityLike
+
+if TYPE_CHECKING:
+    from physics_twin.twin.assimilate import JournalView
+    from physics_twin.twin.innovation import Innovation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Twin:
+    """What is known of a running plant at one moment. Every method that changes something returns another twin.
+
+    setup: model, posterior, sensors, filter. state: what is known after the last entry. snapshots: earlier states, to
+    go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
+    window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
+    promotions: recalibrations that were put in force. counts: what became of all samples.
+    """
+
+    setup: Setup
+    state: FilterState
+    snapshots: tuple[FilterState, ...]
+    recent: tuple[Entry, ...] = ()
+    pending: tuple[Entry, ...] = ()
+    until: int = 0
+    audit: Audit = field(default_factory=Audit)
+    promotions: tuple[Any, ...] = ()
+    counts: Counts = field(default_factory=Counts)
+
+    @classmethod
+    def start(
+        cls,
+        model: Model,
+        posterior: Posterior,
+        *,
+        at: Any,
+        recipe: Recipe | None = None,
+        history: Experiment | None = None,
+        channels: Sequence[Channel] | None = None,
+        initial_sd: Mapping[str, QuantityLike] | None = None,
+        drift: Mapping[str, RandomWalk] | None = None,
+        process_noise: Mapping[str, RandomWalk] | None = None,
+        seed: int = 0,
+        adaptive: bool = True,
+        method: Method | None = None,
+        guard: Guard | None = None,
+        window: Window | None = None,
+        batch: str = "",
+    ) -> "Twin":
+        """A twin that takes over at a moment.
+
+        at: when, as "2026-11-20T06:00Z". recipe: what the plant is told from then on, its 0 s at `at`; without one,
+            every input is live: it has the value that was last read. history: the run so far: draws of the posterior
+            are carried through its recipe up to `at`, so that the state has their spread; it ends at `at` where it has
+            no stamps. Without a history states begin as the model says, with `initial_sd` ({"T1": "5 K"}).
+        channels: the sensors; without them those of the history, or of the fit. drift: how parameters wander,
+            {"UA": pt.RandomWalk("2 %", per="1 d")}; process_noise: how wrong the equations of states are.
+        seed: names all random numbers. adaptive: False holds the parameters; their spread still counts. method: the
+            filter; without one, sigma points for small models and an ensemble for fields. guard: how far readings are
+            trusted. window: how far back late samples are taken in. batch: name of the running batch.
+
+        Raises ModelError for the posterior of another model, UnknownNameError, UnitError, DataError for a moment that
+        the history does not reach, or sensors that nobody knows; SolveError.
+        """
+        walks = {**(process_noise or {}), **(drift or {})}
+        begun = moment(at)
+        setup = set_up(
+            model,
+            posterior,
+            begun,
+            recipe=recipe,
+            history=history,
+            channels=channels,
+            initial_sd=initial_sd or {},
+            walks=walks,
+            seed=seed,
+            adaptive=adaptive,
+            method=method,
+            guard=Guard() if guard is None else guard,
+            window=Window() if window is None else window,
+            batch=batch,
+        )
+        state = begin(setup)
+        return cls(setup, state, (state,), until=begun)
+
+    # Reading it ------------------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> dt.datetime:
+        """The moment that is shown, UTC; later than the last entry where nothing has come since."""
+        return utc(self.until)
+
+    @property
+    def newest(self) -> int:
+        """ns of the newest entry that counts as past: filtered, or waiting for time."""
+        waiting = after(self.pending, self.until)
+        return max(self.state.time, self.pending[waiting - 1].time) if waiting else self.state.time
+
+    @property
+    def reason(self) -> str:
+        """Why the twin is a prediction only, "" where it is not."""
+        if self.pending and self.pending[0].time <= self.until:
+            return f"entries since {stamp(self.pending[0].time)} are waiting"
+        if self._now is None:
+            return self.state.trouble or "the model cannot be carried on"
+        return self.state.trouble
+
+    @functools.cached_property
+    def _now(self) -> Predicted | None:
+        """The belief at the present, with its outputs; None where the model cannot be carried on."""
+        try:
+            return carried(self.setup, self.state, max(self.until, self.state.reached))[0]
+        except (SolveError, RecipeError):
+            return None
+
+    @property
+    def belief(self) -> Belief:
+        """What is known at the present; of the last moment that could be reached, where it cannot be."""
+        return self.state.belief if self._now is None else self._now.belief
+
+    def members(self, n: int | None = None) -> Members:
+        """Members at the time of the last entry, keyed: what a forecast runs. The ensemble's own without `n`."""
+        state = self.state
+        return members_of(state.belief, self.setup.coordinates, Key(self.setup.seed, state.time), n)
+
+    @functools.cached_property
+    def _present(self) -> Members:
+        return members_of(self.belief, self.setup.coordinates, Key(self.setup.seed, self.until))
+
+    @functools.cached_property
+    def _outputs(self) -> Array:
+        """(n_members, n_outputs) SI, of the members at the present."""
+        members, batch = self._present, self.state.batch
+        dynamics = self.setup.dynamics(batch.recipe)
+        t = batch.elapsed(max(self.until, self.state.reached) if self._now is not None else self.state.reached)
+        try:
+            _, outputs, _ = dynamics.advance(members.states, members.parameters, t, t, self.state.settings)
+        except (SolveError, RecipeError):
+            outputs = np.full((len(members.states), len(self.setup.model.outputs)), np.nan)
+        return outputs
+
+    @functools.cached_property
+    def mean(self) -> dict[str, float | Array]:
+        """Name -> SI: states (arrays for fields), uncertain parameters and outputs, at the present."""
+        belief = self.belief
+        state, parameters = belief.states.mean(axis=0), belief.parameters.mean(axis=0)
+        return self._named(state, parameters, self._now.outputs if self._now is not None else self.state.outputs)
+
+    @functools.cached_property
+    def spread(self) -> dict[str, float | Array]:
+        """Name -> one standard deviation, SI."""
+        members = self._present
+        covariance = self.state.covariance if self._now is None else self._now.covariance
+        sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        return self._named(members.states.std(axis=0, ddof=1), members.parameters.std(axis=0, ddof=1), sd)
+
+    def _named(self, state: Array, parameters: Array, outputs: Array) -> dict[str, float | Array]:
+        found: dict[str, float | Array] = {}
+        first = 0
+        for block in self.setup.model.state:
+            own = state[first : first + block.size]
+            found[block.name] = float(own[0]) if block.size == 1 else own
+            first += block.size
+        found |= dict(zip(self.setup.coordinates.parameters, parameters.tolist(), strict=True))
+        # An output may have the name of a state: it shows it, and the output is what sensors are compared with.
+        return found | {s.name: float(v) for s, v in zip(self.setup.model.outputs, outputs, strict=True)}
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Uncertain parameter -> its mean, SI."""
+        return {name: float(self.mean[name]) for name in self.setup.coordinates.parameters}
+
+    @functools.cached_property
+    def covariance(self) -> xr.DataArray:
+        """Of outputs and uncertain parameters at the present, (quantity, quantity_2), SI."""
+        table = np.column_stack([self._outputs, self._present.parameters])
+        table = table[np.isfinite(table).all(axis=1)]
+        names = [s.name for s in self.setup.model.outputs] + list(self.setup.coordinates.parameters)
+        matrix = np.atleast_2d(np.cov(table, rowvar=False)) if len(table) > 1 else np.full((len(names),) * 2, np.nan)
+        return xr.DataArray(matrix, dims=("quantity", "quantity_2"), coords={"quantity": names, "quantity_2": names})
+
+    def in_units(self) -> xr.Dataset:
+        """Mean and spread of outputs and uncertain parameters in their declared units, each with `units` and `sd`."""
+        found: dict[str, xr.Variable] = {}
+        declared = [(s.name, s.unit, False) for s in self.setup.model.outputs]
+        declared += [(p.name, p.unit, p.difference) for p in self.setup.parameters]
+        for name, unit, difference in declared:
+            attrs = {
+                "units": (unit.difference() if difference else unit).text,
+                "sd": float(unit.from_si(float(self.spread[name]), difference=True)),
+                "sd_units": unit.difference().text,
+            }
+            found[name] = xr.Variable((), float(unit.from_si(float(self.mean[name]), difference=difference)), attrs)
+        return xr.Dataset(found, attrs={"time": stamp(self.until)})
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arrays of all states that are kept, each counted once."""
+        return size_of(self.snapshots)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that follows from the timeline; two twins with the same one go on alike, to the last bit."""
+        from physics_twin.twin.digest import digest
+
+        return digest(self)
+
+    def __repr__(self) -> str:
+        b = self.state.batch
+        said = f"{self.setup.model.name} at {stamp(self.until)}, {self.state.mode.value}"
+        said += f", batch {b.name}" if b.name else ""
+        said += f", {self.state.n_updates} updates, {self.setup.method.name}"
+        return f"<Twin: {said}{f'; prediction only: {self.reason}' if self.reason else ''}>"
+
+    # Changing it -----------------------------------------------------------------------------------------------------
+
+    def assimilate(
+        self,
+        samples: Any,
+        method: Method | None = None,
+        *,
+        until: Any = None,
+        budget: QuantityLike | None = "1 s",
+        journal: "JournalView | None" = None,
+    ) -> "tuple[Twin, Innovation]":
+        """See `assimilate`."""
+        from physics_twin.twin.assimilate import assimilate
+
+        return assimilate(self, samples, method, until=until, budget=budget, journal=journal)
+
+    def replay(self, entries: "Iterable[Entry] | JournalView", *, without: str | None = None) -> "Twin":
+        """The twin that comes of these entries from the start on, `without` one channel. See `replay`."""
+        from physics_twin.twin.replay import replay
+
+        return replay(self, entries, without=without)
+
+    def at(self, until: Any) -> "Twin":
+        """The same twin, predicted to a later moment; raises DataError for an earlier one."""
+        from physics_twin.twin.replay import shown_at
+
+        return shown_at(self, moment(until))
+
+    def with_(self, **changes: Any) -> "Twin":
+        """A copy with other fields."""
+        return replace(self, **changes)
