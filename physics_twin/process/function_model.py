@@ -1,7 +1,7 @@
 """`FunctionModel`: a plain Python right-hand side as a Model, SciPy underneath."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from physics_twin.model import SIValues, StateBlock, StateKind
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.process.fingerprint import model_hash
 from physics_twin.recipes import Action, Recipe, Steady
-from physics_twin.schedules import Schedule, bind, known_until, table_ended
+from physics_twin.schedules import Schedule, bind, held_end, known_until, table_ended
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, to_si
 
@@ -187,6 +187,7 @@ class _Run:
 
     def march(self, state: Array, t: float, times: Array) -> tuple[Array, Array]:
         x, number, begin = state[:-2].copy(), round(state[-2]), float(state[-1])
+        self._held_up_to(number, t)
         i = 0
         while i < times.size and times[i] <= t:
             self._record(t, x, self._inputs(max(number, 0), begin))
@@ -195,17 +196,12 @@ class _Run:
         while i < times.size:
             if number < 0:
                 number, begin, done = 0, t, -np.inf
-            if number >= len(self.schedule.phases):
-                if not self.schedule.hold_end:
-                    raise RecipeError(f"the recipe ends at {t:g} s and was asked for later times")
-                number = len(self.schedule.phases) - 1
-                end = np.inf
-            else:
-                duration = self.schedule.phases[number].duration
-                assert duration is not None
-                end = begin + duration.at(self.values)
-                if times[-1] - end <= 1e-9 * max(abs(end), 1e-3) and number == len(self.schedule.phases) - 1:
-                    end = max(end, float(times[-1]))
+            self._held_up_to(number, t)
+            duration = self.schedule.phases[number].duration
+            assert duration is not None
+            end = begin + duration.at(self.values)
+            if times[-1] - end <= 1e-9 * max(abs(end), 1e-3) and number == len(self.schedule.phases) - 1:
+                end = max(end, float(times[-1]))
             inputs = self._inputs(number, begin)
             phase = self.schedule.phases[number]
             if t - begin >= (known := known_until(phase, end - begin)):
@@ -234,8 +230,16 @@ class _Run:
             t, i = stop, last
         return np.array(self.rows), np.array([*x, float(number), begin])
 
+    def _held_up_to(self, number: int, t: float) -> None:
+        """After the last phase its inputs are held at what they came to."""
+        while number >= len(self.schedule.phases):
+            if not self.schedule.hold_end:
+                raise RecipeError(f"the recipe ends at {t:g} s and was asked for later times")
+            phases = (*self.schedule.phases, held_end(self.schedule))
+            self.schedule = replace(self.schedule, phases=phases)
+
     def _inputs(self, number: int, begin: float) -> PhaseInputs:
-        phase = self.schedule.phases[min(number, len(self.schedule.phases) - 1)]
+        phase = self.schedule.phases[number]
         return PhaseInputs(lines_of(phase, self.values, ()), begin, _NONE)
 
     def _named(self, t: float, x: Array, inputs: PhaseInputs, left: bool) -> tuple[Any, ...]:

@@ -134,3 +134,16 @@ def test_its_fingerprint_follows_its_version():
     """Code is not hashed, so the version is."""
     assert plain().fingerprint == plain().fingerprint
     assert plain(version="1.1").fingerprint != plain().fingerprint
+
+
+def test_after_the_end_of_a_recipe_inputs_are_held_and_nothing_happens_again():
+    """The last row of a table, not its first; no second dose; also for a run that goes on from there."""
+    table = pt.table(([0.0, 2.0], "s"), [1.0, 3.0], "kg/s", pt.HOLD, hold_after=True)
+    recipe = pt.Recipe([pt.Phase("p", u=table, duration="4 s", start=[pt.dose("x", "1 kg")])], hold_end=True)
+    times = np.array([0.0, 3.0, 4.0, 6.0, 9.0])
+    np.testing.assert_allclose(run(plain(), times, recipe)[:, :1], run(decay(), times, recipe), rtol=1e-7)
+    model = plain()
+    values = sampled(model, recipe)
+    state = model.advance(model.initial_state(0.0, recipe, values), 0.0, 6.0, recipe, values)
+    expected = run(decay(), times, recipe)[-1, 0]
+    assert model.advance(state, 6.0, 9.0, recipe, values)[0] == pytest.approx(expected, rel=1e-7)
