@@ -8,7 +8,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.assimilation.coordinates import Coordinates
 from physics_twin.errors import SolveError
-from physics_twin.model import Ensembles, Failure, Model
+from physics_twin.model import Ensembles, Failure, Model, Trajectories
 from physics_twin.recipes import Recipe
 
 
@@ -33,22 +33,52 @@ class Dynamics:
     def advance(
         self, states: Array, parameters: Array, t0: float, t1: float, settings: Mapping[str, float]
     ) -> tuple[Array, Array, tuple[Failure, ...]]:
-        """States (n_members, n_state) and outputs (n_members, n_outputs) at t1; NaN in the rows that failures list."""
+        """States (n_members, n_state) and outputs (n_members, n_outputs) at t1 >= t0; NaN in rows that failures list.
+
+        With t1 == t0 the states are those given, to the last bit, and the outputs those of the moment (left limits).
+        The settings hold over the whole step. Raises what a recipe raises that ends before t1.
+        """
         columns = self.values(parameters, settings)
         if isinstance(self.model, Ensembles):
             times = np.array([t0, t1]) if t1 > t0 else np.array([t0])
             outputs, ends, failures = self.model.trajectories(times, self.recipe, columns, states)
-            return ends, outputs[:, -1], failures
+            last = np.array(outputs[:, -1])
+        else:
+            ends, last, failures = self._one_by_one(columns, states, t0, t1)
+        if t1 <= t0:
+            ends = np.array(states)
+            ends[[failure.member for failure in failures]] = np.nan
+        return ends, last, (*failures, *_not_finite(ends, last, failures, t1))
+
+    def _one_by_one(
+        self, columns: Mapping[str, Array], states: Array, t0: float, t1: float
+    ) -> tuple[Array, Array, tuple[Failure, ...]]:
         ends = np.full_like(states, np.nan)
         outputs = np.full((len(states), len(self.model.outputs)), np.nan)
         failed: list[Failure] = []
         for k, state in enumerate(states):
             own = {name: float(column[k]) for name, column in columns.items()}
             try:
-                end = self.model.advance(state, t0, t1, self.recipe, own) if t1 > t0 else state
-                outputs[k] = self.model.observe(end, t1, self.recipe, own)
-                ends[k] = end
+                ends[k], outputs[k] = self._one(own, state, t0, t1)
             except SolveError as error:
-                outputs[k] = np.nan
+                ends[k], outputs[k] = np.nan, np.nan
                 failed.append(Failure(k, error.reason, error.time))
         return ends, outputs, tuple(failed)
+
+    def _one(self, values: Mapping[str, float], state: Array, t0: float, t1: float) -> tuple[Array, Array]:
+        if t1 <= t0:
+            return state, self.model.observe(state, t0, self.recipe, values)
+        if isinstance(self.model, Trajectories):  # saves the second start that `observe` costs
+            seen, end = self.model.trajectory(np.array([t0, t1]), self.recipe, values, state)
+            return end, seen[-1]
+        end = self.model.advance(state, t0, t1, self.recipe, values)
+        return end, self.model.observe(end, t1, self.recipe, values)
+
+
+def _not_finite(ends: Array, outputs: Array, failures: tuple[Failure, ...], time: float) -> tuple[Failure, ...]:
+    """Members that failed without saying so; their rows become NaN."""
+    said = {failure.member for failure in failures}
+    bad = np.flatnonzero(~(np.isfinite(ends).all(axis=1) & np.isfinite(outputs).all(axis=1)))
+    new = [int(k) for k in bad if int(k) not in said]
+    ends[new], outputs[new] = np.nan, np.nan
+    return tuple(Failure(k, "the model returned a number that is not finite", time) for k in new)
