@@ -199,24 +199,37 @@ def simulated(
     Elements are halved until both agree; the length doubles again where they agree far better than was asked.
     Raises SolveError when the most elements are not enough.
     """
-    span = stretches[-1].end - stretches[0].begin
     n = end.size
     longest = min(tried, wish.longest)
+    coarser = np.full(n, np.inf)
     while True:
         elements = laid_out(flow, stretches, wish.degree, longest, start[:n], end, z)
         if len(elements.begin) > max(wish.most, len(stretches)):
-            raise SolveError(
-                f"collocation with {wish.most} elements of degree {wish.degree} to a step of {span:g} s does not meet "
-                f"the model's own integrator within {wish.tolerance:g} of the states' scales; give samples more often, "
-                "allow more elements (most_elements), or accept a larger difference (accuracy)",
-                time=stretches[0].begin,
-            )
+            raise _too_coarse(stretches, wish)
         elements, error = _newton(flow, elements, start, end, fixed, wish.tolerance)
         if error <= wish.tolerance:
             spare = wish.tolerance * 0.1 * _COARSER ** (1 - 2 * wish.degree)
             used = float(elements.length.max())
             return elements, used * _COARSER if error <= spare else used
+        reached = elements.x[-1, -1]
+        if np.isfinite(error) and np.abs(reached - coarser).max() <= 0.1 * wish.tolerance:
+            raise SolveError(
+                f"finer elements change nothing and the model's own integrator is {error:.2g} of the states' scales "
+                "away; give it tighter tolerances, or accept a larger difference (accuracy)",
+                time=stretches[0].begin,
+            )
+        coarser = reached
         longest = 0.5 * float(elements.length.max())
+
+
+def _too_coarse(stretches: list[Stretch], wish: Accuracy) -> SolveError:
+    span = stretches[-1].end - stretches[0].begin
+    return SolveError(
+        f"collocation with {wish.most} elements of degree {wish.degree} to a step of {span:g} s does not meet the "
+        f"model's own integrator within {wish.tolerance:g} of the states' scales; give samples more often, allow more "
+        "elements (most_elements), or accept a larger difference (accuracy)",
+        time=stretches[0].begin,
+    )
 
 
 def _newton(
