@@ -36,7 +36,7 @@ _PRIORS: Mapping[str, Any] = {"Normal": Normal, "LogNormal": LogNormal, "Uniform
 def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
     """Write a posterior whole or not at all."""
     content = {
-        "parameters": [_parameter_record(p) for p in posterior.parameters.parameters],
+        "parameters": [parameter_record(p) for p in posterior.parameters.parameters],
         "mode": {k: float(v) for k, v in posterior.mode.items()},
         "fixed": {k: float(v) for k, v in posterior.fixed.items()},
         "misfit": posterior.misfit,
@@ -86,7 +86,7 @@ def load(path: "str | os.PathLike[str]") -> Posterior:
         )
     try:
         content = json.loads(str(tree["content"].item()))
-        parameters = ParameterSet([_parameter(record) for record in content["parameters"]])
+        parameters = ParameterSet([parameter_from_record(record) for record in content["parameters"]])
         return Posterior(
             parameters=parameters,
             draws=draws_array(parameters, np.asarray(tree["draws"].values)),
@@ -157,7 +157,8 @@ def _verdict(record: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _parameter_record(parameter: Parameter) -> dict[str, Any]:
+def parameter_record(parameter: Parameter) -> dict[str, Any]:
+    """Return a parameter as JSON; raises FileFormatError for a prior of a class that is not the library's."""
     return {
         "name": parameter.name,
         "value_si": parameter.value,
@@ -179,7 +180,8 @@ def _prior_record(prior: Prior) -> dict[str, Any]:
     return {"kind": kind, "arguments": {name: float(getattr(prior, name)) for name in prior._fields}}  # type: ignore[attr-defined]
 
 
-def _parameter(record: Mapping[str, Any]) -> Parameter:
+def parameter_from_record(record: Mapping[str, Any]) -> Parameter:
+    """Return the parameter of `parameter_record`. Raises KeyError, TypeError or a PhysicsTwinError for anything else."""
     from physics_twin.units import unit as as_unit
 
     unit = as_unit(record["unit"])

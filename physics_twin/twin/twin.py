@@ -19,6 +19,7 @@ from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Recipe
+from physics_twin.twin import orders
 from physics_twin.twin.audit import Audit
 from physics_twin.twin.counts import Counts
 from physics_twin.twin.fold import begin, carried
@@ -27,13 +28,15 @@ from physics_twin.twin.moments import moment, stamp, utc
 from physics_twin.twin.setup import Guard, Setup, Window
 from physics_twin.twin.start import set_up
 from physics_twin.twin.state import FilterState
-from physics_twin.twin.timeline import Entry
+from physics_twin.twin.timeline import Entry, Operation
 from physics_twin.twin.window import after, size_of
 from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
+    from physics_twin.priors import Normal
     from physics_twin.twin.assimilate import JournalView
     from physics_twin.twin.innovation import Innovation
+    from physics_twin.twin.state import Mode
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,7 +46,8 @@ class Twin:
     setup: model, posterior, sensors, filter. state: what is known after the last entry. snapshots: earlier states, to
     go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
     window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
-    promotions: recalibrations that were put in force. counts: what became of all samples.
+    promotions: recalibrations that were put in force. counts: what became of all samples. seconds: wall clock of the
+    call that made it, NaN where none did.
     """
 
     setup: Setup
@@ -55,6 +59,8 @@ class Twin:
     audit: Audit = field(default_factory=Audit)
     promotions: tuple[Any, ...] = ()
     counts: Counts = field(default_factory=Counts)
+    warnings: tuple[str, ...] = ()
+    seconds: float = float("nan")
 
     @classmethod
     def start(
@@ -256,6 +262,49 @@ class Twin:
         from physics_twin.twin.assimilate import assimilate
 
         return assimilate(self, samples, method, until=until, budget=budget, journal=journal)
+
+    def start_batch(
+        self,
+        initial: "Mapping[str, QuantityLike | Normal] | None" = None,
+        context: Mapping[str, str | float] | None = None,
+        recipe: Recipe | None = None,
+        *,
+        at: Any = None,
+        who: str,
+        reason: str,
+        name: str = "",
+    ) -> "Twin":
+        """The next charge begins: states begin anew, slow parameters stay, with the spread that idle time adds.
+
+        initial: states that are known, {"T": "20 degC"}, or with their uncertainty, {"T": pt.Normal("20 degC", "2 K")};
+        the others begin as the model says. recipe: of the new batch, its 0 s at `at`; the same again without one. at:
+        a moment, now without one; an earlier one is filtered again from there. Raises UnknownNameError, UnitError,
+        DataError.
+        """
+        return self._done(orders.start_batch(self, initial, context, recipe, at=at, who=who, reason=reason, name=name))
+
+    def enter(self, mode: "Mode | str", *, at: Any = None, who: str, reason: str) -> "Twin":
+        """The plant is "running", "idle", in "maintenance" or "out of service"; only running learns from samples.
+
+        Idle and in maintenance the model goes on with the inputs that are read; out of service nothing goes on until
+        `start_batch`. Raises UnknownNameError, DataError.
+        """
+        return self._done(orders.enter(self, mode, at=at, who=who, reason=reason))
+
+    def mask(self, channel: str, until: Any, reason: str, who: str, *, at: Any = None) -> "Twin":
+        """Nobody is to believe a channel until a moment, or until `unmask` where `until` is None."""
+        return self._done(orders.mask(self, channel, until, reason, who, at=at))
+
+    def unmask(self, channel: str, *, at: Any = None, who: str, reason: str) -> "Twin":
+        """Lift a mask before its time. Raises UnknownNameError, DataError where there is none."""
+        return self._done(orders.unmask(self, channel, at=at, who=who, reason=reason))
+
+    def sensor_replaced(self, channel: str, *, at: Any = None, who: str, reason: str) -> "Twin":
+        """Another instrument shows this channel from now on: its checks begin anew, and so does its bias."""
+        return self._done(orders.sensor_replaced(self, channel, at=at, who=who, reason=reason))
+
+    def _done(self, operation: Operation) -> "Twin":
+        return self.assimilate([operation], budget=None)[0]
 
     def replay(self, entries: "Iterable[Entry] | JournalView", *, without: str | None = None) -> "Twin":
         """The twin that comes of these entries from the start on, `without` one channel. See `replay`."""
