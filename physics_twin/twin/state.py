@@ -85,7 +85,7 @@ class ChannelMonitor:
     """How many readings in a row have been that number within the converter's resolution, and to the last bit."""
     n_readings: int = 0
     n_repeated: int = 0
-    """Readings so far (both are halved from time to time), and how many of them repeated the one before."""
+    """Readings so far (both are halved from time to time), and how many times one was repeated, once or more."""
     rejected: tuple[tuple[int, float], ...] = ()
     """(time, residual) of the samples in a row that the gate has turned away."""
     unit_candidate: str = ""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Over how many readings a channel's mean square is taken.
 _MEMORY = 200
+# A gate that is always open lets residuals of any size pass; their squares stay numbers.
+_LARGEST = 1e6
 
 
 def judge(
@@ -104,7 +106,7 @@ def _trust(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> tuple[f
 
 def _used(monitor: ChannelMonitor, reading: Reading, residual: float, variance: float) -> ChannelMonitor:
     """The monitor after a reading that agrees with the model."""
-    z = residual / math.sqrt(variance)
+    z = max(min(residual / math.sqrt(variance), _LARGEST), -_LARGEST)
     n = monitor.n_good + 1
     high, low = summed(monitor, reading.time, residual, variance)
     return replace(

@@ -82,8 +82,9 @@ def flat(monitor: ChannelMonitor, reading: Reading) -> bool:
 
 
 def _habits(monitor: ChannelMonitor, same: bool) -> tuple[int, int]:
-    """How many readings there were and how many repeated the one before; none is counted while the sensor is flat."""
+    """How many readings there were and how often one was repeated: each run once, so that none vouches for itself."""
     n, repeated = monitor.n_readings, monitor.n_repeated
     if monitor.n_same >= FLAT and same:
         return n, repeated
+    same = same and monitor.n_same == 1
     return (n + 1, repeated + same) if n < _MEMORY else (n // 2 + 1, repeated // 2 + same)
