@@ -107,8 +107,8 @@ def assimilate(
         audit=audit,
         counts=counts,
     )
-    seconds = clock.perf_counter() - started
-    return result, _innovation(result, twin, found, folded, behind, seconds)
+    result = replace(result, seconds=clock.perf_counter() - started)
+    return result, _innovation(result, twin, found, folded, behind)
 
 
 def _back_to(
@@ -184,9 +184,7 @@ def _with_method(twin: "Twin", method: Method) -> "Twin":
     return replace(twin, setup=setup, state=state, snapshots=(state,), recent=())
 
 
-def _innovation(
-    twin: "Twin", before: "Twin", found: Taken, folded: Sequence[Folded], behind: int, seconds: float
-) -> Innovation:
+def _innovation(twin: "Twin", before: "Twin", found: Taken, folded: Sequence[Folded], behind: int) -> Innovation:
     return Innovation(
         records=tuple(one.record for one in folded),
         channels={name: facts.unit for name, facts in twin.setup.facts.items()},
@@ -196,5 +194,5 @@ def _innovation(
         notes=tuple(dict.fromkeys([*found.words.values(), *(words for one in folded for words in one.words)])),
         pending=len(twin.pending),
         reason=twin.reason if not behind else f"{behind} entries wait: the budget was used up",
-        seconds=seconds,
+        seconds=twin.seconds,
     )

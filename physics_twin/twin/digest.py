@@ -10,7 +10,6 @@ import numpy as np
 
 from physics_twin.measurements.records import recipe_record
 from physics_twin.recipes import Recipe
-from physics_twin.twin.timeline import Operation, Sample
 
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
@@ -28,7 +27,6 @@ def digest(twin: "Twin") -> str:
 
 
 def _add(found: Any, part: Any) -> None:
-    found.update(type(part).__name__.encode())
     if isinstance(part, np.ndarray):
         found.update(f"{part.dtype.str}{part.shape}".encode())
         found.update(np.ascontiguousarray(part).tobytes())
@@ -38,8 +36,8 @@ def _add(found: Any, part: Any) -> None:
         _add(found, [(one.times, one.values) for one in tables])
     elif isinstance(part, enum.Enum):
         found.update(str(part.value).encode())
-    elif isinstance(part, Sample | Operation):
-        found.update(repr(part.key).encode())
+    elif isinstance(part, np.generic):
+        _add(found, part.item())
     elif isinstance(part, Mapping):
         for key in sorted(part):
             found.update(str(key).encode())

@@ -42,7 +42,7 @@ def begin(setup: Setup) -> FilterState:
     dynamics = setup.dynamics(b.batch.recipe)
     belief = setup.method.begin(b.start, dynamics, Key(setup.seed, b.time))
     n = len(setup.model.outputs)
-    return FilterState(
+    state = FilterState(
         time=b.time - 1,
         belief=belief,
         batch=b.batch,
@@ -56,14 +56,35 @@ def begin(setup: Setup) -> FilterState:
         reached=b.time,
         last_update=b.time,
     )
+    return _plain(state)
 
 
 def fold(setup: Setup, state: FilterState, entries: Iterable[Entry]) -> Iterator[Folded]:
     """One `Folded` for each moment of entries, which are in the order of the timeline and later than the state."""
     for time, group in itertools.groupby(entries, key=lambda entry: entry.time):
         found = through(setup, state, time, tuple(group))
+        found = replace(found, state=_plain(found.state))
         state = found.state
         yield found
+
+
+def _plain(state: FilterState) -> FilterState:
+    """The state with arrays of its own, row by row in memory: sums over a view round otherwise than over the array
+    that a file gives back, and a view keeps alive what it is a part of.
+    """
+    b = state.belief
+    belief = replace(
+        b,
+        states=_own(b.states),
+        parameters=_own(b.parameters),
+        root=None if b.root is None else _own(b.root),
+        memory={name: _own(array) for name, array in b.memory.items()},
+    )
+    return replace(state, belief=belief, outputs=_own(state.outputs), covariance=_own(state.covariance))
+
+
+def _own(array: Array) -> Array:
+    return array if array.flags.c_contiguous and array.base is None else np.array(array, order="C")
 
 
 def through(setup: Setup, state: FilterState, time: int, entries: Sequence[Entry]) -> Folded:

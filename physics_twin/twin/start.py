@@ -54,7 +54,7 @@ def set_up(
 ) -> Setup:
     """Everything that a twin keeps, from what `Twin.start` was given."""
     check_fitted(posterior, model)
-    chosen = _recipe(model, recipe)
+    chosen = open_recipe(model, recipe)
     uncertain, values = _draws(model, posterior, history, seed)
     fixed = {name: float(column[0]) for name, column in values.items() if name in model.parameters}
     fixed |= {name: float(v) for name, v in posterior.values.items() if name in fixed and np.ndim(v) == 0}
@@ -132,7 +132,7 @@ def variance_of(model: Model, coordinates: Coordinates, sd: Mapping[str, Quantit
     return variance
 
 
-def _recipe(model: Model, recipe: Recipe | None) -> Recipe:
+def open_recipe(model: Model, recipe: Recipe | None) -> Recipe:
     """The recipe with its end held: a plant goes on after the last phase until someone starts the next batch."""
     if recipe is not None:
         return recipe if recipe.hold_end else recipe.replace(hold_end=True)
