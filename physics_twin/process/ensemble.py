@@ -40,6 +40,8 @@ class Members:
 
     def rows(self, rows: Array) -> "Members":
         """Some of the members."""
+        if rows.size == self.times.shape[0] and (rows[1:] > rows[:-1]).all():
+            return self
         states = None if self.states is None else self.states[rows]
         return Members(self.times[rows], {name: column[rows] for name, column in self.columns.items()}, states)
 
@@ -87,7 +89,8 @@ def trajectories(
 
 
 def _members(times: Array, values: Mapping[str, Array], states: Array | None) -> Members:
-    columns = {name: np.atleast_1d(np.asarray(column, dtype=float)) for name, column in values.items()}
+    given = {name: np.asarray(column, dtype=float) for name, column in values.items()}
+    columns = {name: column if column.ndim else column[None] for name, column in given.items()}
     times = np.atleast_2d(np.asarray(times, dtype=float))
     sizes = {column.shape[0] for column in columns.values()} | {times.shape[0]}
     if states is not None:
@@ -96,7 +99,7 @@ def _members(times: Array, values: Mapping[str, Array], states: Array | None) ->
     if len(sizes) > 1:
         raise ShapeError(f"the values, times and states of an ensemble must have one length; got {sorted(sizes)}")
     n = sizes.pop() if sizes else 1
-    wide = {name: np.broadcast_to(column, n) for name, column in columns.items()}
+    wide = {name: c if c.shape == (n,) else np.broadcast_to(c, n) for name, c in columns.items()}
     return Members(np.broadcast_to(times, (n, times.shape[1])), wide, states)
 
 

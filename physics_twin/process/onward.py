@@ -66,7 +66,9 @@ def _asked_well(model: "ProcessModel", schedule: Schedule, group: "Members") -> 
 
 def _phases(schedule: Schedule, states: Array) -> Iterator[tuple[Rows, BoundPhase]]:
     """Members by the phase in which they stand and its beginning; who has not begun yet is in none."""
-    places, which = np.unique(states[:, -3:-1], axis=0, return_inverse=True)
+    places, which = states[:1, -3:-1], np.zeros(len(states), dtype=np.intp)
+    if (states[:, -3:-1] != places).any():
+        places, which = np.unique(states[:, -3:-1], axis=0, return_inverse=True)
     for k, number in enumerate(places[:, 0].round().astype(int).tolist()):
         phases = schedule.phases
         if number >= len(phases) and schedule.hold_end:
@@ -148,8 +150,7 @@ def _observed(steps: ShortSteps, inputs: PhaseInputs, times: Array, x: Array, z:
     """Outputs (n, n_times, n_y), left limits; x: (n_x, n, n_times)."""
     c, n, m = steps.c, x.shape[1], times.size
     u, _ = inputs.along(times)
-    wide = np.tile(u, (1, n)).reshape(c.n_u, n * m) if c.n_u else np.zeros((0, n * m))
-    flat = (v.reshape(v.shape[0], n * m) for v in (x, z))
+    flat = [v.reshape(v.shape[0], n * m) for v in (np.repeat(u[:, None], n, axis=1), x, z)]
     p, q = np.repeat(p, m, axis=1), np.repeat(q, m, axis=1)
-    (y,) = c.output.along(n * m, np.tile(times, n)[None, :], *flat, wide, p, q)
+    (y,) = c.output.along(n * m, np.repeat(times[None], n, axis=0).reshape(1, n * m), *flat[1:], flat[0], p, q)
     return np.asarray(y.reshape(c.n_y, n, m).transpose(1, 2, 0), dtype=float)
