@@ -13,13 +13,14 @@ class AdaptiveInflation:
     """One factor on the prior variance, followed over time; Miyoshi (2011, Monthly Weather Review 139).
 
     initial: the factor at the start. sd: how far it may wander from one update to the next; larger follows faster and
-    is noisier. lower, upper: the range it is kept in; below 1 an ensemble would be made narrower than it is.
+    is noisier: with 0.1, eight samples an update and a spread as large as the noise, after about 100 updates.
+    lower, upper: the range it is kept in; below 1 an ensemble would be made narrower than it is.
 
     Raises BoundsError.
     """
 
     initial: float = 1.0
-    sd: float = 0.05
+    sd: float = 0.1
     lower: float = 1.0
     upper: float = 10.0
 

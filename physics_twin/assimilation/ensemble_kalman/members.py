@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.coordinates import Coordinates
+from physics_twin.assimilation.keys import Key
 from physics_twin.errors import SolveError
 from physics_twin.model import Failure
 
@@ -56,15 +57,18 @@ def moved(members: Members, z: Array, columns: NDArray[np.int64], coordinates: C
 
 def lost(members: Members, failures: Sequence[Failure], coordinates: Coordinates, time: float) -> tuple[Failure, ...]:
     """The failures, with those of members that are not finite although nobody said so."""
+    x, parameters, outputs = members.states[:, coordinates.positions], members.parameters, members.outputs
+    if not failures and np.isfinite(x).all() and np.isfinite(parameters).all() and np.isfinite(outputs).all():
+        return ()
+    # a running extreme may begin at infinity: of outputs NaN alone is wrong
+    good = np.isfinite(x).all(axis=1) & np.isfinite(parameters).all(axis=1) & ~np.isnan(outputs).any(axis=1)
     known = {failure.member for failure in failures}
-    z = members.coordinates(coordinates)
-    good = np.isfinite(z).all(axis=1) & ~np.isnan(members.outputs).any(axis=1)
     silent = [int(k) for k in np.flatnonzero(~good) if int(k) not in known]
     return (*failures, *(Failure(k, "the state or an output is not finite", time) for k in silent))
 
 
 def replaced(
-    members: Members, failures: Sequence[Failure], coordinates: Coordinates, rng: np.random.Generator
+    members: Members, failures: Sequence[Failure], coordinates: Coordinates, key: Key, *purpose: str
 ) -> Members:
     """Survivors' copies in the places of the members that failed, jittered within the spread of the survivors.
 
@@ -81,6 +85,7 @@ def replaced(
     if alive.size < 2:
         first = failures[0]
         raise SolveError(f"{dead.size} of {n} members failed, the first: {first.reason}", time=first.time)
+    rng = key.rng("replaced", *purpose)
     source = alive[rng.integers(alive.size, size=dead.size)]
     weights = rng.standard_normal((dead.size, alive.size)) * np.sqrt(JITTER / (alive.size - 1.0))
 

@@ -1,5 +1,6 @@
 """`EnsembleKalman`: a filter of whole simulations, without derivatives."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -94,7 +95,7 @@ class EnsembleKalman:
         states, outputs, failures = dynamics.advance(belief.states, belief.parameters, step.t0, step.t1, step.settings)
         members = Members(states, belief.parameters, outputs)
         failures = lost(members, failures, coordinates, step.t1)
-        members = replaced(members, failures, coordinates, step.key.rng("replaced"))
+        members = replaced(members, failures, coordinates, step.key)
         factor, fresh = float(belief.memory["inflation"][0]), bool(belief.memory["fresh"][0])
         inflated = fresh and factor != 1.0
         noisy = np.flatnonzero(step.variance > 0.0)
@@ -138,16 +139,18 @@ class EnsembleKalman:
         seen = members.outputs[:, observation.rows]
         s = (seen - seen.mean(axis=0)) / (noise * np.sqrt(len(z) - 1.0))
         d = (observation.values - seen.mean(axis=0)) / noise
-        mean, own = z[:, columns].mean(axis=0), z[:, columns]
+        own = z[:, columns]
+        before = own - own.mean(axis=0)
         perturbations = self._perturbations(step.key, observation, z, s, coordinates)
-        shift, a = self._analysis(own - mean, s, d, perturbations, dynamics, observation.rows)
+        shift, a = self._analysis(before, s, d, perturbations, dynamics, observation.rows)
         if self.rotate and coordinates.updated.all():
             n = len(z) - 1
             a = rotation(step.key.rng("rotation").standard_normal((n, n))) @ a
-        z = mean + shift + a
-        if not np.isfinite(z).all():
+        change = shift + (a - before)
+        if not np.isfinite(change).all():
             raise SolveError("the update by the samples is not finite", time=step.t1)
-        members, n_clipped = moved(members, z, columns, coordinates)
+        touched = change.any(axis=0)  # what no sensor reaches keeps its bits
+        members, n_clipped = moved(members, own[:, touched] + change[:, touched], columns[touched], coordinates)
         factor = float(predicted.belief.memory["inflation"][0])
         if isinstance(self.inflation, AdaptiveInflation):
             factor = self.inflation.updated(factor, s, d)
@@ -210,11 +213,13 @@ def _observed(members: Members, dynamics: Dynamics, step: Step) -> tuple[Members
     _, outputs, failures = dynamics.advance(members.states, members.parameters, step.t1, step.t1, step.settings)
     members = replace(members, outputs=outputs)
     failures = lost(members, failures, dynamics.coordinates, step.t1)
-    return replaced(members, failures, dynamics.coordinates, step.key.rng("replaced", "observed")), failures
+    return replaced(members, failures, dynamics.coordinates, step.key, "observed"), failures
 
 
 def _sorted(observation: Observation) -> Observation:
     """Samples in an order of their own, so that the one in which they were given leaves no trace in the last bit."""
+    if all(first < second for first, second in itertools.pairwise(observation.channels)):
+        return observation
     keys = zip(observation.channels, observation.values.tolist(), observation.variance.tolist(), strict=True)
     order = [k for _, k in sorted((key, k) for k, key in enumerate(keys))]
     return Observation(
