@@ -94,9 +94,9 @@ class ExtendedKalman:
         root, rows = root_of(belief), observation.rows
         before = coordinates.of_members(belief.states, belief.parameters)[0]
         z, outputs, response = before, predicted.outputs, predicted.linked["response"]
-        changed = belief
         for iteration in range(self.iterations):
             if iteration:
+                changed = moved(belief, z, root, coordinates)
                 here = linear_step(
                     dynamics, changed.states[0], changed.parameters[0], step.t1, step.t1, dict(step.settings)
                 )
@@ -108,7 +108,6 @@ class ExtendedKalman:
             # Linearized at z, compared at the prediction: the residual is that of the line through (z, outputs).
             residual = observation.values - outputs[rows] - slope @ (before - z)
             z = within_bounds(before + gain @ residual, root, coordinates, step.t1)
-            changed = moved(belief, z, root, coordinates)
         return moved(belief, z, _joseph(root, gain, spread, observation.variance), coordinates)
 
 
