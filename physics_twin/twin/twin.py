@@ -47,7 +47,8 @@ class Twin:
     go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
     window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
     promotions: recalibrations that were put in force. counts: what became of all samples. seconds: wall clock of the
-    call that made it, NaN where none did.
+    call that made it, NaN where none did. warnings: what loading it has found, as another machine than the one that
+    wrote it.
     """
 
     setup: Setup
@@ -136,9 +137,9 @@ class Twin:
         """Why the twin is a prediction only, "" where it is not."""
         if self.pending and self.pending[0].time <= self.until:
             return f"entries since {stamp(self.pending[0].time)} are waiting"
-        if self._now is None:
-            return self.state.trouble or "the model cannot be carried on"
-        return self.state.trouble
+        if self.state.trouble or self.until <= self.state.reached or self._now is not None:
+            return self.state.trouble
+        return f"the model cannot be carried on from {stamp(self.state.reached)} to {stamp(self.until)}"
 
     @functools.cached_property
     def _now(self) -> Predicted | None:
