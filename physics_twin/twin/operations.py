@@ -49,11 +49,11 @@ def _enter(setup: Setup, state: FilterState, mode: Mode) -> FilterState:
     if state.mode is Mode.OUT_OF_SERVICE:
         return state  # only the start of a batch ends this: until then nobody knows what is in the plant
     if mode is Mode.OUT_OF_SERVICE:
-        state = _carried_on(setup, state)
+        state = carried_on(setup, state)
     return replace(state, mode=mode)
 
 
-def _carried_on(setup: Setup, state: FilterState) -> FilterState:
+def carried_on(setup: Setup, state: FilterState) -> FilterState:
     """The belief at the moment of the operation, or where it was if the model cannot be carried on."""
     from physics_twin.twin.fold import carried
 
@@ -74,7 +74,7 @@ def _carried_on(setup: Setup, state: FilterState) -> FilterState:
 def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterState:
     """The next charge: states begin anew, parameters stay what they are known to be, a little less well."""
     if state.mode is not Mode.OUT_OF_SERVICE:
-        state = _carried_on(setup, state)
+        state = carried_on(setup, state)
     recipe = state.batch.recipe if content["recipe"] is None else _recipe(json.dumps(content["recipe"]))
     begun = _bound(setup, recipe, {name: mean for name, (mean, _) in content["initial"].items()})
     batch = Batch(content["name"], state.time, recipe, dict(content["context"]))
