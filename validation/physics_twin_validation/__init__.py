@@ -1,6 +1,7 @@
 """The claims of physics_twin as cases, one folder a case or family: `pt.run_cases(CASES, out="evidence/")`.
 
-`CASES` take seconds each. `STUDIES` are claims about hundreds of fits and take minutes to an hour each.
+`CASES` take seconds each. `STUDIES` are claims about hundreds of fits or long runs of filters and take
+a minute to an hour each.
 """
 
 from physics_twin.verification import Case
@@ -16,6 +17,7 @@ from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
 from physics_twin_validation.kinetics_estimates.case import CASES as KINETICS_ESTIMATES
 from physics_twin_validation.laboratory_scatter.case import CASES as LABORATORY_SCATTER
+from physics_twin_validation.lorenz.case import CASES as LORENZ, STUDIES as LORENZ_STUDIES
 from physics_twin_validation.lumped_radiation.case import CASES as LUMPED_RADIATION
 from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELASTICITY
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
@@ -59,8 +61,9 @@ CASES: tuple[Case, ...] = (
     *THERMAL_STRESS,
     *NATURAL_FREQUENCIES,
     *AUTOFRETTAGE,
+    *LORENZ,
 )
 
-STUDIES: tuple[Case, ...] = CALIBRATION_COVERAGE
+STUDIES: tuple[Case, ...] = (*CALIBRATION_COVERAGE, *LORENZ_STUDIES)
 
 __all__ = ["CASES", "STUDIES"]
