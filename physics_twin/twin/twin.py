@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -234,7 +235,7 @@ class Twin:
         """Bytes of the arrays of all states that are kept, each counted once."""
         return size_of(self.snapshots)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Hash of all that follows from the timeline; two twins with the same one go on alike, to the last bit."""
         from physics_twin.twin.digest import digest
@@ -318,6 +319,19 @@ class Twin:
         from physics_twin.twin.replay import shown_at
 
         return shown_at(self, moment(until))
+
+    def save(self, path: "str | os.PathLike[str]", *, keep: int = 1) -> None:
+        """Write NetCDF, whole or not at all; `keep` generations stay. See `storage.save`."""
+        from physics_twin.twin.storage import save
+
+        save(self, path, keep=keep)
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike[str]", model: Model, *, before: Any = None) -> "Twin":
+        """Read what `save` wrote, or the newest generation before a moment. See `storage.load`."""
+        from physics_twin.twin.storage import load
+
+        return load(path, model, before=before)
 
     def with_(self, **changes: Any) -> "Twin":
         """A copy with other fields."""

@@ -343,10 +343,10 @@ class Journal:
     def resume(self, asset: str, model: "Model", *, before: Any = None) -> "Twin | None":
         """The twin as it would be had it never stopped, to the last bit on the same machine and build.
 
-        The last saved twin, or the last one at or before `before`, is given every append after it, in the order in
+        The last saved twin, or the last one before the moment `before`, is given every append after it, in the order in
         which they came, as `assimilate(..., journal=journal.of(asset), budget=None)` does. None where no twin of the
         asset was saved: start one, save it and give it `entries(asset)`. Raises FileFormatError for a saved twin of
-        another model or that is damaged, and names those that can be tried.
+        another model or that is damaged, and says how to try an older one.
         """
         from physics_twin.twin.journal.states import resume
 

@@ -37,19 +37,19 @@ def resume(journal: "Journal", database: Database, asset: str, own: int, model: 
     from physics_twin.twin.storage import from_bytes
 
     states = journal.states(asset)
-    chosen = [state for state in states if before is None or state.time <= moment(before)]
+    chosen = [state for state in states if before is None or state.time < moment(before)]
     if not chosen:
         if states:
             times = ", ".join(stamp(state.time) for state in states)
-            raise FileFormatError(f"{asset} has no saved twin at or before {stamp(moment(before))}; there are {times}")
+            raise FileFormatError(f"{asset} has no saved twin before {stamp(moment(before))}; there are {times}")
         return None
     state = chosen[0]
     row = database.execute("SELECT content FROM states WHERE asset = ? AND number = ?", (own, state.number))
     try:
         twin = from_bytes(bytes(row[0][0]), model, name=f"the twin of {asset} saved at {stamp(state.time)}")
     except FileFormatError as error:
-        others = [f'before="{stamp(one.time)}"' for one in chosen[1:] if one.time < state.time]
-        hint = f"; try resume with {' or '.join(others)}" if others else ""
+        older = any(one.time < state.time for one in chosen[1:])
+        hint = f'; try resume with before="{stamp(state.time)}"' if older else ""
         raise FileFormatError(f"{error}{hint}") from error
     for number, entries in journal.appended(asset, state.number):
         twin, _ = assimilate(twin, entries, budget=None, journal=journal.of(asset, reached=number))

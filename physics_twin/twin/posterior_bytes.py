@@ -1,0 +1,37 @@
+"""A posterior as the bytes of its own file, inside the file of a twin."""
+
+import tempfile
+import weakref
+import zlib
+from pathlib import Path
+
+from physics_twin.posterior import Posterior
+from physics_twin.posterior.storage import load, save
+
+_written: dict[int, bytes] = {}
+"""By identity, for as long as the posterior lives: it is saved with its twin every few minutes and never changes."""
+
+
+def posterior_to_bytes(posterior: Posterior) -> bytes:
+    """Its NetCDF file, compressed."""
+    if id(posterior) not in _written:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "posterior.nc"
+            save(posterior, path)
+            _remember(posterior, zlib.compress(path.read_bytes()))
+    return _written[id(posterior)]
+
+
+def posterior_from_bytes(content: bytes) -> Posterior:
+    """The posterior, to the last bit; raises FileFormatError, zlib.error."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "posterior.nc"
+        path.write_bytes(zlib.decompress(content))
+        posterior = load(path)
+    _remember(posterior, content)
+    return posterior
+
+
+def _remember(posterior: Posterior, content: bytes) -> None:
+    _written[id(posterior)] = content
+    weakref.finalize(posterior, _written.pop, id(posterior), None)
