@@ -20,7 +20,7 @@ from physics_twin.arrays import Array
 from physics_twin.twin.state import ChannelMonitor, Consistency
 
 if TYPE_CHECKING:
-    from physics_twin.twin.innovation import MomentRecord
+    from physics_twin.twin.innovation import MomentRecord, SampleRecord
 
 BLOCK, BLOCKS = 15, 20
 """Moments in a block, and blocks in the window: 300 moments, in two kilobytes."""
@@ -37,27 +37,36 @@ _LOUD = 1.5
 def remember(
     consistency: Consistency, monitors: Mapping[str, ChannelMonitor], record: "MomentRecord", covariance: Array
 ) -> tuple[Consistency, Mapping[str, ChannelMonitor]]:
-    """The window with one more moment that had an update.
+    """The window with one more moment.
 
     monitors: after the verdicts of this moment. covariance: (n_used, n_used) SI, of observed less predicted of the
-    samples that were used, in the order of the record, noise included.
+    samples that were used, in the order of the record, noise included; (0, 0) where all were turned away, which counts
+    too.
     """
-    used = [sample for sample in record.samples if sample.verdict.use]
-    if not (used and math.isfinite(record.nis) and np.isfinite(covariance).all()):
-        return consistency, monitors
-    variances = np.diag(covariance)
-    if not (variances > 0.0).all():
-        return consistency, monitors
     row = np.zeros(len(_SUMS))
     row[_AT["moments"]] = 1.0
-    row[_AT["dof"]] = len(used)
-    row[_AT["nis"]] = record.nis
-    row[_AT["share"]] = sum(s.predicted_variance / v for s, v in zip(used, variances.tolist(), strict=True))
     for sample in record.samples:
         monitor = monitors.get(sample.channel)
         if sample.verdict.judged and monitor is not None and not (monitor.stuck or monitor.unit_jump):
             row[_AT["judged"]] += 1.0
             row[_AT["turned_away"]] += not sample.verdict.use or sample.verdict.reopen
+    used = [sample for sample in record.samples if sample.verdict.use]
+    variances = np.diag(covariance)
+    if used and math.isfinite(record.nis) and np.isfinite(covariance).all() and (variances > 0.0).all():
+        _add(row, monitors, used, record.nis, covariance)
+    elif not row[_AT["judged"]]:
+        return consistency, monitors
+    return _with(consistency, record.time, row), monitors
+
+
+def _add(
+    row: Array, monitors: Mapping[str, ChannelMonitor], used: "list[SampleRecord]", nis: float, covariance: Array
+) -> None:
+    """Write the sums of an update into a row of the window."""
+    variances = np.diag(covariance)
+    row[_AT["dof"]] = len(used)
+    row[_AT["nis"]] = nis
+    row[_AT["share"]] = sum(s.predicted_variance / v for s, v in zip(used, variances.tolist(), strict=True))
     before = np.array([monitors[s.channel].innovation_before if s.channel in monitors else np.nan for s in used])
     now = np.array([s.residual for s in used]) / np.sqrt(variances)
     paired = np.isfinite(before)
@@ -68,7 +77,6 @@ def remember(
         # Channels of one moment are correlated with each other, and so are their products over time.
         related = covariance / np.sqrt(np.outer(variances, variances))
         row[_AT["spread"]] = np.sum(related[np.ix_(paired, paired)] ** 2)
-    return _with(consistency, record.time, row), monitors
 
 
 def _with(consistency: Consistency, time: int, row: Array) -> Consistency:

@@ -24,7 +24,7 @@ def unreadable(reading: Reading) -> str:
 
 def out_of_the_question(reading: Reading) -> str:
     """Why no sensor of this kind can show the value; "" where it can. The reading is a number."""
-    if impossible(np.array([reading.value]), reading.unit)[0]:
+    if reading.value < 0.0 and impossible(np.array([reading.value]), reading.unit)[0]:
         return f"{format_si(reading.value, reading.unit)} is below absolute zero"
     if not reading.lower < reading.value < reading.upper:
         end = reading.lower if reading.value <= reading.lower else reading.upper

@@ -40,18 +40,16 @@ def follow(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> Channel
     before = reading.time if monitor.last_time is None else monitor.last_time
     same = reading.value == monitor.last_value
     n, repeated = _habits(monitor, same)
-    monitor = replace(
-        monitor,
-        n_same=monitor.n_same + 1 if same else 1,
-        last_time=reading.time,
-        last_value=reading.value,
-        n_readings=n,
-        n_repeated=repeated,
-    )
+    n_same = monitor.n_same + 1 if same else 1
     step = reading.resolution * (1.0 + _SAME)
     if monitor.held_since is None or not abs(reading.value - monitor.held_value) <= step:
         return replace(
             monitor,
+            n_same=n_same,
+            last_time=reading.time,
+            last_value=reading.value,
+            n_readings=n,
+            n_repeated=repeated,
             held_since=reading.time,
             held_value=reading.value,
             held_low=reading.predicted,
@@ -71,7 +69,19 @@ def follow(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> Channel
     stuck = monitor.stuck or (
         held >= guard.stuck_after and monitor.n_held + 1 >= _AT_LEAST and max(high - low, abs(moved)) > clearly
     )
-    return replace(monitor, held_low=low, held_high=high, held_moved=moved, n_held=monitor.n_held + 1, stuck=stuck)
+    return replace(
+        monitor,
+        n_same=n_same,
+        last_time=reading.time,
+        last_value=reading.value,
+        n_readings=n,
+        n_repeated=repeated,
+        held_low=low,
+        held_high=high,
+        held_moved=moved,
+        n_held=monitor.n_held + 1,
+        stuck=stuck,
+    )
 
 
 def flat(monitor: ChannelMonitor, reading: Reading) -> bool:
