@@ -103,6 +103,7 @@ class Flow:
             )
         scales = {block.name: block.scale for block in model.state}
         self.scale = coordinates.scale[: self.n]
+        self.lower, self.upper = _bounds(model)
         self.algebraic_scale = np.array([scales[name] for name in eq.algebraic])
         self.accumulators = _positions(model, StateKind.ACCUMULATOR)
         self.algebraic = _positions(model, StateKind.ALGEBRAIC)
@@ -222,6 +223,13 @@ def checked_equations(model: Model) -> Any:
             "smooth ones; use EnsembleKalman, which only simulates"
         )
     return eq
+
+
+def _bounds(model: Model) -> tuple[Array, Array]:
+    """Of the differential states, SI, as they were declared."""
+    blocks = [block for block in model.state if block.kind is StateKind.DIFFERENTIAL]
+    sizes = [block.size for block in blocks]
+    return np.repeat([b.lower for b in blocks], sizes), np.repeat([b.upper for b in blocks], sizes)
 
 
 def _positions(model: Model, kind: StateKind) -> Any:

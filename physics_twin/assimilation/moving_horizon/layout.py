@@ -83,8 +83,8 @@ class Clock:
                 if entered:
                     pending += [e for e in events if e.when.at(self.values) == 0.0]
                 for begin, stop in itertools.pairwise(cuts):
-                    pending += [e for when, e in due if when == begin]
                     if stop > begin:
+                        pending += [e for when, e in due if when == begin]
                         found.append(Stretch(begin, stop, inputs, *self._jump(pending)))
                         pending = []
                 if number < last:  # at its end events act before the next phase; at the end of the step they wait

@@ -41,7 +41,8 @@ class MovingHorizon:
     solver: `Converged()`, or `RealTimeIteration()` where a sample may cost little.
     degree: of the Radau collocation, 1 to 3 (order 2 degree - 1). longest_element: a time ("30 s"); without it the
         elements are as long as `accuracy` allows: the largest difference from the model's own integrator at the end of
-        a step, in scales of the states. Finer elements are taken until it is met, up to `most_elements` a step.
+        a step, in scales of the states or in their values where those are larger. Finer elements are taken until it is
+        met, up to `most_elements` a step.
 
     Bounds of states and parameters hold at every moment of the window, to the last bit at its end. Uncertain
     parameters follow random walks, an increment for each step; one without drift is a constant of the window. Bounds
@@ -134,7 +135,8 @@ class MovingHorizon:
         )
         if not np.isfinite(root).all():
             raise SolveError("the covariance of the estimate is not a finite number", time=step.t1)
-        return replace(moved(predicted.belief, end, root, c), memory=found.window.memory())
+        belief = _clear_of_rounding(moved(predicted.belief, end, root, c), dynamics, flow)
+        return replace(belief, memory=found.window.memory())
 
     def _accuracy(self) -> Accuracy:
         longest = np.inf
@@ -196,6 +198,18 @@ def _at_moment(flow: Flow, clock: Clock, state: Array, time: float) -> tuple[Arr
     """What is known at a moment, (n_inputs + n_accumulators,) SI, and guesses of the algebraic variables."""
     inputs = clock.inputs(state).at(time, left=True)[0]
     return np.concatenate([inputs, state[flow.accumulators]]), state[flow.algebraic] / flow.algebraic_scale
+
+
+def _clear_of_rounding(belief: Belief, dynamics: Dynamics, flow: Flow) -> Belief:
+    """The belief with its SI values within the declared bounds: the way back from coordinates may round across one."""
+    c, states, parameters = dynamics.coordinates, belief.states.copy(), belief.parameters.copy()
+    n, at = c.n_states, c.positions
+    states[0, at] = np.minimum(np.maximum(states[0, at], flow.lower), flow.upper)
+    for k, name in enumerate(c.parameters):
+        if c.updated[n + k]:
+            first, last = c.declared[name].bounds
+            parameters[0, k] = min(max(parameters[0, k], first), last)
+    return replace(belief, states=states, parameters=parameters)
 
 
 def _check(observation: Observation, time: float) -> None:

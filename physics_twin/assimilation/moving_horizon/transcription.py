@@ -124,6 +124,9 @@ def linearized(flow: Flow, elements: Elements, points: Array, fixed: Array) -> L
     """
     count, d, n = elements.x.shape
     q = points.shape[1] - n
+    if not count:
+        maps, nodes = (np.zeros((0, rows, n + q + 1)) for rows in (n + q + 1, d * n))
+        return Linearized(maps, nodes, elements.x, elements.z)
     _, a, inverse = radau(d)
     theta, starts = _beginnings(elements, points)
     at = Points(
@@ -177,7 +180,7 @@ class Accuracy:
     """How finely a step is written out.
 
     degree: of the polynomials. longest: s, of an element. tolerance: largest difference from the model's own
-    integrator at the end of a step, in scales of the states. most: elements to a step.
+    integrator at the end of a step, in scales of the states (in values that are larger). most: elements to a step.
     """
 
     degree: int
@@ -188,6 +191,7 @@ class Accuracy:
 
 _NEWTON_LIMIT = 10
 _COARSER = 2.0
+_INTEGRATOR = 100.0
 
 
 def simulated(
@@ -196,8 +200,9 @@ def simulated(
     """The elements of one step with nodes that satisfy the equations, and the element length to try next.
 
     start: (n + q,) coordinates; end: (n,) as the model's own integrator has it; tried: s, the length to begin with.
-    Elements are halved until both agree; the length doubles again where they agree far better than was asked.
-    Raises SolveError when the most elements are not enough.
+    Elements are halved until both agree; the length doubles again where they agree far better than was asked. Where
+    halving changes nothing any more, what is left is the integrator's own error, which may be a hundred tolerances.
+    Raises SolveError when the most elements are not enough, or the difference is larger.
     """
     n = end.size
     longest = min(tried, wish.longest)
@@ -212,14 +217,26 @@ def simulated(
             used = float(elements.length.max())
             return elements, used * _COARSER if error <= spare else used
         reached = elements.x[-1, -1]
-        if np.isfinite(error) and np.abs(reached - coarser).max() <= 0.1 * wish.tolerance:
-            raise SolveError(
-                f"finer elements change nothing and the model's own integrator is {error:.2g} of the states' scales "
-                "away; give it tighter tolerances, or accept a larger difference (accuracy)",
-                time=stretches[0].begin,
-            )
+        settled = np.isfinite(error) and _difference(coarser, reached) <= 0.1 * wish.tolerance
+        if settled and error <= _INTEGRATOR * wish.tolerance:
+            return elements, float(elements.length.max()) * _COARSER
+        if settled:
+            raise _no_meeting(stretches, error)
         coarser = reached
         longest = 0.5 * float(elements.length.max())
+
+
+def _difference(one: Array, other: Array) -> float:
+    """The largest, over the states' scales or over their values where those are larger."""
+    return float((np.abs(one - other) / (1.0 + np.abs(other))).max())
+
+
+def _no_meeting(stretches: list[Stretch], error: float) -> SolveError:
+    return SolveError(
+        f"finer elements change nothing and the model's own integrator is {error:.2g} of the states' scales away; give "
+        "it tighter tolerances, or accept a larger difference (accuracy)",
+        time=stretches[0].begin,
+    )
 
 
 def _too_coarse(stretches: list[Stretch], wish: Accuracy) -> SolveError:
@@ -253,7 +270,7 @@ def _newton(
             at = linear.maps[k] @ at
         change = float(np.abs(x - elements.x).max())
         elements = with_nodes(elements, x, linear.z)
-        error = float(np.abs(x[-1, -1] - end).max()) if np.isfinite(change) else np.inf
+        error = _difference(x[-1, -1], end) if np.isfinite(change) else np.inf
         if error <= tolerance or not np.isfinite(error) or change <= 0.1 * tolerance:
             break
     return elements, error
