@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS entries (
     channel INTEGER NOT NULL,               -- of an operation "@" and its act
     source TEXT NOT NULL,                   -- of an operation the hash of what was done
     number BIGINT NOT NULL,                 -- the append in which it came, counted per asset
+    place INTEGER NOT NULL,                 -- and its place in it
     value DOUBLE PRECISION,                 -- NULL: nothing was read (NaN)
     unit INTEGER,
     quality SMALLINT,
