@@ -24,7 +24,7 @@ from physics_twin.recipes import Recipe
 from physics_twin.signals import Signal
 from physics_twin.twin.carried import Carried, carry
 from physics_twin.twin.durations import duration_text
-from physics_twin.twin.history import recent_samples
+from physics_twin.twin.history import HISTORY, recent_samples
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.present import Outset, Until, horizon_of, outset, times_of
 from physics_twin.twin.quantiles import noisy_quantiles, quantiles
@@ -163,8 +163,8 @@ class Forecast:
             "notes": list(self.notes),
             "failures": [asdict(f) for f in self.failures],
         }
-        stored = self.history.assign(
-            members=self.members.rename(time="ahead"), content=((), json.dumps(content, ensure_ascii=False))
+        stored = self.history.rename({name: f"history_{name}" for name in self.history}).assign(
+            members=self.members, content=((), json.dumps(content, ensure_ascii=False))
         )
         with atomic_write(path) as temporary:
             stored.assign_attrs(format=_FORMAT).to_netcdf(temporary, engine="h5netcdf")
@@ -183,14 +183,14 @@ class Forecast:
             content: dict[str, Any] = json.loads(str(stored["content"].item()))
             return cls(
                 time=int(content["time"]),
-                members=stored["members"].rename(ahead="time"),
+                members=stored["members"],
                 outputs=tuple(Signal(name, unit, description=text) for name, unit, text in content["outputs"]),
                 noise={name: (float(pair[0]), float(pair[1])) for name, pair in content["noise"].items()},
                 probability=float(content["probability"]),
                 outside={name: np.array(where, dtype=bool) for name, where in content["outside"].items()},
                 notes=tuple(content["notes"]),
                 failures=tuple(Failure(**f) for f in content["failures"]),
-                history=xr.Dataset({name: stored[name].variable for name in ("output", "time", "value", "used")}),
+                history=xr.Dataset({name: stored[f"history_{name}"].variable for name in HISTORY}),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path} is damaged: {error}") from None

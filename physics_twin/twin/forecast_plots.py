@@ -33,7 +33,7 @@ def draw_forecast(
     """Recent samples before the present, bands of the true output and of a reading after it."""
     signals = chosen(shown.outputs, outputs)
     requirements = bind_limits(limits, shown.outputs) if limits else ()
-    axes = plot_style.panels(len(signals), ax)
+    axes = plot_style.panels(len(signals), ax, height=2.6 if len(signals) == 1 else plot_style.PANEL_HEIGHT)
     scale = plot_style.time_scale(float(shown.times[-1]))
     t = scale(shown.times)
     for one, signal in zip(axes, signals, strict=True):
@@ -44,7 +44,8 @@ def draw_forecast(
             seen = np.asarray(signal.unit.from_si(shown[f"{signal.name}_measured"].values))
             one.plot(t, seen[0], color=MUTED, lw=0.9, ls=":", label=f"{band} of readings")
             one.plot(t, seen[4], color=MUTED, lw=0.9, ls=":")
-        plot_style.draw_band(one, t, true[0], true[2], true[4], name=f"{band} of the true value")
+        plot_style.draw_band(one, t, true[0], None, true[4], name=f"{band} of the true value")
+        one.plot(t, true[2], color=MODEL, label="median", zorder=3)
         _outside(one, shown, signal, t)
         _limits(one, requirements, signal)
         one.axvline(0.0, color=MEASURED, lw=0.9, label="now")
@@ -95,7 +96,14 @@ def _limits(one: "Axes", requirements: Sequence[Requirement], signal: Signal) ->
     for requirement in requirements:
         if requirement.output == signal.name and isinstance(requirement.reduction, Extreme | Final):
             level = float(signal.unit.from_si(requirement.level))
-            one.axhline(level, color=ALARM, lw=1.2, ls="--", label=f"limit: {requirement.name}")
+            one.axhline(level, color=ALARM, lw=1.2, ls="--", label=f"limit: {_words(requirement)}")
+
+
+def _words(requirement: Requirement) -> str:
+    text = requirement.name.replace("<=", "≤").replace(">=", "≥").replace("_", " ")
+    return (
+        text.replace(requirement.unit.text, plot_style.unit_text(requirement.unit)) if requirement.unit.text else text
+    )
 
 
 def _finished(axes: "Sequence[Axes]", ax: "Axes | Sequence[Axes] | None") -> "Figure":
@@ -109,7 +117,7 @@ def _finished(axes: "Sequence[Axes]", ax: "Axes | Sequence[Axes] | None") -> "Fi
 def draw_what_if(shown: "WhatIf", ax: "Axes | Sequence[Axes] | None", outputs: Sequence[str] | None) -> "Figure":
     """Median and band of each scenario; its band is drawn at the end as a bar where several would hide each other."""
     signals = chosen(shown.outputs, outputs)
-    axes = plot_style.panels(len(signals), ax)
+    axes = plot_style.panels(len(signals), ax, height=2.6 if len(signals) == 1 else plot_style.PANEL_HEIGHT)
     done = [s for s in shown.scenarios if s.forecast is not None]
     looks = plot_style.grayscale_safe(len(done))
     scale = plot_style.time_scale(shown.horizon)

@@ -13,6 +13,9 @@ from physics_twin.twin.timeline import Sample
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
 
+HISTORY = ("output", "time", "value", "used")
+"""Variables of a history."""
+
 
 def recent_samples(twin: "Twin") -> xr.Dataset:
     """Readings of outputs in the window of the twin, corrected for their known bias: output, time in s from now, value
@@ -41,4 +44,4 @@ def recent_samples(twin: "Twin") -> xr.Dataset:
     )
 
 
-__all__ = ["recent_samples"]
+__all__ = ["HISTORY", "recent_samples"]

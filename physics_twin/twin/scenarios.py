@@ -245,7 +245,7 @@ def _quantiles(values: Array, levels: Array) -> Array:
 
 def _text(three: Array, shown: Callable[[float], str]) -> str:
     low, middle, high = (shown(float(x)) for x in three)
-    return f"{middle} ({low} to {high})"
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _failed(name: str, reason: str, n_outputs: int) -> Scenario:
