@@ -33,7 +33,8 @@ _MANY = 1e5
 @dataclass(frozen=True)
 class DriftAlarm:
     """Something that has moved. name: a parameter or a channel. since: ns UTC. size, sd: the movement and its standard
-    deviation, SI differences; unit: of the parameter or channel. false_alarms: how likely it is without any drift, in
+    deviation, SI differences; of a channel the mean residual since then, a stretch that may begin with a few readings
+    from before the drift. unit: of the parameter or channel. false_alarms: how likely it is without any drift, in
     words. words: for a person.
     """
 
