@@ -42,7 +42,9 @@ def act(setup: Setup, state: FilterState, operation: Operation) -> FilterState:
             fresh = ChannelMonitor(replaced=time)
             return replace(state, monitors={**state.monitors, content["channel"]: fresh})
         case Act.PROMOTE | Act.REVERT:
-            return state
+            from physics_twin.twin.promotion import put_in_force
+
+            return put_in_force(setup, state, operation)
 
 
 def _enter(setup: Setup, state: FilterState, mode: Mode) -> FilterState:
