@@ -51,7 +51,7 @@ class ShortSteps:
     ) -> tuple[Array, Array, Flags]:
         """States and algebraic variables after `span` s from t on, and which members are within tolerance (n,).
 
-        x: (n_x, n), z: (n_z, n) consistent, p: (n_p, n), q: (n_q, n). lines: a, b (n_u,): u = a + b (time - t).
+        x: (n_x, n), z: (n_z, n) consistent, p: (n_p, n), q: (n_q, n). lines: a, b (n_u, n): u = a + b (time - t).
         """
         n = x.shape[1]
         ends, guesses, done = x.copy(), z.copy(), np.zeros(n, dtype=bool)
@@ -60,7 +60,8 @@ class ShortSteps:
         while waiting.any():
             count = int(steps[waiting].min())
             rows = np.flatnonzero(waiting & (steps == count))
-            y, v, error = self._equal_steps(count, span, t, x[:, rows], z[:, rows], lines, p[:, rows], q[:, rows])
+            own = (lines[0][:, rows], lines[1][:, rows])
+            y, v, error = self._equal_steps(count, span, x[:, rows], z[:, rows], own, p[:, rows], q[:, rows])
             good = error <= 1.0
             hit = rows[good]
             ends[:, hit], guesses[:, hit], done[hit] = y[:, good], v[:, good], True
@@ -71,29 +72,31 @@ class ShortSteps:
             waiting[rows] = again & (steps[rows] <= _MOST_STEPS)
         if self.correction is not None and done.any():
             rows = np.flatnonzero(done)
-            u = lines[0] + lines[1] * span
+            u = lines[0][:, rows] + lines[1][:, rows] * span
             found, fine = self.consistent(t + span, ends[:, rows], guesses[:, rows], u, p[:, rows], q[:, rows])
             guesses[:, rows], done[rows] = found, fine
         return ends, guesses, done
 
     def _equal_steps(
-        self, count: int, span: float, t: float, x: Array, z: Array, lines: tuple[Array, Array], p: Array, q: Array
+        self, count: int, span: float, x: Array, z: Array, lines: tuple[Array, Array], p: Array, q: Array
     ) -> tuple[Array, Array, Array]:
         """So many steps of one length; the largest estimate of each member (n,) in units of the tolerance."""
         n, h, n_x = x.shape[1], span / count, x.shape[0]
         width = _width(n)
-        y, p, q = (_widened(m, width) for m in (np.vstack([x, z]), p, q))
+        y, p, q, a, b = (_widened(m, width) for m in (np.vstack([x, z]), p, q, *lines))
         largest = np.zeros(width)
         for k in range(count):
-            u = lines[0] + lines[1] * (k * h)
-            y, error = self.step.along(width, h, y, np.repeat(u[:, None], width, axis=1), lines[1][:, None], p, q)
+            y, error = self.step.along(width, h, y, a + b * (k * h), b, p, q)
             largest = np.maximum(largest, error[0])  # a NaN stays
             if not (largest[:n] <= 1.0).any():
                 break
         return y[:n_x, :n], y[n_x:, :n], largest[:n]
 
     def consistent(self, t: float, x: Array, z: Array, u: Array, p: Array, q: Array) -> tuple[Array, Flags]:
-        """Algebraic variables on their equations, by Newton's method on each member, and where it converged (n,)."""
+        """Algebraic variables on their equations, by Newton's method on each member, and where it converged (n,).
+
+        u: (n_u, n), the others as for `carry`.
+        """
         n = x.shape[1]
         if self.correction is None:
             return z, np.ones(n, dtype=bool)
@@ -101,9 +104,7 @@ class ShortSteps:
         rows = np.arange(n)
         for _ in range(_TURNS):
             width = _width(rows.size)
-            parts = (_widened(m[:, rows], width) for m in (x, z))
-            wide = [_widened(m[:, rows], width) for m in (p, q)]
-            (step,) = self.correction.along(width, t, *parts, np.repeat(u[:, None], width, axis=1), *wide)
+            (step,) = self.correction.along(width, t, *(_widened(m[:, rows], width) for m in (x, z, u, p, q)))
             step = step[:, : rows.size]
             z[:, rows] += step
             size = np.maximum(np.abs(z[:, rows]), self.c.scale_z[:, None])
@@ -126,7 +127,7 @@ class ShortSteps:
             rows = slice(first, first + count)
             first += count
             head = np.vstack([p[:, rows], q[:, rows], np.full((1, count), t), np.full((1, count), span)])
-            u = np.repeat(np.concatenate(lines)[:, None], count, axis=1)
+            u = np.vstack([line[:, rows] for line in lines])
             try:
                 xs, zs = c.integrators.solve(
                     (1.0,), x[:, rows] / c.scale_x[:, None], z[:, rows] / c.scale_z[:, None], head, u, 0, count

@@ -21,6 +21,7 @@ _FIT = 1e-4  # of a watched quantity's range: how well the cubic must foretell e
 # Derivatives are integrated as changes of the state for this part of each name's own size. The absolute tolerance then
 # holds for them as for the states, twenty times wider: a quarter fewer steps, derivatives exact to 12 rtol.
 _SEED = 0.05
+_ROUNDING = 1e-14  # of a watched quantity's size
 _TOUCH = 1e-9  # of a guard's size: closer than this it is on its level
 _TURNS = 50  # changes of modes at one moment after which they contradict each other
 
@@ -316,7 +317,9 @@ def _resolved(course: Course) -> bool:
         s = (course.t[m] - course.t[a]) / h  # nodes may coincide in a stretch as short as the clock's last digits
         foretold = cubic(course.value[:, a], course.value[:, b], course.rate[:, a] * h, course.rate[:, b] * h, s)
         span = np.ptp(course.value, axis=1, keepdims=True)
-        return not bool((np.abs(foretold - course.value[:, m]) > _FIT * span).any())
+        # What does not move, as a switch on a held input, is foretold up to rounding only.
+        rounding = _ROUNDING * np.max(np.abs(course.value), axis=1, keepdims=True)
+        return not bool((np.abs(foretold - course.value[:, m]) > _FIT * span + rounding).any())
 
 
 def cubic(a: Any, b: Any, da: Any, db: Any, s: Any) -> Any:
