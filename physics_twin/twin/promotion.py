@@ -131,12 +131,12 @@ def content_of(setup: Setup, posterior: Posterior, before: str, more: Mapping[st
 
 
 def _columns(setup: Setup, posterior: Posterior) -> Array:
+    if posterior is setup.posterior:  # exactly the draws that the twin began with
+        return setup.beginning.start.parameters
     names = setup.coordinates.parameters
     missing = [name for name in names if name not in posterior.parameters]
     if not missing:
         return np.column_stack([posterior[name] for name in names]) if names else np.empty((posterior.n_draws, 0))
-    if posterior is setup.posterior:  # what each experiment had for itself was settled when the twin began
-        return setup.beginning.start.parameters
     raise DataError(
         f'the posterior has no draws of "{missing[0]}", which is uncertain in this twin; calibrate it too '
         f"(unknown=[...] must hold {', '.join(names)})"
