@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Localized as Localized,
         MovingHorizon as MovingHorizon,
         RandomWalk as RandomWalk,
+        RungeKutta as RungeKutta,
         UnscentedKalman as UnscentedKalman,
     )
     from physics_twin.comparison import (
@@ -367,6 +368,7 @@ _HOME = {
         "ExtendedKalman",
         "MovingHorizon",
         "RandomWalk",
+        "RungeKutta",
         "UnscentedKalman",
     ),
 }

@@ -9,6 +9,7 @@ from physics_twin.assimilation.ensemble_kalman import AdaptiveInflation, Ensembl
 from physics_twin.assimilation.extended_kalman import ExtendedKalman
 from physics_twin.assimilation.moving_horizon import Converged, MovingHorizon, RealTimeIteration
 from physics_twin.assimilation.random_walk import RandomWalk
+from physics_twin.assimilation.runge_kutta import RungeKutta
 from physics_twin.assimilation.unscented_kalman import UnscentedKalman
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "MovingHorizon",
     "RandomWalk",
     "RealTimeIteration",
+    "RungeKutta",
     "UnscentedKalman",
 ]

@@ -32,7 +32,8 @@ def lower_root(factors: Array) -> Array:
     r = np.linalg.qr(factors.T, mode="r")
     if m < n:
         r = np.concatenate([r, np.zeros((n - m, n))])
-    return np.asarray((r * np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]).T, dtype=float)
+    # In C order, as a root read from a file is: another order of memory rounds differently.
+    return np.ascontiguousarray((r * np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]).T)
 
 
 def begin_gaussian(method: str, start: Start, dynamics: Dynamics, memory: Mapping[str, Array] | None = None) -> Belief:

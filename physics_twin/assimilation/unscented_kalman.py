@@ -1,13 +1,14 @@
 """`UnscentedKalman`: mean and covariance through a few chosen runs of the model, in square-root form."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief, Observation, Predicted, Start, Step
-from physics_twin.assimilation.coordinates import Coordinates
 from physics_twin.assimilation.dynamics import Dynamics
 from physics_twin.assimilation.gaussian import (
     begin_gaussian,
@@ -19,22 +20,24 @@ from physics_twin.assimilation.gaussian import (
     within_bounds,
 )
 from physics_twin.assimilation.keys import Key
-from physics_twin.errors import BoundsError, SolveError
+from physics_twin.assimilation.runge_kutta import RungeKutta
+from physics_twin.assimilation.sigma_points import (
+    Weights,
+    moments_of,
+    product_of,
+    replace_failed,
+    root_of_points,
+    sigma_points,
+)
+from physics_twin.errors import BoundsError
 from physics_twin.model import Failure
 
+if TYPE_CHECKING:
+    from physics_twin.assimilation.fixed_steps import FixedSteps
 
-@dataclass(frozen=True)
-class Weights:
-    """Of 2 n + 1 sigma points: the center, then n above, then n below.
-
-    reach: distance of the points from the center in columns of the root. mean, covariance: of each point; they differ
-    at the center only.
-    """
-
-    reach: float
-    mean_center: float
-    covariance_center: float
-    side: float
+type Advance = Callable[[Array, Array, float, float, Mapping[str, float]], tuple[Array, Array, tuple[Failure, ...]]]
+"""As `Dynamics.advance`."""
+_KEPT = 8  # plants for which a method keeps its written functions
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class UnscentedKalman:
     reported. Random walks add their variance at the end of each step; the points are then drawn again for the outputs.
     States that are no coordinates follow the run of the center.
 
+    steps: None for the model's own integrator with its error control. `RungeKutta("30 s")` writes the step of all
+    points and the update out as native functions, for a smooth model that shows its equations and up to 16 coordinates;
+    a step in which a phase ends, something is dosed or an input has a corner is left to the model's own integrator.
+
     >>> UnscentedKalman().name
     'unscented kalman'
     """
@@ -58,12 +65,16 @@ class UnscentedKalman:
     alpha: float = 0.6
     beta: float = 2.0
     kappa: float = 0.0
+    steps: RungeKutta | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.alpha <= 2.0:
             raise BoundsError(f"alpha = {self.alpha}; it lies between 0 and 2, usually between 0.5 and 1")
         if not (math.isfinite(self.beta) and math.isfinite(self.kappa)):
             raise BoundsError(f"beta = {self.beta}, kappa = {self.kappa}; both are finite numbers")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def name(self) -> str:
@@ -84,41 +95,45 @@ class UnscentedKalman:
 
     def predict(self, belief: Belief, dynamics: Dynamics, step: Step) -> Predicted:
         """Carry sigma points to step.t1, then draw new ones there for the outputs; raises SolveError."""
+        advance: Advance = dynamics.advance
+        if self.steps is not None and step.t1 > step.t0:
+            written = self._fixed_steps(dynamics, self.steps)
+            stretch = written.stretch(belief, step)
+            if stretch is not None:
+                found = written.predict(belief, stretch, step)
+                if found is not None:
+                    return found
+                advance = written.advance
+        return self._by_arrays(belief, dynamics, step, advance)
+
+    def _by_arrays(self, belief: Belief, dynamics: Dynamics, step: Step, advance: Advance) -> Predicted:
         coordinates, root = dynamics.coordinates, root_of(belief)
         weights = self.weights(coordinates.n)
         failures: tuple[Failure, ...] = ()
-        moving = step.t1 > step.t0
         carried = belief
-        if moving:
-            points, states, parameters = _points(belief, root, weights, coordinates)
-            ends, _, failures = dynamics.advance(states, parameters, step.t0, step.t1, step.settings)
+        if step.t1 > step.t0:
+            points, states, parameters = sigma_points(belief, root, weights, coordinates)
+            ends, _, failures = advance(states, parameters, step.t0, step.t1, step.settings)
             beyond = points - coordinates.of_members(states, parameters)
             z = coordinates.of_members(ends, parameters) + beyond
-            center = _replace_failed(z, ends, points, failures, step.t1)
-            mean, deviations = _moments(z, weights)
+            center = replace_failed(z, ends, points, failures, step.t1)
+            mean, deviations = moments_of(z, weights)
             # Parameters do not move by themselves, not even by the rounding of a sum.
             mean[coordinates.n_states :] = points[0, coordinates.n_states :]
-            root = _root(deviations, weights, np.diag(np.sqrt(step.variance)), step.t1)
+            root = root_of_points(deviations, weights, np.diag(np.sqrt(step.variance)), step.t1)
             mean = within_bounds(mean, root, coordinates, step.t1)
             carried = moved(Belief(belief.method, center[None], belief.parameters, root), mean, root, coordinates)
         elif step.variance.any():
             root = lower_root(np.hstack([root, np.diag(np.sqrt(step.variance))]))
             carried = Belief(belief.method, belief.states, belief.parameters, root)
-        return self._observed(carried, dynamics, step, weights, failures)
-
-    def _observed(
-        self, carried: Belief, dynamics: Dynamics, step: Step, weights: Weights, failures: tuple[Failure, ...]
-    ) -> Predicted:
-        """Outputs of fresh points at step.t1."""
-        root = root_of(carried)
-        points, states, parameters = _points(carried, root, weights, dynamics.coordinates)
+        points, states, parameters = sigma_points(carried, root, weights, coordinates)
         _, outputs, failed = dynamics.advance(states, parameters, step.t1, step.t1, step.settings)
         if failed:
-            _replace_failed(outputs, states, np.zeros_like(outputs), failed, step.t1)
-        mean, deviations = _moments(outputs, weights)
-        spread = np.array(points - points[0])
-        covariance = _product(deviations, deviations, weights)
-        return Predicted(carried, mean, covariance, {"points": spread, "outputs": deviations}, (*failures, *failed))
+            replace_failed(outputs, states, np.zeros_like(outputs), failed, step.t1)
+        mean, deviations = moments_of(outputs, weights)
+        covariance = product_of(deviations, deviations, weights)
+        linked = {"points": points - points[0], "outputs": deviations}
+        return Predicted(carried, mean, covariance, linked, (*failures, *failed))
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
         """`factor` times the variance of every coordinate; outputs spread in proportion, without new runs."""
@@ -131,83 +146,28 @@ class UnscentedKalman:
         P = sum w (dz - K dy)(dz - K dy)^T + K R K^T. Raises SolveError.
         """
         belief, coordinates = predicted.belief, dynamics.coordinates
+        if self.steps is not None:
+            found = self._fixed_steps(dynamics, self.steps).update(predicted, observation)
+            if found is not None:
+                return found
         weights = self.weights(coordinates.n)
         spread, outputs = predicted.linked["points"], predicted.linked["outputs"][:, observation.rows]
-        innovation = _product(outputs, outputs, weights) + np.diag(observation.variance)
-        gain = gain_of(_product(spread, outputs, weights), innovation, coordinates.updated, step.t1)
+        innovation = product_of(outputs, outputs, weights) + np.diag(observation.variance)
+        gain = gain_of(product_of(spread, outputs, weights), innovation, coordinates.updated, step.t1)
         residual = observation.values - predicted.outputs[observation.rows]
         z = coordinates.of_members(belief.states, belief.parameters)[0] + gain @ residual
-        root = _root(spread - outputs @ gain.T, weights, gain * np.sqrt(observation.variance), step.t1)
+        root = root_of_points(spread - outputs @ gain.T, weights, gain * np.sqrt(observation.variance), step.t1)
         z = within_bounds(z, root_of(belief), coordinates, step.t1)
         return moved(belief, z, root, coordinates)
 
+    def _fixed_steps(self, dynamics: Dynamics, steps: RungeKutta) -> "FixedSteps":
+        """The functions for these dynamics; written at the first call and kept, as are those of similar dynamics."""
+        from physics_twin.assimilation.fixed_steps import FixedSteps  # loads CasADi: only for those who ask for it
 
-def _points(belief: Belief, root: Array, weights: Weights, coordinates: Coordinates) -> tuple[Array, Array, Array]:
-    """Sigma points (2 n + 1, n) in coordinates, and their states and parameters, SI, clipped into the bounds."""
-    z = coordinates.of_members(belief.states, belief.parameters)[0]
-    columns = weights.reach * root.T
-    points = np.concatenate([z[None], z + columns, z - columns])
-    clipped = np.clip(points, np.minimum(coordinates.lower, z), np.maximum(coordinates.upper, z))
-    states, parameters = coordinates.to_members(clipped, belief.states)
-    states[0], parameters[0] = belief.states[0], belief.parameters[0]
-    return points, states, parameters
-
-
-def _moments(values: Array, weights: Weights) -> tuple[Array, Array]:
-    """Weighted mean (m,) of values (2 n + 1, m), and deviations from it; summed from the center, where digits are."""
-    mean = values[0] + weights.side * (values[1:] - values[0]).sum(axis=0)
-    return mean, values - mean
-
-
-def _product(left: Array, right: Array, weights: Weights) -> Array:
-    """Weighted sum over the points of left right^T."""
-    sides = weights.side * (left[1:].T @ right[1:])
-    return np.asarray(sides + weights.covariance_center * np.outer(left[0], right[0]), dtype=float)
-
-
-def _root(deviations: Array, weights: Weights, noise: Array, time: float) -> Array:
-    """Root of the weighted covariance of deviations (2 n + 1, n) plus noise noise^T; noise (n, m)."""
-    factors = [math.sqrt(weights.side) * deviations[1:].T, noise]
-    center = math.sqrt(abs(weights.covariance_center)) * deviations[0]
-    if weights.covariance_center >= 0.0:
-        return lower_root(np.hstack([center[:, None], *factors]))
-    return _downdated(lower_root(np.hstack(factors)), center, time)
-
-
-def _downdated(root: Array, vector: Array, time: float) -> Array:
-    """Root of L L^T - v v^T = L (I - w w^T) L^T with w = L^-1 v; raises SolveError where that is not positive."""
-    try:
-        w = np.linalg.solve(root, vector)
-        inner = np.linalg.cholesky(np.eye(w.size) - np.outer(w, w))
-    except np.linalg.LinAlgError:
-        raise SolveError(
-            "the covariance of the sigma points lost its positive definiteness; take alpha of 0.6 or more",
-            time=time,
-        ) from None
-    return np.asarray(root @ inner, dtype=float)
-
-
-def _replace_failed(z: Array, ends: Array, points: Array, failures: tuple[Failure, ...], time: float) -> Array:
-    """Fill the rows of z that failed, in place; returns the end state that the mean goes on with.
-
-    z: (2 n + 1, m) what was carried; points: (2 n + 1, m) where it came from. A point is mirrored from its opposite;
-    where both failed, the pair keeps the distance from the center that it had. Raises SolveError where all failed.
-    """
-    center: Array = ends[0]
-    if not failures:
-        return center
-    failed = {failure.member for failure in failures}
-    n = (len(z) - 1) // 2
-    kept = [k for k in range(len(z)) if k not in failed]
-    if not kept:
-        raise SolveError(f"every sigma point failed; the first: {failures[0].reason}", time=failures[0].time)
-    center = ends[kept[0]]
-    if 0 in failed:
-        whole = [0.5 * (z[k] + z[k + n]) for k in range(1, n + 1) if k not in failed and k + n not in failed]
-        z[0] = np.mean(whole, axis=0) if whole else z[kept].mean(axis=0)
-    for k in sorted(failed - {0}):
-        opposite = k + n if k <= n else k - n
-        z[k] = 2.0 * z[0] - z[opposite] if opposite not in failed else z[0] + (points[k] - points[0])
-    if not np.isfinite(z).all():
-        raise SolveError("a sigma point came back with a number that is not finite", time=time)
-    return center
+        kept: list[FixedSteps] = self.__dict__.setdefault("_kept", [])
+        for known in kept:
+            if known.dynamics is dynamics:
+                return known
+        new = FixedSteps(dynamics, self.weights(dynamics.coordinates.n), steps, kept)
+        self.__dict__["_kept"] = [*kept[-_KEPT + 1 :], new]
+        return new
