@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.random_walk import RandomWalk
-from physics_twin.errors import unknown_name
+from physics_twin.errors import UnitError, unknown_name
 from physics_twin.model import Model, StateKind
 from physics_twin.parameters import Parameter
-from physics_twin.units import Unit
+from physics_twin.units import Unit, parse
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +137,29 @@ class Coordinates:
                 rates[hit] = rate / self.scale[hit] ** 2
             elif name in self.declared:
                 k = self.names.index(name, self.n_states)
-                unit = Unit("1") if self.logarithmic[k - self.n_states] else self.declared[name].unit
-                rates[k] = walk.variance_rate(unit, name=name) / self.scale[k] ** 2
+                rates[k] = _rate(walk, self.declared[name]) / self.scale[k] ** 2
             else:
                 raise unknown_name("state or uncertain parameter", name, [*blocks, *self.parameters])
         return rates
+
+
+def _rate(walk: RandomWalk, parameter: Parameter) -> float:
+    """Variance per second of a parameter's walk, of ln x where it is estimated in its logarithm, else SI squared.
+
+    A share ("2 %") and a difference ("0.1 W/K") are turned into one another at the declared value.
+    """
+    one, size = Unit("1"), abs(float(parameter.value))
+    share = parse(walk.sd)[1].dimension == one.dimension != parameter.unit.dimension
+    if share and parameter.unit.offset != 0.0:
+        raise UnitError(
+            f"random walk of {parameter.name}: {walk.sd} of a value in {parameter.unit}, whose zero is a convention; "
+            f'give a difference, as "1 {parameter.unit.difference()}"'
+        )
+    if share or (parameter.log_scale and parameter.unit.dimension == one.dimension):
+        rate = walk.variance_rate(one, name=parameter.name)
+        return rate if parameter.log_scale else rate * size**2
+    rate = walk.variance_rate(parameter.unit, name=parameter.name)
+    return rate / size**2 if parameter.log_scale else rate
 
 
 def _size(parameter: Parameter) -> float:

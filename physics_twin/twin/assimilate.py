@@ -193,6 +193,6 @@ def _innovation(twin: "Twin", before: "Twin", found: Taken, folded: Sequence[Fol
         counts={name: n - getattr(before.counts, name) for name, n in vars(twin.counts).items()},
         notes=tuple(dict.fromkeys([*found.words.values(), *(words for one in folded for words in one.words)])),
         pending=len(twin.pending),
-        reason=twin.reason if not behind else f"{behind} entries wait: the budget was used up",
+        reason=twin.state.trouble if not behind else f"{behind} entries wait: the budget was used up",
         seconds=twin.seconds,
     )

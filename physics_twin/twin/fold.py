@@ -73,6 +73,9 @@ def _plain(state: FilterState) -> FilterState:
     that a file gives back, and a view keeps alive what it is a part of.
     """
     b = state.belief
+    arrays = [b.states, b.parameters, *b.memory.values(), state.outputs, state.covariance]
+    if all(_is_own(array) for array in arrays) and (b.root is None or _is_own(b.root)):
+        return state
     belief = replace(
         b,
         states=_own(b.states),
@@ -83,8 +86,12 @@ def _plain(state: FilterState) -> FilterState:
     return replace(state, belief=belief, outputs=_own(state.outputs), covariance=_own(state.covariance))
 
 
+def _is_own(array: Array) -> bool:
+    return array.flags.c_contiguous and array.base is None
+
+
 def _own(array: Array) -> Array:
-    return array if array.flags.c_contiguous and array.base is None else np.array(array, order="C")
+    return array if _is_own(array) else np.array(array, order="C")
 
 
 def through(setup: Setup, state: FilterState, time: int, entries: Sequence[Entry]) -> Folded:
@@ -250,6 +257,9 @@ def _learned(
     if not used:
         why = "; ".join(dict.fromkeys(f"{r.channel}: {r.verdict.words or r.verdict.flag.words}" for r in records))
         record = MomentRecord(state.time, tuple(records), trouble=why, n_failed_members=n_failed)
+        # What is turned away is evidence about the filter too.
+        consistency, monitors = remember(state.consistency, state.monitors, record, np.empty((0, 0)))
+        state = replace(state, consistency=consistency, monitors=monitors)
         return replace(state, trouble=f"no reading could be used: {why}"), record
     rows = np.array([setup.facts[r.channel].row for r in used], dtype=np.int64)
     noise = np.array([r.variance for r in used])

@@ -34,10 +34,17 @@ from physics_twin.twin.window import after, size_of
 from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
+    from physics_twin.envelope import Limit
     from physics_twin.priors import Normal
+    from physics_twin.recipes import Crossing
     from physics_twin.twin.assimilate import JournalView
+    from physics_twin.twin.drift import DriftAlarm
+    from physics_twin.twin.forecast import Forecast
     from physics_twin.twin.innovation import Innovation
+    from physics_twin.twin.promotion import Promotion
+    from physics_twin.twin.scenarios import WhatIf
     from physics_twin.twin.state import Mode
+    from physics_twin.twin.time_to import TimeTo
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,9 +54,8 @@ class Twin:
     setup: model, posterior, sensors, filter. state: what is known after the last entry. snapshots: earlier states, to
     go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
     window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
-    promotions: recalibrations that were put in force. counts: what became of all samples. seconds: wall clock of the
-    call that made it, NaN where none did. warnings: what loading it has found, as another machine than the one that
-    wrote it.
+    counts: what became of all samples. seconds: wall clock of the call that made it, NaN where none did. warnings: what
+    loading it has found, as another machine than the one that wrote it.
     """
 
     setup: Setup
@@ -59,7 +65,6 @@ class Twin:
     pending: tuple[Entry, ...] = ()
     until: int = 0
     audit: Audit = field(default_factory=Audit)
-    promotions: tuple[Any, ...] = ()
     counts: Counts = field(default_factory=Counts)
     warnings: tuple[str, ...] = ()
     seconds: float = float("nan")
@@ -199,8 +204,11 @@ class Twin:
             found[block.name] = float(own[0]) if block.size == 1 else own
             first += block.size
         found |= dict(zip(self.setup.coordinates.parameters, parameters.tolist(), strict=True))
-        # An output may have the name of a state: it shows it, and the output is what sensors are compared with.
-        return found | {s.name: float(v) for s, v in zip(self.setup.model.outputs, outputs, strict=True)}
+        for signal, value in zip(self.setup.model.outputs, outputs, strict=True):
+            # An output may have the name of a state, which it shows; before all inputs are read there is no output.
+            if signal.name not in found or np.isfinite(value):
+                found[signal.name] = float(value)
+        return found
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -229,6 +237,13 @@ class Twin:
             }
             found[name] = xr.Variable((), float(unit.from_si(float(self.mean[name]), difference=difference)), attrs)
         return xr.Dataset(found, attrs={"time": stamp(self.until)})
+
+    @property
+    def promotions(self) -> "tuple[Promotion, ...]":
+        """Recalibrations that were put in force, and those that were taken back, oldest first."""
+        from physics_twin.twin.promotion import promotions_of
+
+        return promotions_of(self.audit)
 
     @property
     def size(self) -> int:
@@ -333,6 +348,71 @@ class Twin:
 
         return load(path, model, before=before)
 
-    def with_(self, **changes: Any) -> "Twin":
-        """A copy with other fields."""
-        return replace(self, **changes)
+    # Asking it -------------------------------------------------------------------------------------------------------
+
+    def forecast(
+        self,
+        recipe: Recipe | None = None,
+        until: Any = "90 min",
+        times: Any = None,
+        values: Mapping[str, QuantityLike] | None = None,
+        n_members: int | None = None,
+        probability: float = 0.95,
+    ) -> "Forecast":
+        """Where the plant is heading: every member carried on from the present, with bands.
+
+        recipe: what the plant is told from now on, its 0 s now; without it the running recipe goes on. until: a
+        duration or a moment. times: since now, (n,) s or (array, unit). values: numbers for live inputs, settings and
+        parameters; live inputs hold their last value otherwise. n_members: other than the filter's own. probability: of
+        the bands. Raises UnknownNameError, UnitError, RecipeError, SolveError.
+        """
+        from physics_twin.twin.forecast import forecast
+
+        return forecast(self, recipe, until, times, values, n_members, probability)
+
+    def what_if(
+        self,
+        scenarios: "Mapping[str, Recipe | Mapping[str, QuantityLike] | None]",
+        until: Any = "90 min",
+        limits: "Sequence[Limit]" = (),
+        values: Mapping[str, QuantityLike] | None = None,
+        n_members: int | None = None,
+        probability: float = 0.95,
+    ) -> "WhatIf":
+        """Forecasts of the same members under several recipes, side by side, with the probability of each limit.
+
+        scenarios: name -> recipe, values of live inputs, or None for what runs now. The rest is as in `forecast`.
+        """
+        from physics_twin.twin.scenarios import what_if
+
+        return what_if(self, scenarios, until, limits, values, n_members, probability)
+
+    def time_to(
+        self,
+        limit: "Limit | Crossing | Sequence[Limit | Crossing]",
+        recipe: Recipe | None = None,
+        until: Any = "24 h",
+        values: Mapping[str, QuantityLike] | None = None,
+        n_members: int | None = None,
+    ) -> "TimeTo":
+        """When a limit is reached, as a distribution: remaining useful life, end of batch, time to an alarm.
+
+        limit: `pt.Limit`, or a crossing as `pt.rises_to("T1", "60 degC")`; the first of several. until: how far to
+        look; members that are not there by then are counted as such.
+        """
+        from physics_twin.twin.time_to import time_to
+
+        return time_to(self, limit, recipe, until, values, n_members)
+
+    def drift_alarms(self, *, against: Any = None, probability: float = 0.999) -> "tuple[DriftAlarm, ...]":
+        """Parameters that have moved away from the posterior in force, and channels that lie off for too long.
+
+        against: compare with the twin's own estimate at this moment instead. probability: of no alarm at one look where
+        nothing drifts.
+        """
+        from physics_twin.twin.drift import alarms
+        from physics_twin.twin.promotion import posterior_in_force
+
+        setup = replace(self.setup, posterior=posterior_in_force(self))
+        since = None if against is None else moment(against)
+        return alarms(setup, self.snapshots, against=since, probability=probability)
