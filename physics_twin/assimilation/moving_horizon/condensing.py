@@ -34,27 +34,22 @@ class Condensed:
 def condensed(window: Window, linear: Linearized) -> Condensed:
     """All moments and elements as affine functions of the noises."""
     count, size = window.points.shape
-    counts = np.bincount(window.elements.interval.astype(np.int64), minlength=count - 1)
-    noisy = [np.flatnonzero(row) for row in window.variance]
-    n_xi = size + sum(len(row) for row in noisy)
+    firsts = np.searchsorted(window.elements.interval, np.arange(count)).tolist()
+    step, row = np.nonzero(window.variance)
+    n_xi = size + len(step)
     moments = np.zeros((count, size + 1, n_xi + 1))
-    elements = np.zeros((len(linear.maps), size + 1, n_xi + 1))
+    elements = np.empty((len(linear.maps), size + 1, n_xi + 1))
     moments[0, :size, :size] = window.root
     moments[0, :size, -1] = window.mean
     moments[0, size, -1] = 1.0
-    e, column = 0, size
+    # Noises first, where they come in; what is carried from the moment before is added on the way.
+    moments[step + 1, row, np.arange(size, n_xi)] = np.sqrt(window.variance[step, row])
     for k in range(count - 1):
         at = moments[k]
-        for _ in range(counts[k]):
+        for e in range(firsts[k], firsts[k + 1]):
             elements[e] = at
             at = linear.maps[e] @ at
-            e += 1
-        moments[k + 1] = at
-        rows = noisy[k]
-        if len(rows):
-            columns = np.arange(column, column + len(rows))
-            moments[k + 1, rows, columns] = np.sqrt(window.variance[k, rows])
-            column += len(rows)
+        moments[k + 1] += at
     return Condensed(moments, elements)
 
 
@@ -82,10 +77,8 @@ class Tangents:
 def tangents(flow: Flow, window: Window, moments: Array, fixed: Array) -> Tangents:
     """Outputs and their derivatives at some moments of the trajectory; raises SolveError."""
     k = moments.astype(np.int64)
-    points = window.points[k]
-    at = Points(window.times[k], points[:, : flow.n], points[:, flow.n :], window.z[k], window.known[k])
-    found = flow.output(at, fixed)
-    return Tangents(found.value, np.concatenate([found.by_x, found.by_theta], axis=2), found.z)
+    found = flow.output(Points(window.times[k], window.points[k], window.z[k], window.known[k]), fixed)
+    return Tangents(found.value, found.slope, found.z)
 
 
 def sample_rows(whole: Condensed, window: Window, tangent: Tangents, at: Positions, which: Positions) -> Rows:

@@ -28,24 +28,22 @@ _NEWTON_TOLERANCE = 1e-11  # of an algebraic variable, in its scale; Newton is q
 class Points:
     """Where equations are evaluated: `n` instants.
 
-    t: (n,) s. x: (n, n_states) and theta: (n, n_parameters) coordinates. z: (n, n_algebraic) guesses over their scales.
-    known: (n, n_inputs + n_accumulators) SI.
+    t: (n,) s. c: (n, n_coordinates), states and parameters. z: (n, n_algebraic) guesses over their scales. known: (n,
+    n_inputs + n_accumulators) SI.
     """
 
     t: Array
-    x: Array
-    theta: Array
+    c: Array
     z: Array
     known: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """value: (n, m), by_x: (n, m, n_states), by_theta: (n, m, n_parameters), z: (n, n_algebraic) solved."""
+    """value: (n, m). slope: (n, m, n_coordinates). z: (n, n_algebraic) solved."""
 
     value: Array
-    by_x: Array
-    by_theta: Array
+    slope: Array
     z: Array
 
 
@@ -110,7 +108,8 @@ class Flow:
         self._compile(model.name, eq, coordinates)
 
     def _compile(self, name: str, eq: Any, coordinates: Coordinates) -> None:
-        t, x, theta = ca.SX.sym("t"), ca.SX.sym("x", self.n), ca.SX.sym("theta", self.q)
+        t, c = ca.SX.sym("t"), ca.SX.sym("c", self.n + self.q)
+        x, theta = c[: self.n], c[self.n :]
         z, u = ca.SX.sym("z", self.n_a), ca.SX.sym("u", self.n_u)
         carried, fixed = ca.SX.sym("carried", self.n_accumulators), ca.SX.sym("fixed", len(eq.parameters))
         p = ca.SX(fixed)
@@ -131,8 +130,8 @@ class Flow:
                 f"{name}: the rate of a state depends on an accumulator, which no filter updates; declare it as a "
                 "state, or use EnsembleKalman"
             )
-        arguments = [t, x, theta, z, ca.vertcat(u, carried), fixed]
-        wrt = ca.vertcat(x, theta, z)
+        arguments = [t, c, z, ca.vertcat(u, carried), fixed]
+        wrt = ca.vertcat(c, z)
         self.n_y = int(output.shape[0])
 
         def with_derivatives(label: str, value: ca.SX) -> Mapped:
@@ -164,7 +163,7 @@ class Flow:
     def _evaluate(self, function: Mapped, m: int, points: Points, fixed: Array, what: str) -> Evaluated:
         z = self._solved(points, fixed) if self.n_a else points.z
         count = len(points.t)
-        table = function(count, points.t[:, None], points.x, points.theta, z, points.known, fixed)
+        table = function(count, points.t[:, None], points.c, z, points.known, fixed)
         if not np.isfinite(table).all():
             bad = int(np.flatnonzero(~np.isfinite(table).all(axis=(1, 2)))[0])
             raise SolveError(f"{what} or its derivative is not a finite number", time=float(points.t[bad]))
@@ -175,15 +174,13 @@ class Flow:
             # dz/d(x, theta) = -(dg/dz)^-1 dg/d(x, theta); the residual itself is zero here.
             slope = np.linalg.solve(matrix[:, m:, 1 + width :], matrix[:, m:, 1 : 1 + width])
             by = by[:, :, :width] - by[:, :, width:] @ slope
-        return Evaluated(value, by[:, :, : self.n], by[:, :, self.n : width], z)
+        return Evaluated(value, by, z)
 
     def _solved(self, points: Points, fixed: Array) -> Array:
         """Algebraic variables at every point, over their scales, by Newton's method from the guesses."""
         z = points.z.copy()
         for _ in range(_NEWTON_LIMIT):
-            table = self._residual(len(z), points.t[:, None], points.x, points.theta, z, points.known, fixed).transpose(
-                0, 2, 1
-            )
+            table = self._residual(len(z), points.t[:, None], points.c, z, points.known, fixed).transpose(0, 2, 1)
             try:
                 change = np.linalg.solve(table[:, :, 1:], table[:, :, :1])[:, :, 0]
             except np.linalg.LinAlgError:

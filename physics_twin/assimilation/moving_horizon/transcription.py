@@ -70,6 +70,15 @@ def radau(degree: int) -> tuple[Array, Array, Array]:
     return c, a, np.linalg.inv(a)
 
 
+@functools.cache
+def _pattern(degree: int, n: int, q: int) -> tuple[Array, Array, Array]:
+    """What all elements share: a, the matrix of the nodes (d n, d n) and its right sides (d n, n + q + 1)."""
+    _, a, inverse = radau(degree)
+    right = np.zeros((degree * n, n + q + 1))
+    right[:, :n] = np.kron(inverse.sum(axis=1)[:, None], np.eye(n))
+    return a, np.asarray(np.kron(inverse, np.eye(n)), dtype=float), right
+
+
 def no_elements(flow: Flow, degree: int) -> Elements:
     """A window that has not begun."""
     n, m = flow.n, flow.n_u + flow.n_accumulators
@@ -127,34 +136,28 @@ def linearized(flow: Flow, elements: Elements, points: Array, fixed: Array) -> L
     if not count:
         maps, nodes = (np.zeros((0, rows, n + q + 1)) for rows in (n + q + 1, d * n))
         return Linearized(maps, nodes, elements.x, elements.z)
-    _, a, inverse = radau(d)
+    a, matrix, right = _pattern(d, n, q)
     theta, starts = _beginnings(elements, points)
-    at = Points(
-        elements.nodes.reshape(-1),
-        elements.x.reshape(-1, n),
-        np.repeat(theta, d, axis=0),
-        elements.z.reshape(count * d, -1),
-        elements.known.reshape(count * d, -1),
-    )
-    found = flow.rate(at, fixed)
+    c = np.empty((count, d, n + q))
+    c[:, :, :n] = elements.x
+    c[:, :, n:] = theta[:, None]
+    known = elements.known.reshape(count * d, elements.known.shape[2])
+    z = elements.z.reshape(count * d, elements.z.shape[2])
+    found = flow.rate(Points(elements.nodes.reshape(-1), c.reshape(-1, n + q), z, known), fixed)
     h = elements.length[:, None, None]
-    rate = found.value.reshape(count, d, n)
-    by_x = found.by_x.reshape(count, d, n, n)
-    by_theta = found.by_theta.reshape(count, d, n, q)
-    residual = elements.x - starts[:, None, :] - h * (a @ rate)
-    matrix = np.empty((count, d, n, d, n))
-    matrix[...] = inverse[:, None, :, None] * np.eye(n)[:, None, :]
+    step = h * found.value.reshape(count, d, n)
+    slope = h[..., None] * found.slope.reshape(count, d, n, n + q)
+    residual = elements.x - starts[:, None] - a @ step
+    matrix = np.repeat(matrix[None], count, axis=0)
+    blocks = matrix.reshape(count, d, n, d, n)
     for j in range(d):
-        matrix[:, j, :, j, :] -= h * by_x[:, j]
-    right = np.zeros((count, d, n, n + q + 1))
-    right[..., :n] = inverse.sum(axis=1)[:, None, None] * np.eye(n)
-    right[..., n : n + q] = h[..., None] * by_theta
-    bare = rate - (by_x @ elements.x[..., None])[..., 0]
-    if q:
-        bare -= (by_theta @ theta[:, None, :, None])[..., 0]
-    right[..., -1] = h * bare
+        blocks[:, j, :, j] -= slope[:, j, :, :n]
+    right = np.repeat(right[None], count, axis=0)
+    columns = right.reshape(count, d, n, n + q + 1)
+    columns[..., n:-1] = slope[..., n:]
+    columns[..., -1] = step - (slope @ c[..., None])[..., 0]
     try:
-        nodes = np.linalg.solve(matrix.reshape(count, d * n, d * n), right.reshape(count, d * n, n + q + 1))
+        nodes = np.linalg.solve(matrix, right)
     except np.linalg.LinAlgError:
         raise SolveError("the collocation equations are singular", time=float(elements.begin[0])) from None
     nodes[..., -1] += (nodes[..., :n] @ elements.dose[..., None])[..., 0]
