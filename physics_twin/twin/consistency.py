@@ -175,6 +175,10 @@ def _words(
         found.append(f"filter underconfident: NIS {nis:.2g} where 1 is expected ({low:.2f} to {high:.2f})")
         if hurries:
             found.append(f"successive innovations alternate ({correlation:.2f}): lower process noise")
+        elif nis < share:  # without any noise of the channels the prediction alone would still be too wide
+            found.append(
+                f"the prediction is uncertain by {100.0 * share:.0f} % of what is expected: lower process noise"
+            )
         else:
             found.append(f"lower the noise of the channels by a factor of {math.sqrt(nis):.2g}")
     elif lags:

@@ -85,7 +85,7 @@ def _examine(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> tuple
         if monitor.unit_jump:
             return monitor, _unit_verdict(monitor, reading)
     if wrong:
-        monitor = unit_jump.noted(monitor, unit_jump.candidate(guard, reading, variance))
+        monitor = unit_jump.consider(monitor, guard, reading, variance)
         return monitor, _unit_verdict(monitor, reading) if monitor.unit_jump else Verdict(Flag.BAD, False, words=wrong)
     if gate.outside(residual, variance, guard.probability):
         return monitor, None
@@ -131,12 +131,12 @@ def _turn_away(monitor: ChannelMonitor, guard: "Guard", reading: Reading, run: i
     variance = reading.predicted_variance + reading.variance * factor
     surprise = residual / math.sqrt(variance)
     monitor = gate.remember(monitor, reading, guard.reset_after)
-    monitor = unit_jump.noted(monitor, unit_jump.candidate(guard, reading, variance))
+    monitor = unit_jump.consider(monitor, guard, reading, variance)
     if monitor.unit_jump:
         return monitor, _unit_verdict(monitor, reading)
     n = len(monitor.rejected)
     off = f"{_text(abs(residual), reading)} {'above' if residual > 0.0 else 'below'} what the model expects"
-    if not monitor.n_candidate and gate.insist(monitor, reading, run, guard.reset_after, guard.stuck_after):
+    if not unit_jump.undecided(monitor) and gate.insist(monitor, reading, run, guard.reset_after, guard.stuck_after):
         # What came before was another plant: sums and squares of residuals begin anew.
         fresh = replace(
             monitor,

@@ -2,7 +2,8 @@
 
 Readings that are turned away and fit once a usual conversion is undone are not used and not converted: what has changed
 one thing may have changed two. A step of the plant that happens to measure as much as a conversion is told apart by
-what follows: it fits the conversion no longer as soon as the plant moves on.
+its scatter (a factor of ten makes the noise ten times as large) where a good part of all steps would fit, and by what
+follows: it fits the conversion no longer as soon as the plant moves on.
 """
 
 import math
@@ -10,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from physics_twin.measurements.quality import Conversion, conversions
-from physics_twin.twin.sensors.gate import outside
+from physics_twin.twin.sensors.gate import outside, quantile
 from physics_twin.twin.sensors.reading import Reading
 from physics_twin.twin.state import ChannelMonitor
 
@@ -23,26 +24,49 @@ DECIDED = 3
 _TOWERS = 8.0
 
 
-def candidate(guard: "Guard", reading: Reading, variance: float) -> str:
-    """What a reading that was turned away looks like ("degF", "a factor of 10"); "" for nothing of the kind.
+# What fits by chance: readings within so much of their distance to the model, about the conversion, are a sharp match.
+_SHARP = 0.25
+_SCATTERED = 0.999
+
+
+def consider(monitor: ChannelMonitor, guard: "Guard", reading: Reading, variance: float) -> ChannelMonitor:
+    """The monitor after a reading that was turned away: what it looks like, and whether that is decided.
 
     variance: of the residual, SI squared.
     """
-    if abs(reading.value - reading.predicted) < _TOWERS * math.sqrt(variance):
-        return ""
-    fits = [(abs(_residual(one, reading)), one.after) for one in conversions(reading.unit)]
-    best, after = min(fits)
-    return "" if outside(best, variance, guard.probability) else after
-
-
-def noted(monitor: ChannelMonitor, after: str) -> ChannelMonitor:
-    """The monitor after a reading that was turned away and looks like `after`; decides for a unit jump."""
-    if not after:
+    found = _candidate(guard, reading, variance)
+    if found is None:
         return replace(monitor, unit_candidate="", n_candidate=0)
-    n = monitor.n_candidate + 1 if after == monitor.unit_candidate else 1
+    n = monitor.n_candidate + 1 if found.after == monitor.unit_candidate else 1
     if n >= DECIDED:
-        return replace(monitor, unit_jump=after, unit_candidate="", n_candidate=0, rejected=())
-    return replace(monitor, unit_candidate=after, n_candidate=n)
+        reach = found.factor * math.sqrt(quantile(1, guard.probability) * variance)
+        sharp = reach <= _SHARP * abs(reading.value - reading.predicted)
+        if sharp or _scattered(monitor.rejected[-n:], reading.variance):
+            return replace(monitor, unit_jump=found.after, unit_candidate="", n_candidate=0, rejected=())
+    return replace(monitor, unit_candidate=found.after, n_candidate=n)
+
+
+def undecided(monitor: ChannelMonitor) -> bool:
+    """Whether the next readings are to be waited for before the gate is opened to a plant that has changed."""
+    return 0 < monitor.n_candidate < DECIDED
+
+
+def _candidate(guard: "Guard", reading: Reading, variance: float) -> Conversion | None:
+    """The conversion that, undone, brings the reading back within the gate; the best one."""
+    if abs(reading.value - reading.predicted) < _TOWERS * math.sqrt(variance):
+        return None
+    best = min(conversions(reading.unit), key=lambda one: abs(_residual(one, reading)))
+    return None if outside(_residual(best, reading), variance, guard.probability) else best
+
+
+def _scattered(rejected: tuple[tuple[int, float], ...], variance: float) -> bool:
+    """Whether residuals (time ns, SI) scatter by more than the noise of their sensor."""
+    residuals = [residual for _, residual in rejected]
+    if len(residuals) < DECIDED:
+        return False
+    mean = sum(residuals) / len(residuals)
+    square = sum((one - mean) ** 2 for one in residuals)
+    return square > quantile(len(residuals) - 1, _SCATTERED) * variance
 
 
 def watch(monitor: ChannelMonitor, guard: "Guard", reading: Reading, variance: float) -> ChannelMonitor:

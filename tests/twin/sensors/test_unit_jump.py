@@ -94,3 +94,29 @@ def test_ordinary_steps_are_no_change_of_unit(step: float) -> None:
     )
     assert monitor.unit_jump == ""
     assert any(verdict.reopen for verdict in verdicts)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_of_a_small_value_is_no_factor_of_ten(seed: int) -> None:
+    """0.05 +- 0.01 m to 0.55 m: anything from 0.17 to 0.83 m fits a factor of ten. It scatters as before: a step."""
+    metre, rng = unit("m"), np.random.default_rng(seed)
+    values = 0.55 + rng.normal(0.0, 0.01, 5)
+    stream = [
+        reading(k, float(v), 0.05, variance=1e-4, predicted_variance=1e-6, unit=metre) for k, v in enumerate(values)
+    ]
+    monitor, verdicts = judged(stream)
+    assert monitor.unit_jump == ""
+    assert [verdict.reopen for verdict in verdicts] == [False] * 4 + [True]
+
+
+def test_a_factor_of_ten_of_a_small_value_is_known_by_its_scatter() -> None:
+    """The same readings of a transmitter that is off by ten scatter by 0.1 m: known by the fifth, in 99 % of 200."""
+    metre, rng = unit("m"), np.random.default_rng(4)
+    known = 0
+    for _ in range(200):
+        values = 10.0 * (0.05 + rng.normal(0.0, 0.01, 5))
+        stream = [
+            reading(k, float(v), 0.05, variance=1e-4, predicted_variance=1e-6, unit=metre) for k, v in enumerate(values)
+        ]
+        known += judged(stream)[0].unit_jump == "a factor of 10"
+    assert known >= 198
