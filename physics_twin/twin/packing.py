@@ -2,8 +2,8 @@
 
 Explicit, since files come from elsewhere: only the classes listed here can be written or made, field by field. An
 object that many snapshots share is written once and shared again when it is read. Arrays lie behind one another in one
-vector for each type, since a file of many small arrays is slow and large. Floats in JSON are written by repr: every bit
-comes back.
+vector of floats and one of bytes, since a file of many small arrays is slow and large. Floats in JSON are written by
+repr: every bit comes back.
 """
 
 import dataclasses
@@ -48,14 +48,15 @@ _MODULES = {
 CLASSES = {name: module for module, names in _MODULES.items() for name in names}
 """Dataclasses that a file may hold, and where they are."""
 ENUMS = {"Mode": "physics_twin.twin.state", "Flag": "physics_twin.measurements.flags"}
-KINDS: Mapping[str, Any] = {"numbers": np.float64, "integers": np.int64, "bytes": np.uint8}
+KINDS: Mapping[str, Any] = {"numbers": np.float64, "bytes": np.uint8}
+_CODES = {"f8": "numbers", "i8": "bytes", "u1": "bytes", "b1": "bytes"}
 
 _PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True)
 class Packed:
-    """text: plain JSON. arrays: "numbers" (n,) float64, "integers" (n,) int64, "bytes" (n,) uint8."""
+    """text: plain JSON. arrays: "numbers" (n,) float64, "bytes" (n,) uint8: all others."""
 
     text: dict[str, Any]
     arrays: Mapping[str, Array]
@@ -141,17 +142,17 @@ class Packer:
         number = self._numbers.get(id(array))
         if number is not None:
             return number
-        kinds = {"f8": "numbers", "i8": "integers", "u1": "bytes", "b1": "bytes"}
         code = array.dtype.str[1:]
-        if code not in kinds or not array.dtype.isnative:
+        if code not in _CODES or not array.dtype.isnative:
             raise DataError(f"a twin cannot be saved: it holds an array of {array.dtype}")
         # Sums and products round by the order in memory: it comes back as it was.
         order: Literal["C", "F"] = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
         flat = array.ravel(order=order)
-        kind = kinds[code]
-        self._arrays.append([kind, code, order, self._lengths[kind], list(array.shape)])
-        self._parts[kind].append(flat.view(np.uint8) if code == "b1" else flat)
-        self._lengths[kind] += array.size
+        kind = _CODES[code]
+        flat = flat.view(KINDS[kind])
+        self._arrays.append([code, order, self._lengths[kind], list(array.shape)])
+        self._parts[kind].append(flat)
+        self._lengths[kind] += flat.size
         self._alive.append(array)
         self._numbers[id(array)] = len(self._arrays) - 1
         return len(self._arrays) - 1
@@ -172,13 +173,14 @@ class Unpacker:
             self._made.append(self._object(*record))
         return self._value(self._packed.text["root"])
 
-    def _array(self, kind: str, code: str, order: str, begin: int, shape: Sequence[int]) -> Array:
-        size = int(np.prod(shape, dtype=np.int64))
-        flat = self._packed.arrays[kind][begin : begin + size]
+    def _array(self, code: str, order: str, begin: int, shape: Sequence[int]) -> Array:
+        kind, dtype = _CODES[code], np.dtype(code if code != "b1" else bool)
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize // np.dtype(KINDS[kind]).itemsize
+        # A copy lies where its type may lie, which a part of a vector of bytes need not.
+        flat = self._packed.arrays[kind][begin : begin + size].copy()
         if begin < 0 or len(flat) != size or order not in ("C", "F"):
             raise FileFormatError("an array reaches beyond its end")
-        dtype = bool if code == "b1" else KINDS[kind]
-        return np.array(flat.view(dtype).reshape(shape, order="F" if order == "F" else "C"), copy=True, order="K")
+        return flat.view(dtype).reshape(shape, order="F" if order == "F" else "C")
 
     def _value(self, record: Any) -> Any:
         if isinstance(record, list):

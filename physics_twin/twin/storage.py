@@ -113,11 +113,13 @@ def to_bytes(twin: "Twin") -> bytes:
     packed = Packer().packed(twin)
     text = zlib.compress(json.dumps(packed.text).encode(), 1)
     said = _header_of(twin)
+    head = json.dumps(asdict(said)).encode()
     with io.BytesIO() as buffer:
         with h5netcdf.File(buffer, "w") as file:
             file.attrs.update({"format": FORMAT, "version": VERSION, "writer": said.writer, "time": stamp(said.time)})
-            _put(file, "header", np.frombuffer(json.dumps(asdict(said)).encode(), dtype=np.uint8))
-            _put(file, "content", np.frombuffer(text, dtype=np.uint8))
+            # Not an attribute of its own: HDF5 holds attributes of up to 64 KB, and long reasons need more.
+            file.attrs["header_size"] = len(head)
+            _put(file, "content", np.frombuffer(head + text, dtype=np.uint8))
             for kind, array in packed.arrays.items():
                 _put(file, kind, array)
         whole = buffer.getvalue()
@@ -171,12 +173,13 @@ def _read(whole: bytes, name: str, *, content: bool) -> tuple[Header, Packed]:
                     f"{name} was written by {writer} in format version {version}, this library reads up to {VERSION}; "
                     "use that library or a later one"
                 )
-            said = json.loads(bytes(file.variables["header"][:]))
+            size = int(file.attrs["header_size"])
+            said = json.loads(bytes(file.variables["content"][:size]))
             said["parameters"] = {key: tuple(row) for key, row in said["parameters"].items()}
             found = Header(**{**said, "version": version})
             if not content:
                 return found, Packed({}, {})
-            text = json.loads(zlib.decompress(bytes(file.variables["content"][:])))
+            text = json.loads(zlib.decompress(bytes(file.variables["content"][size:])))
             packed = Packed(text, {kind: np.asarray(file.variables[kind][:]) for kind in KINDS})
             return found, migrated(packed, version, VERSION)
     except FileFormatError:

@@ -37,7 +37,7 @@ ACTS = [
 
 def whole(method="unscented", **options):
     """A twin with everything: masks, an audit log, a late sample that waits, a missing one, one of a laboratory."""
-    twin = fed(heater_twin(method=METHODS[method], batch="charge 17", seed=7, **options), [*heater_samples(40), *ACTS])
+    twin = fed(heater_twin(method=METHODS[method], batch="charge 17", seed=7, **options), [*ACTS, *heater_samples(40)])
     late = [
         pt.Sample("T1", at(190), float("nan"), "degC"),
         pt.Sample("T2", at(188), 30.0, "degC", quality=pt.Flag.SUSPECT, reported=at(200), source="lab/3"),

@@ -34,7 +34,7 @@ KEEP = 3
 ALWAYS = -LATEST
 LOCATORS = ("postgresql://", "postgres://")
 
-_INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _SELECT = f"SELECT {COLUMNS} FROM entries"
 
 
@@ -107,7 +107,7 @@ class Journal:
         """
         with self._writing(asset) as own:
             number = self._number(asset, own) + 1
-            rows = [row_of(entry, own, number, self._id) for entry in entries]
+            rows = [row_of(entry, own, number, place, self._id) for place, entry in enumerate(entries)]
             n_new = self._database.insert(_INSERT, rows) if rows else 0
             if n_new:
                 oldest = min(row[1] for row in rows)
@@ -275,7 +275,7 @@ class Journal:
         yield from sorted(same, key=lambda one: one.key)
 
     def appended(self, asset: str, after: int) -> list[tuple[int, list[Entry]]]:
-        """(number, entries) of the appends after one of them, in the order in which they came."""
+        """(number, entries) of the appends after one of them, all in the order in which they came."""
         with self._turn:
             own = self._known(asset)
             oldest = self._database.execute(
@@ -284,12 +284,12 @@ class Journal:
             if oldest is None:
                 return []
             rows = self._database.execute(
-                f"{_SELECT} WHERE asset = ? AND time >= ? AND number > ? ORDER BY number, time", (own, oldest, after)
+                f"{_SELECT} WHERE asset = ? AND time >= ? AND number > ? ORDER BY number, place", (own, oldest, after)
             )
             found: dict[int, list[Entry]] = {}
             for row in rows:
                 found.setdefault(int(row[4]), []).append(entry_of(row, self._text))
-        return [(number, sorted(entries, key=lambda one: one.key)) for number, entries in found.items()]
+        return list(found.items())
 
     def save_state(self, asset: str, twin: "Twin", *, reached: int | None = None, keep: int = KEEP) -> None:
         """Write down a twin and the records that its audit log has gained, in one commit.

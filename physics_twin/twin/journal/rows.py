@@ -12,13 +12,13 @@ from physics_twin.twin.audit import plain_json
 from physics_twin.twin.journal.database import Row
 from physics_twin.twin.timeline import Act, Entry, Operation, Sample
 
-COLUMNS = "asset, time, channel, source, number, value, unit, quality, reported, operation"
+COLUMNS = "asset, time, channel, source, number, place, value, unit, quality, reported, operation"
 OF_OPERATIONS = "@"
 """Begins the name of an act: no channel begins so."""
 LATEST = 2**63 - 1
 
 
-def row_of(entry: Entry, asset: int, number: int, name: Callable[[str], int]) -> Row:
+def row_of(entry: Entry, asset: int, number: int, place: int, name: Callable[[str], int]) -> Row:
     """The columns of an entry; `name` gives the number of a name. Raises DataError for what cannot be kept."""
     times = (entry.time,) if isinstance(entry, Operation) or entry.reported is None else (entry.time, entry.reported)
     if not all(-LATEST <= time <= LATEST for time in times):
@@ -29,18 +29,18 @@ def row_of(entry: Entry, asset: int, number: int, name: Callable[[str], int]) ->
         text = json.dumps(plain_json(record, what))
         source = hashlib.sha256(entry.key[3].encode("utf8", "surrogatepass")).hexdigest()
         channel = name(OF_OPERATIONS + entry.act.value)
-        return asset, entry.time, channel, source, number, None, None, None, None, text
+        return asset, entry.time, channel, source, number, place, None, None, None, None, text
     if entry.channel.startswith(OF_OPERATIONS):
         raise DataError(f'a channel cannot be named "{entry.channel}"')
     value = None if math.isnan(entry.value) else entry.value
     source, unit = check_text(entry.source), name(entry.unit)
-    channel = name(entry.channel)
-    return asset, entry.time, channel, source, number, value, unit, int(entry.quality), entry.reported, None
+    channel, quality = name(entry.channel), int(entry.quality)
+    return asset, entry.time, channel, source, number, place, value, unit, quality, entry.reported, None
 
 
 def entry_of(row: Row, name: Callable[[int], str]) -> Entry:
     """The entry of a row; raises JournalError for one that no journal wrote."""
-    _, time, channel, source, _, value, unit, quality, reported, operation = row
+    _, time, channel, source, _, _, value, unit, quality, reported, operation = row
     try:
         if operation is not None:
             record = json.loads(operation)
