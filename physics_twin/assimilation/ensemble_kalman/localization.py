@@ -6,10 +6,12 @@ raised by its distance (the local ensemble transform filter: Hunt, Kostelich and
 of Gaspari and Cohn 1999). Serial filters need fewer operations, but their result depends on the order of the sensors.
 """
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.dynamics import Dynamics
@@ -25,8 +27,13 @@ _BLOCK = 2048
 _BATCH = 128
 """Analyses that are done in one call: arrays stay in the cache."""
 
-type Weights = Callable[[slice], Array]
-"""Entries -> (n_entries, p), between 0 and 1."""
+_SPACING = 0.25
+"""Of the lattice, in radii: between its nodes a weight of Gaspari and Cohn is off a straight line by 0.03 at most."""
+_WORTH = 4
+"""Entries per node of the lattice from which it pays."""
+
+type Weights = Callable[[Array], Array]
+"""Places (n, dimension) -> (n, p), between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +92,111 @@ class Localized:
             )
         return found
 
-    def weights(self, entries: Array, sensors: Array) -> Weights:
-        """Of sensors (p, dimension) m on entries (n, dimension) m; 1 where either has no place."""
+    def analysis(
+        self, a: Array, s: Array, d: Array, entries: Array, sensors: Array, perturbations: Array | None = None
+    ) -> tuple[Array, Array]:
+        """`local_analysis` of entries (n, dimension) m and sensors (p, dimension) m, NaN where one has no place.
+
+        Where entries are much denser than the radius the analyses are those of a lattice, `lattice_analysis`.
+        """
         radius = self._meters()
 
-        def of(block: slice) -> Array:
-            away = np.sqrt(sum((entries[block, k, None] - sensors[:, k]) ** 2 for k in range(entries.shape[1])))
+        def weights(places: Array) -> Array:
+            away = np.sqrt(sum((places[:, k, None] - sensors[:, k]) ** 2 for k in range(places.shape[1])))
             return gaspari_cohn(np.nan_to_num(away, nan=0.0) / radius)
 
-        return of
+        lattice = Lattice.over(entries, _SPACING * radius)
+        if len(lattice.nodes) * _WORTH < len(entries):
+            return lattice_analysis(a, s, d, lattice, weights, perturbations)
+        return local_analysis(a, s, d, entries, weights, perturbations)
 
 
 def local_analysis(
-    a: Array, s: Array, d: Array, weights: Weights, perturbations: Array | None = None
+    a: Array, s: Array, d: Array, places: Array, weights: Weights, perturbations: Array | None = None
 ) -> tuple[Array, Array]:
     """Shift of the mean (n,) and new anomalies (N, n): for each column of A (N, n) an `analysis` of its own.
 
-    weights: of the p observations on a block of columns; they multiply the inverse of their variance. What weighs
-    nothing is left out, which is what makes it quick: a column costs the cube of the sensors that it hears.
+    weights: of the p observations at the places (n, dimension) of columns; they multiply the inverse of the variance.
+    What weighs nothing is left out, which is what makes it quick: a column costs the cube of the sensors that it hears.
     """
-    n = a.shape[1]
-    shift, moved = np.zeros(n), a.copy()
-    for first in range(0, n, _BLOCK):
-        block = slice(first, min(first + _BLOCK, n))
-        w = weights(block)
+    shift, moved = np.zeros(a.shape[1]), a.copy()
+    for columns, near in _batches(places, weights):
+        up, spread = analysis(a[:, columns].T[:, :, None], *near.of(s, d, perturbations))
+        shift[columns] = up[:, 0]
+        moved[:, columns] = spread[:, :, 0].T
+    return shift, moved
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Nodes of a regular grid, and how entries lie between them.
+
+    nodes: (n_nodes, dimension) m. entries: for each node the entries around it. shares: their shares in it, which sum
+    to one over the nodes of an entry (linear in each direction).
+    """
+
+    nodes: Array
+    entries: tuple[NDArray[np.int64], ...]
+    shares: tuple[Array, ...]
+
+    @classmethod
+    def over(cls, places: Array, spacing: float) -> "Lattice":
+        """The nodes that places (n, dimension) need; spacing in m."""
+        n, dimension = places.shape
+        q = (places - places.min(axis=0)) / spacing
+        cell = np.floor(q)
+        inside = q - cell
+        corners = np.array(list(itertools.product((0, 1), repeat=dimension)))
+        shares = np.prod(np.where(corners[:, None] == 1, inside, 1.0 - inside), axis=2)  # (n_corners, n)
+        index = (cell + corners[:, None]).reshape(-1, dimension)
+        used = np.flatnonzero(shares)
+        nodes, which = np.unique(index[used], axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        cuts = np.searchsorted(which.ravel()[order], np.arange(1, len(nodes)))
+        entry, share = (used % n)[order], shares.ravel()[used][order]
+        return cls(places.min(axis=0) + spacing * nodes, tuple(np.split(entry, cuts)), tuple(np.split(share, cuts)))
+
+
+def lattice_analysis(
+    a: Array, s: Array, d: Array, lattice: Lattice, weights: Weights, perturbations: Array | None = None
+) -> tuple[Array, Array]:
+    """As `local_analysis`, with the weights of members formed at the nodes of a lattice and interpolated between them.
+
+    Yang, Kalnay, Hunt and Bowler (2009, Weight interpolation for efficient data assimilation with the local ensemble
+    transform Kalman filter, Q. J. R. Meteorol. Soc. 135): these weights vary over the radius, whatever the field does.
+    """
+    shift, moved = np.zeros(a.shape[1]), a.copy()
+    unit = np.eye(len(a))
+    for rows, near in _batches(lattice.nodes, weights):
+        # the analysis is linear in A: that of the unit matrix is the matrix which it multiplies A by
+        w, t = analysis(np.broadcast_to(unit, (rows.size, *unit.shape)), *near.of(s, d, perturbations))
+        for k, row in enumerate(rows):
+            e, share = lattice.entries[row], lattice.shares[row]
+            own = a[:, e]
+            shift[e] += share * (w[k] @ own)
+            moved[:, e] += share * ((t[k] - unit) @ own)
+    return shift, moved
+
+
+@dataclass(frozen=True, eq=False)
+class _Near:
+    """The observations that each place of a batch hears, (n_places, p_near), and the root of their weights."""
+
+    which: NDArray[np.int64]
+    root: Array
+
+    def of(self, s: Array, d: Array, perturbations: Array | None) -> tuple[Array, Array, Array | None]:
+        """S, d and D of each place."""
+        local = np.ascontiguousarray(s.T[self.which].swapaxes(1, 2)) * self.root[:, None, :]
+        # whitened by the raised variance, perturbations have variance one again, whatever the weight
+        noise = None if perturbations is None else perturbations.T[self.which].swapaxes(1, 2)
+        return local, d[self.which] * self.root, noise
+
+
+def _batches(places: Array, weights: Weights) -> Iterator[tuple[NDArray[np.int64], _Near]]:
+    """Places that hear anything, in batches of those that hear about as many observations."""
+    for first in range(0, len(places), _BLOCK):
+        w = weights(places[first : first + _BLOCK])
         heard = np.count_nonzero(w, axis=1)
         nearest = np.argsort(-w, axis=1, kind="stable")
         order = np.argsort(heard, kind="stable")
@@ -117,12 +205,4 @@ def local_analysis(
             rows = order[k : k + _BATCH]
             p = int(heard[rows[-1]])  # the largest number of the batch; the others are filled up with weights of zero
             which = nearest[rows, :p]
-            root = np.sqrt(np.take_along_axis(w[rows], which, axis=1))
-            own = a[:, first + rows].T[:, :, None]
-            s_local = np.ascontiguousarray(s.T[which].swapaxes(1, 2)) * root[:, None, :]
-            # whitened by the raised variance they have variance one again, whatever the weight
-            noise = None if perturbations is None else perturbations.T[which].swapaxes(1, 2)
-            up, spread = analysis(own, s_local, d[which] * root, noise)
-            shift[first + rows] = up[:, 0]
-            moved[:, first + rows] = spread[:, :, 0].T
-    return shift, moved
+            yield first + rows, _Near(which, np.sqrt(np.take_along_axis(w[rows], which, axis=1)))
