@@ -192,44 +192,85 @@ def _placed(window: Window, at: Prepared, points: Array, x: Array) -> Window:
     return replace(window, points=points, z=z, elements=with_nodes(window.elements, x, at.linear.z))
 
 
+@dataclass(frozen=True, eq=False)
+class _Standing:
+    """A trajectory with its noises (n_xi,), and how good it is.
+
+    misfit: (n_samples,) whitened, of the trajectory itself; slopes: (n_samples, n + q) by its points. cost: half of
+    what is minimized. miss, largest_miss: sum and maximum of what is left of the equations.
+    """
+
+    window: Window
+    at: Prepared
+    xi: Array
+    misfit: Array
+    slopes: Array
+    cost: float
+    miss: float
+    largest_miss: float
+
+
+def _standing(window: Window, at: Prepared, xi: Array) -> _Standing:
+    where = np.searchsorted(at.moments, window.sample_moment)
+    row = window.sample_row.astype(np.int64)
+    sd = np.sqrt(window.sample_variance)
+    misfit = (window.sample_value - at.tangent.values[where, row]) / sd
+    left = np.abs(np.concatenate([part.reshape(-1) for part in _misses(window, at, xi)]))
+    return _Standing(
+        window,
+        at,
+        xi,
+        misfit,
+        at.tangent.slopes[where, row] / sd[:, None],
+        0.5 * float(xi @ xi + misfit @ misfit),
+        float(left.sum()),
+        float(left.max()),
+    )
+
+
 def _converged(how: Converged, flow: Flow, window: Window, first: Prepared, fixed: Array, c: Coordinates) -> Solved:
-    at, xi, penalty = first, _noises(window), 1.0
-    size = np.inf
+    here, penalty, size = _standing(window, first, _noises(window)), 1.0, np.inf
     for _ in range(how.most_iterations):
-        moved = iterated(window, at, c)
-        before, size = size, float(np.linalg.norm(moved.free.factor.T @ (moved.xi - xi)))
-        misses = _violation(window, at, xi)
-        slope, curvature = _slope(window, at, xi, moved)
-        if misses > 0.0:
-            penalty = max(penalty, 2.0 * (slope + 0.5 * curvature) / misses)
-        now, descent = _cost(window, at, xi) + penalty * misses, slope - penalty * misses
-        length = 1.0
-        while True:
-            tried = xi + length * (moved.xi - xi)
-            trial = _between(window, at, moved, length)
-            try:
-                there = prepared(flow, trial, fixed)
-                value = _cost(trial, there, tried) + penalty * _violation(trial, there, tried)
-            except SolveError:
-                value = np.inf
-            if value <= now + _ARMIJO * length * descent + _ROUNDING * (1.0 + abs(now)):
-                break
-            length *= 0.5
-            if length < _SMALLEST_STEP:
-                raise SolveError(
-                    "the estimate over the window found no way down; the model may not be smooth there, or the prior "
-                    "is far from the samples",
-                    time=float(window.times[-1]),
-                )
-        window, at, xi = trial, there, tried
+        moved = iterated(here.window, here.at, c)
+        before, size = size, float(np.linalg.norm(moved.free.factor.T @ (moved.xi - here.xi)))
+        slope, curvature = _slope(here, moved)
+        if here.miss > 0.0:
+            penalty = max(penalty, 2.0 * (slope + 0.5 * curvature) / here.miss)
+        length, here = _line_search(flow, here, moved, penalty, slope - penalty * here.miss, fixed)
         # Gauss-Newton steps shrink by a constant ratio, and what is still missing is a fraction of the last one.
         missing = size * min(1.0, size / before) if np.isfinite(before) else size
-        if length == 1.0 and missing <= how.tolerance and _largest_miss(window, at, xi) <= _CLOSED:
-            return Solved(window, at, least_squares(at.rows.jacobian, at.rows.residual))
+        if length == 1.0 and missing <= how.tolerance and here.largest_miss <= _CLOSED:
+            rows = here.at.rows
+            return Solved(here.window, here.at, least_squares(rows.jacobian, rows.residual))
     raise SolveError(
         f"the estimate over the window has not converged in {how.most_iterations} iterations; its last step was "
         f"{size:.2g} posterior standard deviations. Try a shorter horizon, a tighter prior, or RealTimeIteration",
         time=float(window.times[-1]),
+    )
+
+
+def _line_search(
+    flow: Flow, here: _Standing, moved: Moved, penalty: float, descent: float, fixed: Array
+) -> tuple[float, _Standing]:
+    """The share of the step that is taken, and where it leads; raises SolveError where no share is an advance."""
+    now = here.cost + penalty * here.miss
+    length = 1.0
+    while length >= _SMALLEST_STEP:
+        xi = here.xi + length * (moved.xi - here.xi)
+        window = _between(here.window, here.at, moved, length)
+        try:
+            there = _standing(window, prepared(flow, window, fixed), xi)
+        except SolveError:
+            there = None
+        if there is not None:
+            value = there.cost + penalty * there.miss
+            if value <= now + _ARMIJO * length * descent + _ROUNDING * (1.0 + abs(now)):
+                return length, there
+        length *= 0.5
+    raise SolveError(
+        "the estimate over the window found no way down; the model may not be smooth there, or the prior is far from "
+        "the samples",
+        time=float(here.window.times[-1]),
     )
 
 
@@ -267,31 +308,9 @@ def _misses(window: Window, at: Prepared, xi: Array) -> tuple[Array, Array, Arra
     return at.linear.residual, gaps, window.points[0] - window.mean - window.root @ xi[:size]
 
 
-def _violation(window: Window, at: Prepared, xi: Array) -> float:
-    return float(sum(np.abs(part).sum() for part in _misses(window, at, xi)))
-
-
-def _largest_miss(window: Window, at: Prepared, xi: Array) -> float:
-    return float(max(np.abs(part).max(initial=0.0) for part in _misses(window, at, xi)))
-
-
-def _residuals(window: Window, at: Prepared) -> tuple[Array, Array]:
-    """Whitened misfits (n_samples,) of the trajectory itself, and their slopes (n_samples, n + q) by its points."""
-    where = np.searchsorted(at.moments, window.sample_moment)
-    row = window.sample_row.astype(np.int64)
-    sd = np.sqrt(window.sample_variance)
-    return (window.sample_value - at.tangent.values[where, row]) / sd, at.tangent.slopes[where, row] / sd[:, None]
-
-
-def _cost(window: Window, at: Prepared, xi: Array) -> float:
-    misfit, _ = _residuals(window, at)
-    return 0.5 * float(xi @ xi + misfit @ misfit)
-
-
-def _slope(window: Window, at: Prepared, xi: Array, moved: Moved) -> tuple[float, float]:
+def _slope(here: _Standing, moved: Moved) -> tuple[float, float]:
     """First and Gauss-Newton second derivative of the cost along the step."""
-    misfit, slopes = _residuals(window, at)
-    moment = window.sample_moment.astype(np.int64)
-    change = (slopes * (moved.points - window.points)[moment]).sum(axis=1)
-    step = moved.xi - xi
-    return float(xi @ step - misfit @ change), float(step @ step + change @ change)
+    moment = here.window.sample_moment.astype(np.int64)
+    change = (here.slopes * (moved.points - here.window.points)[moment]).sum(axis=1)
+    step = moved.xi - here.xi
+    return float(here.xi @ step - here.misfit @ change), float(step @ step + change @ change)
