@@ -206,6 +206,12 @@ if TYPE_CHECKING:
         Window as Window,
         assimilate as assimilate,
     )
+    from physics_twin.twin.forecast import (
+        Forecast as Forecast,
+    )
+    from physics_twin.twin.recalibration import (
+        Candidate as Candidate,
+    )
     from physics_twin.units import (
         Unit as Unit,
         normal_flow as normal_flow,
@@ -361,6 +367,8 @@ _HOME = {
     "verification": ("Case", "Report", "check_model", "run_cases"),
     "report": ("write_report",),
     "twin": ("Guard", "Sample", "Twin", "Window", "assimilate"),
+    "twin.forecast": ("Forecast",),
+    "twin.recalibration": ("Candidate",),
     "assimilation": (
         "AdaptiveInflation",
         "EnsembleKalman",

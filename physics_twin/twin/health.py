@@ -9,19 +9,19 @@ import enum
 import importlib.metadata
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from physics_twin.errors import RecipeError, SolveError
 from physics_twin.posterior.tables import aligned
-from physics_twin.twin import consistency, drift
+from physics_twin.twin import consistency
 from physics_twin.twin.durations import duration_text
 from physics_twin.twin.fold import carried
 from physics_twin.twin.hindsight import Ahead, hindsight
 from physics_twin.twin.moments import SECOND, stamp
-from physics_twin.twin.promotion import hash_in_force, posterior_in_force
+from physics_twin.twin.promotion import hash_in_force
 from physics_twin.twin.state import ChannelMonitor, Mode
 from physics_twin.units import Unit, format_si
 
@@ -198,8 +198,7 @@ def health(twin: "Twin") -> Health:
     ahead = hindsight(twin)
     channels = tuple(_channel(twin, name, ahead) for name in setup.facts)
     judged = consistency.verdict(state.consistency, state.monitors, gate=setup.guard.probability)
-    in_force = replace(setup, posterior=posterior_in_force(twin)) if setup.coordinates.parameters else setup
-    alarms = drift.alarms(in_force, (*twin.snapshots, state))
+    alarms = twin.drift_alarms()
     lag = (twin.until - state.last_update) / SECOND
     status, reasons = _status(twin, channels, judged, tuple(a.words for a in alarms), lag)
     belief = state.belief

@@ -34,14 +34,20 @@ from physics_twin.twin.window import after, size_of
 from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from physics_twin.envelope import Limit
+    from physics_twin.estimation import Method as CalibrationMethod
     from physics_twin.priors import Normal
     from physics_twin.recipes import Crossing
     from physics_twin.twin.assimilate import JournalView
     from physics_twin.twin.drift import DriftAlarm
     from physics_twin.twin.forecast import Forecast
+    from physics_twin.twin.health import Health
     from physics_twin.twin.innovation import Innovation
     from physics_twin.twin.promotion import Promotion
+    from physics_twin.twin.recalibration import Candidate
     from physics_twin.twin.scenarios import WhatIf
     from physics_twin.twin.state import Mode
     from physics_twin.twin.time_to import TimeTo
@@ -416,3 +422,68 @@ class Twin:
         setup = replace(self.setup, posterior=posterior_in_force(self))
         since = None if against is None else moment(against)
         return alarms(setup, self.snapshots, against=since, probability=probability)
+
+    @property
+    def health(self) -> "Health":
+        """Whether the twin can be relied on right now, and if not, why: print it, or `.to_json()` for a monitor."""
+        from physics_twin.twin.health import health
+
+        return health(self)
+
+    def plot(self, ax: "Sequence[Axes] | None" = None, *, outputs: Sequence[str] | None = None) -> "Figure":
+        """Measured against the twin with its band, and its parameters over time.
+
+        outputs: to show, all that are measured without it. ax: one for each panel.
+        """
+        from physics_twin.twin.plots import plot
+
+        return plot(self, ax, outputs=outputs)
+
+    # Recalibrating it ------------------------------------------------------------------------------------------------
+
+    def recalibrate(
+        self,
+        experiments: Experiment | Sequence[Experiment],
+        *,
+        method: "CalibrationMethod | None" = None,
+        hold_out: Sequence[str] | float | None = None,
+        unknown: Sequence[Any] | None = None,
+        rng: int = 0,
+        **options: Any,
+    ) -> "Candidate":
+        """Fit the twin's uncertain parameters to new experiments; nothing changes until a person promotes the result.
+
+        hold_out: names of experiments, or a share of the samples of each (the last ones), that the fit does not see and
+        on which it is judged beside the posterior in force; the last experiment, or 30 %, without it. unknown: more
+        than the twin's own parameters, as `calibrate` takes it. method, rng, options: as of `calibrate`.
+
+        Raises CalibrationError for a frozen twin, DataError where nothing is left to fit or to judge by.
+        """
+        from physics_twin.twin.recalibration import recalibrate
+
+        return recalibrate(self, experiments, method=method, hold_out=hold_out, unknown=unknown, rng=rng, **options)
+
+    def promote(
+        self, candidate: "Candidate", *, who: str, reason: str, at: Any = None, against_evidence: bool = False
+    ) -> "Twin":
+        """The twin with a candidate in force: its parameters are the candidate's draws, its states what they were.
+
+        who: the person who answers for it. at: a moment, now without it. against_evidence: promote it although its own
+        evidence speaks against it; the audit log says so. `promotions[-1].operation` is what belongs into a journal.
+
+        Raises CalibrationError for a frozen twin, a candidate of another model, one that was compared with a posterior
+        that is no longer in force, and one that its evidence speaks against; DataError without a name or a reason.
+        """
+        from physics_twin.twin.recalibration import promote
+
+        return promote(self, candidate, who=who, reason=reason, at=at, against_evidence=against_evidence)
+
+    def revert(self, promotion: "Promotion | None" = None, *, who: str, reason: str, at: Any = None) -> "Twin":
+        """The twin with the posterior in force that the last promotion replaced.
+
+        promotion: the one to take back, the last one without it. Raises DataError where there is none, or another has
+        come after it.
+        """
+        from physics_twin.twin.recalibration import revert
+
+        return revert(self, promotion, who=who, reason=reason, at=at)
