@@ -31,13 +31,16 @@ from physics_twin.assimilation.moving_horizon.window import Window, new_window
 from physics_twin.errors import BoundsError, SolveError
 from physics_twin.units import QuantityLike, Unit, to_si
 
+_MOST_MOMENTS = 4  # times the horizon: inputs that change between samples make moments without any
+
 
 @dataclass(frozen=True)
 class MovingHorizon:
     """Moving horizon estimation (Rao, Rawlings and Lee 2001; Kuehl et al. 2011) for models that show their equations.
 
-    horizon: steps between moments of samples that are fitted again with every new sample; what came before is an
-        arrival cost. A longer one is better where the model is far from linear or bounds are active.
+    horizon: how many moments of samples before the newest are fitted again with it; what came earlier is an arrival
+        cost. A longer one is better where the model is far from linear or bounds are active. Moments without samples
+        (inputs that change, gaps) do not count, up to three times as many.
     solver: `Converged()`, or `RealTimeIteration()` where a sample may cost little.
     degree: of the Radau collocation, 1 to 3 (order 2 degree - 1). longest_element: a time ("30 s"); without it the
         elements are as long as `accuracy` allows: the largest difference from the model's own integrator at the end of
@@ -101,7 +104,7 @@ class MovingHorizon:
             window, first = self._longer(flow, clock, window, belief, ends[0], dynamics, step, fixed)
             linear = linearized(flow, window.elements, window.points, fixed)
             _, root = carried(window.points[-2], root, linear.maps[first:], step.variance)
-            if window.n_moments > self.horizon + 1:
+            while self._too_long(window):
                 window, linear = _slid(flow, window, linear, dynamics, fixed)
         at = prepared(flow, window, fixed, linear)
         slopes = at.tangent.slopes[-1]
@@ -137,6 +140,11 @@ class MovingHorizon:
             raise SolveError("the covariance of the estimate is not a finite number", time=step.t1)
         belief = _clear_of_rounding(moved(predicted.belief, end, root, c), dynamics, flow)
         return replace(belief, memory=found.window.memory())
+
+    def _too_long(self, window: Window) -> bool:
+        """Whether a moment has to leave: moments of samples count, and empty ones up to a multiple of them."""
+        n_sampled = len(np.unique(window.sample_moment))
+        return n_sampled > self.horizon or window.n_moments > _MOST_MOMENTS * self.horizon + 1
 
     def _accuracy(self) -> Accuracy:
         longest = np.inf

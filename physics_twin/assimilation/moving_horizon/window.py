@@ -45,9 +45,13 @@ class Window:
         return cls(**own, elements=Elements(**parts))
 
     def memory(self) -> dict[str, Array]:
-        """All of it as arrays by name, for a belief."""
+        """All of it as arrays by name, for a belief.
+
+        In rows, as a file gives them back: products of an array in columns may round otherwise.
+        """
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elements"}
-        return own | {_ELEMENT + f.name: getattr(self.elements, f.name) for f in fields(self.elements)}
+        own |= {_ELEMENT + f.name: getattr(self.elements, f.name) for f in fields(self.elements)}
+        return {name: np.ascontiguousarray(array) for name, array in own.items()}
 
     @property
     def n_moments(self) -> int:
