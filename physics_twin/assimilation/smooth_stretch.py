@@ -1,5 +1,6 @@
 """When a step of a model is one smooth stretch with straight inputs, so that fixed steps may write it out."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,9 +66,24 @@ class Stretches:
         if missing:
             raise ModelError(f'the parameter "{missing[0]}" has no value')
 
+    @functools.cached_property
+    def _constant(self) -> dict[int, tuple[float, Line]]:
+        """Length and inputs of the phases in which nothing depends on time or settings."""
+        found = {}
+        for number, phase in enumerate(self.schedule.phases):
+            levels = [pieces.level for pieces in phase.inputs]
+            timed = phase.duration is not None and phase.duration.setting is None
+            if timed and not phase.events and all(level is not None and level.setting is None for level in levels):
+                given = np.array([level.value for level in levels if level is not None])
+                found[number] = (length_of(phase, {}), (given, np.zeros(given.size)))
+        return found
+
     def line(self, state: Array, t0: float, t1: float, settings: Mapping[str, float]) -> Line | None:
         """The inputs from t0 to t1; None where a phase ends, something is dosed or an input has a corner within."""
         number, start = round(state[self.n_x]), float(state[self.n_x + 1])
+        constant = self._constant.get(number)
+        if constant is not None and t1 <= start + constant[0]:
+            return constant[1]
         if not 0 <= number < len(self.schedule.phases):
             return None  # before the first phase has begun, or behind the last
         phase = self.schedule.phases[number]

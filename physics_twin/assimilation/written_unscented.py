@@ -46,6 +46,8 @@ class WrittenUnscented:
         n, n_y = coordinates.n, self.n_y
         self._ends = np.cumsum([2, self.n_x, n * n, n_y, n_y * n_y, self.n_points * n]).tolist()
         self._carries: dict[int, Packed] = {}
+        self._held: dict[int, tuple[Array, Line]] = {}
+        """Parameters and inputs that stand in the memory of each function."""
 
     # -- the step ---------------------------------------------------------------------------------------------------
     def predict(
@@ -57,13 +59,17 @@ class WrittenUnscented:
         variance: (n,) of the walks.
         """
         t0, h, n_steps = span
-        carry, state, (a, b) = self._carry(n_steps), belief.states[0], line
+        carry, state = self._carry(n_steps), belief.states[0]
         n_x, n_y, m, n = self.n_x, self.n_y, self.n_points, self.coordinates.n
         with carry.lock:
-            for slot, value in zip(
-                carry.arguments, (state[:n_x], belief.parameters[0], root, p, a, b, t0, h, variance), strict=True
-            ):
-                slot[...] = value
+            x, own, factor, walk, begin, length, values, a, b = carry.arguments
+            x[:], own[:], factor[:], walk[:] = state[:n_x], belief.parameters[0], root, variance
+            begin[0], length[0] = t0, h
+            # The same objects come again in most steps; neither is ever changed in place.
+            held = self._held.get(n_steps)
+            if held is None or held[0] is not p or held[1] is not line:
+                values[:], a[:], b[:] = p, *line
+                self._held[n_steps] = p, line
             found = carry()
         if found[0] != 0.0 or not math.isfinite(found[1]):
             return None
@@ -73,7 +79,7 @@ class WrittenUnscented:
         end = state.copy()
         end[:n_x] = x
         return Predicted(
-            Belief(belief.method, end[None], belief.parameters, after.reshape(n, n).T.copy(), belief.memory),
+            Belief(belief.method, end[None], belief.parameters, after.reshape(n, n), belief.memory),
             y,
             covariance.reshape(n_y, n_y),
             {"points": points.reshape(m, n), "outputs": outputs.reshape(m, n_y)},
@@ -83,34 +89,18 @@ class WrittenUnscented:
         """The belief after samples; None where something is out of bounds or not finite."""
         belief, n_x, n = predicted.belief, self.n_x, self.coordinates.n
         state, own, learn, linked = belief.states[0], belief.parameters[0], self._learn, predicted.linked
-        residual, noise, mask = self._per_output(seen, predicted.outputs)
-        given = (state[:n_x], own, linked["points"].T, linked["outputs"].T, residual, noise, mask, updated)
         with learn.lock:
-            for slot, value in zip(learn.arguments, given, strict=True):
-                slot[...] = value
+            x, parameters, points, outputs, residual, noise, mask, free = learn.arguments
+            x[:], parameters[:], free[:] = state[:n_x], own, updated
+            points[:], outputs[:] = linked["points"].T, linked["outputs"].T
+            residual[:], noise[:], mask[:] = 0.0, 1.0, 0.0
+            _per_output(seen, predicted.outputs, residual, noise, mask)
             found = learn()
         if found[0] != 0.0 or not math.isfinite(found[1]):
             return None
         end, last = state.copy(), 2 + n_x + own.size
         end[:n_x] = found[2 : 2 + n_x]
-        root = found[last:].reshape(n, n).T.copy()
-        return Belief(belief.method, end[None], found[2 + n_x : last][None].copy(), root, belief.memory)
-
-    def _per_output(self, seen: Observation, outputs: Array) -> tuple[Array, Array, Array]:
-        """Residual, variance and mask of each output; samples of one output are joined by their precisions."""
-        residual, noise, mask = np.zeros(self.n_y), np.ones(self.n_y), np.zeros(self.n_y)
-        rows = seen.rows
-        off = seen.values - outputs[rows]
-        mask[rows] = 1.0
-        if mask.sum() == rows.size:
-            residual[rows], noise[rows] = off, seen.variance
-            return residual, noise, mask
-        precision = np.bincount(rows, 1.0 / seen.variance, self.n_y)
-        residual = np.bincount(rows, off / seen.variance, self.n_y)
-        here = precision > 0.0
-        residual[here] /= precision[here]
-        noise[here] = 1.0 / precision[here]
-        return residual, noise, mask
+        return Belief(belief.method, end[None], found[2 + n_x : last][None], found[last:].reshape(n, n), belief.memory)
 
     def advance(
         self, states: Array, parameters: Array, p: Array, line: Line, span: tuple[float, float, int]
@@ -233,8 +223,9 @@ class WrittenUnscented:
         deviations = y - ca.repmat(y_mean, 1, m)
         covariance = w.side * deviations[:, 1:] @ deviations[:, 1:].T
         covariance += w.covariance_center * deviations[:, 0] @ deviations[:, 0].T
-        parts = [mean, after, y_mean, covariance, spread, deviations]
-        given = [x, own, root, p, a, b, t0, h, variance]
+        # Row by row, as NumPy reads it: the root is transposed.
+        parts = [mean, after.T, y_mean, covariance, spread, deviations]
+        given = [x, own, root, variance, t0, h, p, a, b]
         return Packed(f"carry_{n_steps}", given, [outside, _total(parts), *parts], compiled=self.compiled)
 
     @functools.cached_property
@@ -266,7 +257,7 @@ class WrittenUnscented:
             own[j] * ca.exp(step[k]) if c.logarithmic[j] else own[j] + c.scale[k] * step[k]
             for j, k in enumerate(range(c.n_states, c.n))
         ]
-        parts = [ca.vertcat(*ends), ca.vertcat(*moved), lower_root(factors)]
+        parts = [ca.vertcat(*ends), ca.vertcat(*moved), lower_root(factors).T]
         given = [x, own, points, outputs, residual, noise, mask, free]
         return Packed("learn", given, [outside, _total(parts), *parts], compiled=self.compiled)
 
@@ -274,3 +265,17 @@ class WrittenUnscented:
 def _total(parts: list[Any]) -> Any:
     """A number that is finite where all parts are: one look instead of many."""
     return sum((ca.sum1(ca.sum2(part)) for part in parts[1:]), ca.sum1(ca.sum2(parts[0])))
+
+
+def _per_output(seen: Observation, outputs: Array, residual: Array, noise: Array, mask: Array) -> None:
+    """Residual, variance and mask of each output, in place; samples of one output are joined by their precisions."""
+    rows = seen.rows
+    off = seen.values - outputs[rows]
+    mask[rows] = 1.0
+    if mask.sum() == rows.size:
+        residual[rows], noise[rows] = off, seen.variance
+        return
+    precision = np.bincount(rows, 1.0 / seen.variance, mask.size)
+    here = precision > 0.0
+    residual[here] = np.bincount(rows, off / seen.variance, mask.size)[here] / precision[here]
+    noise[here] = 1.0 / precision[here]

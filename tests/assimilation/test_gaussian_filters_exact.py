@@ -69,6 +69,25 @@ def test_prediction_without_time_changes_nothing(method):
 
 
 @pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_a_belief_that_was_written_and_read_goes_on_with_the_same_bits(method):
+    """Arrays copied in C order after every step, as a file gives them back: nothing depends on their layout."""
+    plant, begin, rows = two_tanks.dynamics(), two_tanks.start(), two_tanks.schedule(12)
+    through, copied = two_tanks.run(method, plant, begin, rows)[2], []
+    belief = method.begin(begin, plant, Key(0, 0))
+    for step, seen in rows:
+        predicted = method.predict(belief, plant, step)
+        belief = method.update(predicted, plant, step, seen) if seen.rows.size else predicted.belief
+        fresh = [np.array(part, order="C", copy=True) for part in (belief.states, belief.parameters, belief.root)]
+        belief = type(belief)(belief.method, *fresh, belief.memory)
+        copied.append(belief)
+    for one, other in zip(through, copied, strict=True):
+        assert one.root.flags.c_contiguous and one.states.flags.c_contiguous
+        assert one.root.tobytes() == other.root.tobytes()
+        assert one.states.tobytes() == other.states.tobytes()
+        assert one.parameters.tobytes() == other.parameters.tobytes()
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
 def test_the_predicted_outputs_have_the_covariance_of_the_true_outputs(method):
     """H P H^T, without the noise of sensors; widening multiplies it."""
     plant = two_tanks.dynamics()
