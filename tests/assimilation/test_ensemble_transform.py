@@ -188,7 +188,7 @@ def test_a_dense_field_gets_the_analyses_of_a_lattice():
     s = a[:, np.searchsorted(entries[:, 0], sensors[:, 0])] / np.sqrt(19.0)
     d = rng.standard_normal(30)
     localized = Localized("10 cm")
-    assert len(Lattice.over(entries, 0.025).nodes) == 41
+    assert len(Lattice.over(entries, 0.1 / 3.0).nodes) == 31
     shift, after = localized.analysis(a, s, d, entries, sensors)
     parts = [localized.analysis(a[:, k::200], s, d, entries[k::200], sensors) for k in range(200)]  # too few to pay
     exact, spread = np.empty(3000), np.empty_like(a)
@@ -197,6 +197,16 @@ def test_a_dense_field_gets_the_analyses_of_a_lattice():
     assert np.linalg.norm(shift - exact) < 0.02 * np.linalg.norm(exact)
     assert np.linalg.norm(after - spread) < 0.02 * np.linalg.norm(spread - a)
     assert np.abs(shift - exact).max() > 1e-9
+
+
+def test_a_radius_far_below_the_spacing_of_entries():
+    """A picometer in a cube of ten meters: only the entry at the sensor moves."""
+    rng = np.random.default_rng(15)
+    entries = 10.0 * rng.uniform(size=(50, 3))
+    a, d = anomalies(rng, 8, 50), np.ones(1)
+    shift, after = Localized("1 pm").analysis(a, a[:, [7]], d, entries, entries[[7]])
+    assert np.flatnonzero(shift).tolist() == [7]
+    assert np.flatnonzero((after != a).any(axis=0)).tolist() == [7]
 
 
 def test_inflation_stays_where_the_innovations_are_as_expected():

@@ -27,10 +27,10 @@ _BLOCK = 2048
 _BATCH = 128
 """Analyses that are done in one call: arrays stay in the cache."""
 
-_SPACING = 0.25
-"""Of the lattice, in radii: between its nodes a weight of Gaspari and Cohn is off a straight line by 0.03 at most."""
-_WORTH = 4
-"""Entries per node of the lattice from which it pays."""
+_SPACING = 1.0 / 3.0
+"""Of the lattice, in radii: between its nodes a weight of Gaspari and Cohn is off a straight line by 0.05 at most."""
+_WORTH = 3
+"""Entries per node of the lattice from which it pays: a node costs about so much more than an entry."""
 
 type Weights = Callable[[Array], Array]
 """Places (n, dimension) -> (n, p), between 0 and 1."""
@@ -105,9 +105,11 @@ class Localized:
             away = np.sqrt(sum((places[:, k, None] - sensors[:, k]) ** 2 for k in range(places.shape[1])))
             return gaspari_cohn(np.nan_to_num(away, nan=0.0) / radius)
 
-        lattice = Lattice.over(entries, _SPACING * radius)
-        if len(lattice.nodes) * _WORTH < len(entries):
-            return lattice_analysis(a, s, d, lattice, weights, perturbations)
+        spacing = _SPACING * radius
+        if np.prod(np.ptp(entries, axis=0) / spacing + 2.0) < 2.0**62:  # nodes of a finer one have no numbers
+            lattice = Lattice.over(entries, spacing)
+            if len(lattice.nodes) * _WORTH < len(entries):
+                return lattice_analysis(a, s, d, lattice, weights, perturbations)
         return local_analysis(a, s, d, entries, weights, perturbations)
 
 
@@ -144,15 +146,17 @@ class Lattice:
         """The nodes that places (n, dimension) need; spacing in m."""
         n, dimension = places.shape
         q = (places - places.min(axis=0)) / spacing
-        cell = np.floor(q)
+        cell = np.floor(q).astype(np.int64)
         inside = q - cell
         corners = np.array(list(itertools.product((0, 1), repeat=dimension)))
         shares = np.prod(np.where(corners[:, None] == 1, inside, 1.0 - inside), axis=2)  # (n_corners, n)
         index = (cell + corners[:, None]).reshape(-1, dimension)
         used = np.flatnonzero(shares)
-        nodes, which = np.unique(index[used], axis=0, return_inverse=True)
-        order = np.argsort(which.ravel(), kind="stable")
-        cuts = np.searchsorted(which.ravel()[order], np.arange(1, len(nodes)))
+        shape = tuple(index.max(axis=0) + 1)
+        numbers, which = np.unique(np.ravel_multi_index(tuple(index[used].T), shape), return_inverse=True)
+        nodes = np.column_stack(np.unravel_index(numbers, shape))
+        order = np.argsort(which, kind="stable")
+        cuts = np.searchsorted(which[order], np.arange(1, len(nodes)))
         entry, share = (used % n)[order], shares.ravel()[used][order]
         return cls(places.min(axis=0) + spacing * nodes, tuple(np.split(entry, cuts)), tuple(np.split(share, cuts)))
 
@@ -165,17 +169,18 @@ def lattice_analysis(
     Yang, Kalnay, Hunt and Bowler (2009, Weight interpolation for efficient data assimilation with the local ensemble
     transform Kalman filter, Q. J. R. Meteorol. Soc. 135): these weights vary over the radius, whatever the field does.
     """
-    shift, moved = np.zeros(a.shape[1]), a.copy()
+    own = np.ascontiguousarray(a.T)  # a row per entry: what a node needs is then read and written in one piece
+    shift, moved = np.zeros(len(own)), own.copy()
     unit = np.eye(len(a))
     for rows, near in _batches(lattice.nodes, weights):
         # the analysis is linear in A: that of the unit matrix is the matrix which it multiplies A by
         w, t = analysis(np.broadcast_to(unit, (rows.size, *unit.shape)), *near.of(s, d, perturbations))
         for k, row in enumerate(rows):
             e, share = lattice.entries[row], lattice.shares[row]
-            own = a[:, e]
-            shift[e] += share * (w[k] @ own)
-            moved[:, e] += share * ((t[k] - unit) @ own)
-    return shift, moved
+            around = own[e]
+            shift[e] += share * (around @ w[k])
+            moved[e] += share[:, None] * (around @ (t[k] - unit).T)
+    return shift, np.ascontiguousarray(moved.T)
 
 
 @dataclass(frozen=True, eq=False)
