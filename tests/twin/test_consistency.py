@@ -52,6 +52,12 @@ def test_a_consistent_filter_is_seldom_called_anything_else(related: float) -> N
     assert wrong >= 1  # at 90 % a test that never fails tests nothing: 0.9^100 is 3e-5
 
 
+def test_related_channels_count_as_fewer() -> None:
+    """Two channels correlated by 0.9 tell less of the correlation in time: its limit is sqrt(1 + 0.81) wider."""
+    alone, related = (verdict(gaussian_window(0, 100, related=r)[0]).correlation_limit for r in (0.0, 0.9))
+    assert related / alone == pytest.approx(np.sqrt(1.81), rel=0.02)
+
+
 def follow(
     n: int, *, rate: float = 0.01, noise: float = 0.04, believed_rate: float = 0.01, believed_noise: float = 0.04
 ) -> tuple[Consistency, dict[str, ChannelMonitor]]:

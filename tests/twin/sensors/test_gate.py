@@ -122,6 +122,7 @@ def test_residuals_on_both_sides_do_not_agree() -> None:
     run = tuple((k, 10.0) for k in range(5))
     assert agree(run, 0.04)
     assert not agree((*run[:4], (4, -10.0)), 0.04)
+    assert not agree(tuple((k, -20.0 + 8.0 * k) for k in range(5)), 0.04)  # on a line, and through the model
 
 
 def test_agreement_does_not_depend_on_the_unit() -> None:
