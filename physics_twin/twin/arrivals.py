@@ -10,7 +10,7 @@ from physics_twin.twin.counts import Counts
 from physics_twin.twin.moments import stamp
 from physics_twin.twin.setup import Setup
 from physics_twin.twin.timeline import Entry, Operation, Sample
-from physics_twin.twin.window import layout_of, reaches
+from physics_twin.twin.window import reaches
 
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
@@ -29,7 +29,7 @@ class Taken:
 
 def taken(twin: "Twin", given: Iterable[Entry], now: int | None, *, journaled: bool) -> Taken:
     """Sort out what a call was given. now: ns; what lies after it is kept for later, and makes nothing late."""
-    setup, layout = twin.setup, layout_of(twin.setup)
+    setup, layout = twin.setup, twin.setup.layout
     newest, settled = twin.newest, twin.state.time
     found: dict[tuple[int, int, str, str], Entry] = {}
     words: dict[str, str] = {}

@@ -18,7 +18,7 @@ from physics_twin.twin.moments import moment
 from physics_twin.twin.samples import samples_of
 from physics_twin.twin.state import FilterState
 from physics_twin.twin.timeline import Entry, Operation
-from physics_twin.twin.window import after, base_time, kept, layout_of, state_before
+from physics_twin.twin.window import after, base_time, kept, state_before
 from physics_twin.units import QuantityLike, to_si, unit as as_unit
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def assimilate(
     now = None if until is None else moment(until)
     found = taken(twin, samples_of(samples), now, journaled=journal is not None)
     state, snapshots, recent, todo, lost = _back_to(twin, found, journal)
-    setup, layout = twin.setup, layout_of(twin.setup)
+    setup, layout = twin.setup, twin.setup.layout
     stop = len(todo) if now is None else after(todo, now)
     newest = max(state.time, todo[stop - 1].time) if stop else state.time
     states, folded = [*snapshots], []
@@ -122,7 +122,7 @@ def _back_to(
     pending = list(twin.pending)
     if not new or new[0].time > twin.state.time:
         return twin.state, twin.snapshots, twin.recent, _merged(pending, new), 0
-    layout = layout_of(twin.setup)
+    layout = twin.setup.layout
     base = base_time(layout, twin.snapshots, twin.newest)
     lost = 0
     if new[0].time <= base:
@@ -146,13 +146,13 @@ def _back_to(
 
 def _from_journal(twin: "Twin", since: int, journal: JournalView) -> list[Entry]:
     """All entries after a moment that the twin may take in, each at the moment that it shows."""
-    setup, layout = twin.setup, layout_of(twin.setup)
+    setup, layout = twin.setup, twin.setup.layout
     early, late = shifts(setup)
     newest = twin.newest
     oldest = (newest // layout.every - layout.n_sparse) * layout.every
     found = {}
     for entry in journal.entries(since=since + 1 + early, until=newest + late):
-        own = placed(setup, entry)
+        own = placed(setup, entry, twin.state.batch.recipe.settings)
         # What lies before the window was turned away when it came, or is in the state already.
         if own is not None and since < own.time <= newest and own.time >= oldest:
             found[own.key] = own

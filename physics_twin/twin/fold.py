@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief, Observation, Predicted, Step
 from physics_twin.assimilation.keys import Key
-from physics_twin.errors import RecipeError, SolveError, UnitError
+from physics_twin.errors import SolveError, UnitError
 from physics_twin.measurements.flags import Flag
 from physics_twin.twin.consistency import NONE, remember
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.innovation import MomentRecord, SampleRecord, normalized_innovation_squared
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.operations import act
@@ -122,7 +123,7 @@ def _measured(
     """The state carried to the moment, and what its samples of outputs change."""
     try:
         predicted, step = carried(setup, state, time)
-    except (SolveError, RecipeError) as error:
+    except FAILURES as error:
         # The belief stays where it was: the next moment tries again over the longer time, with the variance of it.
         trouble = f"the model could not be carried on from {stamp(state.reached)}: {error}"
         record = MomentRecord(time, _unused(setup, samples, "no prediction"), trouble=trouble)
@@ -272,8 +273,8 @@ def _learned(
     state = replace(state, consistency=consistency, monitors=monitors)
     try:
         belief: Belief = setup.method.update(predicted, dynamics, step, observation)
-    except SolveError as error:
-        trouble = f"no update: {error.reason}"
+    except FAILURES as error:
+        trouble = f"no update: {getattr(error, 'reason', error)}"
         return replace(state, belief=predicted.belief, trouble=trouble), replace(record, trouble=trouble)
     outputs, covariance = _outputs_after(predicted, rows, residuals, innovation)
     state = replace(

@@ -11,9 +11,9 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Start
 from physics_twin.assimilation.keys import Key
-from physics_twin.errors import RecipeError, SolveError
 from physics_twin.measurements.records import recipe_from_record, recipe_record
 from physics_twin.recipes import Recipe
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.members import members_of
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.setup import Setup
@@ -61,7 +61,7 @@ def carried_on(setup: Setup, state: FilterState) -> FilterState:
 
     try:
         predicted, _ = carried(setup, state, state.time)
-    except (SolveError, RecipeError) as error:
+    except FAILURES as error:
         return replace(state, trouble=f"the model could not be carried on from {stamp(state.reached)}: {error}")
     return replace(
         state,
@@ -94,7 +94,7 @@ def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterSt
         states = _initial_states(setup, begun, members.parameters, settings)
         start = Start(states, members.parameters, variance)
         belief = setup.method.begin(start, setup.dynamics(recipe), key)
-    except (SolveError, RecipeError) as error:
+    except FAILURES as error:
         return replace(state, mode=Mode.OUT_OF_SERVICE, trouble=f"the batch {batch.name} could not begin: {error}")
     n = len(setup.model.outputs)
     return replace(

@@ -11,7 +11,7 @@ from physics_twin.twin.audit import plain_json
 from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.operations import recipe_content
 from physics_twin.twin.setup import Setup
-from physics_twin.twin.start import open_recipe
+from physics_twin.twin.start import guesses, open_recipe
 from physics_twin.twin.state import Mode
 from physics_twin.twin.timeline import Act, Operation
 from physics_twin.units import QuantityLike, in_unit
@@ -45,13 +45,22 @@ def start_batch(
             given[state] = [prior.mean, prior.sd]
         else:
             given[state] = [in_unit(quantity, unit, name=f"initial {state}"), 0.0]
+    chosen = twin.state.batch.recipe if recipe is None else open_recipe(twin.setup.model, recipe)
+    _check_recipe(twin, chosen)
     content = {
         "name": name,
         "context": dict(context or {}),
         "initial": given,
-        "recipe": None if recipe is None else recipe_content(open_recipe(twin.setup.model, recipe)),
+        "recipe": None if recipe is None else recipe_content(chosen),
     }
     return _operation(twin, Act.START_BATCH, content, at, who, reason)
+
+
+def _check_recipe(twin: "Twin", recipe: Recipe) -> None:
+    """A recipe that does not fit the model is the mistake of whoever gives it: it must not wait for the fold."""
+    setup = twin.setup
+    values = {**guesses(setup.model, setup.posterior, recipe), **setup.fixed, **twin.parameters}
+    setup.model.initial_state(0.0, recipe, values)
 
 
 def enter(twin: "Twin", mode: "Mode | str", *, at: Any, who: str, reason: str) -> Operation:

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Start
@@ -19,6 +20,9 @@ from physics_twin.twin.channel_facts import ChannelFacts, facts_of
 from physics_twin.twin.state import Batch
 from physics_twin.twin.timeline import Sample
 from physics_twin.units import Unit, to_si
+
+if TYPE_CHECKING:
+    from physics_twin.twin.window import Layout
 
 _RECIPES = 16
 """Recipes whose dynamics are kept: of the batch, of the one before, and of forecasts."""
@@ -104,6 +108,13 @@ class Setup:
     def rates(self) -> Array:
         """(n_coordinates,) per second: variance that the random walks add."""
         return self.coordinates.variance_rates(self.model, self.walks)
+
+    @functools.cached_property
+    def layout(self) -> "Layout":
+        """Which states are kept to go back to."""
+        from physics_twin.twin.window import layout_of
+
+        return layout_of(self.window, self.beginning.start)
 
     @functools.cached_property
     def facts(self) -> Mapping[str, ChannelFacts]:

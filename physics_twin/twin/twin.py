@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
@@ -15,14 +14,14 @@ from physics_twin.assimilation.belief import Belief, Predicted
 from physics_twin.assimilation.keys import Key
 from physics_twin.assimilation.method import Method
 from physics_twin.assimilation.random_walk import RandomWalk
-from physics_twin.errors import RecipeError, SolveError
 from physics_twin.measurements import Channel, Experiment
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Recipe
-from physics_twin.twin import orders
+from physics_twin.twin import orders, shown
 from physics_twin.twin.audit import Audit
 from physics_twin.twin.counts import Counts
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.fold import begin, carried
 from physics_twin.twin.members import Members, members_of
 from physics_twin.twin.moments import moment, stamp, utc
@@ -149,22 +148,22 @@ class Twin:
         """Why the twin is a prediction only, "" where it is not."""
         if self.pending and self.pending[0].time <= self.until:
             return f"entries since {stamp(self.pending[0].time)} are waiting"
-        if self.state.trouble or self.until <= self.state.reached or self._now is not None:
+        if self.state.trouble or self.until <= self.state.reached or self.present is not None:
             return self.state.trouble
         return f"the model cannot be carried on from {stamp(self.state.reached)} to {stamp(self.until)}"
 
     @functools.cached_property
-    def _now(self) -> Predicted | None:
+    def present(self) -> Predicted | None:
         """The belief at the present, with its outputs; None where the model cannot be carried on."""
         try:
             return carried(self.setup, self.state, max(self.until, self.state.reached))[0]
-        except (SolveError, RecipeError):
+        except FAILURES:
             return None
 
     @property
     def belief(self) -> Belief:
         """What is known at the present; of the last moment that could be reached, where it cannot be."""
-        return self.state.belief if self._now is None else self._now.belief
+        return self.state.belief if self.present is None else self.present.belief
 
     def members(self, n: int | None = None) -> Members:
         """Members at the time of the last entry, keyed: what a forecast runs. The ensemble's own without `n`."""
@@ -172,49 +171,14 @@ class Twin:
         return members_of(state.belief, self.setup.coordinates, Key(self.setup.seed, state.time), n)
 
     @functools.cached_property
-    def _present(self) -> Members:
-        return members_of(self.belief, self.setup.coordinates, Key(self.setup.seed, self.until))
-
-    @functools.cached_property
-    def _outputs(self) -> Array:
-        """(n_members, n_outputs) SI, of the members at the present."""
-        members, batch = self._present, self.state.batch
-        dynamics = self.setup.dynamics(batch.recipe)
-        t = batch.elapsed(max(self.until, self.state.reached) if self._now is not None else self.state.reached)
-        try:
-            _, outputs, _ = dynamics.advance(members.states, members.parameters, t, t, self.state.settings)
-        except (SolveError, RecipeError):
-            outputs = np.full((len(members.states), len(self.setup.model.outputs)), np.nan)
-        return outputs
-
-    @functools.cached_property
     def mean(self) -> dict[str, float | Array]:
         """Name -> SI: states (arrays for fields), uncertain parameters and outputs, at the present."""
-        belief = self.belief
-        state, parameters = belief.states.mean(axis=0), belief.parameters.mean(axis=0)
-        return self._named(state, parameters, self._now.outputs if self._now is not None else self.state.outputs)
+        return shown.mean(self)
 
     @functools.cached_property
     def spread(self) -> dict[str, float | Array]:
         """Name -> one standard deviation, SI."""
-        members = self._present
-        covariance = self.state.covariance if self._now is None else self._now.covariance
-        sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        return self._named(members.states.std(axis=0, ddof=1), members.parameters.std(axis=0, ddof=1), sd)
-
-    def _named(self, state: Array, parameters: Array, outputs: Array) -> dict[str, float | Array]:
-        found: dict[str, float | Array] = {}
-        first = 0
-        for block in self.setup.model.state:
-            own = state[first : first + block.size]
-            found[block.name] = float(own[0]) if block.size == 1 else own
-            first += block.size
-        found |= dict(zip(self.setup.coordinates.parameters, parameters.tolist(), strict=True))
-        for signal, value in zip(self.setup.model.outputs, outputs, strict=True):
-            # An output may have the name of a state, which it shows; before all inputs are read there is no output.
-            if signal.name not in found or np.isfinite(value):
-                found[signal.name] = float(value)
-        return found
+        return shown.spread(self)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -224,25 +188,11 @@ class Twin:
     @functools.cached_property
     def covariance(self) -> xr.DataArray:
         """Of outputs and uncertain parameters at the present, (quantity, quantity_2), SI."""
-        table = np.column_stack([self._outputs, self._present.parameters])
-        table = table[np.isfinite(table).all(axis=1)]
-        names = [s.name for s in self.setup.model.outputs] + list(self.setup.coordinates.parameters)
-        matrix = np.atleast_2d(np.cov(table, rowvar=False)) if len(table) > 1 else np.full((len(names),) * 2, np.nan)
-        return xr.DataArray(matrix, dims=("quantity", "quantity_2"), coords={"quantity": names, "quantity_2": names})
+        return shown.covariance(self)
 
     def in_units(self) -> xr.Dataset:
         """Mean and spread of outputs and uncertain parameters in their declared units, each with `units` and `sd`."""
-        found: dict[str, xr.Variable] = {}
-        declared = [(s.name, s.unit, False) for s in self.setup.model.outputs]
-        declared += [(p.name, p.unit, p.difference) for p in self.setup.parameters]
-        for name, unit, difference in declared:
-            attrs = {
-                "units": (unit.difference() if difference else unit).text,
-                "sd": float(unit.from_si(float(self.spread[name]), difference=True)),
-                "sd_units": unit.difference().text,
-            }
-            found[name] = xr.Variable((), float(unit.from_si(float(self.mean[name]), difference=difference)), attrs)
-        return xr.Dataset(found, attrs={"time": stamp(self.until)})
+        return shown.in_units(self)
 
     @property
     def promotions(self) -> "tuple[Promotion, ...]":

@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
 
+from physics_twin.assimilation.belief import Start
 from physics_twin.twin.moments import SECOND
-from physics_twin.twin.setup import Setup
+from physics_twin.twin.setup import Window
 from physics_twin.twin.state import FilterState
 from physics_twin.twin.timeline import Entry
 
@@ -36,10 +37,8 @@ class Layout:
     n_sparse: int
 
 
-def layout_of(setup: Setup) -> Layout:
-    """The layout for a twin: large states are kept at fewer moments."""
-    w = setup.window
-    start = setup.beginning.start
+def layout_of(w: Window, start: Start) -> Layout:
+    """The layout for a twin with such states: large ones are kept at fewer moments."""
     # A member has its state and parameters; a method with a covariance has one row, and is small anyway.
     one = 8 * (start.states.size + start.parameters.size)
     slots = max(_FEWEST, int(w.megabytes * 1e6 / max(one, 1)))
