@@ -209,6 +209,9 @@ if TYPE_CHECKING:
     from physics_twin.twin.forecast import (
         Forecast as Forecast,
     )
+    from physics_twin.twin.innovation import (
+        Innovation as Innovation,
+    )
     from physics_twin.twin.recalibration import (
         Candidate as Candidate,
     )
@@ -368,6 +371,7 @@ _HOME = {
     "report": ("write_report",),
     "twin": ("Guard", "Sample", "Twin", "Window", "assimilate"),
     "twin.forecast": ("Forecast",),
+    "twin.innovation": ("Innovation",),
     "twin.recalibration": ("Candidate",),
     "assimilation": (
         "AdaptiveInflation",

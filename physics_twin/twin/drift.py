@@ -170,6 +170,9 @@ def _of_posterior(setup: "Setup") -> Estimate:
     draws = setup.posterior.draws
     columns = [str(name) for name in draws["parameter"].values]
     for k, name in enumerate(coordinates.parameters):
+        if name not in columns:  # a posterior that says nothing of it: nothing to have drifted from
+            variance[k] = np.inf
+            continue
         column = np.asarray(draws.values[:, columns.index(name)], dtype=float)
         z = np.log(column) if coordinates.logarithmic[k] else column / coordinates.scale[first + k]
         mean[k], variance[k] = z.mean(), z.var(ddof=1) if z.size > 1 else np.inf

@@ -20,22 +20,23 @@ N, AT = 200, 120
 DECAY = 0.05
 
 
-def followed(fault: Callable[[int, float], float]) -> tuple[Twin, Innovation, np.ndarray]:
+def followed(fault: Callable[[int, float], float], *, frozen: bool = False) -> tuple[Twin, Innovation, np.ndarray]:
     """x' = 0.05 (20 m - x) from 0 m, read once a second to 1 cm, with a fault; the truth of each second comes along."""
     parameters = [
         Parameter("rate", 1.0, unit="m/s", bounds=("-10 m/s", "10 m/s")),
         Parameter("decay", DECAY, unit="1/s", bounds=("1e-3 1/s", "10 1/s")),
     ]
     rng = np.random.default_rng(0)
-    draws = np.array([1.0, DECAY]) * (1.0 + 0.02 * rng.normal(size=(200, 2)))
+    draws = np.array([1.0, DECAY]) * (1.0 + (1e-6 if frozen else 0.02) * rng.normal(size=(200, 2)))
     twin = Twin.start(
         LinearPlant(),
         Posterior.from_draws(parameters, draws),
         at=0,
         recipe=Recipe.constant(inflow="0 m/s"),
         channels=[Channel("x", unit="m", noise="10 mm")],
-        initial_sd={"x": "0.1 m"},
-        process_noise={"x": RandomWalk("1 mm", per="1 s")},
+        initial_sd={"x": "1 mm" if frozen else "0.1 m"},
+        process_noise={"x": RandomWalk("1 mm" if not frozen else "0.01 mm", per="1 s")},
+        adaptive=not frozen,
     )
     truth = 1.0 / DECAY * (1.0 - np.exp(-DECAY * np.arange(N + 1)))
     samples = [Sample("x", k * SECOND, fault(k, truth[k] + float(rng.normal(0.0, 0.01))), "m") for k in range(1, N + 1)]
@@ -100,3 +101,12 @@ def test_a_step_of_the_plant_is_followed_after_the_run() -> None:
     assert own["widened"].values[AT + 3] > 1.0
     assert own["used"].values[AT + 4 :].mean() > 0.95
     assert abs(own["residual"].values[-1]) < 0.1
+
+
+def test_a_sensor_that_is_bumped_shows_in_the_drift_alarms() -> None:
+    """Two standard deviations of bias from one second on: named, above or below, and of a healthy twin nothing is."""
+    for bias, sides in ((0.02, ["above"]), (-0.02, ["below"]), (0.0, [])):
+        twin, _, _ = followed(lambda k, v, bias=bias: v + bias * (k >= AT), frozen=True)
+        alarms = [alarm for alarm in twin.drift_alarms(probability=0.999) if alarm.channel]
+        assert [alarm.words.split(" what the model")[0].split()[-1] for alarm in alarms] == sides
+        assert twin.snapshots[-1].time == twin.state.time
