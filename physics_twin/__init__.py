@@ -212,6 +212,9 @@ if TYPE_CHECKING:
     from physics_twin.twin.innovation import (
         Innovation as Innovation,
     )
+    from physics_twin.twin.journal import (
+        Journal as Journal,
+    )
     from physics_twin.twin.recalibration import (
         Candidate as Candidate,
     )
@@ -372,6 +375,7 @@ _HOME = {
     "twin": ("Guard", "Sample", "Twin", "Window", "assimilate"),
     "twin.forecast": ("Forecast",),
     "twin.innovation": ("Innovation",),
+    "twin.journal": ("Journal",),
     "twin.recalibration": ("Candidate",),
     "assimilation": (
         "AdaptiveInflation",
