@@ -46,7 +46,10 @@ class LinearPlant:
 
     def initial_state(self, t0: float, recipe: Recipe, values: SIValues) -> Array:
         """At the beginning of a recipe."""
-        return np.array([float(values["initial.x"]), 0.0, -1.0, 0.0])
+        initial = bind(recipe, self.inputs, self.outputs, {"x": (Unit("m"), -np.inf, np.inf)}).initial
+        assert isinstance(initial, Mapping)
+        x = initial["x"].at(values) if "x" in initial else float(values["initial.x"])
+        return np.array([x, 0.0, -1.0, 0.0])
 
     def advance(self, state: Array, t0: float, t1: float, recipe: Recipe, values: SIValues) -> Array:
         """One member."""
