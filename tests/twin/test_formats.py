@@ -14,7 +14,7 @@ PARAMETER, TEMPERATURE = 1.9487372101823226, 298.30442173245785
 
 def test_there_is_a_file_of_every_version():
     """Whoever makes a new format leaves a file of it here."""
-    assert VERSIONS == list(range(1, storage.VERSION + 1))
+    assert list(range(1, storage.VERSION + 1)) == VERSIONS
     assert sorted(file.name for file in FOLDER.glob("*.nc")) == [f"version_{k}.nc" for k in VERSIONS]
 
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 import physics_twin as pt
 from physics_twin.assimilation.ensemble_kalman import AdaptiveInflation, Localized
+from physics_twin.assimilation.moving_horizon import Converged, RealTimeIteration
 from physics_twin.errors import DataError, FileFormatError
 from physics_twin.measurements.places import Place
 from physics_twin.twin import storage
@@ -27,6 +28,7 @@ METHODS = {
     "unscented": pt.UnscentedKalman(),
     "extended": pt.ExtendedKalman(inflation=1.01, per="1 min"),
     "ensemble": pt.EnsembleKalman(n_members=8, inflation=AdaptiveInflation(initial=1.02)),
+    "moving horizon": pt.MovingHorizon(horizon=5, solver=RealTimeIteration(2)),
 }
 ACTS = [
     Operation(Act.MASK, at(30) + 1, "Å. Müller", "being cleaned", {"channel": "T2", "until": at(40)}),
@@ -88,6 +90,7 @@ def test_a_loaded_twin_goes_on_as_the_one_that_was_not_stopped(tmp_path, method)
         pt.EnsembleKalman(localization=Localized((0.05, "m"))),
         pt.ExtendedKalman(per="1 min", inflation=1.1, iterations=2),
         pt.UnscentedKalman(alpha=0.7),
+        pt.MovingHorizon(horizon=4, solver=Converged(1e-8, 20), longest_element="30 s"),
     ],
 )
 def test_options_of_filters_come_back(method):
