@@ -1,5 +1,7 @@
 """Random numbers that disturb what an ensemble already says as little as its size allows."""
 
+import functools
+
 import numpy as np
 
 from physics_twin.arrays import Array
@@ -30,11 +32,18 @@ def rotation(z: Array) -> Array:
 
     Sakov and Oke (2008, section 5): Haar-distributed in the space of anomalies, the identity on the mean.
     """
-    n = len(z) + 1
     q, r = np.linalg.qr(z)
-    q = q * np.where(np.diag(r) < 0.0, -1.0, 1.0)
-    # Householder's reflection that maps the first axis to (1, ..., 1)/sqrt(n): its other columns span the anomalies
+    q = q * np.where(r.diagonal() < 0.0, -1.0, 1.0)
+    basis = _anomalies(len(z) + 1)
+    return np.asarray(basis @ q @ basis.T + 1.0 / len(basis))
+
+
+@functools.lru_cache(maxsize=8)
+def _anomalies(n: int) -> Array:
+    """An orthonormal basis (n, n - 1) of what has zero mean over n members."""
+    # Householder's reflection that maps the first axis to (1, ..., 1)/sqrt(n): its other columns
     v = np.full(n, -1.0 / np.sqrt(n))
     v[0] += 1.0
     basis = (np.eye(n) - 2.0 * np.outer(v, v) / (v @ v))[:, 1:]
-    return np.asarray(basis @ q @ basis.T + 1.0 / n)
+    basis.flags.writeable = False
+    return np.asarray(basis)

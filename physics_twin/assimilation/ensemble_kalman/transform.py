@@ -55,11 +55,10 @@ def analysis(a: Array, s: Array, d: Array, perturbations: Array | None = None) -
 def _spectrum(s: Array) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors of S^T S (..., p, p) or S S^T (..., N, N), whichever is smaller."""
     n, p = s.shape[-2:]
-    squared = _t(s) @ s if p <= n else s @ _t(s)
-    if np.max(np.trace(squared, axis1=-2, axis2=-1), initial=0.0) > SHARP:
+    variance, basis = np.linalg.eigh(_t(s) @ s if p <= n else s @ _t(s))
+    if variance[..., -1:].max(initial=0.0) > SHARP:
         left, singular, right = np.linalg.svd(s, full_matrices=False)
         return singular**2, _t(right) if p <= n else left
-    variance, basis = np.linalg.eigh(squared)
     return np.maximum(variance, 0.0), basis
 
 
