@@ -246,7 +246,7 @@ class WrittenUnscented:
         factors = ca.horzcat(
             math.sqrt(w.covariance_center) * left[:, 0],
             math.sqrt(w.side) * left[:, 1:],
-            gain * ca.repmat((ca.sqrt(noise) * mask).T, c.n, 1),
+            gain * ca.repmat(ca.sqrt(noise).T, c.n, 1),
         )
         z = self._coordinates_of(x, own) + step
         outside = ca.sum1(free * (ca.fmax(c.lower - z, 0.0) + ca.fmax(z - c.upper, 0.0)))

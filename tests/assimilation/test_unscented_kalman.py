@@ -45,6 +45,19 @@ def test_the_variance_of_a_quadratic_is_exact_in_one_dimension(alpha):
     assert covariance[0, 0] == pytest.approx(2.0 * s**4 + 4.0 * m * m * s * s, rel=1e-12)
 
 
+@pytest.mark.parametrize("alpha", [0.3, 0.6])
+def test_a_step_carries_the_variance_of_a_quadratic(alpha):
+    """x <- x^2: the root of the covariance is exact too, with a weight of the center below zero (0.3) or above."""
+    m, s = 0.7, 1.3
+    model = plain_models.Plain(n_x=1, n_y=1, flow=lambda x, _v, _t0, _t1: x**2, output=lambda x, _v, _t: x)
+    plant, method = plain_models.dynamics_of(model), pt.UnscentedKalman(alpha=alpha)
+    belief = method.begin(Start(np.array([[m]]), np.zeros((1, 0)), np.array([s * s])), plant, Key(0, 0))
+    after = method.predict(belief, plant, Step(0.0, 1.0, {}, np.zeros(1), Key(0, 0))).belief
+    assert (method.weights(1).covariance_center < 0.0) == (alpha < 0.5)
+    assert after.states[0, 0] == pytest.approx(m * m + s * s, rel=1e-12)
+    assert after.root[0, 0] ** 2 == pytest.approx(2.0 * s**4 + 4.0 * m * m * s * s, rel=1e-12)
+
+
 def grid_filter(grid, move, output, q, r, first, values):
     """Means and standard deviations of Bayes' rule on a dense grid; the noise comes after the move."""
     density = norm.pdf(grid, *first)

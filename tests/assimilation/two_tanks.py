@@ -13,7 +13,7 @@ from physics_twin.assimilation.keys import Key
 from physics_twin.simulation import complete_values
 
 LEAK, FLOW, FEED = 0.02, 0.05, 0.3  # 1/s, 1/s, kg/s
-SCALE = np.array([10.0, 10.0, 1.0, 10.0])  # of upper, lower, source, offset in SI per coordinate
+SCALE = np.array([10.0, 4.0, 1.0, 10.0])  # of upper, lower, source, offset in SI per coordinate
 # d/dt of (upper, lower, source, offset, 1)
 RATES = np.array(
     [
@@ -34,7 +34,7 @@ def model(rtol=1e-12):
     feed = m.input("feed", "kg/s")
     source = m.parameter("source", "0 kg/s", bounds=("-0.5 kg/s", "0.5 kg/s"))
     offset = m.parameter("offset", "0 kg", bounds=("-5 kg", "5 kg"))
-    upper, lower = (m.state(name, "kg", initial="10 kg") for name in ("upper", "lower"))
+    upper, lower = m.state("upper", "kg", initial="10 kg"), m.state("lower", "kg", initial="10 kg", scale="4 kg")
     m.rate(upper, feed + source - m.constant(f"{FLOW} 1/s") * upper)
     m.rate(lower, m.constant(f"{FLOW} 1/s") * upper - m.constant(f"{LEAK} 1/s") * lower)
     m.output("upper", upper)
@@ -61,7 +61,7 @@ def in_python():
             "upper": u["feed"] + v["source"] - FLOW * s["upper"],
             "lower": FLOW * s["upper"] - LEAK * s["lower"],
         },
-        states=dict.fromkeys(("upper", "lower"), ("kg", "10 kg")),
+        states={"upper": ("kg", "10 kg"), "lower": ("kg", "4 kg")},
         outputs={
             "upper": "kg",
             "lower": ("kg", lambda t, s, u, v: s["lower"] + v["offset"]),
