@@ -1,6 +1,7 @@
 """Nonlinear plants, recipes, memory and failures of moving horizon estimation."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import casadi as ca
@@ -267,6 +268,21 @@ def test_results_do_not_depend_on_what_was_computed_before():
     first = bits(stirred_reactor.run(MovingHorizon(3), of, begin, rows)[-1])
     stirred_reactor.run(MovingHorizon(7), other, stirred_reactor.start(other), stirred_reactor.experiment(other, 9)[0])
     assert bits(stirred_reactor.run(MovingHorizon(3), of, begin, rows)[-1]) == first
+
+
+def test_threads_share_the_compiled_equations_safely():
+    """Eight windows at once on the same model: each has the bits that it has alone."""
+    of = stirred_reactor.dynamics()
+    rows, _ = stirred_reactor.experiment(of, 8)
+    begin = stirred_reactor.start(of)
+
+    def last(horizon):
+        return bits(stirred_reactor.run(MovingHorizon(horizon), of, begin, rows)[-1])
+
+    horizons = [1, 2, 3, 4] * 2
+    alone = [last(horizon) for horizon in horizons]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(last, horizons)) == alone
 
 
 # -- what fails, and how ----------------------------------------------------------------------------------------------

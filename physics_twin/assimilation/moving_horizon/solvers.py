@@ -147,6 +147,8 @@ def iterated(window: Window, at: Prepared, coordinates: Coordinates) -> Moved:
     low, high = coordinates.lower, coordinates.upper
     limited = np.flatnonzero(np.isfinite(low) | np.isfinite(high))
     xi = free.xi
+    if not np.isfinite(xi).all():
+        raise SolveError("the estimate is not a finite number", time=float(window.times[-1]))
     if limited.size:
         slopes, m = moments[:, limited], len(moments)
         slopes = slopes.reshape(-1, slopes.shape[2])
@@ -197,7 +199,7 @@ class _Standing:
     """A trajectory with its noises (n_xi,), and how good it is.
 
     misfit: (n_samples,) whitened, of the trajectory itself; slopes: (n_samples, n + q) by its points. cost: half of
-    what is minimized. miss, largest_miss: sum and maximum of what is left of the equations.
+    what is minimized. miss: what is left of the equations, summed.
     """
 
     window: Window
@@ -207,7 +209,6 @@ class _Standing:
     slopes: Array
     cost: float
     miss: float
-    largest_miss: float
 
 
 def _standing(window: Window, at: Prepared, xi: Array) -> _Standing:
@@ -215,7 +216,6 @@ def _standing(window: Window, at: Prepared, xi: Array) -> _Standing:
     row = window.sample_row.astype(np.int64)
     sd = np.sqrt(window.sample_variance)
     misfit = (window.sample_value - at.tangent.values[where, row]) / sd
-    left = np.abs(np.concatenate([part.reshape(-1) for part in _misses(window, at, xi)]))
     return _Standing(
         window,
         at,
@@ -223,8 +223,7 @@ def _standing(window: Window, at: Prepared, xi: Array) -> _Standing:
         misfit,
         at.tangent.slopes[where, row] / sd[:, None],
         0.5 * float(xi @ xi + misfit @ misfit),
-        float(left.sum()),
-        float(left.max()),
+        float(np.abs(_misses(window, at.linear, xi)).sum()),
     )
 
 
@@ -233,15 +232,14 @@ def _converged(how: Converged, flow: Flow, window: Window, first: Prepared, fixe
     for _ in range(how.most_iterations):
         moved = iterated(here.window, here.at, c)
         before, size = size, float(np.linalg.norm(moved.free.factor.T @ (moved.xi - here.xi)))
+        # Gauss-Newton steps shrink by a constant ratio, and what is still missing is a fraction of the last one.
+        missing = size * min(1.0, size / before) if np.isfinite(before) else size
+        if missing <= how.tolerance and _closed(flow, here, moved, fixed):
+            return Solved(_between(here.window, here.at, moved, 1.0), here.at, moved.free)
         slope, curvature = _slope(here, moved)
         if here.miss > 0.0:
             penalty = max(penalty, 2.0 * (slope + 0.5 * curvature) / here.miss)
-        length, here = _line_search(flow, here, moved, penalty, slope - penalty * here.miss, fixed)
-        # Gauss-Newton steps shrink by a constant ratio, and what is still missing is a fraction of the last one.
-        missing = size * min(1.0, size / before) if np.isfinite(before) else size
-        if length == 1.0 and missing <= how.tolerance and here.largest_miss <= _CLOSED:
-            rows = here.at.rows
-            return Solved(here.window, here.at, least_squares(rows.jacobian, rows.residual))
+        here = _line_search(flow, here, moved, penalty, slope - penalty * here.miss, fixed)
     raise SolveError(
         f"the estimate over the window has not converged in {how.most_iterations} iterations; its last step was "
         f"{size:.2g} posterior standard deviations. Try a shorter horizon, a tighter prior, or RealTimeIteration",
@@ -249,10 +247,8 @@ def _converged(how: Converged, flow: Flow, window: Window, first: Prepared, fixe
     )
 
 
-def _line_search(
-    flow: Flow, here: _Standing, moved: Moved, penalty: float, descent: float, fixed: Array
-) -> tuple[float, _Standing]:
-    """The share of the step that is taken, and where it leads; raises SolveError where no share is an advance."""
+def _line_search(flow: Flow, here: _Standing, moved: Moved, penalty: float, descent: float, fixed: Array) -> _Standing:
+    """Where the largest share of the step leads that is an advance; raises SolveError where none is."""
     now = here.cost + penalty * here.miss
     length = 1.0
     while length >= _SMALLEST_STEP:
@@ -265,7 +261,7 @@ def _line_search(
         if there is not None:
             value = there.cost + penalty * there.miss
             if value <= now + _ARMIJO * length * descent + _ROUNDING * (1.0 + abs(now)):
-                return length, there
+                return there
         length *= 0.5
     raise SolveError(
         "the estimate over the window found no way down; the model may not be smooth there, or the prior is far from "
@@ -299,13 +295,24 @@ def _noises(window: Window) -> Array:
     return np.concatenate([first, _gaps(window)[noisy] / np.sqrt(window.variance[noisy])])
 
 
-def _misses(window: Window, at: Prepared, xi: Array) -> tuple[Array, Array, Array]:
-    """What the trajectory leaves of its equations: of the nodes, of the steps and of the first moment."""
+def _misses(window: Window, linear: Linearized, xi: Array) -> Array:
+    """What the trajectory leaves of its equations: of the nodes, of the steps and of the first moment; one row."""
     size = window.mean.size
     gaps = _gaps(window)
     noisy = window.variance > 0.0
     gaps[noisy] -= np.sqrt(window.variance[noisy]) * xi[size:]
-    return at.linear.residual, gaps, window.points[0] - window.mean - window.root @ xi[:size]
+    first = window.points[0] - window.mean - window.root @ xi[:size]
+    return np.concatenate([linear.residual.reshape(-1), gaps.reshape(-1), first])
+
+
+def _closed(flow: Flow, here: _Standing, moved: Moved, fixed: Array) -> bool:
+    """Whether the whole step satisfies the equations of the window themselves, not only their linearization."""
+    window = _between(here.window, here.at, moved, 1.0)
+    try:
+        linear = linearized(flow, window.elements, window.points, fixed)
+    except SolveError:
+        return False
+    return bool(np.abs(_misses(window, linear, moved.xi)).max() <= _CLOSED)
 
 
 def _slope(here: _Standing, moved: Moved) -> tuple[float, float]:
