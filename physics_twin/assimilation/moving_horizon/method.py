@@ -29,6 +29,7 @@ from physics_twin.assimilation.moving_horizon.transcription import (
 )
 from physics_twin.assimilation.moving_horizon.window import Window, new_window
 from physics_twin.errors import BoundsError, SolveError
+from physics_twin.inputs import PhaseInputs
 from physics_twin.units import QuantityLike, Unit, to_si
 
 _MOST_MOMENTS = 4  # times the horizon: inputs that change between samples make moments without any
@@ -52,6 +53,9 @@ class MovingHorizon:
     are no part of the covariance that goes with the estimate. What an accumulator holds is the model's own integral.
 
     Raises ModelError for a model with events, switches, discrete values or running extremes, or without equations.
+
+    >>> MovingHorizon(20, RealTimeIteration(), longest_element="30 s").name
+    'moving horizon'
     """
 
     horizon: int = 10
@@ -96,7 +100,7 @@ class MovingHorizon:
         if failures:
             raise SolveError(failures[0].reason, time=failures[0].time)
         if not np.isfinite(window.times[0]):
-            known, z = _at_moment(flow, clock, belief.states[0], step.t0)
+            known, z = _at_moment(flow, clock.inputs(belief.states[0]), belief.states[0], step.t0)
             window = window.begun(step.t0, known, z)
         root = root_of(belief)
         linear: Linearized | None = None
@@ -171,7 +175,8 @@ class MovingHorizon:
         point = start.copy()
         point[: c.n_states] = c.of_members(end[None, :], belief.parameters)[0, : c.n_states]
         stretches = clock.stretches(belief.states[0], end, step.t0, step.t1)
-        known, z = _at_moment(flow, clock, end, step.t1)
+        inputs = stretches[-1].inputs if stretches else clock.inputs(end)
+        known, z = _at_moment(flow, inputs, end, step.t1)
         elements, length = no_elements(flow, self.degree), float(window.length[0])
         if stretches:
             elements, length = simulated(
@@ -202,10 +207,10 @@ def _slid(
     return window.without_first(mean, root), rest
 
 
-def _at_moment(flow: Flow, clock: Clock, state: Array, time: float) -> tuple[Array, Array]:
+def _at_moment(flow: Flow, inputs: PhaseInputs, state: Array, time: float) -> tuple[Array, Array]:
     """What is known at a moment, (n_inputs + n_accumulators,) SI, and guesses of the algebraic variables."""
-    inputs = clock.inputs(state).at(time, left=True)[0]
-    return np.concatenate([inputs, state[flow.accumulators]]), state[flow.algebraic] / flow.algebraic_scale
+    given = inputs.at(time, left=True)[0]
+    return np.concatenate([given, state[flow.accumulators]]), state[flow.algebraic] / flow.algebraic_scale
 
 
 def _clear_of_rounding(belief: Belief, dynamics: Dynamics, flow: Flow) -> Belief:

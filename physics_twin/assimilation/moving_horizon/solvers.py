@@ -15,7 +15,7 @@ from scipy.linalg import lstsq
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.coordinates import Coordinates
-from physics_twin.assimilation.moving_horizon.bounded import Solution, bounded, least_squares
+from physics_twin.assimilation.moving_horizon.bounded import Solution, bounded, forward, least_squares
 from physics_twin.assimilation.moving_horizon.condensing import (
     Condensed,
     Rows,
@@ -290,7 +290,8 @@ def _gaps(window: Window) -> Array:
 
 def _noises(window: Window) -> Array:
     """The noises (n_xi,) that the trajectory of the window stands for."""
-    first = lstsq(window.root, window.points[0] - window.mean)[0]
+    away = window.points[0] - window.mean
+    first = forward(window.root, away) if np.diagonal(window.root).all() else lstsq(window.root, away)[0]
     noisy = window.variance > 0.0
     return np.concatenate([first, _gaps(window)[noisy] / np.sqrt(window.variance[noisy])])
 
