@@ -1,7 +1,7 @@
 """`ExtendedKalman`: the Kalman filter of the model linearized along its own run."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -85,8 +85,10 @@ class ExtendedKalman:
         return Predicted(carried, here.outputs, spread @ spread.T, {"response": here.response})
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
-        """`factor` times the variance of every coordinate."""
-        return widened(predicted, factor, predicted.linked)
+        """`factor` times the variance of the states; that of the parameters stays."""
+        belief, _ = widened(predicted, dynamics.coordinates, factor)
+        spread = predicted.linked["response"] @ root_of(belief)
+        return replace(predicted, belief=belief, covariance=spread @ spread.T)
 
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
         """Learn from samples; the covariance in Joseph's form, which holds for any gain. Raises SolveError."""

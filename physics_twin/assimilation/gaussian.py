@@ -128,12 +128,11 @@ def moved(belief: Belief, z: Array, root: Array, coordinates: Coordinates) -> Be
     return replace(belief, states=states, parameters=parameters, root=root)
 
 
-def widened(predicted: Predicted, factor: float, linked: Mapping[str, Array]) -> Predicted:
-    """`factor` times the variance, everywhere; `linked` is what the method's update needs, already widened."""
-    root = root_of(predicted.belief) * np.sqrt(factor)
-    return replace(
-        predicted,
-        belief=replace(predicted.belief, root=root),
-        covariance=predicted.covariance * factor,
-        linked=linked,
-    )
+def widened(predicted: Predicted, coordinates: Coordinates, factor: float) -> tuple[Belief, Array]:
+    """The belief with `factor` times the variance of its states, and by how much each coordinate is stretched (n,).
+
+    Parameters keep what is known of them: a step of the plant says nothing about them. Correlations stay.
+    """
+    stretch = np.where(np.arange(coordinates.n) < coordinates.n_states, np.sqrt(factor), 1.0)
+    root = root_of(predicted.belief) * stretch[:, None]
+    return replace(predicted.belief, root=root), stretch

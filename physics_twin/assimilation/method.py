@@ -25,7 +25,10 @@ class Method(Protocol):
         ...
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
-        """The same prediction with `factor` times the variance: what is known less well after a jump or a gap."""
+        """The same prediction with `factor` times the variance of the states: a jump of the plant, or a gap.
+
+        What is known of the parameters stays as it is: a step of the plant says nothing about them.
+        """
         ...
 
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:

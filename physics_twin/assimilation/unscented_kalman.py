@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,9 +136,21 @@ class UnscentedKalman:
         return Predicted(carried, mean, covariance, linked, (*failures, *failed))
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
-        """`factor` times the variance of every coordinate; outputs spread in proportion, without new runs."""
-        stretched = {name: deviations * math.sqrt(factor) for name, deviations in predicted.linked.items()}
-        return widened(predicted, factor, stretched)
+        """`factor` times the variance of the states; that of the parameters stays.
+
+        The outputs of the points follow by the slopes that the points show, without new runs.
+        """
+        weights, linked = self.weights(dynamics.coordinates.n), predicted.linked
+        belief, stretch = widened(predicted, dynamics.coordinates, factor)
+        points, outputs = linked["points"], linked["outputs"]
+        n = dynamics.coordinates.n
+        above, below = slice(1, n + 1), slice(n + 1, None)
+        slopes = np.linalg.lstsq(points[above] - points[below], outputs[above] - outputs[below], rcond=None)[0]
+        outputs = outputs + (points * (stretch - 1.0)) @ slopes
+        covariance = product_of(outputs, outputs, weights)
+        return replace(
+            predicted, belief=belief, covariance=covariance, linked={"points": points * stretch, "outputs": outputs}
+        )
 
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
         """Learn from samples; the root is that of the points' own residuals, which holds for any gain.

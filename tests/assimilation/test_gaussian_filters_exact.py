@@ -89,22 +89,43 @@ def test_a_belief_that_was_written_and_read_goes_on_with_the_same_bits(method):
 
 @pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
 def test_the_predicted_outputs_have_the_covariance_of_the_true_outputs(method):
-    """H P H^T, without the noise of sensors; widening multiplies it."""
+    """H P H^T, without the noise of sensors; widening multiplies the variance of the states and of nothing else."""
     plant = two_tanks.dynamics()
     belief = method.begin(two_tanks.start(), plant, Key(0, 0))
     step = Step(0.0, 0.0, {"feed_now": 0.3}, np.array([1e-4, 0.0, 0.0, 0.0]), Key(0, 0))
     predicted = method.predict(belief, plant, step)
     mean, covariance = two_tanks.moments(two_tanks.start())
     covariance[0, 0] += 1e-2
-    exact = two_tanks.OUTPUTS @ covariance @ two_tanks.OUTPUTS.T
-    np.testing.assert_allclose(predicted.outputs, two_tanks.OUTPUTS @ mean, rtol=1e-12)
-    np.testing.assert_allclose(predicted.covariance, exact, rtol=1e-10)
+    outputs = two_tanks.OUTPUTS
+    np.testing.assert_allclose(predicted.outputs, outputs @ mean, rtol=1e-12)
+    np.testing.assert_allclose(predicted.covariance, outputs @ covariance @ outputs.T, rtol=1e-10)
     wide = method.widen(predicted, plant, 9.0)
-    np.testing.assert_allclose(wide.covariance, 9.0 * exact, rtol=1e-10)
+    stretch = np.array([3.0, 3.0, 1.0, 1.0])
+    covariance *= np.outer(stretch, stretch)
+    np.testing.assert_allclose(wide.covariance, outputs @ covariance @ outputs.T, rtol=1e-10)
+    assert np.array_equal(wide.belief.root[2:], predicted.belief.root[2:])
+    assert not np.triu(wide.belief.root, 1).any()
     seen = Observation(np.array([0]), np.array([11.0]), np.array([0.04]), ("upper",))
     updated = method.update(wide, plant, step, seen)
-    gain = 9.0 * covariance[0, 0] / (9.0 * covariance[0, 0] + 0.04)
+    gain = covariance[0, 0] / (covariance[0, 0] + 0.04)
     assert updated.states[0, 0] == pytest.approx(mean[0] + gain * (11.0 - mean[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
+def test_a_reopened_gate_lets_no_parameter_leap(method):
+    """A level a hundred standard deviations off, variance widened by 10^4: no parameter moves by more than its own."""
+    plant = two_tanks.dynamics()
+    rows = two_tanks.schedule(40)
+    belief = two_tanks.run(method, plant, two_tanks.start(), rows)[2][-1]
+    step = Step(rows[-1][0].t1, rows[-1][0].t1 + 1.0, {"feed_now": 0.3}, np.zeros(4), Key(0, 0))
+    predicted = method.predict(belief, plant, step)
+    jump = predicted.outputs[0] + 100.0 * np.sqrt(predicted.covariance[0, 0])
+    seen = Observation(np.array([0]), np.array([jump]), np.array([0.04]), ("upper",))
+    after = method.update(method.widen(predicted, plant, 1e4), plant, step, seen)
+    assert after.states[0, 0] == pytest.approx(jump, abs=0.2)
+    own = np.sqrt((predicted.belief.root[2:] ** 2).sum(axis=1)) * two_tanks.SCALE[2:]
+    assert (np.abs(after.parameters - belief.parameters)[0] <= own).all()
+    assert ((after.root[2:] ** 2).sum(axis=1) <= (belief.root[2:] ** 2).sum(axis=1) * (1.0 + 1e-9)).all()
 
 
 @pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
