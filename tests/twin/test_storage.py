@@ -118,6 +118,15 @@ def test_the_order_of_arrays_in_memory_comes_back():
         assert again[name].flags.f_contiguous == array.flags.f_contiguous
 
 
+def test_objects_that_live_for_a_moment_are_told_apart():
+    """Entries become columns that are gone when the next ones are written: each comes back as its own."""
+    samples = heater_samples(10)
+    parts = tuple(tuple(samples[4 * k : 4 * k + 4]) for k in range(10))
+    packed = Packer().packed(parts)
+    again = Unpacker(Packed(json.loads(json.dumps(packed.text)), packed.arrays), heater_block()).value()
+    assert [[e.key for e in part] for part in again] == [[e.key for e in part] for part in parts]
+
+
 def test_what_no_file_can_hold_is_refused_and_the_old_file_stays(tmp_path):
     """A function among the options: DataError at save, and the file before is whole."""
     twin = whole()
