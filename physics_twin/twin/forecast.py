@@ -27,6 +27,7 @@ from physics_twin.twin.durations import duration_text
 from physics_twin.twin.history import HISTORY, recent_samples
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.present import Outset, Until, horizon_of, outset, times_of
+from physics_twin.twin.promotion import posterior_in_force
 from physics_twin.twin.quantiles import noisy_quantiles, quantiles
 from physics_twin.twin.trust import outside_what_is_known
 from physics_twin.units import QuantityLike
@@ -221,7 +222,7 @@ def forecast_of(twin: "Twin", begun: Outset, carried: Carried, horizon: float, p
         "output": [s.name for s in model.outputs],
         "units": ("output", [s.unit.si_text for s in model.outputs]),
     }
-    outside, doubts = outside_what_is_known(twin.setup, begun, carried)
+    outside, doubts = outside_what_is_known(twin.setup, posterior_in_force(twin).coverage, begun, carried)
     return Forecast(
         time=twin.until,
         members=xr.DataArray(carried.outputs, dims=("member", "time", "output"), coords=coords, name="members"),

@@ -52,7 +52,7 @@ def draw_forecast(
         one.set_ylabel(plot_style.label(signal.name, signal.unit))
     for one in axes:
         if any(tick.label1.get_visible() for tick in one.xaxis.get_major_ticks()[:1]):
-            one.set_xlabel(f"time from {stamp(shown.time)} / {scale.unit}")
+            one.set_xlabel(f"time from {stamp(shown.time // SECOND * SECOND)} / {scale.unit}")
     return _finished(axes, ax)
 
 
@@ -139,7 +139,7 @@ def draw_what_if(shown: "WhatIf", ax: "Axes | Sequence[Axes] | None", outputs: S
     for one in axes:
         if any(tick.label1.get_visible() for tick in one.xaxis.get_major_ticks()[:1]):
             bars = f"bars: {100.0 * shown.probability:g} % at the end"
-            one.set_xlabel(f"time from {stamp(shown.time)} / {scale.unit}; {bars}")
+            one.set_xlabel(f"time from {stamp(shown.time // SECOND * SECOND)} / {scale.unit}; {bars}")
     return _finished(axes, ax)
 
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 FEW_USED = 0.5
 """Share of a channel's readings below which it is said that most are turned away."""
 SHOWN_LEADS = (1, 4, 16, 32)
+FAR_OFF, ENOUGH = 2.5, 4
+"""Misses of earlier predictions over what was claimed that count as wrong, and how many predictions it takes: those of
+one window share errors, and a few alone are beyond twice the claim in one of fifty cases."""
 
 
 class Status(enum.Enum):
@@ -170,8 +173,8 @@ class Health:
         lines += [
             "",
             f"filter      {self.consistency}",
-            f"parameters  {'; '.join(self.drifts) if self.drifts else 'no drift alarm'}"
-            + ("" if self.adaptive else " (frozen: never updated)"),
+            f"drift       {'; '.join(self.drifts) if self.drifts else 'no drift alarm'}"
+            + ("" if self.adaptive else " (frozen: parameters are never updated)"),
             f"members     {members}",
             f"work        last assimilate {work}; {self.pending} entries wait; "
             + ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in self.counts.items()),
@@ -200,7 +203,7 @@ def health(twin: "Twin") -> Health:
     judged = consistency.verdict(state.consistency, state.monitors, gate=setup.guard.probability)
     alarms = twin.drift_alarms()
     lag = (twin.until - state.last_update) / SECOND
-    status, reasons = _status(twin, channels, judged, tuple(a.words for a in alarms), lag)
+    status, reasons = _status(twin, channels, ahead, judged, tuple(a.words for a in alarms), lag)
     belief = state.belief
     return Health(
         status=status,
@@ -273,6 +276,7 @@ def _channel_words(twin: "Twin", name: str, monitor: ChannelMonitor) -> str:
 def _status(
     twin: "Twin",
     channels: tuple[ChannelHealth, ...],
+    ahead: tuple[Ahead, ...],
     judged: consistency.ConsistencyVerdict,
     drifts: tuple[str, ...],
     lag: float,
@@ -295,6 +299,13 @@ def _status(
         for c in channels
         if c.share_used < FEW_USED and not c.words
     ]
+    for c in channels:
+        far = [a for a in ahead if a.channel == c.name and a.n >= ENOUGH and a.rms > FAR_OFF * a.expected]
+        if far and not c.words:
+            a, unit = far[-1], Unit(c.unit)
+            off, claimed = (format_si(x, unit, 3, difference=True) for x in (a.rms, a.expected))
+            words = f"{c.name}: predictions {duration_text(a.seconds)} ahead were off by {off}, and claimed {claimed}"
+            found.append((Status.DEGRADED, words))
     if not judged.consistent:
         found.append((Status.DEGRADED, f"the filter's own uncertainty is not right: {judged.words}"))
     found += [(Status.DEGRADED, words) for words in drifts]

@@ -1,9 +1,10 @@
 """`twin.plot()`: what was measured against what the twin knows, its parameters over time, and where it stands now."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin import plot_style
 from physics_twin.arrays import Array
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 WITHIN = 1.959963984540054
 MOST_PARAMETERS = 6
+FEW_GAPS = 8
 
 
 @plot_style.style()
@@ -68,19 +70,36 @@ def _output(one: "Axes", twin: "Twin", signal: Signal, history: "xr.Dataset", sc
         rows.append((0.0, float(twin.mean[signal.name]), float(twin.spread[signal.name]) ** 2))
     if rows:
         at, middle, variance = (np.array(column) for column in zip(*rows, strict=True))
-        keep = scale(at) >= begin - 1e-9
-        if not mine.any():
-            keep[:] = True
-        half = WITHIN * np.sqrt(np.maximum(variance[keep], 0.0))
-        center = middle[keep]
-        low, high, shown = (np.asarray(signal.unit.from_si(v)) for v in (center - half, center + half, center))
-        plot_style.draw_band(one, scale(at[keep]), low, None, high, name="95 % band of the twin")
-        one.plot(scale(at[keep]), shown, color=MODEL, label="twin", zorder=3)
+        keep = scale(at) >= begin - 1e-9 if mine.any() else np.ones(at.size, dtype=bool)
+        half = WITHIN * np.sqrt(np.maximum(variance, 0.0))
+        low, high, center = (np.asarray(signal.unit.from_si(v)) for v in (middle - half, middle + half, middle))
+        # Older states are kept at wide intervals: a line through them would cut across what happened between.
+        line, points = keep & _dense(at), keep & ~_dense(at)
+        plot_style.draw_band(one, scale(at[line]), low[line], None, high[line], name="95 % band of the twin")
+        one.plot(scale(at[line]), center[line], color=MODEL, label="twin", zorder=3)
+        if points.any():
+            error = [(center - low)[points], (high - center)[points]]
+            style: dict[str, Any] = {"color": MODEL, "marker": "D", "ms": 4, "mfc": "white", "ls": "", "capsize": 2}
+            one.errorbar(scale(at[points]), center[points], error, zorder=3, label="twin, single states", **style)
     plot_style.draw_samples(one, t[mine & used], y[mine & used])
     if (mine & ~used).any():
         one.plot(t[mine & ~used], y[mine & ~used], ls="", marker="x", ms=5, color=ALARM, label="measured, not used")
     one.set_ylabel(plot_style.label(signal.name, signal.unit))
     one.set_xlabel(f"time from now / {scale.unit}")
+
+
+def _dense(at: Array) -> NDArray[np.bool_]:
+    """(n,) True from where on states follow one another as closely as the newest do, within a factor."""
+    gaps = np.diff(at)
+    if not gaps.size:
+        return np.ones(at.size, dtype=bool)
+    wide = np.flatnonzero(gaps > FEW_GAPS * max(float(np.median(gaps[-FEW_GAPS:])), 1e-9))
+    first = 0
+    for k in wide[::-1]:
+        if k + 1 < at.size - 1:  # the last gap, to the present, is bridged by the model
+            first = int(k) + 1
+            break
+    return np.asarray(np.arange(at.size) >= first)
 
 
 def _parameter(one: "Axes", twin: "Twin", parameter: "Parameter", scale: plot_style.TimeScale) -> None:
@@ -98,7 +117,9 @@ def _parameter(one: "Axes", twin: "Twin", parameter: "Parameter", scale: plot_st
     middle = np.array([float(e.mean[j]) for e in known])
     half = WITHIN * np.sqrt(np.array([float(e.variance[j]) for e in known]))
     t = scale(np.array([(state.time - twin.until) / SECOND for state in twin.snapshots]))
-    plot_style.draw_band(one, t, shown(middle - half), None, shown(middle + half), name="95 % band of the twin")
+    ends = np.asarray(unit.from_si(np.array(parameter.bounds), parameter.difference))
+    low, high = (np.clip(shown(edge), *ends) for edge in (middle - half, middle + half))
+    plot_style.draw_band(one, t, low, None, high, name="95 % band of the twin")
     one.plot(t, shown(middle), color=MODEL, label="twin", zorder=3)
     posterior = posterior_in_force(twin)
     if parameter.name in posterior.parameters:

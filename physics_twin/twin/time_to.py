@@ -130,7 +130,8 @@ class TimeTo:
             return f"{lines[0]}: every member failed; the first: {self.failures[0].reason}"
         lines.append(f"  median {self._text(self.median)}{self._at(self.median)}")
         low, high = self.interval()
-        lines.append(f"  95 % between {self._text(low)} and {self._text(high)}")
+        if np.isfinite(low):
+            lines.append(f"  95 % between {self._text(low)} and {self._text(high)}")
         if self.censored > 0.0:
             lines.append(f"  {_percent(self.censored)} not before {duration_text(self.horizon)} (as far as was looked)")
         different = [name for name in dict.fromkeys(self.first) if name]

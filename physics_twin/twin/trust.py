@@ -27,16 +27,16 @@ type Ranges = Mapping[str, tuple[float, float]]
 
 
 def outside_what_is_known(
-    setup: "Setup", begun: "Outset", carried: Carried
+    setup: "Setup", coverage: Ranges, begun: "Outset", carried: Carried
 ) -> tuple[dict[str, NDArray[np.bool_]], list[str]]:
-    """Name -> (n_times,) True where it is outside, and the same in sentences.
+    """Name -> (n_times,) True where it is outside, and the same in sentences; coverage: of the posterior in force.
 
     Outputs are looked at in their median, inputs as the recipe gives them; inputs of a recipe whose phases end on
     levels differ from member to member and are not looked at.
     """
     outside: dict[str, NDArray[np.bool_]] = {}
     notes: list[str] = []
-    known = (("data cover", setup.posterior.coverage), ("model is valid for", setup.model.validity))
+    known = (("data cover", coverage), ("model is valid for", setup.model.validity))
     for name, unit, course, slack in _courses(setup, begun, carried):
         for words, ranges in known:
             where = _outside(course, name, ranges, slack)
@@ -55,7 +55,10 @@ def outside_what_is_known(
 def _courses(setup: "Setup", begun: "Outset", carried: Carried) -> Iterator[tuple[str, Unit, Array, float]]:
     """Name, unit, course (n_times,) SI and slack of inputs, settings and outputs."""
     present = begun.present
+    inputs = {signal.name for signal in setup.model.inputs}  # a live input is a setting of the same name
     for name, setting in begun.recipe.settings.items():
+        if name in inputs:
+            continue
         yield name, setting.unit, np.full(carried.times.size, present.settings[name]), SLACK
     if setup.model.inputs and all(phase.duration is not None for phase in begun.recipe.phases):
         values = {**present.dynamics.fixed, **present.settings}

@@ -140,6 +140,18 @@ def test_what_leaves_the_domain_of_validity_is_marked():
     assert any("x reaches 3 m" in note and "5 m to 10 m" in note for note in f.notes)
 
 
+def test_a_live_input_outside_its_domain_is_said_once():
+    """It is a setting and an input by the same name."""
+    model = LinearPlant(validity={"inflow": (0.0, 1.0)})
+    posterior = pt.Posterior.from_draws([model.parameters["rate"]], np.full((10, 1), -0.1))
+    twin = pt.Twin.start(model, posterior, at=NOW, channels=[pt.Channel("x", unit="m", noise="0.3 m")])
+    f = twin.forecast(until="60 s", values={"inflow": "2 m/s"})
+    assert f.outside["inflow"].all()
+    assert [note for note in f.notes if "inflow" in note] == [
+        "extrapolation: inflow reaches 2 m/s, the model is valid for 0 m/s to 1 m/s"
+    ]
+
+
 def test_members_that_fail_are_counted_and_said():
     """Those that pass 9 m break; the bands go on with the others."""
     twin = straight(rate=0.03, breaks_at=9.0)

@@ -150,6 +150,9 @@ def test_hindsight_counts_a_wrong_model_as_wrong():
     after = twin.assimilate(own, budget=None)[0]
     worst = max(a.rms / a.expected for a in hindsight(after) if a.steps >= 8)
     assert worst > 3.0
+    h = after.health
+    assert h.status is Status.DEGRADED
+    assert [r for r in h.reasons if "ahead were off by" in r]
 
 
 def test_health_as_json_names_units_and_knows_no_nan():

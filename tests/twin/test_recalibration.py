@@ -121,6 +121,17 @@ def test_a_journal_alone_makes_the_promotion_again():
     assert again.promotions == after.promotions
 
 
+def test_a_promoted_twin_survives_its_file(tmp_path):
+    """Promotions, the posterior in force and every bit of the state come back."""
+    after = promoted()
+    after.save(tmp_path / "twin.nc")
+    again = pt.Twin.load(tmp_path / "twin.nc", heated_block())
+    assert again.digest == after.digest
+    assert again.promotions == after.promotions
+    assert hash_in_force(again) == candidate().hash
+    assert not [a for a in again.drift_alarms() if not a.channel]  # compared with the candidate, not with the first
+
+
 def test_a_late_sample_from_before_a_promotion_is_folded_before_it():
     """It moves states as it would have in time, and leaves the promoted parameters as they are."""
     late = pt.Sample("temperature_2", twin().until - SECOND // 2, 23.5, "degC")
