@@ -37,6 +37,7 @@ _MODULES = {
     "physics_twin.assimilation.random_walk": ("RandomWalk",),
     "physics_twin.assimilation.extended_kalman": ("ExtendedKalman",),
     "physics_twin.assimilation.unscented_kalman": ("UnscentedKalman",),
+    "physics_twin.assimilation.runge_kutta": ("RungeKutta",),
     "physics_twin.assimilation.ensemble_kalman": ("EnsembleKalman", "AdaptiveInflation", "Localized"),
     "physics_twin.assimilation.moving_horizon.method": ("MovingHorizon",),
     "physics_twin.assimilation.moving_horizon.solvers": ("Converged", "RealTimeIteration"),

@@ -13,6 +13,8 @@ import pytest
 import xarray as xr
 
 import physics_twin as pt
+from physics_twin import assimilation
+from physics_twin.assimilation import moving_horizon
 from physics_twin.assimilation.ensemble_kalman import AdaptiveInflation, Localized
 from physics_twin.assimilation.moving_horizon import Converged, RealTimeIteration
 from physics_twin.errors import DataError, FileFormatError
@@ -20,7 +22,7 @@ from physics_twin.measurements.places import Place
 from physics_twin.twin import storage
 from physics_twin.twin.machine import this_machine
 from physics_twin.twin.migrations import migrated
-from physics_twin.twin.packing import Packed, Packer, Unpacker
+from physics_twin.twin.packing import CLASSES, Packed, Packer, Unpacker
 from physics_twin.twin.timeline import Act, Operation
 from tests.twin.plants import HEATER_CHANNELS, at, fed, heater_block, heater_samples, heater_twin
 
@@ -89,7 +91,7 @@ def test_a_loaded_twin_goes_on_as_the_one_that_was_not_stopped(tmp_path, method)
         pt.EnsembleKalman(localization=Localized("50 mm", {"T1": Place("rod", "1 cm", "2 mm")})),
         pt.EnsembleKalman(localization=Localized((0.05, "m"))),
         pt.ExtendedKalman(per="1 min", inflation=1.1, iterations=2),
-        pt.UnscentedKalman(alpha=0.7),
+        pt.UnscentedKalman(alpha=0.7, steps=pt.RungeKutta("30 s")),
         pt.MovingHorizon(horizon=4, solver=Converged(1e-8, 20), longest_element="30 s"),
     ],
 )
@@ -98,6 +100,12 @@ def test_options_of_filters_come_back(method):
     packed = Packer().packed(method)
     packed = Packed(json.loads(json.dumps(packed.text)), packed.arrays)
     assert Unpacker(packed, heater_block()).value() == method
+
+
+def test_all_filters_and_their_options_can_be_saved():
+    """Whoever writes a new one adds its classes to the table."""
+    public = [getattr(package, name) for package in (assimilation, moving_horizon) for name in package.__all__]
+    assert {one.__name__ for one in public if dataclasses.is_dataclass(one)} <= set(CLASSES)
 
 
 def test_the_order_of_arrays_in_memory_comes_back():

@@ -33,7 +33,7 @@ def write(database: Database, asset: int, twin: "Twin", number: int, keep: int) 
 
 def resume(journal: "Journal", database: Database, asset: str, own: int, model: "Model", before: Any) -> "Twin | None":
     """The saved twin, and everything after it."""
-    from physics_twin.twin.assimilate import assimilate
+    from physics_twin.twin import assimilate
     from physics_twin.twin.storage import from_bytes
 
     states = journal.states(asset)
