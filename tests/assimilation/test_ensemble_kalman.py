@@ -230,13 +230,36 @@ def test_inflation_and_widening_leave_held_parameters_alone():
     belief = method.begin(start_of(rng, 12, 1, rng.standard_normal((12, 1))), dynamics, Key(3, -1))
     step = step_at(0, np.zeros(2))
     after = method.update(method.predict(belief, dynamics, step), dynamics, step, observed([0.3], [4.0]))
+    held_variance = after.parameters.var(ddof=1)
     predicted = method.predict(after, dynamics, step_at(1, np.zeros(2)))
     wide = method.widen(predicted, dynamics, 9.0)
     assert np.array_equal(wide.belief.parameters, belief.parameters)
     np.testing.assert_allclose(predicted.belief.states.std(), 1.5 * after.states.std(), rtol=1e-12)
     np.testing.assert_allclose(wide.belief.states.std(), 3.0 * predicted.belief.states.std(), rtol=1e-12)
-    np.testing.assert_allclose(wide.covariance, 9.0 * predicted.covariance, rtol=1e-12)
+    seen = wide.belief.states + wide.belief.parameters
+    np.testing.assert_allclose(wide.covariance, np.cov(seen.T), rtol=1e-12)
     np.testing.assert_allclose(wide.outputs, predicted.outputs, rtol=1e-12)
+    noisy = method.predict(after, dynamics, step_at(1, [0.0, 0.7 / 100.0**2]))
+    spread = noisy.belief.parameters.var(ddof=1) - held_variance
+    np.testing.assert_allclose(spread, 0.7, rtol=1e-10)
+
+
+def test_widening_is_of_the_state_alone():
+    """A step of the plant throws nothing away of what is known of parameters, held or not; settings are kept."""
+    model = replace(biased(), output=lambda x, values, t: x + values["gain"] * values["load"] + t)
+    dynamics, method = dynamics_of(model, [GAIN]), pt.EnsembleKalman(12)
+    rng = np.random.default_rng(4)
+    belief = method.begin(start_of(rng, 12, 1, rng.standard_normal((12, 1))), dynamics, Key(3, -1))
+    step = Step(0.0, 7.0, {"load": 5.0}, np.zeros(2), Key(3, 1_763_683_200_123_456_789))
+    predicted = method.predict(belief, dynamics, step)
+    wide = method.widen(predicted, dynamics, 1e4)
+    assert np.array_equal(wide.belief.parameters, belief.parameters)
+    np.testing.assert_allclose(wide.belief.states.std(), 100.0 * belief.states.std(), rtol=1e-12)
+    seen = wide.belief.states + 5.0 * wide.belief.parameters + 7.0
+    np.testing.assert_allclose(wide.linked["outputs"], seen, rtol=1e-12)
+    again = method.widen(wide, dynamics, 4.0)
+    assert again.linked["key"].tolist() == predicted.linked["key"].tolist()
+    assert int(wide.linked["key"][1]) * 2**32 + int(wide.linked["key"][2]) == step.key.time
 
 
 def test_an_adaptive_parameter_is_learned():

@@ -111,18 +111,20 @@ class EnsembleKalman:
             members, more = _observed(members, dynamics, step)
             failures = (*failures, *more)
         memory = _memory(factor, False, n_clipped)
-        return _predicted(members, memory, failures)
+        return _predicted(members, memory, failures, step)
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
-        """Anomalies of what is updated, and of the outputs, times the root of the factor."""
-        coordinates, members = dynamics.coordinates, _members(predicted)
-        columns = np.flatnonzero(coordinates.updated)
-        root = float(np.sqrt(factor))
-        z = _scaled(members.coordinates(coordinates)[:, columns], root)
+        """Anomalies of the state times the root of the factor; the members are observed again.
+
+        Parameters keep theirs: a step of the plant says nothing about them.
+        """
+        coordinates, members, step = dynamics.coordinates, _members(predicted), _moment(predicted)
+        columns = np.arange(coordinates.n_states)
+        z = _scaled(members.coordinates(coordinates)[:, columns], float(np.sqrt(factor)))
         members, n_clipped = moved(members, z, columns, coordinates)
-        members = replace(members, outputs=_scaled(members.outputs, root))
+        members, failures = _observed(members, dynamics, step)
         memory = {**predicted.belief.memory, "clipped": predicted.belief.memory["clipped"] + n_clipped}
-        return _predicted(members, memory, predicted.failures)
+        return _predicted(members, memory, (*predicted.failures, *failures), step)
 
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
         """The analysis; members beyond a bound are set to it, and memory["clipped"] counts them.
@@ -242,13 +244,31 @@ def _members(predicted: Predicted) -> Members:
     return Members(predicted.belief.states, predicted.belief.parameters, predicted.linked["outputs"])
 
 
-def _predicted(members: Members, memory: Mapping[str, Array], failures: tuple[Failure, ...]) -> Predicted:
+_SETTING = "setting "
+_WORD = 1 << 32
+
+
+def _moment(predicted: Predicted) -> Step:
+    """The moment of a prediction as a step of no length, from what `_predicted` has kept of it."""
+    linked = predicted.linked
+    time, (seed, high, low) = float(linked["time"][0]), (int(part) for part in linked["key"])
+    settings = {name.removeprefix(_SETTING): float(v[0]) for name, v in linked.items() if name.startswith(_SETTING)}
+    return Step(time, time, settings, np.zeros(0), Key(seed, high * _WORD + low))
+
+
+def _predicted(members: Members, memory: Mapping[str, Array], failures: tuple[Failure, ...], step: Step) -> Predicted:
     mean = members.outputs.mean(axis=0)
     y = members.outputs - mean
     return Predicted(
         belief=Belief(NAME, members.states, members.parameters, None, memory),
         outputs=mean,
         covariance=y.T @ y / (len(y) - 1.0),
-        linked={"outputs": members.outputs},
+        linked={
+            "outputs": members.outputs,
+            "time": np.array([step.t1]),
+            # in words: a double holds 53 bits, ns since 1970 need 61
+            "key": np.array([step.key.seed, *divmod(step.key.time, _WORD)], dtype=float),
+            **{_SETTING + name: np.array([value]) for name, value in step.settings.items()},
+        },
         failures=failures,
     )
