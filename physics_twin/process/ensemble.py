@@ -204,6 +204,8 @@ class _Flow:
     def observe(self, t: Array, x: Array, z: Array) -> Array:
         """Outputs (n, n_times, n_y) at times (n, n_times); x is (n_x, n, n_times)."""
         n, m = t.shape
+        if not m:  # a phase without samples
+            return np.empty((n, 0, self.c.n_y))
         u = np.concatenate([inputs.along(t[k])[0] for k, inputs in self.inputs], axis=1).reshape(self.c.n_u, n * m)
         flat = (v.reshape(v.shape[0], n * m) for v in (x, z))
         p, d = np.repeat(self.p, m, axis=1), np.repeat(self.d, m, axis=1)

@@ -1,12 +1,13 @@
 """`check_model`: does a model keep the contract that everything above it relies on?
 
-Nine clauses, each a function below that raises ModelError with the clause's name when it is broken:
+Ten clauses, each a function below that raises ModelError with the clause's name when it is broken:
     declarations    names, units, bounds, scales and sizes make sense, and the fingerprint stays the same
     same bits       results depend on the arguments only: A, B, A gives the same bits
     halves          advance(t0, t2) agrees with advance(t0, t1), advance(t1, t2), also split exactly where a phase ends
     trajectory      one run agrees with steps and observations, and goes on from any of its states
     derivatives     declared sensitivities pass Taylor tests of order 2, for parameters, settings and time
-    ensemble        the members of an ensemble are single runs
+    linearised      the derivatives of a step are those of its differences, and of `sensitivity`
+    ensemble        the members of an ensemble are single runs, also those that go on from states
     after failure   a run that failed leaves no trace
     failure         absurd values raise SolveError with reason, time and values; nothing that is not finite is returned
     travel          the model gives the same bits in a spawned process
@@ -25,11 +26,22 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.errors import BoundsError, ModelError, RecipeError, SolveError, check_name
-from physics_twin.model import Ensembles, Model, Sensitivities, SIValues, StateBlock, StateKind, Trajectories, n_state
+from physics_twin.model import (
+    Ensembles,
+    Linearised,
+    Model,
+    Sensitivities,
+    SIValues,
+    StateBlock,
+    StateKind,
+    Trajectories,
+    n_state,
+)
 from physics_twin.recipes import Recipe
 from physics_twin.simulation import complete_values, phase_times, trajectory
 from physics_twin.units import QuantityLike
 from physics_twin.verification.derivatives import output_sizes, taylor_test
+from physics_twin.verification.step_derivatives import wrong_step_derivatives
 
 # Sample times as fractions of the run, at no ratio at which a recipe's corners are likely to lie.
 _FRACTIONS = np.array([0.0, 0.0371, 0.1234, 0.2917, 0.4553, 0.6181, 0.8347, 0.9813])
@@ -281,6 +293,20 @@ def _derivatives(trial: _Trial) -> str:
     return f"{len(tested.rows)} Taylor tests, {shown}"
 
 
+def _linearised(trial: _Trial) -> str:
+    model, recipe, values, times = trial.model, trial.recipe, trial.values, trial.times
+    if not isinstance(model, Linearised):
+        return "none declared"
+    wrt = [name for name in trial.wrt if name != "time"]
+    state, at, n_steps = model.initial_state(0.0, recipe, values), 0.0, 0
+    for t in times[times > 0.0].tolist():
+        wrong = wrong_step_derivatives(model, state, at, t, recipe, values, wrt, trial.accuracy)
+        if wrong:
+            raise _broken("linearised", trial, f"the step from {at:g} s to {t:g} s: {wrong}")
+        state, at, n_steps = model.advance(state, at, t, recipe, values), t, n_steps + 1
+    return f"{n_steps} steps"
+
+
 def _ensemble(trial: _Trial) -> str:
     model = trial.model
     if not isinstance(model, Ensembles):
@@ -294,7 +320,27 @@ def _ensemble(trial: _Trial) -> str:
         alone, end = trajectory(model, trial.times, trial.recipe, member)
         _agree_outputs(trial, "ensemble", alone, outputs[k], f"member {k} alone and among {len(members)}")
         _agree_states(trial, "ensemble", end, ends[k], f"member {k} alone and among {len(members)}")
+    _going_on(trial, members, columns)
     return f"{len(members)} members"
+
+
+def _going_on(trial: _Trial, members: Sequence[Mapping[str, float]], columns: Mapping[str, Array]) -> None:
+    """Members that go on from states, step by step: each from another's, so that no other way leads there."""
+    model, recipe = trial.model, trial.recipe
+    assert isinstance(model, Ensembles)
+    own = [model.initial_state(0.0, recipe, member) for member in members]
+    at = 0.0
+    for t in trial.times[trial.times > 0.0].tolist():
+        states = np.roll(np.array(own), 1, axis=0)
+        outputs, ends, failures = model.trajectories(np.array([at, t]), recipe, columns, states)
+        if failures:
+            raise _broken("ensemble", trial, f"a member that goes on from its state fails: {failures[0].reason}")
+        own = [model.advance(state, at, t, recipe, member) for state, member in zip(states, members, strict=True)]
+        for k, (end, member) in enumerate(zip(own, members, strict=True)):
+            what = f"member {k} from {at:g} s to {t:g} s alone and among {len(members)}"
+            _agree_outputs(trial, "ensemble", model.observe(end, t, recipe, member), outputs[k, -1], what)
+            _agree_states(trial, "ensemble", end, ends[k], what)
+        at = t
 
 
 def _failure(trial: _Trial) -> str:
@@ -371,6 +417,7 @@ _CLAUSES: dict[str, Callable[[_Trial], str]] = {
     "halves": _halves,
     "trajectory": _trajectory,
     "derivatives": _derivatives,
+    "linearised": _linearised,
     "ensemble": _ensemble,
     "after failure": _after_failure,
     "failure": _failure,
@@ -408,6 +455,11 @@ def _results(model: Model, recipe: Recipe, values: SIValues, times: Array, wrt: 
     if isinstance(model, Ensembles):
         columns = {name: np.array([float(value)] * 2) for name, value in values.items()}
         found["ensemble"] = list(model.trajectories(times, recipe, columns)[:2])
+        states = np.array([state] * 2)
+        found["ensemble with states"] = list(model.trajectories(times[times >= middle], recipe, columns, states)[:2])
+    if isinstance(model, Linearised):
+        step = model.advance_linearised(state, middle, final, recipe, values, [w for w in wrt if w != "time"])
+        found["advance_linearised"] = [step.state, step.state_by_state, step.outputs_by_state, step.outputs_by_values]
     return {name: b"".join(np.ascontiguousarray(a).tobytes() for a in arrays) for name, arrays in found.items()}
 
 

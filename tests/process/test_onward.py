@@ -195,3 +195,13 @@ def test_what_is_missing_is_named():
     del columns["k"]
     with pytest.raises(KeyError, match='"k"'):
         model.trajectories(np.array([1.0, 2.0]), recipe, columns, states)
+
+
+def test_an_ensemble_passes_a_phase_in_which_nobody_asks_for_anything():
+    """From the start, with the only sample in the second phase."""
+    model = plant(integrator=pt.Sundials())
+    _, columns = spread(model, TWO, 0.0, n=3)
+    outputs, _, failures = model.trajectories(np.array([1.5 * HOUR]), TWO, columns)
+    assert not failures
+    own = {name: float(column[1]) for name, column in columns.items()}
+    np.testing.assert_allclose(outputs[1], model.trajectory(np.array([1.5 * HOUR]), TWO, own)[0], rtol=1e-6)

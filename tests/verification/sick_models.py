@@ -1,5 +1,7 @@
 """Models that break one clause of the contract each; every one wraps a sound model."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import physics_twin as pt
@@ -139,6 +141,32 @@ class EnsembleOfFriends(Wrapper):
     def trajectories(self, times, recipe, values, states=None):
         outputs, ends, failures = super().trajectories(times, recipe, values, states)
         return outputs + 1e-3 * outputs.mean(axis=0), ends, failures
+
+
+class EnsembleThatForgets(Wrapper):
+    """Members that go on from states begin again."""
+
+    def trajectories(self, times, recipe, values, states=None):
+        return super().trajectories(times, recipe, values)
+
+
+class WrongStep(Wrapper):
+    """A derivative by the state is 2 % off."""
+
+    def advance_linearised(self, state, t0, t1, recipe, values, wrt):
+        found = self.model.advance_linearised(state, t0, t1, recipe, values, wrt)
+        by_state = found.state_by_state.copy()
+        if t1 > t0:
+            by_state[0, 0] *= 1.02
+        return replace(found, state_by_state=by_state)
+
+
+class StepAcrossNothing(Wrapper):
+    """Derivatives by parameters are forgotten."""
+
+    def advance_linearised(self, state, t0, t1, recipe, values, wrt):
+        found = self.model.advance_linearised(state, t0, t1, recipe, values, wrt)
+        return replace(found, outputs_by_values=0.0 * found.outputs_by_values)
 
 
 class EnsembleThatFails(Wrapper):

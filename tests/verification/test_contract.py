@@ -25,7 +25,7 @@ class Here:
 
 
 def test_a_sound_model_passes_and_says_what_was_checked():
-    """Nine clauses, in a spawned process too."""
+    """Ten clauses, in a spawned process too."""
     report = check_model(sick.sound(), recipe=sick.RECIPE)
     assert report.passed
     assert [clause.name for clause in report.clauses] == [
@@ -34,6 +34,7 @@ def test_a_sound_model_passes_and_says_what_was_checked():
         "halves",
         "trajectory",
         "derivatives",
+        "linearised",
         "ensemble",
         "after failure",
         "failure",
@@ -57,6 +58,9 @@ def test_a_sound_model_passes_and_says_what_was_checked():
         (sick.WrongTime, "derivatives", "time"),
         (sick.AcceptsAnyName, "derivatives", "no_such_name"),
         (sick.EnsembleOfFriends, "ensemble", "member"),
+        (sick.EnsembleThatForgets, "ensemble", "member"),
+        (sick.WrongStep, "linearised", "d x / d x"),
+        (sick.StepAcrossNothing, "linearised", "sensitivity"),
         (sick.EnsembleThatFails, "ensemble", "bad luck"),
         (sick.ReturnsNaN, "failure", "not finite"),
         (sick.ReturnsPenalty, "failure", "nan"),
