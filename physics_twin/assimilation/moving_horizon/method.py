@@ -91,7 +91,10 @@ class MovingHorizon:
         return replace(belief, memory=window.memory())
 
     def predict(self, belief: Belief, dynamics: Dynamics, step: Step) -> Predicted:
-        """Carry the estimate over a step and linearize the window, so that samples cost little; raises SolveError."""
+        """Carry the estimate over a step and linearize the window, so that samples cost little; raises SolveError.
+
+        Where the equations cannot be evaluated on the trajectory of the window, a new window begins at step.t0.
+        """
         flow = flow_of(dynamics)
         fixed = flow.fixed(dynamics)
         window = Window.of(belief.memory)
@@ -99,17 +102,22 @@ class MovingHorizon:
         ends, outputs, failures = dynamics.advance(belief.states, belief.parameters, step.t0, step.t1, step.settings)
         if failures:
             raise SolveError(failures[0].reason, time=failures[0].time)
+        known, z = _at_moment(flow, clock.inputs(belief.states[0]), belief.states[0], step.t0)
         if not np.isfinite(window.times[0]):
-            known, z = _at_moment(flow, clock.inputs(belief.states[0]), belief.states[0], step.t0)
             window = window.begun(step.t0, known, z)
         root = root_of(belief)
         linear: Linearized | None = None
         if step.t1 > step.t0 or step.variance.any():
-            window, first = self._longer(flow, clock, window, belief, ends[0], dynamics, step, fixed)
-            linear = linearized(flow, window.elements, window.points, fixed)
-            _, root = carried(window.points[-2], root, linear.maps[first:], step.variance)
-            while self._too_long(window):
-                window, linear = _slid(flow, window, linear, dynamics, fixed)
+            onward = _Onward(flow, fixed, clock, belief, ends[0], dynamics, step)
+            try:
+                window, linear, root = self._longer(window, onward)
+            except SolveError:
+                if window.n_moments == 1:
+                    raise
+                # A trajectory on which the equations fail would fail for ever: what is known goes on without it.
+                mean = dynamics.coordinates.of_members(belief.states, belief.parameters)[0]
+                alone = new_window(mean, root, no_elements(flow, self.degree)).begun(step.t0, known, z)
+                window, linear, root = self._longer(alone, onward)
         at = prepared(flow, window, fixed, linear)
         slopes = at.tangent.slopes[-1]
         spread = slopes @ root
@@ -158,49 +166,54 @@ class MovingHorizon:
                 raise BoundsError(f"MovingHorizon: longest_element = {self.longest_element}; a time above zero")
         return Accuracy(self.degree, float(longest), self.accuracy, self.most_elements)
 
-    def _longer(
-        self,
-        flow: Flow,
-        clock: Clock,
-        window: Window,
-        belief: Belief,
-        end: Array,
-        dynamics: Dynamics,
-        step: Step,
-        fixed: Array,
-    ) -> tuple[Window, int]:
-        """The window with one more step, and the number of its first element."""
-        c = dynamics.coordinates
-        start = c.of_members(belief.states, belief.parameters)[0]
+    def _longer(self, window: Window, onward: "_Onward") -> tuple[Window, Linearized, Array]:
+        """The window with one more step and no longer than it may be, linearized, and the root at the new moment."""
+        o, c = onward, onward.dynamics.coordinates
+        start = c.of_members(o.belief.states, o.belief.parameters)[0]
         point = start.copy()
-        point[: c.n_states] = c.of_members(end[None, :], belief.parameters)[0, : c.n_states]
-        stretches = clock.stretches(belief.states[0], end, step.t0, step.t1)
-        inputs = stretches[-1].inputs if stretches else clock.inputs(end)
-        known, z = _at_moment(flow, inputs, end, step.t1)
-        elements, length = no_elements(flow, self.degree), float(window.length[0])
+        point[: c.n_states] = o.end[c.positions] / c.scale[: c.n_states]
+        stretches = o.clock.stretches(o.belief.states[0], o.end, o.step.t0, o.step.t1)
+        inputs = stretches[-1].inputs if stretches else o.clock.inputs(o.end)
+        known, z = _at_moment(o.flow, inputs, o.end, o.step.t1)
+        elements, length = no_elements(o.flow, self.degree), float(window.length[0])
         if stretches:
             elements, length = simulated(
-                flow, stretches, start, point[: c.n_states], z, fixed, self._accuracy(), length
+                o.flow, stretches, start, point[: c.n_states], z, o.fixed, self._accuracy(), length
             )
         first = len(window.elements.begin)
-        return window.appended(step.t1, point, known, z, step.variance, elements, length), first
+        window = window.appended(o.step.t1, point, known, z, o.step.variance, elements, length)
+        linear = linearized(o.flow, window.elements, window.points, o.fixed)
+        _, root = carried(window.points[-2], root_of(o.belief), linear.maps[first:], o.step.variance)
+        while self._too_long(window):
+            window, linear = _slid(window, linear, o)
+        return window, linear, root
 
 
-def _slid(
-    flow: Flow, window: Window, linear: Linearized, dynamics: Dynamics, fixed: Array
-) -> tuple[Window, Linearized]:
+@dataclass(frozen=True, eq=False)
+class _Onward:
+    """A step to be taken: from a belief to the state `end` (n_state,) of the model's own integrator."""
+
+    flow: Flow
+    fixed: Array
+    clock: Clock
+    belief: Belief
+    end: Array
+    dynamics: Dynamics
+    step: Step
+
+
+def _slid(window: Window, linear: Linearized, onward: _Onward) -> tuple[Window, Linearized]:
     """The window without its first moment, whose samples go into the arrival cost."""
     which = np.flatnonzero(window.sample_moment == 0.0)
     mean, root = window.mean, window.root
     if len(which):
-        tangent = tangents(flow, window, np.zeros(1), fixed)
+        tangent = tangents(onward.flow, window, np.zeros(1), onward.fixed)
         row = window.sample_row[which].astype(np.int64)
         sd = np.sqrt(window.sample_variance[which])
         slopes = tangent.slopes[0, row]
         values = tangent.values[0, row] + slopes @ (mean - window.points[0])
-        mean, root = taken_in(
-            mean, root, slopes / sd[:, None], (window.sample_value[which] - values) / sd, dynamics.coordinates.updated
-        )
+        misses = (window.sample_value[which] - values) / sd
+        mean, root = taken_in(mean, root, slopes / sd[:, None], misses, onward.dynamics.coordinates.updated)
     count = int((window.elements.interval == 0.0).sum())
     mean, root = carried(mean, root, linear.maps[:count], window.variance[0])
     rest = Linearized(*(part[count:] for part in (linear.maps, linear.nodes, linear.residual, linear.z)))
