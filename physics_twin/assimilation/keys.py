@@ -13,7 +13,7 @@ import numpy as np
 class Key:
     """Names a stream of random numbers: the twin's seed and a moment.
 
-    >>> Key(7, 10).rng("noise", "T1").integers(1000) == Key(7, 10).rng("noise", "T1").integers(1000)
+    >>> bool(Key(7, 10).rng("noise", "T1").integers(1000) == Key(7, 10).rng("noise", "T1").integers(1000))
     True
     """
 

@@ -141,6 +141,7 @@ def test_fewer_draws_than_coordinates_give_a_usable_root(method):
     assert (np.diag(single.root) > 0.0).all() and np.abs(single.root).max() < 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [pt.ExtendedKalman(), pt.UnscentedKalman()], ids=repr)
 def test_the_covariance_stays_positive_over_ten_thousand_steps_of_tiny_noise(method):
     """A rotation observed at 1e-6 of its first spread, with next to no process noise: no negative variance, no NaN."""
