@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.model import Failure, StateKind
-from physics_twin.twin.courses import Present, carry_on
+from physics_twin.twin.courses import Present, carry_on, column_of
 from physics_twin.twin.crossings import FirstCrossings, Level
 
 
@@ -52,6 +52,7 @@ def carry(present: Present, times: Array, horizon: float, waits: Sequence[Sequen
             first.take(step)
         failures += step.failures
         states = step.end
+    phase = column_of(present.model, "recipe.phase")
     return Carried(
         times=times,
         outputs=outputs,
@@ -59,7 +60,7 @@ def carry(present: Present, times: Array, horizon: float, waits: Sequence[Sequen
         which=np.array([first.which for first in firsts], dtype=int).reshape(len(waits), present.n_members),
         failures=tuple(failures),
         accumulated=_accumulated(present, states),
-        phases=_block(present, states, "recipe.phase"),
+        phases=np.full(len(states), np.nan) if phase is None else np.asarray(states[:, phase]),
     )
 
 
@@ -72,15 +73,6 @@ def _accumulated(present: Present, end: Array) -> dict[str, Array]:
             found[block.name] = np.stack([present.states[:, first:last], end[:, first:last]], axis=1)
         first = last
     return found
-
-
-def _block(present: Present, states: Array, name: str) -> Array:
-    first = 0
-    for block in present.model.state:
-        if block.name == name:
-            return np.asarray(states[:, first])
-        first += block.size
-    return np.full(len(states), np.nan)
 
 
 __all__ = ["Carried", "carry"]

@@ -16,8 +16,9 @@ from physics_twin.arrays import Array
 from physics_twin.assimilation.dynamics import Dynamics
 from physics_twin.assimilation.keys import Key
 from physics_twin.errors import SolveError
-from physics_twin.model import Ensembles, Failure, Model, StateKind
+from physics_twin.model import Ensembles, Failure, Model
 from physics_twin.simulation import trajectory
+from physics_twin.twin.start import continued
 
 FEWEST_STEPS = 40
 """Of a horizon: a random walk taken in so many steps has its variance at a moment to 1/40 of that at the end."""
@@ -205,14 +206,17 @@ def beginning(model: Model, dynamics: Dynamics, states: Array, values: dict[str,
     """
     own = {name: float(np.median(column)) for name, column in values.items()}
     fresh = model.initial_state(0.0, dynamics.recipe.replace(initial={}), own)
-    found = states.copy()
+    return continued(model, states, np.broadcast_to(fresh, states.shape))
+
+
+def column_of(model: Model, name: str) -> int | None:
+    """Where a block of the state begins; None for one that the model does not have."""
     first = 0
     for block in model.state:
-        last = first + block.size
-        if block.kind is StateKind.RECIPE and block.name.startswith("recipe."):
-            found[:, first:last] = fresh[first:last]
-        first = last
-    return found
+        if block.name == name:
+            return first
+        first += block.size
+    return None
 
 
-__all__ = ["Present", "Step", "beginning", "carry_on", "courses", "round_step"]
+__all__ = ["Present", "Step", "beginning", "carry_on", "column_of", "courses", "round_step"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.recipes import Direction
-from physics_twin.twin.courses import Present, Step, courses
+from physics_twin.twin.courses import Present, Step, column_of, courses
 
 PARTS = 16
 """An interval that brackets a crossing is looked at in so many parts,"""
@@ -139,7 +139,7 @@ class FirstCrossings:
         self, k: int, step: Step, times: Array, d: Array, rows: NDArray[np.intp]
     ) -> tuple[Array, Array]:
         """Nodes with one more where a phase has ended inside the step: courses have corners there."""
-        column = _column(self.present, PHASE_START)
+        column = column_of(self.present.model, PHASE_START)
         if column is None:
             return times, d
         begun = step.end[rows, column] - self.present.start
@@ -202,16 +202,6 @@ def _inverse_gaussian(distance: Array, drift: Array, variance: float, normal: Ar
     x = 2.0 * shape / (2.0 * shape * rate + chi + np.sqrt(chi * (chi + 4.0 * shape * rate)))
     other = np.where(rate > 0.0, 1.0 / np.maximum(rate**2 * x, 1e-300), np.inf)
     return np.where(uniform * (1.0 + x * rate) <= 1.0, x, other)
-
-
-def _column(present: Present, name: str) -> int | None:
-    """Where a block of the state stands."""
-    first = 0
-    for block in present.model.state:
-        if block.name == name:
-            return first
-        first += block.size
-    return None
 
 
 __all__ = ["FirstCrossings", "Level"]

@@ -18,12 +18,12 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.limits import Limit
 from physics_twin.errors import FileFormatError, unknown_name
 from physics_twin.files import atomic_write
+from physics_twin.measurements.quality import duration_text
 from physics_twin.model import Failure
 from physics_twin.posterior.tables import aligned
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Signal
 from physics_twin.twin.carried import Carried, carry
-from physics_twin.twin.durations import duration_text
 from physics_twin.twin.history import HISTORY, recent_samples
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.present import Outset, Until, horizon_of, outset, times_of

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from physics_twin.errors import RecipeError, SolveError
+from physics_twin.measurements.quality import duration_text
 from physics_twin.posterior.tables import aligned
 from physics_twin.twin import consistency
-from physics_twin.twin.durations import duration_text
 from physics_twin.twin.fold import carried
 from physics_twin.twin.hindsight import Ahead, hindsight
 from physics_twin.twin.moments import SECOND, stamp
+from physics_twin.twin.nulls import without_nan
 from physics_twin.twin.promotion import hash_in_force
 from physics_twin.twin.state import ChannelMonitor, Mode
 from physics_twin.units import Unit, format_si
@@ -145,7 +146,7 @@ class Health:
                 "method": self.method,
             },
         }
-        return json.dumps(_without_nan(content), ensure_ascii=False, indent=1)
+        return json.dumps(without_nan(content), ensure_ascii=False, indent=1)
 
     def _unit(self, channel: str) -> Unit:
         return next(Unit(c.unit) for c in self.channels if c.name == channel)
@@ -352,15 +353,6 @@ def _ahead_record(a: Ahead, unit: Unit) -> dict[str, Any]:
         "share_in_95": a.n_inside / a.n,
         "units": unit.difference().text,
     }
-
-
-def _without_nan(record: Any) -> Any:
-    """JSON knows no NaN: what is not known is null."""
-    if isinstance(record, dict):
-        return {key: _without_nan(item) for key, item in record.items()}
-    if isinstance(record, list):
-        return [_without_nan(item) for item in record]
-    return None if isinstance(record, float) and not np.isfinite(record) else record
 
 
 __all__ = ["ChannelHealth", "Health", "Status", "health"]

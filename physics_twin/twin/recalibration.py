@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from physics_twin.errors import CalibrationError, DataError, FileFormatError
 from physics_twin.estimation import GaussNewton, Method, calibrate
 from physics_twin.files import atomic_write
@@ -23,6 +21,7 @@ from physics_twin.posterior import Posterior
 from physics_twin.twin.assimilate import assimilate
 from physics_twin.twin.evidence import Change, Evidence, Fit, HeldOut, evidence_for
 from physics_twin.twin.moments import moment, stamp
+from physics_twin.twin.nulls import without_nan
 from physics_twin.twin.promotion import (
     NOT_DONE,
     Promotion,
@@ -85,7 +84,7 @@ class Candidate:
             "in_force": self.in_force,
             "model": self.model,
             "sentence": self.evidence.sentence,
-            "evidence": _without_nan(asdict(self.evidence)),
+            "evidence": without_nan(asdict(self.evidence)),
         }
         with atomic_write(own) as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf8")
@@ -266,15 +265,6 @@ def _json_path(path: "str | os.PathLike[str]") -> Path:
     if own.suffix != ".json":
         raise DataError(f"a candidate is saved under a name that ends in .json, not {own.name}")
     return own
-
-
-def _without_nan(record: Any) -> Any:
-    """JSON knows no NaN: what is not known is null."""
-    if isinstance(record, dict):
-        return {key: _without_nan(item) for key, item in record.items()}
-    if isinstance(record, tuple | list):
-        return [_without_nan(item) for item in record]
-    return None if isinstance(record, float) and np.isnan(record) else record
 
 
 def _evidence(record: dict[str, Any]) -> Evidence:

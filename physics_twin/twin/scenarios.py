@@ -16,12 +16,12 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.limits import Limit, Requirement, bind_limits, moments
 from physics_twin.envelope.reductions import UPPER, Extreme, peak
 from physics_twin.errors import DataError, RecipeError, SolveError, unknown_name
+from physics_twin.measurements.quality import duration_text
 from physics_twin.model import StateBlock, StateKind
 from physics_twin.posterior.tables import aligned
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Signal
 from physics_twin.twin.carried import Carried, carry
-from physics_twin.twin.durations import duration_text
 from physics_twin.twin.forecast import N_TIMES, Forecast, forecast_of
 from physics_twin.twin.moments import stamp
 from physics_twin.twin.present import Until, horizon_of, outset, times_of

@@ -70,7 +70,7 @@ def set_up(
     table = {name: column[own] for name, column in values.items()}
     fresh = fresh_states(model, chosen, table, guessed, own.size, every=history is None)
     if history is not None:
-        fresh = _continued(model, states[own], fresh)
+        fresh = continued(model, states[own], fresh)
     parameters = np.column_stack([table[p.name] for p in uncertain]) if uncertain else np.empty((own.size, 0))
     start = Start(fresh, parameters, variance_of(model, coordinates, initial_sd))
     chosen_method = default_method(coordinates) if method is None else method
@@ -206,7 +206,7 @@ def _through(
     return ends, alive, input_values(model, recipe, first, elapsed)
 
 
-def _continued(model: Model, states: Array, fresh: Array) -> Array:
+def continued(model: Model, states: Array, fresh: Array) -> Array:
     """States at the end of one recipe as those at the start of another: everything but its place in the recipe."""
     found = np.array(states)
     first = 0

@@ -16,12 +16,12 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.limits import Limit, Requirement, bind_limits
 from physics_twin.envelope.reductions import UPPER, Extreme
 from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.measurements.quality import duration_text
 from physics_twin.model import Failure, Model
 from physics_twin.recipes import Crossing, Direction, Recipe
 from physics_twin.signals import Setting
 from physics_twin.twin.carried import carry
 from physics_twin.twin.crossings import Level
-from physics_twin.twin.durations import duration_text
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.present import Until, horizon_of, outset
 from physics_twin.twin.quantiles import binomial_interval
