@@ -19,19 +19,20 @@ from physics_twin.twin.audit import Audit, AuditRecord
 from physics_twin.twin.journal.database import Database, Row
 from physics_twin.twin.journal.rows import COLUMNS, LATEST, check_text, entry_of, row_of
 from physics_twin.twin.journal.sqlite import SQLite
-from physics_twin.twin.moments import moment, stamp
+from physics_twin.twin.journal.view import ALWAYS, Timeline
+from physics_twin.twin.moments import moment
 from physics_twin.twin.timeline import Entry
 
 if TYPE_CHECKING:
     import os
 
     from physics_twin.model import Model
+    from physics_twin.twin.journal.states import PackedTwin
     from physics_twin.twin.twin import Twin
 
 VERSION = 1
 KEEP = 3
 """Saved twins of each asset: the newest, and others to go back to."""
-ALWAYS = -LATEST
 LOCATORS = ("postgresql://", "postgres://")
 
 _INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -246,7 +247,7 @@ class Journal:
             found = self._database.execute("SELECT before FROM pruned WHERE asset = ?", (self._known(asset),))
             return int(found[0][0]) if found else ALWAYS
 
-    def of(self, asset: str, *, reached: int | None = None) -> "Timeline":
+    def of(self, asset: str, *, reached: int | None = None) -> Timeline:
         """The entries of one asset, as `assimilate(..., journal=)` takes them; reached: up to that append only."""
         return Timeline(self, asset, LATEST if reached is None else reached)
 
@@ -291,21 +292,24 @@ class Journal:
                 found.setdefault(int(row[4]), []).append(entry_of(row, self._text))
         return list(found.items())
 
-    def save_state(self, asset: str, twin: "Twin", *, reached: int | None = None, keep: int = KEEP) -> None:
-        """Write down a twin and the records that its audit log has gained, in one commit.
+    def save_state(
+        self, asset: str, twin: "Twin | PackedTwin", *, reached: int | None = None, keep: int = KEEP
+    ) -> None:
+        """Write down a twin, or one that another process packed, and what its audit log has gained, in one commit.
 
         reached: the last append that the twin has been given, as `reached` told it after that append; without, all
         of them. keep: so many saved twins stay. Raises DataError where the audit log of the twin contradicts the one
         that is written, JournalError.
         """
-        from physics_twin.twin.journal.states import write
+        from physics_twin.twin.journal.states import PackedTwin, write
 
+        packed = twin if isinstance(twin, PackedTwin) else PackedTwin.of(twin)
         with self._writing(asset) as own:
             number = self._number(asset, own)
             if reached is not None and not 0 <= reached <= number:
                 raise DataError(f"{asset}: the journal has {number} appends, the twin cannot have reached {reached}")
-            write(self._database, own, twin, number if reached is None else reached, keep)
-            self._write_audit(asset, own, twin.audit)
+            write(self._database, own, packed, number if reached is None else reached, keep)
+            self._write_audit(asset, own, packed.audit)
 
     def _write_audit(self, asset: str, own: int, audit: Audit) -> None:
         found = self._database.execute(
@@ -348,10 +352,25 @@ class Journal:
         asset was saved: start one, save it and give it `entries(asset)`. Raises FileFormatError for a saved twin of
         another model or that is damaged, and says how to try an older one.
         """
-        from physics_twin.twin.journal.states import resume
+        from physics_twin.twin.assimilate import assimilate
+
+        found = self.saved(asset, model, before=before)
+        if found is None:
+            return None
+        twin, reached = found
+        for number, entries in self.appended(asset, reached):
+            twin, _ = assimilate(twin, entries, budget=None, journal=self.of(asset, reached=number))
+        return twin
+
+    def saved(self, asset: str, model: "Model", *, before: Any = None) -> "tuple[Twin, int] | None":
+        """The last saved twin, and the number of the last append that it has taken in; None where none was saved.
+
+        For who goes through the rest step by step: `appended(asset, number)`. Raises as `resume`.
+        """
+        from physics_twin.twin.journal.states import saved
 
         with self._turn:
-            return resume(self, self._database, asset, self._known(asset), model, before)
+            return saved(self, self._database, asset, self._known(asset), model, before)
 
     def prune(self, asset: str, before: Any) -> int:
         """Remove entries older than a moment; how many.
@@ -399,25 +418,3 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The entries of one asset in a journal, up to one append."""
-
-    journal: Journal
-    asset: str
-    reached: int = LATEST
-
-    def entries(self, since: Any = None, until: Any = None) -> Iterator[Entry]:
-        """Entries with since <= time <= until, in the order of the timeline."""
-        return self.journal.entries(self.asset, since, until, reached=self.reached)
-
-    @property
-    def complete_since(self) -> int:
-        """The moment (ns UTC) since which no entry is missing: before all times where nothing was ever pruned."""
-        return self.journal.complete_since(self.asset)
-
-    def __str__(self) -> str:
-        since = self.complete_since
-        return f"timeline of {self.asset}, " + ("complete" if since == ALWAYS else f"complete since {stamp(since)}")

@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class SQLite:
             self._connection = self._connect(read_only)
             if not read_only:
                 self._make(begun)
-            elif not self._has("journal"):
+            elif "journal" not in self._tables():
                 raise self._foreign()
         except BaseException:
             self.close()
@@ -62,7 +62,8 @@ class SQLite:
             raise self._failed(error) from error
 
     def _make(self, begun: bool) -> None:
-        if begun and self._has("sqlite_master") and not self._has("journal") and self._tables():
+        tables = self._tables() if begun else set()
+        if tables and "journal" not in tables:
             raise self._foreign()
         with self._errors():
             mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -79,16 +80,14 @@ class SQLite:
         if not begun:
             sync(self.path.parent)
 
-    def _tables(self) -> list[Row]:
-        return self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-
-    def _has(self, table: str) -> bool:
+    def _tables(self) -> set[str]:
         try:
-            return table == "sqlite_master" or (table,) in self._tables()
+            rows = self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         except JournalError as error:
-            if isinstance(error.__cause__, sqlite3.DatabaseError) and "not a database" in str(error.__cause__):
+            if "not a database" in str(error.__cause__):
                 raise self._foreign() from error
             raise
+        return {row[0] for row in rows}
 
     def _foreign(self) -> FileFormatError:
         return FileFormatError(f"{self.path} is no journal of twins; give a file of its own")
@@ -178,10 +177,8 @@ def _claim(path: Path) -> io.FileIO:
             "the journal with read_only=True"
         )
     program = Path(sys.argv[0]).name if sys.argv else ""
-    try:
+    # On a full disk the lock holds without the name of its owner.
+    with suppress(OSError):
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()} ({program or 'python'})\n".encode())
-    except OSError:
-        # On a full disk the lock holds without the name of its owner, and what the journal has can be read.
-        pass
     return file

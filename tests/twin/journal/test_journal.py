@@ -11,7 +11,7 @@ import pytest
 from physics_twin.errors import DataError, JournalError
 from physics_twin.measurements.flags import Flag
 from physics_twin.twin.journal import Journal
-from physics_twin.twin.journal.journal import ALWAYS
+from physics_twin.twin.journal.view import ALWAYS
 from physics_twin.twin.timeline import Act, Entry, Operation, Sample
 
 T0 = 1_795_000_000_000_000_000

@@ -5,7 +5,7 @@ import pytest
 import physics_twin as pt
 from physics_twin.errors import DataError, FileFormatError
 from physics_twin.twin.journal import Journal
-from physics_twin.twin.journal.journal import ALWAYS
+from physics_twin.twin.journal.view import ALWAYS
 from physics_twin.twin.timeline import Act, Operation
 from tests.twin.plants import at, fed, heater_block, heater_samples, heater_twin
 
