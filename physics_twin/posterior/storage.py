@@ -5,6 +5,7 @@ never executed. Floats in JSON are written with repr, which Python reads back to
 same bits as `p`, and saving it again writes the same content.
 """
 
+import io
 import json
 import math
 import os
@@ -72,8 +73,13 @@ def load(path: "str | os.PathLike[str]") -> Posterior:
     name = Path(path).name
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file {os.fspath(path)}")
+    return read(path, name)
+
+
+def read(source: "str | os.PathLike[str] | io.BytesIO", name: str) -> Posterior:
+    """As `load`, of a file or of the bytes of one; name: as messages say it."""
     try:
-        with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as tree:
+        with xr.open_datatree(source, engine="h5netcdf", decode_times=False) as tree:
             tree = tree.load()
     except (OSError, ValueError, KeyError) as error:
         raise FileFormatError(f"{name} is not a NetCDF file that holds a posterior: {error}") from error
@@ -181,7 +187,7 @@ def _prior_record(prior: Prior) -> dict[str, Any]:
 
 
 def parameter_from_record(record: Mapping[str, Any]) -> Parameter:
-    """Return the parameter of `parameter_record`. Raises KeyError, TypeError or a PhysicsTwinError for anything else."""
+    """Return the parameter of `parameter_record`; raises KeyError, TypeError, a PhysicsTwinError for anything else."""
     from physics_twin.units import unit as as_unit
 
     unit = as_unit(record["unit"])

@@ -1,12 +1,13 @@
 """A posterior as the bytes of its own file, inside the file of a twin."""
 
+import io
 import tempfile
 import weakref
 import zlib
 from pathlib import Path
 
 from physics_twin.posterior import Posterior
-from physics_twin.posterior.storage import load, save
+from physics_twin.posterior.storage import read, save
 
 _written: dict[int, bytes] = {}
 """By identity, for as long as the posterior lives: it is saved with its twin every few minutes and never changes."""
@@ -24,10 +25,8 @@ def posterior_to_bytes(posterior: Posterior) -> bytes:
 
 def posterior_from_bytes(content: bytes) -> Posterior:
     """The posterior, to the last bit; raises FileFormatError, zlib.error."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "posterior.nc"
-        path.write_bytes(zlib.decompress(content))
-        posterior = load(path)
+    # From memory: a service that starts again on a full disk must find its twin.
+    posterior = read(io.BytesIO(zlib.decompress(content)), "the posterior of a twin")
     _remember(posterior, content)
     return posterior
 
