@@ -156,3 +156,14 @@ def test_what_people_see():
     assert repr(twin).startswith("<Twin: heater_block at 2026-11-20T06:00:00Z, running")
     with pytest.raises(pt.DataError, match="lies before it"):
         twin.at("2026-11-20T05:00Z")
+
+
+def test_a_fit_knows_its_sensors():
+    """Straight from a calibration: the channels of the fit are those of the twin, with their units and noise."""
+    run = history()
+    posterior = pt.calibrate(heater_block(), [run], unknown=["UA", "link"], rng=1)
+    twin = pt.Twin.start(heater_block(), posterior, at="2026-11-20T06:00Z", initial_sd={"T1": "1 K"})
+    assert set(twin.setup.channels) == {"T1", "T2"}
+    assert twin.setup.channels["T1"].unit.text == "degC"
+    assert twin.setup.facts["T1"].level == pytest.approx(0.1)
+    assert twin.parameters == pytest.approx({"UA": 0.06, "link": 0.025}, rel=0.01)
