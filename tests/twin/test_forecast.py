@@ -8,6 +8,7 @@ import physics_twin as pt
 from physics_twin.errors import DataError, EnvelopeError, RecipeError, SolveError, UnitError, UnknownNameError
 from physics_twin.twin.moments import SECOND
 from physics_twin.twin.quantiles import noisy_quantiles
+from physics_twin.twin.time_to import TimeTo
 from tests.twin.linear_plant import LinearPlant
 from tests.twin.plants import at, heater_samples, heater_twin
 
@@ -205,6 +206,18 @@ def test_members_that_do_not_get_there_are_censored_and_no_quantile_is_made_up()
     assert "later than 66 s" in str(found)
     assert f"{100.0 * found.censored:.0f} % not before 66 s" in str(found)
     assert found.dataset["survival"].values[-1] == pytest.approx(found.censored)
+
+
+def test_quantiles_between_the_last_crossing_and_the_censored_are_not_made_up():
+    """Of 1 s, 2 s and two that take longer: a third is at 2 s, anything beyond is later than the horizon."""
+    members = np.array([np.inf, 2.0, np.inf, 1.0])
+    found = TimeTo(0, "it ends", members, ("", "a", "", "a"), 10.0, (), ())
+    assert found.quantile(1.0 / 6.0) == pytest.approx(1.5)
+    assert found.quantile(1.0 / 3.0) == pytest.approx(2.0)
+    assert np.isinf(found.quantile(0.34))
+    assert np.isinf(found.median)
+    assert found.censored == 0.5
+    assert found.probability_before("2 s") == 0.5
 
 
 def test_a_limit_with_two_sides_is_broken_by_the_first():

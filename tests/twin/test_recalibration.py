@@ -149,9 +149,23 @@ def test_ensembles_take_the_draws_member_by_member():
     before, after = twin(method=ensemble), promoted(method=ensemble)
     draws = candidate().posterior
     assert np.isin(after.state.belief.parameters[:, 0], draws["heater_1_gain"]).all()
-    np.testing.assert_allclose(
-        np.sort(after.state.belief.states[:, 0]), np.sort(before.at(after.until).belief.states[:, 0]), atol=1e-6
-    )
+    sensor = 2  # its state has a spread of its own
+    own = before.at(after.until).belief.states[:, sensor]
+    assert own.std() > 0.1
+    np.testing.assert_allclose(np.sort(after.state.belief.states[:, sensor]), np.sort(own), atol=1e-6)
+
+
+def test_until_a_promotion_the_plant_was_run_by_the_parameters_before_it():
+    """A minute of full power before it: the states at its moment are those of the twin without it."""
+    before = twin()
+    on = pt.Sample("heater_1", before.until + SECOND, 100.0, "percent")
+    before = before.assimilate([on])[0]
+    later = before.until + 60 * SECOND
+    after = before.promote(candidate(), who="A. Miller", reason="new heaters", against_evidence=True, at=later)
+    warm = before.at(later)
+    assert warm.mean["heater_1_temperature"] > before.mean["heater_1_temperature"] + 5.0
+    for name in ("heater_1_temperature", "sensor_1"):
+        assert after.mean[name] == pytest.approx(warm.mean[name], abs=1e-6)
 
 
 def test_frozen_twins_refuse():
