@@ -29,9 +29,13 @@ def test_accumulators_are_the_models():
         np.testing.assert_allclose(twin.state.belief.states[:, k], energy, rtol=1e-9)
 
 
-def test_a_gap_updates_no_parameter():
+METHODS = [pt.UnscentedKalman(), pt.ExtendedKalman(), pt.EnsembleKalman(n_members=20)]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_gap_updates_no_parameter(method):
     """The first samples after a gap move states and not parameters; those after them do again."""
-    twin = fed(heater_twin(drift={"UA": pt.RandomWalk("10 %", per="1 h")}), heater_samples(20))
+    twin = fed(heater_twin(drift={"UA": pt.RandomWalk("10 %", per="1 h")}, method=method), heater_samples(20))
     before = twin.parameters
 
     def near(known, t):
@@ -48,9 +52,10 @@ def test_a_gap_updates_no_parameter():
     assert shorter.parameters != before
 
 
-def test_a_frozen_twin_keeps_its_parameters():
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_frozen_twin_keeps_its_parameters(method):
     """Without adaption parameters and their spread stay to the last bit, and states are followed all the same."""
-    twin = heater_twin(adaptive=False)
+    twin = heater_twin(adaptive=False, method=method)
     later = fed(twin, heater_samples(30))
     np.testing.assert_array_equal(later.state.belief.parameters, twin.state.belief.parameters)
     assert later.state.n_updates == 30
