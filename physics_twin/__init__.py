@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Localized as Localized,
         MovingHorizon as MovingHorizon,
         RandomWalk as RandomWalk,
+        RealTimeIteration as RealTimeIteration,
         RungeKutta as RungeKutta,
         UnscentedKalman as UnscentedKalman,
     )
@@ -384,6 +385,7 @@ _HOME = {
         "ExtendedKalman",
         "MovingHorizon",
         "RandomWalk",
+        "RealTimeIteration",
         "RungeKutta",
         "UnscentedKalman",
     ),
