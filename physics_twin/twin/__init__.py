@@ -5,7 +5,7 @@ order of their own times: not of when they came in, nor in how many calls, nor o
 and replays are all the same thing: the timeline is gone through again from an earlier moment.
 """
 
-from physics_twin.twin.assimilate import assimilate
+from physics_twin.twin.intake import assimilate
 from physics_twin.twin.setup import Guard, Window
 from physics_twin.twin.state import Mode
 from physics_twin.twin.timeline import Operation, Sample

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class ChannelFacts:
     upper: float
     resolution: float
     sensor: Sensor | None
+
+    def noisier(self, factor: float) -> "ChannelFacts":
+        """The same with `factor` times the standard deviation of the noise."""
+        return self if factor == 1.0 else replace(self, level=self.level * factor, share=self.share * factor)
 
     def si(self, sample: Sample) -> float:
         """The number of a sample, corrected as the certificate says; raises UnitError."""

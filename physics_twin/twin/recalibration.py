@@ -18,8 +18,8 @@ from physics_twin.files import atomic_write
 from physics_twin.measurements import Experiment
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
-from physics_twin.twin.assimilate import assimilate
 from physics_twin.twin.evidence import Change, Evidence, Fit, HeldOut, evidence_for
+from physics_twin.twin.intake import assimilate
 from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.nulls import without_nan
 from physics_twin.twin.promotion import (

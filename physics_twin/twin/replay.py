@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from physics_twin.errors import DataError, unknown_name
-from physics_twin.twin.assimilate import JournalView, assimilate
 from physics_twin.twin.fold import begin
+from physics_twin.twin.intake import JournalView, assimilate
 from physics_twin.twin.moments import stamp
 from physics_twin.twin.timeline import Entry
 

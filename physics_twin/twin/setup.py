@@ -93,6 +93,8 @@ class Setup:
     """ns UTC: what lies before it is never filtered again, since another method was in force then."""
     guard: Guard = field(default_factory=Guard)
     window: Window = field(default_factory=Window)
+    noise: Mapping[str, float] = field(default_factory=dict)
+    """Channel -> factor on the standard deviation of its noise, where samples have shown another than was declared."""
 
     @functools.cached_property
     def coordinates(self) -> Coordinates:
@@ -120,7 +122,8 @@ class Setup:
     def facts(self) -> Mapping[str, ChannelFacts]:
         """Channel -> what its samples need on their way to the filter."""
         outputs = [signal.name for signal in self.model.outputs]
-        return {name: facts_of(c, outputs.index(name), self.posterior) for name, c in self.channels.items()}
+        found = {name: facts_of(c, outputs.index(name), self.posterior) for name, c in self.channels.items()}
+        return {name: facts.noisier(self.noise.get(name, 1.0)) for name, facts in found.items()}
 
     @functools.cached_property
     def input_names(self) -> frozenset[str]:

@@ -40,16 +40,17 @@ if TYPE_CHECKING:
     from physics_twin.estimation import Method as CalibrationMethod
     from physics_twin.priors import Normal
     from physics_twin.recipes import Crossing
-    from physics_twin.twin.assimilate import JournalView
     from physics_twin.twin.drift import DriftAlarm
     from physics_twin.twin.forecast import Forecast
     from physics_twin.twin.health import Health
     from physics_twin.twin.innovation import Innovation
+    from physics_twin.twin.intake import JournalView
     from physics_twin.twin.promotion import Promotion
     from physics_twin.twin.recalibration import Candidate
     from physics_twin.twin.scenarios import WhatIf
     from physics_twin.twin.state import Mode
     from physics_twin.twin.time_to import TimeTo
+    from physics_twin.twin.walk_estimation import WalkEstimate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,7 +233,7 @@ class Twin:
         journal: "JournalView | None" = None,
     ) -> "tuple[Twin, Innovation]":
         """See `assimilate`."""
-        from physics_twin.twin.assimilate import assimilate
+        from physics_twin.twin.intake import assimilate
 
         return assimilate(self, samples, method, until=until, budget=budget, journal=journal)
 
@@ -284,6 +285,12 @@ class Twin:
         from physics_twin.twin.replay import replay
 
         return replay(self, entries, without=without)
+
+    def with_walks(self, walks: "WalkEstimate | Mapping[str, RandomWalk]") -> "Twin":
+        """The twin with other random walks and sensor noise from here on. See `walk_estimation.with_walks`."""
+        from physics_twin.twin.walk_estimation import with_walks
+
+        return with_walks(self, walks)
 
     def at(self, until: Any) -> "Twin":
         """The same twin, predicted to a later moment; raises DataError for an earlier one."""
@@ -359,6 +366,14 @@ class Twin:
         from physics_twin.twin.time_to import time_to
 
         return time_to(self, limit, recipe, until, values, n_members)
+
+    def estimate_walks(
+        self, samples: Any, *, walks: Sequence[str] | None = None, channels: Sequence[str] | None = None
+    ) -> "WalkEstimate":
+        """How much noise plant and sensors have, from samples yet to be assimilated. See `estimate_walks`."""
+        from physics_twin.twin.walk_estimation import estimate_walks
+
+        return estimate_walks(self, samples, walks=walks, channels=channels)
 
     def drift_alarms(self, *, against: Any = None, probability: float = 0.999) -> "tuple[DriftAlarm, ...]":
         """Parameters that have moved away from the posterior in force, and channels that lie off for too long.

@@ -352,7 +352,7 @@ class Journal:
         asset was saved: start one, save it and give it `entries(asset)`. Raises FileFormatError for a saved twin of
         another model or that is damaged, and says how to try an older one.
         """
-        from physics_twin.twin.assimilate import assimilate
+        from physics_twin.twin.intake import assimilate
 
         found = self.saved(asset, model, before=before)
         if found is None:
