@@ -266,7 +266,8 @@ def _channel_words(twin: "Twin", name: str, monitor: ChannelMonitor) -> str:
         since = "" if monitor.held_since is None else f" since {stamp(monitor.held_since)}"
         found.append(f"stuck{since}")
     if monitor.rejected:
-        found.append(f"the last {len(monitor.rejected)} readings do not fit the model")
+        n = len(monitor.rejected)
+        found.append(f"the last {f'{n} readings do' if n > 1 else 'reading does'} not fit the model")
     if monitor.last_time is None and state.n_updates:
         found.append("no sample yet")
     elif monitor.last_time is not None and twin.until - monitor.last_time > guard.gap * SECOND:
