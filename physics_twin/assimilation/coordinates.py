@@ -107,6 +107,8 @@ class Coordinates:
         """Coordinates (n_members, n_coordinates) of states (n_members, n_state) and parameters, both SI."""
         z = np.empty((len(states), self.n))
         z[:, : self.n_states] = states[:, self.positions] / self.scale[: self.n_states]
+        if not self.parameters:
+            return z
         with np.errstate(divide="ignore", invalid="ignore"):
             z[:, self.n_states :] = np.where(
                 self.logarithmic, np.log(np.maximum(parameters, 0.0)), parameters / self.scale[self.n_states :]

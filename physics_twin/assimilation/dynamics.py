@@ -1,5 +1,6 @@
 """A model as filters see it: members carried from one moment to the next, with their outputs and derivatives."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,11 +22,19 @@ class Dynamics:
     fixed: Mapping[str, float]
     coordinates: Coordinates
 
+    @functools.cached_property
+    def _fixed(self) -> tuple[tuple[str, ...], Array]:
+        """Names and numbers (n, 1) of the fixed values."""
+        return tuple(self.fixed), np.array([float(value) for value in self.fixed.values()])[:, None]
+
     def values(self, parameters: Array, settings: Mapping[str, float]) -> dict[str, Array]:
         """Name -> (n_members,) SI, of parameters (n_members, n_parameters)."""
-        n = len(parameters)
-        common = {**self.fixed, **settings}
-        found = {name: np.full(n, float(value)) for name, value in common.items()}
+        names, numbers = self._fixed
+        columns = np.empty((len(names), len(parameters)))
+        columns[...] = numbers
+        found = dict(zip(names, columns, strict=True))
+        for name, value in settings.items():
+            found[name] = np.full(len(parameters), float(value))
         for k, name in enumerate(self.coordinates.parameters):
             found[name] = parameters[:, k]
         return found
@@ -77,6 +86,8 @@ class Dynamics:
 
 def _not_finite(ends: Array, outputs: Array, failures: tuple[Failure, ...], time: float) -> tuple[Failure, ...]:
     """Members that failed without saying so; their rows become NaN."""
+    if np.isfinite(ends).all() and np.isfinite(outputs).all():
+        return ()
     said = {failure.member for failure in failures}
     bad = np.flatnonzero(~(np.isfinite(ends).all(axis=1) & np.isfinite(outputs).all(axis=1)))
     new = [int(k) for k in bad if int(k) not in said]

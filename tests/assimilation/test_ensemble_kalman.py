@@ -390,7 +390,7 @@ class Dosed(Plain):
 
 
 def test_accumulators_belong_to_their_member():
-    """No update, noise or inflation touches them, bit for bit."""
+    """No update, noise or inflation touches them, bit for bit: they sum up what their own member has been through."""
     model = Dosed(
         n_x=2,
         n_y=1,
@@ -404,9 +404,14 @@ def test_accumulators_belong_to_their_member():
     belief = method.begin(start, dynamics, Key(0, 0))
     for k in range(3):
         step = step_at(k, [0.1])
-        expected = belief.states[:, 1] + belief.states[:, 0]
+        x = belief.states[:, 0]
+        begun = x if k == 0 else x.mean() + 1.2 * (x - x.mean())
+        expected = belief.states[:, 1] + begun
         belief = method.update(method.predict(belief, dynamics, step), dynamics, step, observed([1.0], [0.5]))
-        assert np.array_equal(belief.states[:, 1], expected)
+        np.testing.assert_allclose(belief.states[:, 1], expected, rtol=1e-13)
+        predicted = method.predict(belief, dynamics, step_at(k + 1, [0.1]))
+        after = method.update(predicted, dynamics, step_at(k + 1, [0.1]), observed([1.0], [0.5]))
+        assert np.array_equal(after.states[:, 1], predicted.belief.states[:, 1])
 
 
 # -- inflation --
@@ -425,6 +430,20 @@ def test_inflation_acts_once_an_update():
             after = belief.states.std(axis=0)
     np.testing.assert_allclose(spread[:4], [spread[0]] * 4, rtol=1e-12)
     np.testing.assert_allclose(spread[4:], [1.5 * after] * 3, rtol=1e-12)
+
+
+def test_a_prediction_of_no_length_shows_the_analysis():
+    """Its members to the last bit; the inflation is still to come, and the model carries what it adds."""
+    dynamics, method = dynamics_of(linear(TRANSITION, OUTPUT)), pt.EnsembleKalman(12, inflation=1.5)
+    belief = method.begin(start_of(np.random.default_rng(8), 30, 3), dynamics, Key(0, 0))
+    step = step_at(0, np.zeros(3))
+    belief = method.update(method.predict(belief, dynamics, step), dynamics, step, observed([0.0, 0.0]))
+    shown = method.predict(belief, dynamics, step_at(0, np.zeros(3), t0=1.0))
+    assert np.array_equal(shown.belief.states, belief.states)
+    after = method.predict(shown.belief, dynamics, step_at(1, np.zeros(3)))
+    expected = 1.5**2 * TRANSITION @ np.cov(belief.states.T) @ TRANSITION.T
+    np.testing.assert_allclose(np.cov(after.belief.states.T), expected, atol=1e-12)
+    np.testing.assert_allclose(after.covariance, OUTPUT @ expected @ OUTPUT.T, atol=1e-12)
 
 
 def test_adaptive_inflation_recovers_from_a_spread_that_is_too_small():

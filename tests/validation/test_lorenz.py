@@ -62,9 +62,10 @@ def test_neighbors_on_the_ring() -> None:
 
 @pytest.mark.parametrize("name", ["lorenz_63_root_10", "lorenz_63_perturbed_100"])
 def test_studies_short(name: str) -> None:
-    """Of 600 cycles three quarters are scored: they scatter by 0.13 from seed to seed, a lost filter has 5 or more."""
+    """The median of five runs of 300 cycles: one run in six has an excursion, a lost filter an error of 5 or more."""
     which, method = METHODS[name]
-    assert error(method, which, seed=4, n_cycles=600) == pytest.approx(reference("lorenz", name)[0], abs=0.4)
+    found = [error(method, which, seed=seed, n_cycles=300) for seed in range(1, 6)]
+    assert np.median(found) == pytest.approx(reference("lorenz", name)[0], abs=0.15)
 
 
 def test_problems_observe_everything_in_whole_steps() -> None:

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from scipy.linalg import lapack
 
 from physics_twin.arrays import Array
 
@@ -32,8 +33,10 @@ def rotation(z: Array) -> Array:
 
     Sakov and Oke (2008, section 5): Haar-distributed in the space of anomalies, the identity on the mean.
     """
-    q, r = np.linalg.qr(z)
-    q = q * np.where(r.diagonal() < 0.0, -1.0, 1.0)
+    # as np.linalg.qr, in a third of its time for such small ones
+    factors, tau, _, _ = lapack.dgeqrf(z)
+    q, _, _ = lapack.dorgqr(factors, tau)
+    q = q * np.where(factors.diagonal() < 0.0, -1.0, 1.0)
     basis = _anomalies(len(z) + 1)
     return np.asarray(basis @ q @ basis.T + 1.0 / len(basis))
 

@@ -55,18 +55,6 @@ def moved(members: Members, z: Array, columns: NDArray[np.int64], coordinates: C
     return Members(states, parameters, members.outputs), n_clipped
 
 
-def lost(members: Members, failures: Sequence[Failure], coordinates: Coordinates, time: float) -> tuple[Failure, ...]:
-    """The failures, with those of members that are not finite although nobody said so."""
-    x, parameters, outputs = members.states[:, coordinates.positions], members.parameters, members.outputs
-    if not failures and np.isfinite(x).all() and np.isfinite(parameters).all() and np.isfinite(outputs).all():
-        return ()
-    # a running extreme may begin at infinity: of outputs NaN alone is wrong
-    good = np.isfinite(x).all(axis=1) & np.isfinite(parameters).all(axis=1) & ~np.isnan(outputs).any(axis=1)
-    known = {failure.member for failure in failures}
-    silent = [int(k) for k in np.flatnonzero(~good) if int(k) not in known]
-    return (*failures, *(Failure(k, "the state or an output is not finite", time) for k in silent))
-
-
 def replaced(
     members: Members, failures: Sequence[Failure], coordinates: Coordinates, key: Key, *purpose: str
 ) -> Members:

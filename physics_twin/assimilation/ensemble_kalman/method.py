@@ -1,6 +1,6 @@
 """`EnsembleKalman`: a filter of whole simulations, without derivatives."""
 
-import itertools
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ from physics_twin.assimilation.dynamics import Dynamics
 from physics_twin.assimilation.ensemble_kalman.draws import independent, rotation
 from physics_twin.assimilation.ensemble_kalman.inflation import AdaptiveInflation
 from physics_twin.assimilation.ensemble_kalman.localization import Localized
-from physics_twin.assimilation.ensemble_kalman.members import Members, lost, moved, replaced
+from physics_twin.assimilation.ensemble_kalman.members import Members, moved, replaced
 from physics_twin.assimilation.ensemble_kalman.transform import analysis
 from physics_twin.assimilation.keys import Key
 from physics_twin.errors import BoundsError, SolveError
@@ -86,31 +86,33 @@ class EnsembleKalman:
         return Belief(NAME, members.states, members.parameters, None, _memory(factor, False, n_clipped))
 
     def predict(self, belief: Belief, dynamics: Dynamics, step: Step) -> Predicted:
-        """Every member is simulated; inflation follows the first step after an update, then the noise of the step.
+        """Every member is simulated; the first step after an update begins with inflation, each ends with its noise.
 
         A member that fails is replaced from the others (`members.replaced`) and listed in the failures. Raises
         SolveError where fewer than two are left.
         """
         coordinates = dynamics.coordinates
-        states, outputs, failures = dynamics.advance(belief.states, belief.parameters, step.t0, step.t1, step.settings)
-        members = Members(states, belief.parameters, outputs)
-        failures = lost(members, failures, coordinates, step.t1)
-        members = replaced(members, failures, coordinates, step.key)
         factor, fresh = float(belief.memory["inflation"][0]), bool(belief.memory["fresh"][0])
-        inflated = fresh and factor != 1.0
-        noisy = np.flatnonzero(step.variance > 0.0)
-        n_clipped = 0
-        if inflated or noisy.size:
+        # Inflated where the step begins, as DAPPER does it: the model carries what was added, and a prediction of no
+        # length shows the spread of the analysis. After the forecast Lorenz's system of 1963 is filtered worse.
+        inflated = fresh and step.t1 > step.t0
+        members, n_clipped = Members(belief.states, belief.parameters, np.zeros((len(belief.states), 0))), 0
+        if inflated and factor != 1.0:
+            columns = np.flatnonzero(coordinates.updated)
+            z = members.coordinates(coordinates)[:, columns]
+            members, n_clipped = moved(members, _scaled(z, np.sqrt(factor)), columns, coordinates)
+        states, outputs, failures = dynamics.advance(
+            members.states, members.parameters, step.t0, step.t1, step.settings
+        )
+        members = replaced(Members(states, members.parameters, outputs), failures, coordinates, step.key)
+        columns = np.flatnonzero(step.variance > 0.0)
+        if columns.size:
             z = members.coordinates(coordinates)
-            columns = np.union1d(noisy, np.flatnonzero(coordinates.updated)) if inflated else noisy
-            if inflated:
-                z = np.where(coordinates.updated, _scaled(z, np.sqrt(factor)), z)
-            if noisy.size:
-                z[:, noisy] += _noise(step.key.rng("walks"), z, step.variance[noisy])
-            members, n_clipped = moved(members, z[:, columns], columns, coordinates)
+            noisy = z[:, columns] + _noise(step.key.rng("walks"), z, step.variance[columns])
+            members, more_clipped = moved(members, noisy, columns, coordinates)
             members, more = _observed(members, dynamics, step)
-            failures = (*failures, *more)
-        memory = _memory(factor, False, n_clipped)
+            failures, n_clipped = (*failures, *more), n_clipped + more_clipped
+        memory = _memory(factor, fresh and not inflated, n_clipped)
         return _predicted(members, memory, failures, step)
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
@@ -139,8 +141,9 @@ class EnsembleKalman:
         z = members.coordinates(coordinates)
         noise = np.sqrt(observation.variance)
         seen = members.outputs[:, observation.rows]
-        s = (seen - seen.mean(axis=0)) / (noise * np.sqrt(len(z) - 1.0))
-        d = (observation.values - seen.mean(axis=0)) / noise
+        mean = seen.mean(axis=0)
+        s = (seen - mean) / (noise * np.sqrt(len(z) - 1.0))
+        d = (observation.values - mean) / noise
         own = z[:, columns]
         before = own - own.mean(axis=0)
         perturbations = self._perturbations(step.key, observation, z, s, coordinates)
@@ -152,7 +155,10 @@ class EnsembleKalman:
         if not np.isfinite(change).all():
             raise SolveError("the update by the samples is not finite", time=step.t1)
         touched = change.any(axis=0)  # what no sensor reaches keeps its bits
-        members, n_clipped = moved(members, own[:, touched] + change[:, touched], columns[touched], coordinates)
+        after = own + change
+        if not touched.all():
+            after, columns = after[:, touched], columns[touched]
+        members, n_clipped = moved(members, after, columns, coordinates)
         factor = float(predicted.belief.memory["inflation"][0])
         if isinstance(self.inflation, AdaptiveInflation):
             factor = self.inflation.updated(factor, s, d)
@@ -217,22 +223,32 @@ def _observed(members: Members, dynamics: Dynamics, step: Step) -> tuple[Members
     """Members that have been moved at step.t1, with the outputs that they now have."""
     _, outputs, failures = dynamics.advance(members.states, members.parameters, step.t1, step.t1, step.settings)
     members = replace(members, outputs=outputs)
-    failures = lost(members, failures, dynamics.coordinates, step.t1)
     return replaced(members, failures, dynamics.coordinates, step.key, "observed"), failures
 
 
 def _sorted(observation: Observation) -> Observation:
     """Samples in an order of their own, so that the one in which they were given leaves no trace in the last bit."""
-    if all(first < second for first, second in itertools.pairwise(observation.channels)):
+    order = _order(observation.channels)
+    if order is None:
         return observation
-    keys = zip(observation.channels, observation.values.tolist(), observation.variance.tolist(), strict=True)
-    order = [k for _, k in sorted((key, k) for k, key in enumerate(keys))]
+    if not order.size:
+        keys = zip(observation.channels, observation.values.tolist(), observation.variance.tolist(), strict=True)
+        order = np.array([k for _, k in sorted((key, k) for k, key in enumerate(keys))])
     return Observation(
         rows=observation.rows[order],
         values=observation.values[order],
         variance=observation.variance[order],
         channels=tuple(observation.channels[k] for k in order),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _order(channels: tuple[str, ...]) -> NDArray[np.int64] | None:
+    """That of the names; None where they are in it, empty where one is there twice and its values must tell."""
+    if len(set(channels)) < len(channels):
+        return np.zeros(0, dtype=np.int64)
+    order = np.argsort(np.array(channels), kind="stable")
+    return None if np.array_equal(order, np.arange(order.size)) else order
 
 
 def _memory(factor: float, fresh: bool, n_clipped: int) -> Mapping[str, Array]:
