@@ -11,6 +11,8 @@ from physics_twin.arrays import Array
 from physics_twin.errors import RecipeError
 from physics_twin.schedules import BoundPhase, Pieces
 
+_ZERO, _NO_SLOPE = np.zeros(1), np.zeros((1, 0))
+
 
 @dataclass(frozen=True)
 class Line:
@@ -56,10 +58,10 @@ def _fixed_lines(phase: BoundPhase, n_wrt: int) -> tuple[Line, ...]:
 
 def _line(pieces: Pieces, phase: str, values: Mapping[str, Any], wrt: Sequence[str]) -> Line:
     n = len(wrt)
-    zero = np.zeros((1, n))
     if pieces.level is not None:
         a = np.array([pieces.level.at(values)])
-        return Line(np.zeros(1), a, np.zeros(1), pieces.level.slope(wrt)[None, :], zero, False)
+        moved = pieces.level.slope(wrt)[None, :] if n else _NO_SLOPE
+        return Line(_ZERO, a, _ZERO, moved, np.zeros((1, n)) if n else _NO_SLOPE, False)
     if pieces.ramp is not None:
         first, last, length = pieces.ramp
         start, end, over = first.at(values), last.at(values), length.at(values)
@@ -90,13 +92,16 @@ class PhaseInputs:
     d_start: Array
 
     @functools.cached_property
-    def straight(self) -> tuple[Array, Array, Array, Array] | None:
-        """a, b (n_u,) and da, db (n_u, n_wrt) where every input is one line for the whole phase."""
+    def straight(self) -> tuple[Array, Array] | None:
+        """a, b (n_u,) where every input is one line for the whole phase."""
         if not self.lines or any(line.r.size > 1 for line in self.lines):
             return None
-        a, b = (np.array([getattr(line, k)[0] for line in self.lines]) for k in ("a", "b"))
-        da, db = (np.array([getattr(line, k)[0] for line in self.lines]) for k in ("da", "db"))
-        return a, b, da, db
+        return np.array([line.a.item(0) for line in self.lines]), np.array([line.b.item(0) for line in self.lines])
+
+    @functools.cached_property
+    def straight_slopes(self) -> tuple[Array, Array]:
+        """da, db (n_u, n_wrt) where every input is one line for the whole phase."""
+        return np.array([line.da[0] for line in self.lines]), np.array([line.db[0] for line in self.lines])
 
     @property
     def moving(self) -> bool:
@@ -106,7 +111,7 @@ class PhaseInputs:
     def at(self, t: float, *, left: bool = False) -> tuple[Array, Array]:
         """Values and slopes (n_u,) at t; `left`: the limit from before."""
         if self.straight is not None and not isinstance(self.start, np.ndarray):
-            a, b, _, _ = self.straight
+            a, b = self.straight
             return a + b * (t - self.start), b
         value, slope = self.along(np.array([t]), left=left)
         return value[:, 0], slope[:, 0]
@@ -115,7 +120,7 @@ class PhaseInputs:
         """Values and slopes (n_u, n) at times (n,); or (n_u, n_members, n) at (n_members, n)."""
         r = t - self.start
         if self.straight is not None:
-            a, b = (v.reshape(-1, *(1,) * t.ndim) for v in self.straight[:2])
+            a, b = (v.reshape(-1, *(1,) * t.ndim) for v in self.straight)
             return a + b * r, np.broadcast_to(b, (b.shape[0], *t.shape))
         value, slope = np.empty((len(self.lines), *t.shape)), np.empty((len(self.lines), *t.shape))
         for i, line in enumerate(self.lines):
@@ -132,7 +137,7 @@ class PhaseInputs:
         """du/dw at fixed times (n,): (n_u, n, n_wrt)."""
         r = t - self.start
         if self.straight is not None:
-            _, b, da, db = self.straight
+            b, (da, db) = self.straight[1], self.straight_slopes
             moving = da[:, None] + db[:, None] * r[:, None]
             return moving - (b[:, None] * self.d_start)[:, None] if self.d_start.any() else moving
         result = np.empty((len(self.lines), t.size, self.d_start.size))
@@ -172,12 +177,13 @@ class PhaseInputs:
         n_u = len(self.lines)
         if self.straight is not None and not isinstance(begin, np.ndarray) and not chained:
             # One piece: the coefficients of the first interval serve all.
-            a, b, da, db = self.straight
+            a, b = self.straight
             r = begin - self.start
-            first = (
-                np.column_stack([a + b * r, da + db * r - b[:, None] * self.d_start]) if n_wrt else (a + b * r)[:, None]
-            )
-            return np.vstack([first, np.column_stack([b, db]) if n_wrt else b[:, None]])
+            if not n_wrt:
+                return np.concatenate([a + b * r, b])[:, None]
+            da, db = self.straight_slopes
+            first = np.column_stack([a + b * r, da + db * r - b[:, None] * self.d_start])
+            return np.vstack([first, np.column_stack([b, db])])
         blocks = np.zeros((2 * n_u, *nodes.shape, 1 + n_wrt))
         if not n_u:
             return blocks.reshape(0, nodes.size * (1 + n_wrt))

@@ -72,6 +72,8 @@ def trajectories(
         if members.states is not None:
             outputs[rows], ends[rows], there = onward.go_on(model, schedule, members.rows(rows))
             rows = rows[~there]
+            if not rows.size:
+                continue
         elif rows.size > 1 and _alike(model, schedule, members):
             with contextlib.suppress(SolveError):  # one by one then, to find out which
                 done = _together(model, schedule, members, rows)
@@ -100,7 +102,7 @@ def _members(times: Array, values: Mapping[str, Array], states: Array | None) ->
         raise ShapeError(f"the values, times and states of an ensemble must have one length; got {sorted(sizes)}")
     n = sizes.pop() if sizes else 1
     wide = {name: c if c.shape == (n,) else np.broadcast_to(c, n) for name, c in columns.items()}
-    return Members(np.broadcast_to(times, (n, times.shape[1])), wide, states)
+    return Members(times if len(times) == n else times.repeat(n, axis=0), wide, states)
 
 
 def _alike(model: "ProcessModel", schedule: Schedule, members: Members) -> bool:

@@ -5,6 +5,7 @@ for all. Corners and jumps of tables split the way where they are common to all.
 single run.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,16 @@ def go_on(model: "ProcessModel", schedule: Schedule, group: "Members") -> tuple[
 
 def _along(way: Passage, times: Array) -> Array:
     """Outputs (n, n_times, n_y) of a passage through all times."""
+    moments = Counter(times.tolist())
     t0, t1 = float(times[0]), float(times[-1])
     way.settle(left=True)
-    seen = [way.observe(t0)] * int((times <= t0).sum())
+    seen = [way.observe(t0)] * moments.pop(t0)
     corners = [] if isinstance(way.inputs.start, np.ndarray) else way.inputs.corners(t0, t1)
     if t1 > t0:
         way.settle(left=False)
-    for stop in sorted({*times[times > t0].tolist(), *corners}):
+    for stop in sorted({*moments, *corners}):
         way.go(stop)
-        n = int((times == stop).sum())
+        n = moments[stop]
         if n:
             seen += [way.observe(stop)] * n
         if stop < t1:
@@ -86,7 +88,7 @@ def _asked_well(model: "ProcessModel", schedule: Schedule, group: "Members") -> 
         and times.shape[1]
         and np.isfinite(times).all()
         and (times == times[0]).all()
-        and (np.diff(times[0]) >= 0.0).all()
+        and (times[0, 1:] >= times[0, :-1]).all()
     )
 
 

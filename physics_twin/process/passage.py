@@ -5,6 +5,7 @@ through in two halves, and cubics through values and slopes at the three nodes s
 them: a cubic lies within the hull of its Bernstein coefficients. A member for which that is not clear drops out.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,10 @@ class Passage:
     def __init__(
         self, c: Compiled, phase: BoundPhase, inputs: PhaseInputs, level: float, p: Array, states: Array, t: float
     ) -> None:
-        sizes = [c.n_x, c.n_z, c.n_d, c.n_w, len(c.equations.events), 3]
-        self.x, self.z, self.d, self.w, self.armed, recipe = np.split(states.T, np.cumsum(sizes)[:-1])
+        sizes = (0, c.n_x, c.n_z, c.n_d, c.n_w, len(c.equations.events), 3)
+        self.x, self.z, self.d, self.w, self.armed, recipe = (
+            states.T[first:last] for first, last in itertools.pairwise(itertools.accumulate(sizes))
+        )
         self.c, self.steps, self.phase, self.inputs, self.level, self.p, self.t = (
             c, c.short_steps, phase, inputs, level, p, t,
         )  # fmt: skip
@@ -62,7 +65,7 @@ class Passage:
     @property
     def q(self) -> Array:
         """Discrete values, modes, running extremes."""
-        return np.vstack([self.d, self.modes, self.w])
+        return np.concatenate([self.d, self.modes, self.w])
 
     def inputs_at(self, t: float, *, left: bool) -> tuple[Array, Array]:
         """Values and slopes (n_u, n)."""
@@ -75,8 +78,11 @@ class Passage:
 
     def settle(self, *, left: bool) -> None:
         """Modes and algebraic variables that belong to the inputs, of the moment before (`left`) or from it on."""
+        n = self.c.equations.n_switches
+        if not n and self.steps.correction is None:
+            return
         u, slope = self.inputs_at(self.t, left=left)
-        n, rows = self.c.equations.n_switches, np.arange(self.live.size)
+        rows = np.arange(self.live.size)
         for _ in range(_TURNS):
             z, fine = self.steps.consistent(
                 self.t, self.x[:, rows], self.z[:, rows], u[:, rows], self.p[:, rows], self.q[:, rows]
@@ -124,7 +130,7 @@ class Passage:
     @property
     def ends(self) -> Array:
         """What states hold before the recipe's place, (n, n_state - 3)."""
-        return np.vstack([self.x, self.z, self.d, self.w, self.armed]).T
+        return np.concatenate([self.x, self.z, self.d, self.w, self.armed]).T
 
     # -- inside -----------------------------------------------------------------------------------------------------
     def _carried(self, span: float, t: float, x: Array, z: Array, a: Array, b: Array) -> tuple[Array, Array]:
@@ -132,8 +138,9 @@ class Passage:
         x, z, q = x.copy(), z.copy(), self.q
         for way in (self.steps.carry, self.steps.by_sundials):
             if rows.size:
-                lines = (a[:, rows], b[:, rows])
-                y, v, fine = way(span, t, x[:, rows], z[:, rows], lines, self.p[:, rows], q[:, rows])
+                own = rows if rows.size < self.live.size else slice(None)
+                lines = (a[:, own], b[:, own])
+                y, v, fine = way(span, t, x[:, own], z[:, own], lines, self.p[:, own], q[:, own])
                 hit = rows[fine]
                 x[:, hit], z[:, hit] = y[:, fine], v[:, fine]
                 rows = rows[~fine]

@@ -53,23 +53,11 @@ class ShortSteps:
 
         x: (n_x, n), z: (n_z, n) consistent, p: (n_p, n), q: (n_q, n). lines: a, b (n_u, n): u = a + b (time - t).
         """
-        n = x.shape[1]
-        ends, guesses, done = x.copy(), z.copy(), np.zeros(n, dtype=bool)
-        steps = np.ones(n, dtype=np.int64)
-        waiting = np.ones(n, dtype=bool)
-        while waiting.any():
-            count = int(steps[waiting].min())
-            rows = np.flatnonzero(waiting & (steps == count))
-            own = (lines[0][:, rows], lines[1][:, rows])
-            y, v, error = self._equal_steps(count, span, x[:, rows], z[:, rows], own, p[:, rows], q[:, rows])
-            good = error <= 1.0
-            hit = rows[good]
-            ends[:, hit], guesses[:, hit], done[hit] = y[:, good], v[:, good], True
-            with np.errstate(invalid="ignore"):
-                wanted = count * _SAFE * np.where(good, 1.0, error) ** (1.0 / _ORDER)
-            again = ~good & (wanted <= _MOST_STEPS)  # not a number is not again
-            steps[rows[again]] = np.maximum(2 * count, 2 ** np.ceil(np.log2(wanted[again])).astype(np.int64))
-            waiting[rows] = again & (steps[rows] <= _MOST_STEPS)
+        ends, guesses, error = self._equal_steps(1, span, x, z, lines, p, q)
+        done = error <= 1.0
+        if not done.all():
+            self._shorter(ends, guesses, error, span, x, z, lines, p, q)
+            done = error <= 1.0
         if self.correction is not None and done.any():
             rows = np.flatnonzero(done)
             u = lines[0][:, rows] + lines[1][:, rows] * span
@@ -77,13 +65,49 @@ class ShortSteps:
             guesses[:, rows], done[rows] = found, fine
         return ends, guesses, done
 
+    def _shorter(
+        self,
+        ends: Array,
+        guesses: Array,
+        largest: Array,
+        span: float,
+        x: Array,
+        z: Array,
+        lines: tuple[Array, Array],
+        p: Array,
+        q: Array,
+    ) -> None:
+        """More and shorter steps for the members whose estimate after a single one, `largest` (n,), is above 1.
+
+        Writes their ends, guesses and estimates in place; these stay above 1 for who would need too many.
+        """
+        steps = np.ones(largest.size, dtype=np.int64)
+        rows, count = np.arange(largest.size), 1
+        waiting = np.zeros(largest.size, dtype=bool)
+        while True:
+            error = largest[rows]
+            good = error <= 1.0
+            with np.errstate(invalid="ignore"):
+                wanted = count * _SAFE * np.where(good, 1.0, error) ** (1.0 / _ORDER)
+            again = ~good & (wanted <= _MOST_STEPS)  # not a number is not again
+            steps[rows[again]] = np.maximum(2 * count, 2 ** np.ceil(np.log2(wanted[again])).astype(np.int64))
+            waiting[rows] = again & (steps[rows] <= _MOST_STEPS)
+            if not waiting.any():
+                return
+            count = int(steps[waiting].min())
+            rows = np.flatnonzero(waiting & (steps == count))
+            own = (lines[0][:, rows], lines[1][:, rows])
+            ends[:, rows], guesses[:, rows], largest[rows] = self._equal_steps(
+                count, span, x[:, rows], z[:, rows], own, p[:, rows], q[:, rows]
+            )
+
     def _equal_steps(
         self, count: int, span: float, x: Array, z: Array, lines: tuple[Array, Array], p: Array, q: Array
     ) -> tuple[Array, Array, Array]:
         """So many steps of one length; the largest estimate of each member (n,) in units of the tolerance."""
         n, h, n_x = x.shape[1], span / count, x.shape[0]
         width = _width(n)
-        y, p, q, a, b = (_widened(m, width) for m in (np.vstack([x, z]), p, q, *lines))
+        y, p, q, a, b = (_widened(m, width) for m in (np.concatenate([x, z]), p, q, *lines))
         largest = np.zeros(width)
         for k in range(count):
             y, error = self.step.along(width, h, y, a + b * (k * h), b, p, q)
@@ -146,7 +170,12 @@ def _width(n: int) -> int:
 
 def _widened(m: Array, width: int) -> Array:
     """More columns, copies of the last."""
-    return m if m.shape[1] == width else np.hstack([m, np.repeat(m[:, -1:], width - m.shape[1], axis=1)])
+    if m.shape[1] == width:
+        return m
+    wide = np.empty((m.shape[0], width))
+    wide[:, : m.shape[1]] = m
+    wide[:, m.shape[1] :] = m[:, -1:]
+    return wide
 
 
 def _step(c: "Compiled") -> ca.Function:
