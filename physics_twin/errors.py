@@ -157,7 +157,11 @@ def check_name(kind: str, name: object, *, library_forms: bool = False) -> str:
         raise ModelError(f"the name of a {kind} is a text, not {name!r}")
     stem, at, experiment = name.partition("@")
     parts = stem.split(".") if library_forms else [stem]
-    if at and not (library_forms and _EXPERIMENT.fullmatch(experiment)):
+    if at and library_forms and not _EXPERIMENT.fullmatch(experiment):
+        guess = re.sub(r"[^\w.-]+", "_", experiment).strip("_")
+        hint = f'; try "{guess}"' if _EXPERIMENT.fullmatch(guess) else ""
+        raise ModelError(f'"{experiment}" cannot name an experiment: use letters, digits and underscores{hint}')
+    if at and not library_forms:
         raise ModelError(f'"{name}" cannot name a {kind}: "@" stands between a name and an experiment')
     for part in parts:
         if keyword.iskeyword(part):

@@ -85,6 +85,8 @@ class Experiment:
         for key, value in self.context.items():
             if not isinstance(value, str | int | float):
                 raise DataError(f"context {key!r}: {value!r} is neither a text nor a number")
+        if self.t0_utc is not None and not isinstance(self.t0_utc, dt.datetime):
+            raise DataError(f"t0_utc = {self.t0_utc!r} is no datetime; try datetime.fromisoformat, with a zone")
         if self.t0_utc is not None and self.t0_utc.tzinfo is None:
             raise DataError(f"t0_utc = {self.t0_utc} has no zone")
         object.__setattr__(self, "series", MappingProxyType(dict(self.series)))

@@ -1,6 +1,7 @@
 """Time columns: seconds, units, stamps, and the two nights a year in which a clock on the wall lies."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,9 @@ def test_a_start_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
         log(tmp_path, ["2026-01-01T00:00Z"], "t", start="2026-01-01T00:00")
     with pytest.raises(DataError, match="has no zone"):
         parse_stamp("2026-01-01T00:00")
+    run = log(tmp_path, ["2026-01-01T00:00Z"], "t")
+    with pytest.raises(DataError, match="is no datetime"):
+        replace(run, t0_utc="2026-01-01T00:00Z")  # type: ignore[arg-type]  # what people try
 
 
 def test_frames_with_stamps() -> None:
