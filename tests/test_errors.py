@@ -79,7 +79,7 @@ def test_a_refused_name_comes_with_one_that_would_do() -> None:
         check_name("parameter", "lambda")
     with pytest.raises(ModelError, match='try "film_coefficient"'):
         check_name("parameter", "film coefficient")
-    with pytest.raises(ModelError, match='"spring 1" cannot name an experiment.*try "spring_1"'):
+    with pytest.raises(ModelError, match=r'"spring 1" cannot name an experiment.*try "spring_1"'):
         check_name("parameter", "x@spring 1", library_forms=True)
 
 
