@@ -85,7 +85,10 @@ class ChannelMonitor:
     """How many readings in a row have been that number within the converter's resolution, and to the last bit."""
     n_readings: int = 0
     n_repeated: int = 0
-    """Readings so far (both are halved from time to time), and how many times one was repeated, once or more."""
+    n_continued: int = 0
+    """Readings so far, how many times one was repeated, once or more, and by how many more than once in all; halved
+    from time to time.
+    """
     rejected: tuple[tuple[int, float], ...] = ()
     """(time, residual) of the samples in a row that the gate has turned away."""
     unit_candidate: str = ""

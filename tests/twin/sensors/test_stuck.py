@@ -47,6 +47,34 @@ def test_a_lively_sensor_that_freezes_is_suspect_with_the_fifth_equal_number() -
     assert verdicts[-1].variance_factor == Guard().suspect_factor
 
 
+@pytest.mark.parametrize("habit", [0.0, 0.1, 0.2])
+def test_a_sensor_that_freezes_is_stuck_as_soon_as_its_habits_and_the_model_rule_chance_out(habit: float) -> None:
+    """The run of equal numbers is rarer than 1e-4 by the sensor's own habit, the model has moved by 3 deviations."""
+    rng = np.random.default_rng(4)
+    values = [350.0]
+    for k in range(1, 400):
+        values.append(values[-1] if rng.random() < habit else ramp(k, 0.0) + rng.normal(0.0, 0.2))
+    monitor, _ = judged((reading(k, v, 350.0) for k, v in enumerate(values)), GUARD)
+    runs = monitor.n_repeated + 1  # with the one that begins now
+    begins = runs / (monitor.n_readings + 5)
+    goes_on = (monitor.n_continued + 0.5) / (monitor.n_continued + runs + 1.0)
+    rare = max(5, 2 + int(np.ceil(np.log(1e-4 / begins) / np.log(goes_on))))
+    assert goes_on == pytest.approx(habit, abs=0.1) or runs == 1
+    assert rare <= 12
+    frozen = values[-1] + 0.01
+    # 0.25 K a reading, 3 standard deviations of hypot(0.2, 0.1) K: the model has moved by them with the fourth reading.
+    _, verdicts = judged((reading(400 + k, frozen, 350.0 + 0.25 * k) for k in range(40)), GUARD, monitor)
+    assert next(k for k, verdict in enumerate(verdicts) if verdict.words.startswith("stuck")) == rare - 1
+
+
+def test_a_sensor_that_often_repeats_itself_is_not_stuck_before_its_time() -> None:
+    """Nine readings out of ten are the last one again: thirty equal ones are nothing to it, whatever the model does."""
+    values = [350.0 + 0.3 * ((k // 10) % 2) for k in range(1000)]
+    monitor, _ = judged((reading(k, v, 350.15) for k, v in enumerate(values)), GUARD)
+    _, verdicts = judged((reading(1000 + k, 350.6, 350.0 + 0.25 * k) for k in range(30)), GUARD, monitor)
+    assert all(verdict.use for verdict in verdicts)
+
+
 def test_a_constant_plant_is_not_stuck() -> None:
     """The same number for a day where the model expects no other."""
     _, verdicts = judged((reading(60 * k, 350.0, 350.02) for k in range(1440)), GUARD)
