@@ -1,5 +1,6 @@
 """The coordinates in which filters work: which entries of the state, which parameters, on which scale."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -93,12 +94,12 @@ class Coordinates:
             declared={p.name: p for p in parameters},
         )
 
-    @property
+    @functools.cached_property
     def n(self) -> int:
         """How many coordinates."""
         return len(self.names)
 
-    @property
+    @functools.cached_property
     def n_states(self) -> int:
         """How many of them are of the state; they come first."""
         return int(self.positions.size)
@@ -117,7 +118,8 @@ class Coordinates:
 
     def to_members(self, z: Array, states: Array) -> tuple[Array, Array]:
         """States (as given, with their coordinates replaced) and parameters, SI, of z (n_members, n_coordinates)."""
-        changed = np.array(np.broadcast_to(states, (len(z), states.shape[1])))
+        changed = np.empty((len(z), states.shape[1]))
+        changed[...] = states
         changed[:, self.positions] = z[:, : self.n_states] * self.scale[: self.n_states]
         own = z[:, self.n_states :]
         parameters = np.where(

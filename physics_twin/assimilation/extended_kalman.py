@@ -74,7 +74,7 @@ class ExtendedKalman:
             inflated = self.inflation ** (0.5 * (step.t1 - step.t0) / self._seconds)
             root = inflated * (run.transition @ root)
         factors = [root, np.diag(np.sqrt(step.variance))] if step.variance.any() else [root]
-        root = lower_root(np.hstack(factors))
+        root = lower_root(np.concatenate(factors, axis=1))
         carried = Belief(belief.method, state[None], belief.parameters, root, belief.memory)
         z = coordinates.of_members(carried.states, carried.parameters)[0]
         near = within_bounds(z, root, coordinates, step.t1)
@@ -115,4 +115,4 @@ class ExtendedKalman:
 
 def _joseph(root: Array, gain: Array, spread: Array, variance: Array) -> Array:
     """Root of (I - K H) P (I - K H)^T + K R K^T; spread is H L."""
-    return lower_root(np.hstack([root - gain @ spread, gain * np.sqrt(variance)]))
+    return lower_root(np.concatenate([root - gain @ spread, gain * np.sqrt(variance)], axis=1))

@@ -32,7 +32,8 @@ def sigma_points(belief: Belief, root: Array, weights: Weights, coordinates: Coo
     z = coordinates.of_members(belief.states, belief.parameters)[0]
     columns = weights.reach * root.T
     points = np.concatenate([z[None], z + columns, z - columns])
-    clipped = np.clip(points, np.minimum(coordinates.lower, z), np.maximum(coordinates.upper, z))
+    low, high = np.minimum(coordinates.lower, z), np.maximum(coordinates.upper, z)
+    clipped = np.minimum(np.maximum(points, low), high)
     states, parameters = coordinates.to_members(clipped, belief.states)
     states[0], parameters[0] = belief.states[0], belief.parameters[0]
     return points, states, parameters
@@ -47,7 +48,7 @@ def moments_of(values: Array, weights: Weights) -> tuple[Array, Array]:
 def product_of(left: Array, right: Array, weights: Weights) -> Array:
     """Weighted sum over the points of left right^T."""
     sides = weights.side * (left[1:].T @ right[1:])
-    return np.asarray(sides + weights.covariance_center * np.outer(left[0], right[0]), dtype=float)
+    return np.asarray(sides + weights.covariance_center * (left[0][:, None] * right[0]), dtype=float)
 
 
 def root_of_points(deviations: Array, weights: Weights, noise: Array, time: float) -> Array:
@@ -55,8 +56,8 @@ def root_of_points(deviations: Array, weights: Weights, noise: Array, time: floa
     factors = [math.sqrt(weights.side) * deviations[1:].T, noise]
     center = math.sqrt(abs(weights.covariance_center)) * deviations[0]
     if weights.covariance_center >= 0.0:
-        return lower_root(np.hstack([center[:, None], *factors]))
-    return _downdated(lower_root(np.hstack(factors)), center, time)
+        return lower_root(np.concatenate([center[:, None], *factors], axis=1))
+    return _downdated(lower_root(np.concatenate(factors, axis=1)), center, time)
 
 
 def _downdated(root: Array, vector: Array, time: float) -> Array:

@@ -124,7 +124,7 @@ class UnscentedKalman:
             mean = within_bounds(mean, root, coordinates, step.t1)
             carried = moved(Belief(belief.method, center[None], belief.parameters, root), mean, root, coordinates)
         elif step.variance.any():
-            root = lower_root(np.hstack([root, np.diag(np.sqrt(step.variance))]))
+            root = lower_root(np.concatenate([root, np.diag(np.sqrt(step.variance))], axis=1))
             carried = Belief(belief.method, belief.states, belief.parameters, root)
         points, states, parameters = sigma_points(carried, root, weights, coordinates)
         _, outputs, failed = dynamics.advance(states, parameters, step.t1, step.t1, step.settings)
