@@ -277,7 +277,7 @@ def _kind(words: str) -> str:
     """A finding without its numbers, so that the same one is counted and not listed."""
     for kind in ("turned away", "stuck", "masked", "looks like"):
         if words.startswith(kind):
-            return words.split(":")[0] if kind in ("masked", "looks like") else kind
+            return words.partition(": ")[0] if kind in ("masked", "looks like") else kind
     if "the gate is open again" in words:
         return "the plant has changed, the gate is open again"
     if words.startswith("the same number"):

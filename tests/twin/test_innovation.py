@@ -130,6 +130,14 @@ def test_the_table_has_a_row_for_each_channel() -> None:
     assert stretch().flags == {"T1": ("turned away",)}
 
 
+def test_findings_are_counted_without_their_reasons() -> None:
+    """A mask by who and until when: the time is whole, the reason left out."""
+    words = "masked by A. Miller until 2026-11-20T03:20:00Z: cable in repair"
+    samples = [SampleRecord("T1", 293.0, 0.01, 293.0, 0.01, Verdict(Flag.GOOD, use=False, words=words))] * 2
+    found = Innovation((MomentRecord(BEGIN, tuple(samples)),), CHANNELS, BEGIN, BEGIN)
+    assert found.flags == {"T1": ("masked by A. Miller until 2026-11-20T03:20:00Z (2 samples)",)}
+
+
 def test_a_call_without_samples_claims_nothing() -> None:
     """No NIS, consistent, and a line all the same."""
     empty = Innovation((), CHANNELS, BEGIN, BEGIN)
