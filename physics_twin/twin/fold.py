@@ -26,6 +26,8 @@ from physics_twin.twin.setup import Setup
 from physics_twin.twin.state import ChannelMonitor, FilterState, Mode
 from physics_twin.twin.timeline import Entry, Operation, Sample
 
+_LARGEST = float(np.sqrt(np.finfo(float).max))
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -107,7 +109,7 @@ def through(setup: Setup, state: FilterState, time: int, entries: Sequence[Entry
     if state.mode is Mode.OUT_OF_SERVICE:
         record = MomentRecord(time, _unused(setup, measured, "the plant is out of service"))
         return Folded(replace(state, time=time, settings={**state.settings, **live}, trouble=""), record, words)
-    missing = [name for name in open_now if name not in state.settings]
+    missing = [name for name in open_now if name not in state.held]
     if missing and not set(missing) - set(live):
         # The first reading of an input holds from the start on, as it does in a recorded log.
         state = replace(state, settings={**state.settings, **{name: live[name] for name in missing}})
@@ -151,18 +153,30 @@ def _measured(
 
 def carried(setup: Setup, state: FilterState, time: int) -> tuple[Predicted, Step]:
     """The belief carried from where it is to a moment, inputs held; raises SolveError, RecipeError."""
-    missing = [name for name in state.batch.recipe.settings if name not in state.settings]
+    missing = [name for name in state.batch.recipe.settings if name not in state.held]
     if missing:
         raise SolveError(f'the input "{missing[0]}" has not been read yet', time=state.batch.elapsed(time))
     seconds = (time - state.reached) / SECOND
     step = Step(
         state.batch.elapsed(state.reached),
         state.batch.elapsed(time),
-        state.settings,
+        state.held,
         setup.rates * seconds,
         Key(setup.seed, time),
     )
-    return setup.method.predict(state.belief, setup.dynamics(state.batch.recipe), step), step
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found by its not being finite
+        predicted = setup.method.predict(state.belief, setup.dynamics(state.batch.recipe), step)
+    seen = np.isfinite(predicted.outputs)  # running extremes begin at infinity
+    spread = predicted.covariance[np.ix_(seen, seen)]
+    # Whoever compares a sample with it forms products of two variances.
+    if not (_is_finite(predicted.belief, setup) and (np.abs(spread) < _LARGEST).all()):
+        raise SolveError("the prediction or its spread is too large for a number", time=step.t1)
+    return predicted, step
+
+
+def _is_finite(belief: Belief, setup: Setup) -> bool:
+    parts = (belief.states[:, setup.coordinates.positions], belief.parameters, belief.root)
+    return all(part is None or bool(np.isfinite(part).all()) for part in parts)
 
 
 def _live(setup: Setup, state: FilterState, samples: Sequence[Sample]) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -272,7 +286,10 @@ def _learned(
     consistency, monitors = remember(state.consistency, state.monitors, record, innovation)
     state = replace(state, consistency=consistency, monitors=monitors)
     try:
-        belief: Belief = setup.method.update(predicted, dynamics, step, observation)
+        with np.errstate(over="ignore", invalid="ignore"):
+            belief: Belief = setup.method.update(predicted, dynamics, step, observation)
+        if not _is_finite(belief, setup):
+            raise SolveError("what the samples lead to is too large for a number", time=step.t1)
     except FAILURES as error:
         trouble = f"no update: {getattr(error, 'reason', error)}"
         return replace(state, belief=predicted.belief, trouble=trouble), replace(record, trouble=trouble)

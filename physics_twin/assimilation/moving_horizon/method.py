@@ -7,7 +7,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief, Observation, Predicted, Start, Step
 from physics_twin.assimilation.dynamics import Dynamics
-from physics_twin.assimilation.gaussian import begin_gaussian, moved, root_of
+from physics_twin.assimilation.gaussian import begin_gaussian, moved, root_of, widened
 from physics_twin.assimilation.keys import Key
 from physics_twin.assimilation.moving_horizon.arrival import carried, posterior_root, taken_in
 from physics_twin.assimilation.moving_horizon.condensing import tangents
@@ -125,16 +125,20 @@ class MovingHorizon:
         return Predicted(there, outputs[0], spread @ spread.T, at.arrays())
 
     def widen(self, predicted: Predicted, dynamics: Dynamics, factor: float) -> Predicted:
-        """A new window that begins here with `factor` times the variance: the samples before it count no more."""
+        """A new window that begins here with `factor` times the variance of the states: earlier samples count no more.
+
+        Parameters keep what is known of them.
+        """
         c, flow = dynamics.coordinates, flow_of(dynamics)
-        belief, old = predicted.belief, Window.of(predicted.belief.memory)
-        root = np.sqrt(factor) * root_of(belief)
+        belief, _ = widened(predicted, c, factor)
+        old, root = Window.of(predicted.belief.memory), root_of(belief)
         mean = c.of_members(belief.states, belief.parameters)[0]
         window = new_window(mean, root, no_elements(flow, self.degree))
         window = replace(window.begun(float(old.times[-1]), old.known[-1], old.z[-1]), length=old.length)
         at = prepared(flow, window, flow.fixed(dynamics))
-        wider = replace(belief, root=root, memory=window.memory())
-        return Predicted(wider, predicted.outputs, factor * predicted.covariance, at.arrays(), predicted.failures)
+        spread = at.tangent.slopes[-1] @ root
+        wider = replace(belief, memory=window.memory())
+        return Predicted(wider, predicted.outputs, spread @ spread.T, at.arrays(), predicted.failures)
 
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
         """The estimate over the window with these samples; raises SolveError."""

@@ -203,30 +203,39 @@ def simulated(
     """The elements of one step with nodes that satisfy the equations, and the element length to try next.
 
     start: (n + q,) coordinates; end: (n,) as the model's own integrator has it; tried: s, the length to begin with.
-    Elements are halved until both agree; the length doubles again where they agree far better than was asked. Where
-    halving changes nothing any more, what is left is the integrator's own error, which may be a hundred tolerances.
+    Elements are halved until both agree; the length doubles again where they agree far better than was asked. A step
+    of one short element tells nothing of longer ones. Where halving changes nothing any more, what is left is the
+    integrator's own error, which may be a hundred tolerances.
     Raises SolveError when the most elements are not enough, or the difference is larger.
     """
-    n = end.size
+    n, most = end.size, max(wish.most, len(stretches))
     longest = min(tried, wish.longest)
+    if _count(stretches, longest) > most:
+        longest = wish.longest
+    least = tried if _count(stretches, longest) == len(stretches) else 0.0
     coarser = np.full(n, np.inf)
     while True:
-        elements = laid_out(flow, stretches, wish.degree, longest, start[:n], end, z)
-        if len(elements.begin) > max(wish.most, len(stretches)):
+        if _count(stretches, longest) > most:
             raise _too_coarse(stretches, wish)
+        elements = laid_out(flow, stretches, wish.degree, longest, start[:n], end, z)
         elements, error = _newton(flow, elements, start, end, fixed, wish.tolerance)
         if error <= wish.tolerance:
             spare = wish.tolerance * 0.1 * _COARSER ** (1 - 2 * wish.degree)
             used = float(elements.length.max())
-            return elements, used * _COARSER if error <= spare else used
+            return elements, max(least, used * _COARSER if error <= spare else used)
         reached = elements.x[-1, -1]
         settled = np.isfinite(error) and _difference(coarser, reached) <= 0.1 * wish.tolerance
         if settled and error <= _INTEGRATOR * wish.tolerance:
-            return elements, float(elements.length.max()) * _COARSER
+            return elements, max(least, float(elements.length.max()) * _COARSER)
         if settled:
             raise _no_meeting(stretches, error)
-        coarser = reached
+        coarser, least = reached, 0.0
         longest = 0.5 * float(elements.length.max())
+
+
+def _count(stretches: list[Stretch], longest: float) -> int:
+    """How many elements these stretches take."""
+    return sum(n_elements(stretch.end - stretch.begin, longest) for stretch in stretches)
 
 
 def _difference(one: Array, other: Array) -> float:
