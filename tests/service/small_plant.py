@@ -11,7 +11,7 @@ import numpy as np
 import physics_twin as pt
 from physics_twin.twin.moments import SECOND
 
-T0 = dt.datetime(2026, 11, 20, 6, tzinfo=dt.UTC)
+T0 = dt.datetime(2025, 11, 20, 6, tzinfo=dt.UTC)
 CHANNEL = pt.Channel("T", unit="degC", noise="0.1 K")
 TAGS = 'tag = [{ channel = "T", unit = "degC" }, { channel = "power", unit = "W" }]'
 
@@ -95,10 +95,7 @@ def configuration(*assets: str, **settings: str) -> str:
 
 def asset(name: str, *, start: str = "start", model: str = "model", extra: str = "", tags: str = TAGS) -> str:
     """One asset."""
-    return (
-        f'[[asset]]\nname = "{name}"\nmodel = "tests.service.small_plant:{model}"\nstart = "tests.service.small_plant:{start}"\n'
-        f"{extra}\n{tags}\n"
-    )
+    return f'[[asset]]\nname = "{name}"\nmodel = "{__name__}:{model}"\nstart = "{__name__}:{start}"\n{extra}\n{tags}\n'
 
 
 def straight(found: list[pt.Sample]) -> pt.Twin:

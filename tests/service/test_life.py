@@ -51,7 +51,7 @@ def test_kill_9_and_again(serve: Starter, tmp_path):
         service.process.wait()
     write(tmp_path / "history" / "b.csv", 2 * N, 3 * N)
     service = serve(text)
-    wait_for(lambda: service.state("line1").get("time") == "2026-11-20T06:14:59Z", f"the end\n{service.text}")
+    wait_for(lambda: service.state("line1").get("time") == "2025-11-20T06:14:59Z", f"the end\n{service.text}")
     wait_for(lambda: service.state("line1")["pending"] == 0, "the end")
     assert len(service.events("resumed")) == 1
     assert service.terminate() == 0
@@ -88,7 +88,7 @@ def test_records_are_json_with_codes_of_the_table(serve: Starter, tmp_path):
     write(tmp_path / "history" / "a.csv", 0, 20)
     service = serve(configuration(asset("line1", extra=HISTORY)))
     begun = service.wait("begun")
-    assert begun["asset"] == "line1" and begun["twin_time"] == "2026-11-20T06:00:00Z"
+    assert begun["asset"] == "line1" and begun["twin_time"] == "2025-11-20T06:00:00Z"
     assert service.terminate() == 0
     lines = [json.loads(line) for line in service.text.splitlines()]
     assert {line["event"] for line in lines} <= {event.code for event in Event}

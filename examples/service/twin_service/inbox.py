@@ -195,14 +195,14 @@ class Inbox:
         """One of them can never be kept: the others are not to suffer."""
         if len(group) == 1:
             self.refuse(group[0].asset, str(error))
-            group[0].done.set_result(None)
+            _settle(group[0])
             return
         for one in group:
             try:
                 await self._finish([one], await asyncio.to_thread(self._commit, [one]))
             except DataError as own:
                 self.refuse(one.asset, str(own))
-                one.done.set_result(None)
+                _settle(one)
             except JournalError:
                 self._put_back([one])
 
@@ -210,8 +210,7 @@ class Inbox:
         self.counts.commits += 1
         self.counts.samples += sum(len(one.samples) for one in group)
         for one in group:
-            if not one.done.done():
-                one.done.set_result(None)
+            _settle(one)
         for asset, number in numbers.items():
             self._told(asset, number)
         async with self._room:
@@ -229,3 +228,9 @@ class Inbox:
         for one in (*self._live, *self._history):
             if not one.done.done():
                 one.done.set_exception(NotKeptError())
+
+
+def _settle(one: Delivery) -> None:
+    """Whoever waits may acknowledge; nobody does where a connection has broken meanwhile."""
+    if not one.done.done():
+        one.done.set_result(None)

@@ -290,9 +290,9 @@ class Asset:
             return {}
         found = {}
         for setting in self._envelope.settings:
-            if setting.name in self._envelope.box and setting.name in twin.state.settings:
+            if setting.name in self._envelope.box and setting.name in twin.state.held:
                 low, high, unit = self._envelope.in_units()["box"][setting.name]
-                present = float(setting.unit.from_si(twin.state.settings[setting.name]))
+                present = float(setting.unit.from_si(twin.state.held[setting.name]))
                 found[setting.name] = (low, high, present, unit)
         return found
 

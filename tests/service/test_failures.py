@@ -1,0 +1,117 @@
+"""What fails costs as little as possible: a worker, an asset, a host's disk; the others go on."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import physics_twin as pt
+from tests.service import small_plant
+from tests.service.running import Running, Starter, wait_for
+from tests.service.small_plant import T0, asset, configuration, samples, straight, write
+from tests.service.test_mqtt import TAGS as MQTT_TAGS, Broker, broker, messages  # noqa: F401
+from tests.twin.journal.conftest import postgres, server  # noqa: F401
+
+N = 200
+HISTORY = 'live = false\nhistorian = "history/*.csv"'
+
+
+def test_a_native_crash_costs_one_asset(serve: Starter, tmp_path: Path):
+    """An asset whose native code aborts takes its worker down three times and is put in quarantine; its neighbor in the
+    same worker has everything, the service is ready, and the samples of the sick one are in the journal.
+    """
+    write(tmp_path / "history" / "a.csv", 0, N)
+    assets = [asset("sick", start="aborting", extra=HISTORY), asset("well", extra=HISTORY)]
+    service = serve(configuration(*assets).replace("n = 2", "n = 1"))
+    record = service.wait("quarantine")
+    assert record["asset"] == "sick" and record["level"] == "error"
+    assert len(service.events("worker_died")) == 3
+    assert all(one["asset"] == "sick" and "signal 6" in one["message"] for one in service.events("worker_died"))
+    wait_for(lambda: service.counted("well") == 2 * N, f"all samples of the other\n{service.text}")
+    assert service.get("/readyz")[0] == 200
+    assert "quarantine" in service.state("sick")["alarms"][0]
+    assert "quarantine" not in str(service.state("well")["alarms"])
+    assert service.terminate() == 0
+    with pt.Journal(tmp_path / "plant.journal", read_only=True) as journal:
+        assert len(list(journal.entries("sick"))) == 2 * N
+
+
+def test_a_killed_worker_comes_back(serve: Starter, tmp_path: Path):
+    """kill -9 of a worker: it is started again, and nothing is missing or twice."""
+    write(tmp_path / "history" / "a.csv", 0, 2 * N)
+    service = serve(configuration(asset("line1", extra=HISTORY), save_every='"0.2 s"'))
+    worker = int(service.wait("worker_started")["message"].split("process ")[1].split(",")[0])
+    wait_for(lambda: service.counted("line1") > 20, f"some samples\n{service.text}")
+    os.kill(worker, signal.SIGKILL)
+    service.wait("worker_started", 2)
+    assert service.events("worker_died")
+    wait_for(lambda: service.state("line1").get("time") == "2025-11-20T06:06:39Z", f"the end\n{service.text}")
+    wait_for(lambda: service.state("line1")["pending"] == 0, "the end")
+    assert service.terminate() == 0
+    _same_as_straight(str(tmp_path / "plant.journal"), 4 * N)
+
+
+def _same_as_straight(target: str, n: int) -> None:
+    with pt.Journal(target, read_only=True) as journal:
+        entries = list(journal.entries("line1"))
+        assert len(entries) == n
+        assert journal.resume("line1", small_plant.model()).digest == straight(entries).digest
+
+
+@pytest.mark.slow
+def test_a_hung_worker_is_killed(serve: Starter, tmp_path: Path):
+    """A model that never comes back: its worker is killed and the asset put in quarantine; the other goes on."""
+    write(tmp_path / "history" / "a.csv", 0, N)
+    assets = [asset("stuck", start="hanging", extra=HISTORY), asset("well", extra=HISTORY)]
+    text = configuration(*assets).replace("n = 2", "n = 1\ncrashes = 1").replace('"60 s"', '"25 s"')
+    service = serve(text)
+    service.wait("worker_hung")
+    service.wait("quarantine")
+    wait_for(lambda: service.counted("well") == 2 * N, f"all samples of the other\n{service.text}")
+    assert service.terminate() == 0
+
+
+def test_a_model_that_cannot_be_made_is_said(serve: Starter):
+    """The reason is in the log with the asset, in words; the asset is left out."""
+    service = serve(configuration(asset("line1", model="missing")).replace("n = 2", "n = 1\ncrashes = 1"))
+    service.wait("quarantine")
+    record = service.wait("trouble")
+    assert record["asset"] == "line1" and "film coefficients" in record["message"]
+    assert service.terminate() == 0
+
+
+@pytest.mark.slow
+def test_six_hours_are_filled_in_while_live(serve: Starter, broker: Broker, tmp_path: Path):  # noqa: F811
+    """While six hours of a historian are taken in, live messages are in the journal and with the twin long before that
+    is done; at the end the twin is the one that was given everything in order.
+    """
+    write(tmp_path / "history" / "a.csv", 0, 6 * 3600, step=5)
+    (tmp_path / "word").write_text("tw1n")
+    extra = f'{HISTORY}\nbegin = "{T0.isoformat()}"'
+    text = configuration(asset("line1", extra=extra, tags=MQTT_TAGS)).replace("n = 2", "n = 1") + (
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\nclient = "line1"\nuser = "twin"\n'
+        f'password = "file:{tmp_path / "word"}"\nauthority = "{broker.folder / "broker.pem"}"\n'
+    )
+    service = serve(text)
+    service.wait("source_up")
+    wait_for(lambda: service.counted("line1") > 100, f"the first of the history\n{service.text}")
+    n_history, live = 2 * 6 * 720, samples(6 * 3600, 6 * 3600 + 50, 5)
+    asyncio.run(broker.publish(messages(live)))
+    wait_for(lambda: service.state("line1").get("time") == "2025-11-20T12:00:45Z", f"live samples\n{service.text}")
+    assert service.counted("line1") < n_history, "the twin has the live samples while the history is being filled in"
+    assert not service.events("filled")
+    wait_for(lambda: service.counted("line1") == n_history + len(live), f"all\n{service.text}", 240.0)
+    assert service.terminate() == 0
+    _same_as_straight(str(tmp_path / "plant.journal"), n_history + len(live))
+
+
+def test_the_same_with_postgresql(serve: Starter, postgres: str, tmp_path: Path):  # noqa: F811
+    """A journal in PostgreSQL: taken in, stopped, and the twin that comes back is the same."""
+    write(tmp_path / "history" / "a.csv", 0, N)
+    text = configuration(asset("line1", extra=HISTORY)).replace('"plant.journal"', f'"{postgres}"')
+    service: Running = serve(text.replace("n = 2", "n = 1"))
+    wait_for(lambda: service.counted("line1") == 2 * N, f"all samples\n{service.text}")
+    assert service.terminate() == 0, service.text
+    _same_as_straight(postgres, 2 * N)
