@@ -27,7 +27,7 @@ class FixedSteps:
     def __init__(
         self, dynamics: Dynamics, weights: Weights, steps: RungeKutta, others: Sequence["FixedSteps"] = ()
     ) -> None:
-        self.dynamics, self.steps = dynamics, steps
+        self.dynamics, self._seconds = dynamics, steps.seconds
         self.updated = dynamics.coordinates.updated.astype(float)
         self.likeness = (dynamics.model.fingerprint, *_likeness(dynamics.coordinates))
         alike = [other.written for other in others if other.likeness == self.likeness]
@@ -37,7 +37,7 @@ class FixedSteps:
 
     def stretch(self, belief: Belief, step: Step) -> Line | None:
         """The inputs over a step that fixed steps can take, None where they cannot."""
-        if step.t1 - step.t0 > _MOST * self.steps.seconds:
+        if step.t1 - step.t0 > _MOST * self._seconds:
             return None
         return self.stretches.line(belief.states[0], step.t0, step.t1, step.settings)
 
@@ -65,8 +65,8 @@ class FixedSteps:
 
     def _span(self, t0: float, t1: float) -> tuple[float, float, int]:
         """t0, the length of a step and how many: the least power of two with steps no longer than asked for."""
-        least = (t1 - t0) / self.steps.seconds * (1.0 - 1e-9)  # a sample at 30 s is one step of 30 s, rounding or not
-        n = 2 ** max(0, math.ceil(math.log2(least))) if least > 0.0 else 1
+        least = (t1 - t0) / self._seconds * (1.0 - 1e-9)  # a sample at 30 s is one step of 30 s, rounding or not
+        n = 2 ** math.ceil(math.log2(least)) if least > 1.0 else 1
         return t0, (t1 - t0) / n, n
 
 

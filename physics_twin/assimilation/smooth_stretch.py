@@ -80,7 +80,7 @@ class Stretches:
 
     def line(self, state: Array, t0: float, t1: float, settings: Mapping[str, float]) -> Line | None:
         """The inputs from t0 to t1; None where a phase ends, something is dosed or an input has a corner within."""
-        number, start = round(state[self.n_x]), float(state[self.n_x + 1])
+        number, start = round(state.item(self.n_x)), state.item(self.n_x + 1)
         constant = self._constant.get(number)
         if constant is not None and t1 <= start + constant[0]:
             return constant[1]

@@ -1,5 +1,6 @@
 """`UnscentedKalman`: mean and covariance through a few chosen runs of the model, in square-root form."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -174,12 +175,15 @@ class UnscentedKalman:
 
     def _fixed_steps(self, dynamics: Dynamics, steps: RungeKutta) -> "FixedSteps":
         """The functions for these dynamics; written at the first call and kept, as are those of similar dynamics."""
-        from physics_twin.assimilation.fixed_steps import FixedSteps  # loads CasADi: only for those who ask for it
-
-        kept: list[FixedSteps] = self.__dict__.setdefault("_kept", [])
-        for known in kept:
+        for known in self._kept:
             if known.dynamics is dynamics:
                 return known
-        new = FixedSteps(dynamics, self.weights(dynamics.coordinates.n), steps, kept)
-        self.__dict__["_kept"] = [*kept[-_KEPT + 1 :], new]
+        from physics_twin.assimilation.fixed_steps import FixedSteps  # loads CasADi: only for those who ask for it
+
+        new = FixedSteps(dynamics, self.weights(dynamics.coordinates.n), steps, self._kept)
+        self._kept[:] = [*self._kept[-_KEPT + 1 :], new]
         return new
+
+    @functools.cached_property
+    def _kept(self) -> "list[FixedSteps]":
+        return []

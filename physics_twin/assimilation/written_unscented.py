@@ -5,12 +5,12 @@ buffer: a call through CasADi's Python matrices alone would cost more than the w
 """
 
 import functools
+import itertools
 import math
 from typing import Any
 
 import casadi as ca
 import numpy as np
-from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief, Observation, Predicted
@@ -44,10 +44,14 @@ class WrittenUnscented:
         self.n_u, self.n_y = len(equations.inputs), len(equations.outputs)
         self.n_points = 2 * coordinates.n + 1
         n, n_y = coordinates.n, self.n_y
-        self._ends = np.cumsum([2, self.n_x, n * n, n_y, n_y * n_y, self.n_points * n]).tolist()
+        sizes = [2, self.n_x, n * n, n_y, n_y * n_y, self.n_points * n, self.n_points * n_y]
+        self._parts = [slice(*ends) for ends in itertools.pairwise(itertools.accumulate(sizes))]
+        """Where the results of a step lie, behind the two that tell whether they are good."""
         self._carries: dict[int, Packed] = {}
         self._held: dict[int, tuple[Array, Line]] = {}
         """Parameters and inputs that stand in the memory of each function."""
+        self._free: Array | None = None
+        """The mask of free coordinates that stands in the memory of the update."""
 
     # -- the step ---------------------------------------------------------------------------------------------------
     def predict(
@@ -73,9 +77,7 @@ class WrittenUnscented:
             found = carry()
         if found[0] != 0.0 or not math.isfinite(found[1]):
             return None
-        x, after, y, covariance, points, outputs = (
-            found[first:last] for first, last in zip(self._ends, [*self._ends[1:], None], strict=True)
-        )
+        x, after, y, covariance, points, outputs = [found[part] for part in self._parts]
         end = state.copy()
         end[:n_x] = x
         return Predicted(
@@ -85,15 +87,19 @@ class WrittenUnscented:
             {"points": points.reshape(m, n), "outputs": outputs.reshape(m, n_y)},
         )
 
-    def update(self, predicted: Predicted, seen: Observation, updated: NDArray[np.bool_]) -> Belief | None:
-        """The belief after samples; None where something is out of bounds or not finite."""
+    def update(self, predicted: Predicted, seen: Observation, updated: Array) -> Belief | None:
+        """The belief after samples; None where something is out of bounds or not finite.
+
+        updated: (n,) 1 where a coordinate is updated, else 0; never changed in place.
+        """
         belief, n_x, n = predicted.belief, self.n_x, self.coordinates.n
         state, own, learn, linked = belief.states[0], belief.parameters[0], self._learn, predicted.linked
         with learn.lock:
             x, parameters, points, outputs, residual, noise, mask, free = learn.arguments
-            x[:], parameters[:], free[:] = state[:n_x], own, updated
+            x[:], parameters[:] = state[:n_x], own
             points[:], outputs[:] = linked["points"].T, linked["outputs"].T
-            residual[:], noise[:], mask[:] = 0.0, 1.0, 0.0
+            if self._free is not updated:
+                free[:] = self._free = updated
             _per_output(seen, predicted.outputs, residual, noise, mask)
             found = learn()
         if found[0] != 0.0 or not math.isfinite(found[1]):
@@ -271,8 +277,11 @@ def _per_output(seen: Observation, outputs: Array, residual: Array, noise: Array
     """Residual, variance and mask of each output, in place; samples of one output are joined by their precisions."""
     rows = seen.rows
     off = seen.values - outputs[rows]
+    single = len(set(rows.tolist())) == rows.size
+    if not single or rows.size < mask.size:
+        residual[:], noise[:], mask[:] = 0.0, 1.0, 0.0
     mask[rows] = 1.0
-    if mask.sum() == rows.size:
+    if single:
         residual[rows], noise[rows] = off, seen.variance
         return
     precision = np.bincount(rows, 1.0 / seen.variance, mask.size)
