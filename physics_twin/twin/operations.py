@@ -83,15 +83,14 @@ def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterSt
     key = Key(setup.seed, state.time)
     coordinates = setup.coordinates
     members = members_of(state.belief, coordinates, key)
-    settings = {name: s.value for name, s in recipe.settings.items() if s.value is not None}
-    settings |= {name: value for name, value in state.settings.items() if name in recipe.settings}
+    settings = {name: value for name, value in state.settings.items() if name in recipe.settings}
     idle = (state.time - state.reached) / SECOND
     variance = setup.rates * idle
     variance[: coordinates.n_states] = 0.0
     for name, (_, sd) in content["initial"].items():
         variance[_of_state(setup, name)] = (sd / coordinates.scale[_of_state(setup, name)]) ** 2
     try:
-        states = _initial_states(setup, begun, members.parameters, settings)
+        states = _initial_states(setup, begun, members.parameters, {**batch.declared, **settings})
         start = Start(states, members.parameters, variance)
         belief = setup.method.begin(start, setup.dynamics(recipe), key)
     except FAILURES as error:

@@ -59,7 +59,7 @@ def outset(
         np.array(drawn.states),
         np.array(drawn.parameters),
         batch.elapsed(state.reached),
-        dict(state.settings),
+        dict(state.held),
         setup.rates,
         Key(setup.seed, state.reached),
     )

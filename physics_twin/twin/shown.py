@@ -67,7 +67,7 @@ def _outputs(twin: "Twin", members: Members) -> Array:
     t = state.batch.elapsed(state.reached if twin.present is None else max(twin.until, state.reached))
     dynamics = twin.setup.dynamics(state.batch.recipe)
     try:
-        return dynamics.advance(members.states, members.parameters, t, t, state.settings)[1]
+        return dynamics.advance(members.states, members.parameters, t, t, state.held)[1]
     except FAILURES:
         return np.full((len(members.states), len(twin.setup.model.outputs)), np.nan)
 

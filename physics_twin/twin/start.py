@@ -60,13 +60,14 @@ def set_up(
     fixed |= {name: float(v) for name, v in posterior.values.items() if name in fixed and np.ndim(v) == 0}
     fixed = {name: number for name, number in fixed.items() if name not in {p.name for p in uncertain}}
     coordinates = Coordinates.of(model, uncertain)
-    settings = {name: s.value for name, s in chosen.settings.items() if s.value is not None}
+    begun = Batch(batch, at, chosen)
+    settings: dict[str, float] = {}
     if history is not None:
         states, own, last = _through(model, history, at, values)
-        settings = {**{name: v for name, v in last.items() if name in chosen.settings}, **settings}
+        settings = {name: v for name, v in last.items() if name in chosen.settings and name not in begun.declared}
     else:
         own = np.arange(len(next(iter(values.values()))) if values else 1, dtype=np.intp)
-    guessed = {**guesses(model, posterior, chosen), **settings}
+    guessed = {**guesses(model, posterior, chosen), **begun.declared, **settings}
     table = {name: column[own] for name, column in values.items()}
     fresh = fresh_states(model, chosen, table, guessed, own.size, every=history is None)
     if history is not None:
@@ -84,7 +85,7 @@ def set_up(
         seed=seed,
         adaptive=adaptive,
         method=chosen_method,
-        beginning=Beginning(at, Batch(batch, at, chosen), settings, start),
+        beginning=Beginning(at, begun, settings, start),
         earliest=at,
         guard=guard,
         window=window,

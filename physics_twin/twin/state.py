@@ -1,6 +1,7 @@
 """Everything that changes when a twin moves on: small frozen values, so that a snapshot is a reference."""
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,11 @@ class Batch:
     def elapsed(self, time: int) -> float:
         """s on the recipe's clock."""
         return (time - self.origin) / 1_000_000_000  # rounded once: the end of a phase is met exactly
+
+    @functools.cached_property
+    def declared(self) -> Mapping[str, float]:
+        """Open settings with the value that the recipe says for as long as none is read, SI."""
+        return {name: s.value for name, s in self.recipe.settings.items() if s.value is not None}
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ class Consistency:
 class FilterState:
     """All that a twin knows after the entries up to `time` (inclusive).
 
-    settings: live inputs as last read, SI. monitors: channel -> what its checks remember. outputs, covariance: the
+    settings: live inputs as last read, SI, and none that is only declared. monitors: channel -> what its checks remember. outputs, covariance: the
     model's outputs at `time` as expected before its samples were used, (n_outputs,) SI and (n_outputs, n_outputs),
     without sensor noise. trouble: why the last step was a prediction only, "" where it was not. n_updates: moments with
     an update so far. reached: ns that the belief is of; before `time` where the model could not be carried on, or the
@@ -149,3 +155,8 @@ class FilterState:
     n_failed_members: int = 0
     reached: int = 0
     last_update: int = 0
+
+    @functools.cached_property
+    def held(self) -> Mapping[str, float]:
+        """Live inputs as the model has them, SI: as last read, as the running recipe declares them before that."""
+        return {**self.batch.declared, **self.settings}

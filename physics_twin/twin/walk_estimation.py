@@ -154,7 +154,7 @@ def _record(setup: Setup, state: FilterState, entries: Sequence[Entry]) -> tuple
             state.batch.elapsed(before.reached),
             state.batch.elapsed(state.reached),
             # The first reading of an input holds from the start on.
-            {**state.settings, **before.settings},
+            {**state.held, **before.held},
             setup.rates * ((state.reached - before.reached) / SECOND),
             Key(setup.seed, time),
         )
