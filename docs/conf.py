@@ -49,10 +49,13 @@ default_role = "literal"  # `name` in a docstring is code
 _NAMES = {name for name in pt.__all__ if name[0].isalpha()}
 # Nobody calls the constructor of a result: its signature would only repeat its fields.
 _RESULTS = (
-    "Attempt", "Certificate", "ChannelEvidence", "Check", "Comparison", "Conversion", "CrossChecked", "Dataset",
-    "Delay", "Dependency", "Envelope", "Experiment", "Experiments", "FailedSimulation", "HoldOut", "InspectedTag",
-    "Inspection", "Log", "Margin", "Posterior", "Prediction", "ProcessModel", "Redundancy", "Report", "Run",
-    "Series", "SteadyWindow", "SteadyWindows", "TagSamples", "Verdict",
+    "Ahead", "Attempt", "AuditRecord", "Candidate", "Certificate", "Change", "ChannelEvidence", "ChannelHealth",
+    "Check", "Comparison", "ConsistencyVerdict", "Conversion", "Counts", "CrossChecked", "Dataset", "Delay",
+    "Dependency", "DriftAlarm", "Envelope", "Evidence", "Experiment", "Experiments", "FailedSimulation",
+    "Forecast", "Header", "Health", "HeldOut", "HoldOut", "Innovation", "InspectedTag", "Inspection", "Log",
+    "Margin", "NoiseFactors", "Posterior", "Prediction", "ProcessModel", "Promotion", "Redundancy", "Report",
+    "Run", "SavedState", "Series", "SteadyWindow", "SteadyWindows", "TagSamples", "TimeTo", "Timeline", "Twin",
+    "Verdict", "WalkEstimate", "WhatIf",
 )  # fmt: skip
 
 
