@@ -159,7 +159,7 @@ class MovingHorizon:
 
     def _too_long(self, window: Window) -> bool:
         """Whether a moment has to leave: moments of samples count, and empty ones up to a multiple of them."""
-        n_sampled = len(np.unique(window.sample_moment))
+        n_sampled = len(set(window.sample_moment.tolist()))
         return n_sampled > self.horizon or window.n_moments > _MOST_MOMENTS * self.horizon + 1
 
     def _accuracy(self) -> Accuracy:

@@ -40,18 +40,17 @@ class Window:
     @classmethod
     def of(cls, memory: Mapping[str, Array]) -> "Window":
         """A window from the arrays of a belief."""
-        parts = {f.name: memory[_ELEMENT + f.name] for f in fields(Elements)}
-        own = {f.name: memory[f.name] for f in fields(cls) if f.name != "elements"}
-        return cls(**own, elements=Elements(**parts))
+        elements = Elements(*(memory[name] for name in _OF_ELEMENTS))
+        return cls(**{name: memory[name] for name in _OWN}, elements=elements)
 
     def memory(self) -> dict[str, Array]:
         """All of it as arrays by name, for a belief.
 
         In rows, as a file gives them back: products of an array in columns may round otherwise.
         """
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "elements"}
-        own |= {_ELEMENT + f.name: getattr(self.elements, f.name) for f in fields(self.elements)}
-        return {name: np.ascontiguousarray(array) for name, array in own.items()}
+        own = [getattr(self, name) for name in _OWN]
+        own += [getattr(self.elements, name.removeprefix(_ELEMENT)) for name in _OF_ELEMENTS]
+        return {name: np.ascontiguousarray(array) for name, array in zip(_OWN + _OF_ELEMENTS, own, strict=True)}
 
     @property
     def n_moments(self) -> int:
@@ -109,6 +108,10 @@ class Window:
             sample_variance=self.sample_variance[samples],
             elements=replace(elements, interval=elements.interval - 1.0),
         )
+
+
+_OWN = tuple(f.name for f in fields(Window) if f.name != "elements")
+_OF_ELEMENTS = tuple(_ELEMENT + f.name for f in fields(Elements))
 
 
 def new_window(mean: Array, root: Array, elements: Elements) -> Window:
