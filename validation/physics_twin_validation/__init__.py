@@ -12,6 +12,7 @@ from physics_twin_validation.convection_diffusion.case import CASES as CONVECTIO
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
 from physics_twin_validation.heated_block.case import CASES as HEATED_BLOCK
+from physics_twin_validation.heated_block_online.case import CASES as HEATED_BLOCK_ONLINE
 from physics_twin_validation.heated_rod.case import CASES as HEATED_ROD
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
@@ -44,6 +45,7 @@ CASES: tuple[Case, ...] = (
     *KINETICS_ESTIMATES,
     *JACKETED_REACTOR,
     *HEATED_BLOCK,
+    *HEATED_BLOCK_ONLINE,
     *LABORATORY_SCATTER,
     *HEATED_ROD,
     *PLATE_WITH_HOLE,
