@@ -39,8 +39,8 @@ class Members:
     states: Array | None
 
     def rows(self, rows: Array) -> "Members":
-        """Some of the members."""
-        if rows.size == self.times.shape[0] and (rows[1:] > rows[:-1]).all():
+        """Some of the members, in their order."""
+        if rows.size == self.times.shape[0]:
             return self
         states = None if self.states is None else self.states[rows]
         return Members(self.times[rows], {name: column[rows] for name, column in self.columns.items()}, states)
@@ -70,10 +70,11 @@ def trajectories(
         rows = np.arange(first, min(first + _GROUP, n))
         done = None
         if members.states is not None:
-            outputs[rows], ends[rows], there = onward.go_on(model, schedule, members.rows(rows))
-            rows = rows[~there]
-            if not rows.size:
+            some = slice(first, first + rows.size)
+            outputs[some], ends[some], there = onward.go_on(model, schedule, members.rows(rows))
+            if there.all():
                 continue
+            rows = rows[~there]
         elif rows.size > 1 and _alike(model, schedule, members):
             with contextlib.suppress(SolveError):  # one by one then, to find out which
                 done = _together(model, schedule, members, rows)

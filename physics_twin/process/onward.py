@@ -50,10 +50,11 @@ def go_on(model: "ProcessModel", schedule: Schedule, group: "Members") -> tuple[
         common = bool((begins == begins[0]).all())
         inputs = PhaseInputs(lines, float(begins[0]) if common else begins[:, None], _NONE)
         level = 0.0 if phase.until_level is None else phase.until_level.at(settings)
-        way = Passage(c, phase, inputs, level, p[:, rows], group.states[rows], float(times[0]))
-        outputs[rows] = _along(way, times)
-        ends[rows, :-3] = way.ends
-        done[rows] = way.live & np.isfinite(outputs[rows]).all(axis=(1, 2))
+        own = rows if rows.size < n else slice(None)  # a view, where nobody is left out
+        way = Passage(c, phase, inputs, level, p[:, own], group.states[own], float(times[0]))
+        seen = _along(way, times)
+        outputs[own], ends[own, :-3] = seen, way.ends
+        done[own] = way.live & np.isfinite(seen).all(axis=(1, 2))
     return outputs, ends, done
 
 

@@ -75,7 +75,7 @@ def _add(
         row[_AT["power"]] = np.sum(now[paired] ** 2)
         row[_AT["pairs"]] = np.count_nonzero(paired)
         # Channels of one moment are correlated with each other, and so are their products over time.
-        related = covariance / np.sqrt(np.outer(variances, variances))
+        related = covariance / np.sqrt(variances[:, None] * variances)
         row[_AT["spread"]] = np.sum(related[np.ix_(paired, paired)] ** 2)
 
 

@@ -75,7 +75,7 @@ def normalized_innovation_squared(residuals: Array, covariance: Array) -> float:
     if not (np.isfinite(covariance).all() and (spread > 0.0).all()):
         return float("inf")
     try:
-        root = np.linalg.cholesky(covariance / np.outer(spread, spread))
+        root = np.linalg.cholesky(covariance / (spread[:, None] * spread))
     except np.linalg.LinAlgError:
         return float("inf")
     return float(np.sum(np.linalg.solve(root, residuals / spread) ** 2))
