@@ -1,8 +1,8 @@
 """The command line.
 
 `physics-twin inspect FILE` says what is in a log and how to read it. `physics-twin info FILE` says what a saved file
-holds. `physics-twin compile MODULE:FUNCTION --out DIR` compiles all native code of a field model for machines that have
-no compiler. `physics-twin --version`.
+holds. `physics-twin status *.nc` tabulates saved twins. `physics-twin compile MODULE:FUNCTION --out DIR` compiles all
+native code of a field model for machines that have no compiler. `physics-twin --version`.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.command == "compile":
             status = _compile(given.model, given.out, given.native)
+        elif given.command == "status":
+            status = _status(given.file)
         elif given.command == "inspect":
             status = _inspect(given)
         else:
@@ -80,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_layout(inspecting)
     info = commands.add_parser("info", help="print what a saved posterior, envelope, run or experiment holds")
     info.add_argument("file", type=Path, nargs="+", help="NetCDF file written by physics_twin")
+    states = commands.add_parser("status", help="tabulate saved twins: version, time, parameters and state of each")
+    states.add_argument("file", type=Path, nargs="+", help="NetCDF file written by twin.save")
     compiling = commands.add_parser("compile", help="compile a field model for machines that have no compiler")
     compiling.add_argument("model", metavar="MODULE:FUNCTION", help="a function without arguments that returns a model")
     compiling.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the compiled forms")
@@ -250,6 +255,18 @@ def _info(files: Sequence[Path]) -> int:
             print(f"physics-twin: {error}", file=sys.stderr)
             status = 1
     return status
+
+
+def _status(files: Sequence[Path]) -> int:
+    """Print a table of twins, and on stderr which of the files cannot be read."""
+    from physics_twin.twin.status import statuses, table
+
+    found = statuses(files)
+    print(table(found, time.time_ns()))
+    unread = [one for one in found if one.header is None]
+    for one in unread:
+        print(f"physics-twin: {one.path}: {one.trouble}", file=sys.stderr)
+    return 1 if unread else 0
 
 
 def _compile(model: str, out: Path, native: bool) -> int:

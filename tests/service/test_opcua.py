@@ -142,9 +142,8 @@ def test_values_with_their_times_and_status(folder: Path):
                 await plant.show(20, 21, ua.StatusCodes.BadSensorFailure)
                 await plant.show(21, 22, ua.StatusCodes.UncertainLastUsableValue)
                 await until(lambda: len(times(journal)) == 22, "all values")
-            assert (await plant.node.read_data_value(raise_on_bad_status=False)).Value.Value == pytest.approx(
-                temperature(21)
-            ), "nothing was written"
+            last = await plant.node.read_data_value(raise_on_bad_status=False)
+            assert last.Value.Value == pytest.approx(temperature(21)), "nothing was written"
 
     with pt.Journal(folder / "j") as journal:
         asyncio.run(life(journal))

@@ -22,10 +22,13 @@ def envelope(folder: Path) -> None:
     """A small certified range for the heater's power."""
     power = pt.Setting("power", "W", bounds=(10, 80))
     recipe = pt.Recipe([pt.Phase("hold", duration="20 min", power=power)])
-    limit = pt.Limit("T", below="75 degC")
+    limit = pt.Limit("T", upper="75 degC")
     draws = np.exp(0.02 * np.random.default_rng(1).standard_normal((400, 1)))
     posterior = pt.Posterior.from_draws([small_plant.model().parameters["loss"]], draws)
-    pt.find_envelope(small_plant.model(), posterior, recipe, [limit], probability=0.9, rng=1).save(folder / "e.nc")
+    found = pt.find_envelope(
+        small_plant.model(), posterior, recipe=recipe, settings=[power], limits=[limit], probability=0.9, rng=1
+    )
+    found.save(folder / "e.nc")
 
 
 @pytest.fixture
