@@ -2,25 +2,30 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.assimilation.coordinates import Coordinates
 from physics_twin.errors import SolveError
+from physics_twin.measurements.places import Place
 from physics_twin.model import Ensembles, Failure, Model, Trajectories
 from physics_twin.recipes import Recipe
 
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """A model under a recipe. fixed: every value that no member has for itself, SI, open settings excepted."""
+    """A model under a recipe. fixed: every value that no member has for itself, SI, open settings excepted.
+
+    places: output -> where its sensor is, in the frame of the model's mesh, as far as its channel says so.
+    """
 
     model: Model
     recipe: Recipe
     fixed: Mapping[str, float]
     coordinates: Coordinates
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @functools.cached_property
     def _fixed(self) -> tuple[tuple[str, ...], Array]:

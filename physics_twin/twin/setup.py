@@ -114,9 +114,12 @@ class Setup:
     @functools.cached_property
     def layout(self) -> "Layout":
         """Which states are kept to go back to."""
+        from physics_twin.assimilation.ensemble_kalman import EnsembleKalman
         from physics_twin.twin.window import layout_of
 
-        return layout_of(self.window, self.beginning.start)
+        start = self.beginning.start
+        n_rows = self.method.n_members if isinstance(self.method, EnsembleKalman) else len(start.states)
+        return layout_of(self.window, n_rows * (start.states.shape[1] + start.parameters.shape[1]))
 
     @functools.cached_property
     def facts(self) -> Mapping[str, ChannelFacts]:
@@ -143,7 +146,8 @@ class Setup:
             if len(self._dynamics) > _RECIPES:
                 self._dynamics.clear()
             coordinates = self.held if held else self.coordinates
-            kept = self._dynamics[id(recipe), held] = Dynamics(self.model, recipe, self.fixed, coordinates)
+            places = {name: channel.place for name, channel in self.channels.items() if channel.place is not None}
+            kept = self._dynamics[id(recipe), held] = Dynamics(self.model, recipe, self.fixed, coordinates, places)
         return kept
 
     @functools.cached_property

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
 
-from physics_twin.assimilation.belief import Start
 from physics_twin.twin.moments import SECOND
 from physics_twin.twin.setup import Window
 from physics_twin.twin.state import FilterState
@@ -20,6 +19,8 @@ from physics_twin.twin.timeline import Entry
 _CELLS = 8
 """Of the window: going back costs at most an eighth of it more than what has to be filtered again."""
 _FEWEST = 4
+_ENDS = 4
+"""States that are kept beside those counted in a layout: of either kind of cell the one before, and the one begun."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,9 @@ class Layout:
     n_sparse: int
 
 
-def layout_of(w: Window, start: Start) -> Layout:
-    """The layout for a twin with such states: large ones are kept at fewer moments."""
-    # A member has its state and parameters; a method with a covariance has one row, and is small anyway.
-    one = 8 * (start.states.size + start.parameters.size)
-    slots = max(_FEWEST, int(w.megabytes * 1e6 / max(one, 1)))
+def layout_of(w: Window, n_numbers: int) -> Layout:
+    """The layout for a twin whose states hold so many numbers: large ones are kept at fewer moments."""
+    slots = max(_FEWEST, int(w.megabytes * 1e6 / max(8 * n_numbers, 1)) - _ENDS)
     cells = max(1, min(_CELLS, slots // 4))
     return Layout(
         n=max(1, min(w.n, slots // 2)),

@@ -41,8 +41,9 @@ class Localized:
     """Entries of a field are moved by sensors that are near.
 
     radius: a length; the weight of a sensor is 0.21 at this distance and zero from twice of it on. places: output ->
-    where its sensor is, in the frame of the model's mesh; a field model knows that of its point sensors. Parameters,
-    and states without a place, are moved by all samples; samples without a place (a mean, an inlet) move everything.
+    where its sensor is, in the frame of the model's mesh; needed only where neither the model knows it, as a field
+    model that of its point sensors, nor the channel says it (`Channel(place=...)`). Parameters, and states without a
+    place, are moved by all samples; samples without a place (a mean, an inlet) move everything.
 
     Raises UnitError, BoundsError.
 
@@ -64,7 +65,8 @@ class Localized:
         return radius
 
     def sensors(self, dynamics: Dynamics) -> Array:
-        """Where the sensors of all outputs are, (n_outputs, dimension) m, NaN where that is not said.
+        """Where the sensors of all outputs, and of readings with a bias, are: (n_outputs, dimension) m, NaN where that
+        is not said.
 
         Raises ModelError where the model has no field or no sensor has a place, UnknownNameError for a place of what
         is no output.
@@ -73,8 +75,8 @@ class Localized:
         if entries is None:
             raise ModelError(f'"{model.name}" has no field to localize in; leave localization out')
         names = [signal.name for signal in model.outputs]
-        said = {name: np.asarray(place.coordinates) for name, place in self.places.items()}
-        known = {**(model.output_places if isinstance(model, Located) else {}), **said}
+        of_model = model.output_places if isinstance(model, Located) else {}
+        known = {**_coordinates(dynamics.places), **of_model, **_coordinates(self.places)}
         found = np.full((len(names), entries.shape[1]), np.nan)
         for name, place in known.items():
             if name not in names:
@@ -88,9 +90,9 @@ class Localized:
         if np.isnan(found).all():
             raise ModelError(
                 f'localization: no output of "{model.name}" says where its sensor is; give '
-                'Localized(radius, places={"T1": pt.Place("block", "20 mm", "5 mm")})'
+                'Channel(..., place=pt.Place("block", "20 mm", "5 mm")), or Localized(radius, places={"T1": ...})'
             )
-        return found
+        return np.vstack([found, found[[row for row, _ in dynamics.coordinates.biased]]])
 
     def analysis(
         self, a: Array, s: Array, d: Array, entries: Array, sensors: Array, perturbations: Array | None = None
@@ -111,6 +113,10 @@ class Localized:
             if len(lattice.nodes) * _WORTH < len(entries):
                 return lattice_analysis(a, s, d, lattice, weights, perturbations)
         return local_analysis(a, s, d, entries, weights, perturbations)
+
+
+def _coordinates(places: Mapping[str, Place]) -> dict[str, Array]:
+    return {name: np.asarray(place.coordinates) for name, place in places.items()}
 
 
 def local_analysis(
