@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def digest(twin: "Twin") -> str:
-    """SHA-256 of states, snapshots and entries; not of the present, of counts and of the order in which people did
-    things, which depend on when entries came in.
+    """SHA-256 of states, snapshots and entries, and of what the twin was told at its start; not of the present, of
+    counts and of the order in which people did things, which depend on when entries came in. Two twins with the same
+    digest go on alike.
     """
     found = hashlib.sha256()
     for part in (twin.state, twin.snapshots, twin.recent, twin.pending):
         _add(found, part)
-    found.update(repr((twin.setup.seed, twin.setup.adaptive, twin.setup.method.name)).encode())
+    own = twin.setup
+    _add(found, (own.model.fingerprint, own.seed, own.adaptive, type(own.method).__name__, own.method))
+    _add(found, (own.guard, own.window, own.walks, own.noise, own.fixed, own.posterior.draws.values))
     return found.hexdigest()
 
 

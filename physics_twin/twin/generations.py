@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from physics_twin.errors import BoundsError, FileFormatError
+from physics_twin.errors import FileFormatError
 from physics_twin.files import atomic_write
 from physics_twin.model import Model
 from physics_twin.twin.moments import SECOND, moment, stamp, utc
@@ -19,20 +19,19 @@ from physics_twin.twin.moments import SECOND, moment, stamp, utc
 _TIME = re.compile(r"(\d{8}T\d{6})\.(\d{9})Z")
 
 
-def retire(path: "str | os.PathLike[str]", keep: int) -> None:
-    """Make room for a new file at `path`: the present one also gets the name of its time, the oldest go.
-
-    At every moment there is a whole file at `path`. A file there that is no twin gets no other name.
-    """
+def name_present(path: "str | os.PathLike[str]") -> None:
+    """Give the file at `path` the name of its time as well. One that is no twin gets no other name."""
     from physics_twin.twin.storage import header
 
-    if keep < 1:
-        raise BoundsError(f"keep = {keep}; at least the newest generation is kept")
     final = Path(path)
-    if keep > 1 and final.exists():
+    if final.exists():
         with suppress(FileFormatError):
             _copy(final, named(final, header(final).time))
-    for old in [file for _, file in generations(final)][keep - 1 :]:
+
+
+def drop_oldest(path: "str | os.PathLike[str]", keep: int) -> None:
+    """Delete all but so many generations, the one at `path` among them."""
+    for old in [file for _, file in generations(Path(path))][keep - 1 :]:
         old.unlink()
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import h5netcdf
 import numpy as np
 
-from physics_twin.errors import FileFormatError, PhysicsTwinError
+from physics_twin.errors import BoundsError, FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.model import Model
 from physics_twin.twin.machine import differences, this_machine
@@ -38,6 +38,9 @@ SEAL = b"PTWIN\x1a\r\n"
 """Before the hash at the end: a transfer that changes line ends changes it."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ENDING = len(SEAL) + hashlib.sha256().digest_size
+_MOST_TEXT = 200_000_000
+"""Bytes of text in a file: a thousand times what a twin with a full window has."""
+_UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, zlib.error)
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,15 +72,20 @@ def save(twin: "Twin", path: "str | os.PathLike[str]", *, keep: int = 1) -> None
     """Write a twin whole or not at all.
 
     keep: so many generations stay: the newest under `path`, older ones beside it with the time of their twin in their
-    names. Raises OSError, and DataError for a twin that holds what no file can (a function among the options of its
-    filter).
+    names. Raises OSError, BoundsError for keep below 1, and DataError for a twin that holds what no file can (a
+    function among the options of its filter).
     """
-    from physics_twin.twin.generations import retire
+    from physics_twin.twin.generations import drop_oldest, name_present
 
+    if keep < 1:
+        raise BoundsError(f"keep = {keep}; at least the newest generation is kept")
     content = to_bytes(twin)
-    retire(path, keep)
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+        if keep > 1:
+            name_present(path)
+    # Last, so that a disk that is full takes no generation away.
+    drop_oldest(path, keep)
 
 
 def load(path: "str | os.PathLike[str]", model: Model, *, before: Any = None) -> "Twin":
@@ -134,6 +142,8 @@ def _put(file: Any, name: str, array: Any) -> None:
 
 def from_bytes(content: bytes, model: Model, *, name: str) -> "Twin":
     """The twin of such a content; name: as messages say it. Raises FileFormatError."""
+    from physics_twin.twin.twin import Twin
+
     said, packed = _read(content, name, content=True)
     if said.fingerprint != model.fingerprint:
         raise FileFormatError(
@@ -141,9 +151,11 @@ def from_bytes(content: bytes, model: Model, *, name: str) -> "Twin":
             f"{model.name} {model.version} ({model.fingerprint[:12]}); load it with its own model, or start a new twin"
         )
     try:
-        twin: Twin = Unpacker(packed, model).value()
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, zlib.error, PhysicsTwinError) as error:
+        twin = Unpacker(packed, model).value()
+    except (*_UNREADABLE, PhysicsTwinError) as error:
         raise FileFormatError(f"{name} cannot be read, although it is whole: {error}") from error
+    if not isinstance(twin, Twin):
+        raise FileFormatError(f"{name} cannot be read, although it is whole: it holds no twin")
     other = differences(said.machine)
     if not other:
         return replace(twin, warnings=())
@@ -179,14 +191,23 @@ def _read(whole: bytes, name: str, *, content: bool) -> tuple[Header, Packed]:
             found = Header(**{**said, "version": version})
             if not content:
                 return found, Packed({}, {})
-            text = json.loads(zlib.decompress(bytes(file.variables["content"][size:])))
+            text = json.loads(_unpacked(bytes(file.variables["content"][size:]), name))
             packed = Packed(text, {kind: np.asarray(file.variables[kind][:]) for kind in KINDS})
             return found, migrated(packed, version, VERSION)
     except FileFormatError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+    except (OSError, RuntimeError, *_UNREADABLE) as error:
         reason = "is damaged or cut short" if not sealed else "cannot be read, although it is whole"
         raise FileFormatError(f"{name} {reason}: {error}") from error
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """The text of a file, of bounded length: a few bytes can stand for any number of them."""
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(content, _MOST_TEXT)
+    if unpacking.unconsumed_tail:
+        raise FileFormatError(f"{name} holds more than {_MOST_TEXT} bytes of text: no twin wrote that")
+    return text
 
 
 def _header_of(twin: "Twin") -> Header:

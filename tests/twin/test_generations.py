@@ -89,3 +89,18 @@ def test_other_files_are_left_alone(tmp_path):
         (tmp_path / name).write_bytes(b"mine")
     saved(tmp_path, n=2, keep=1)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_disk_that_is_full_takes_no_generation_away(tmp_path, monkeypatch):
+    """Generations are only deleted once the new file is in its place."""
+    path = saved(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        heater_twin().at(at(600)).save(path, keep=3)
+    monkeypatch.undo()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

@@ -270,3 +270,10 @@ def test_channels_with_everything_come_back():
     again = storage.from_bytes(storage.to_bytes(twin), heater_block(), name="a.nc")
     assert again.setup.channels == dict(twin.setup.channels)
     assert again.setup.window == twin.setup.window and again.setup.guard.gap == 17.0
+
+
+def test_a_file_that_unpacks_without_end_is_refused(monkeypatch):
+    """Few bytes that stand for many: refused by their number, before memory is."""
+    monkeypatch.setattr(storage, "_MOST_TEXT", 1000)
+    with pytest.raises(FileFormatError, match="more than 1000 bytes of text"):
+        storage.from_bytes(storage.to_bytes(heater_twin()), heater_block(), name="line3.nc")
