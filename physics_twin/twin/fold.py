@@ -29,6 +29,10 @@ from physics_twin.twin.timeline import Entry, Operation, Sample
 _LARGEST = float(np.sqrt(np.finfo(float).max))
 
 
+_GAPS = 3
+"""So many times as long as the time between the two updates before is no usual time between samples."""
+
+
 @dataclass(frozen=True)
 class Folded:
     """What came of one moment."""
@@ -262,7 +266,10 @@ def _learned(
     n_failed: int,
 ) -> tuple[FilterState, MomentRecord]:
     """The update with the samples that are to be used."""
-    dynamics = setup.dynamics(state.batch.recipe, held=state.time - state.last_update > setup.guard.gap * SECOND)
+    since = state.time - state.last_update
+    # A plant that is sampled every hour has no gap every hour.
+    gap = since > max(setup.guard.gap * SECOND, _GAPS * state.spacing)
+    dynamics = setup.dynamics(state.batch.recipe, held=gap)
     reopened = [r.verdict.widen for r in records if r.verdict.reopen]
     if reopened:
         predicted = setup.method.widen(predicted, dynamics, max(reopened))
@@ -301,6 +308,7 @@ def _learned(
         covariance=covariance,
         n_updates=state.n_updates + 1,
         last_update=state.time,
+        spacing=since,
     )
     return state, record
 

@@ -155,6 +155,8 @@ class FilterState:
     n_failed_members: int = 0
     reached: int = 0
     last_update: int = 0
+    spacing: int = 0
+    """ns between the two updates before."""
 
     @functools.cached_property
     def held(self) -> Mapping[str, float]:
