@@ -2,7 +2,7 @@
 that changes in time, 100 steps: described for physics_twin, and by hand with DOLFINx as an expert and as a tutorial
 would write it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ POWER = 100.0 * np.sin(2.0 * np.pi * TIMES)
 FACES = ("left", "right", "front", "back", "bottom", "top")
 
 
-def model(n: int, *, nonlinear: bool = False) -> Any:
-    """The description; with `nonlinear` k = 1 + 0.5 (T - 0 degC)."""
+def model(n: int, *, nonlinear: bool = False, points: Mapping[str, Sequence[float]] | None = None) -> Any:
+    """The description; with `nonlinear` k = 1 + 0.5 (T - 0 degC). points: name -> where another sensor is, m."""
     conductivity: Any = pt.Parameter("k", "1 W/m/K")
     if nonlinear:
         conductivity = lambda T, k: k * (1.0 + "0.5 1/K" * (T - "273.15 K"))  # noqa: E731
@@ -34,7 +34,11 @@ def model(n: int, *, nonlinear: bool = False) -> Any:
         boundaries={face: fem.Convection(film, "0 degC") for face in FACES},
         sources={"body": fem.HeatSource(lambda power, strength: power * strength)},
         initial="0 degC",
-        sensors={"mean": fem.Average("body"), "center": fem.Point("0.5 m", "0.5 m", "0.5 m")},
+        sensors={
+            "mean": fem.Average("body"),
+            "center": fem.Point("0.5 m", "0.5 m", "0.5 m"),
+            **{name: fem.Point(*(f"{x} m" for x in place)) for name, place in (points or {}).items()},
+        },
         parameters=[pt.Parameter("k", "1 W/m/K"), pt.Parameter("strength", "1")],
         inputs=[pt.Signal("power", "W/m^3")],
         stepping=fem.FixedSteps((STEP, "s"), fem.IMPLICIT_EULER),
