@@ -93,6 +93,8 @@ class ExtendedKalman:
     def update(self, predicted: Predicted, dynamics: Dynamics, step: Step, observation: Observation) -> Belief:
         """Learn from samples; the covariance in Joseph's form, which holds for any gain. Raises SolveError."""
         belief, coordinates = predicted.belief, dynamics.coordinates
+        if not observation.rows.size:
+            return belief
         root, rows = root_of(belief), observation.rows
         before = coordinates.of_members(belief.states, belief.parameters)[0]
         z, outputs, response = before, predicted.outputs, predicted.linked["response"]

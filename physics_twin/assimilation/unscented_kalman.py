@@ -159,6 +159,8 @@ class UnscentedKalman:
         P = sum w (dz - K dy)(dz - K dy)^T + K R K^T. Raises SolveError.
         """
         belief, coordinates = predicted.belief, dynamics.coordinates
+        if not observation.rows.size:
+            return belief
         if self.steps is not None:
             found = self._fixed_steps(dynamics, self.steps).update(predicted, observation)
             if found is not None:

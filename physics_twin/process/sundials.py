@@ -180,7 +180,10 @@ _REASONS = (
     ("LSETUP_FAIL", "the Jacobian is singular"),
     ("TOO_CLOSE", "the stretch is too short for its tolerance"),
     ("ILL_INPUT", "the integrator refused its input"),
+    ("NAN DETECTED", "the equations gave a number that is not finite"),
+    ("INF DETECTED", "the equations gave a number that is not finite"),
 )
+_STAMP = re.compile(r"CasADi - [-0-9]+ [:0-9]+ ")  # what failed must not say when it was computed
 
 
 def _explain(message: str, said: str) -> SolveError:
@@ -192,7 +195,7 @@ def _explain(message: str, said: str) -> SolveError:
         if code in upper:
             return SolveError(reason, time=time)
     first = next((line.strip() for line in said.splitlines() if line.strip()), message.strip().splitlines()[-1])
-    return SolveError(f"the integrator failed: {first[:200]}", time=time)
+    return SolveError(f"the integrator failed: {_STAMP.sub('', first)[:200]}", time=time)
 
 
 @contextlib.contextmanager
