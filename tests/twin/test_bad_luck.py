@@ -115,7 +115,7 @@ def test_saved_and_resumed_anywhere(method, tmp_path):
     whole = fed(heater_twin(method=METHODS[method], window=WINDOW), entries)
     twin = heater_twin(method=METHODS[method], window=WINDOW)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.save_state("A", twin)
+        journal.save_state("A", twin, reached=0)
         for first in range(0, len(arrivals), 15):
             call = arrivals[first : first + 15]
             journal.append("A", call)
@@ -124,7 +124,7 @@ def test_saved_and_resumed_anywhere(method, tmp_path):
                 twin.save(tmp_path / "twin.nc")
                 twin = pt.Twin.load(tmp_path / "twin.nc", heater_block())
             if rng.random() < 0.3:
-                journal.save_state("A", twin)
+                journal.save_state("A", twin, reached=journal.reached("A"))
         resumed = journal.resume("A", heater_block())
     assert twin.digest == whole.digest
     assert resumed.digest == whole.digest
@@ -132,7 +132,7 @@ def test_saved_and_resumed_anywhere(method, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_impossible_power_is_survived(method):
-    """An input read once as 1e300 W, a nanosecond after a moment: no prediction until the next reading, then as ever."""
+    """An input read once as 1e300 W, just after a moment: no prediction until the next reading, then as ever."""
     extra = [
         pt.Sample("q1", at(30.0) + 1, 1e300, "W"),
         pt.Sample("q1", at(35.0) - 1, 2.0, "W", source="again"),
@@ -166,7 +166,7 @@ def test_blind_for_hours_then_seeing_again(method):
     blind = [pt.Sample("q1", at(80.0 + 600.0 * k), 2.0 - k % 2, "W") for k in range(18)]
     dead = [pt.Sample(c, at(5000.0), math.nan, "degC") for c in ("T1", "T2")]
     before = fed(heater_twin(method=METHODS[method]), BASE)
-    lost, innovation = pt.assimilate(before, [*blind, *dead], budget=None)
+    lost, _ = pt.assimilate(before, [*blind, *dead], budget=None)
     assert_sound(lost)
     assert lost.spread["T1"] > 3.0 * before.spread["T1"] and lost.spread["UA"] == pytest.approx(before.spread["UA"])
     end = 80.0 + 18 * 600.0
@@ -209,7 +209,7 @@ def brittle():
 
 def test_a_failure_does_not_say_when_it_was_computed():
     """What a twin remembers of a failure is the same at every replay: the integrator's own stamps are left out."""
-    fixed = {"k": 0.02, "feed": 0.0}
+    fixed = {"k": 0.02, "initial.x": 1.0}
     recipe = pt.Recipe.constant(feed="0 m/s")
     state = brittle().initial_state(0.0, recipe, fixed)
     state[0] = 0.4
