@@ -87,22 +87,9 @@ class Audit:
         """Return the log with one more record.
 
         time: when it was done, as `moment` reads it. who: the person. act: what was done. reason: why, in words.
-        content: plain JSON. Raises DataError for an empty name, act or reason, a text that is too long and content
-        that is no JSON.
+        content: plain JSON. Raises DataError as `recordable`.
         """
-        for what, text, longest in (
-            ("who", who, LONGEST_NAME),
-            ("act", act, LONGEST_NAME),
-            ("reason", reason, LONGEST_REASON),
-        ):
-            _check_text(what, text, longest)
-        text = _canonical(plain_json(content or {}, f"what is written down about {act}"))
-        kept, size = json.loads(text), len(text)
-        if size > LONGEST_CONTENT:
-            raise DataError(
-                f"the record of {act} has {size} characters, at most {LONGEST_CONTENT} are kept; write down "
-                "a file name and its hash in place of the file"
-            )
+        kept = json.loads(recordable(who, act, reason, content or {}))
         at, previous = moment(time), self.tip
         own = AuditRecord(at, who, act, reason, kept, previous, _fingerprint(at, who, act, reason, kept, previous))
         return Audit((*self.records, own))
@@ -169,6 +156,26 @@ class Audit:
         return "\n".join([*lines, f"{len(self)} record{'' if len(self) == 1 else 's'}, hash {self.tip[:12]}"])
 
 
+def recordable(who: str, act: str, reason: str, content: Mapping[str, Any]) -> str:
+    """The content as the log keeps it.
+
+    Raises DataError for an empty name, act or reason, a text that is too long and content that is no plain JSON.
+    """
+    for what, text, longest in (
+        ("who", who, LONGEST_NAME),
+        ("act", act, LONGEST_NAME),
+        ("reason", reason, LONGEST_REASON),
+    ):
+        _check_text(what, text, longest)
+    found = _canonical(plain_json(content, f"what is written down about {act}"))
+    if len(found) > LONGEST_CONTENT:
+        raise DataError(
+            f"the record of {act} has {len(found)} characters, at most {LONGEST_CONTENT} are kept; write down "
+            "a file name and its hash in place of the file"
+        )
+    return found
+
+
 def plain_json(content: Mapping[str, Any], what: str) -> dict[str, Any]:
     """A copy of `content` that JSON gives back unchanged; raises DataError for what it would change or refuse.
 
@@ -201,8 +208,8 @@ def _fingerprint(time: int, who: str, act: str, reason: str, content: Mapping[st
     return hashlib.sha256(_canonical([time, who, act, reason, content, previous]).encode()).hexdigest()
 
 
-def _check_text(what: str, text: str, longest: int) -> None:
-    if not text.strip():
+def _check_text(what: str, text: Any, longest: int) -> None:
+    if not isinstance(text, str) or not text.strip():
         raise DataError(f"an audit log needs {what}, got {text!r}")
     if len(text) > longest:
         raise DataError(f"{what} has {len(text)} characters, at most {longest} are kept: {text[:SHOWN]}...")

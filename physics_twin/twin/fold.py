@@ -20,7 +20,7 @@ from physics_twin.twin.consistency import NONE, remember
 from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.innovation import MomentRecord, SampleRecord, normalized_innovation_squared
 from physics_twin.twin.moments import SECOND, stamp
-from physics_twin.twin.operations import act
+from physics_twin.twin.operations import NOT_DONE, act
 from physics_twin.twin.sensors import Reading, Verdict, judge_moment
 from physics_twin.twin.setup import Setup
 from physics_twin.twin.state import ChannelMonitor, FilterState, Mode
@@ -40,7 +40,7 @@ class Folded:
     state: FilterState
     record: MomentRecord
     words: tuple[str, ...] = ()
-    """What was not used besides samples of outputs: readings of inputs, and why."""
+    """What was not used besides samples of outputs: readings of inputs and operations, and why."""
 
 
 def begin(setup: Setup) -> FilterState:
@@ -103,12 +103,16 @@ def _own(array: Array) -> Array:
 
 def through(setup: Setup, state: FilterState, time: int, entries: Sequence[Entry]) -> Folded:
     """The state after all entries of one moment: operations, then the model, then what the sensors say, then inputs."""
+    refused: list[str] = []
     for entry in entries:
         if isinstance(entry, Operation):
-            state = act(setup, state, entry)
+            before, state = state, act(setup, state, entry)
+            if NOT_DONE in state.trouble and state.trouble != before.trouble:
+                refused.append(state.trouble)
     samples = [entry for entry in entries if isinstance(entry, Sample)]
     open_now = state.batch.recipe.settings
-    live, words = _live(setup, state, [s for s in samples if s.channel in open_now])
+    live, left_out = _live(setup, state, [s for s in samples if s.channel in open_now])
+    words = (*refused, *left_out)
     measured = [s for s in samples if s.channel in setup.facts]
     if state.mode is Mode.OUT_OF_SERVICE:
         record = MomentRecord(time, _unused(setup, measured, "the plant is out of service"))

@@ -9,21 +9,27 @@ from physics_twin.errors import DataError
 
 SECOND = 1_000_000_000
 """ns"""
+LATEST = 9_200_000_000_000_000_000
+"""ns: what 64 bits hold, less some months, by which clocks and delays may move a moment; earliest without its sign."""
+_YEARS = (1679, 2261)
 
 
 def moment(when: Any) -> int:
     """ns since 1970, UTC, of a text ("2026-11-20T06:00Z"), an aware datetime, a numpy.datetime64 (UTC) or ns.
 
-    Raises DataError for a time without a zone, and for what is no time.
+    Raises DataError for a time without a zone, for what is no time, and for one outside the years 1679 to 2261: servers
+    send 9999-12-31 for never.
 
     >>> moment("1970-01-01T01:00:00.5+01:00")
     500000000
     """
     if isinstance(when, int | np.integer) and not isinstance(when, bool):
-        return int(when)
+        return _within(int(when), when)
     if isinstance(when, np.datetime64):
         if np.isnat(when):
             raise DataError("NaT is no moment")
+        if not _YEARS[0] <= when.astype("datetime64[Y]").astype(np.int64) + 1970 <= _YEARS[1]:
+            raise _outside(when)  # numpy would wrap it around
         return int(when.astype("datetime64[ns]").astype(np.int64))
     stamp = when
     if isinstance(when, str):
@@ -36,7 +42,17 @@ def moment(when: Any) -> int:
     if stamp.tzinfo is None:
         raise DataError(f"{when} has no zone; a twin's clock is UTC: write {stamp.isoformat()}Z, or its offset")
     since = stamp - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
+    return _within(((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000, when)
+
+
+def _within(ns: int, when: Any) -> int:
+    if not -LATEST <= ns <= LATEST:
+        raise _outside(when)
+    return ns
+
+
+def _outside(when: Any) -> DataError:
+    return DataError(f"{when} is no moment of a plant: a twin's clock goes from {_YEARS[0]} to {_YEARS[1]}")
 
 
 def stamp(ns: int) -> str:

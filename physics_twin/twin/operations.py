@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,40 +11,68 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Start
 from physics_twin.assimilation.keys import Key
+from physics_twin.errors import PhysicsTwinError
 from physics_twin.measurements.records import recipe_from_record, recipe_record
 from physics_twin.recipes import Recipe
 from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.members import members_of
-from physics_twin.twin.moments import SECOND, stamp
+from physics_twin.twin.moments import SECOND, moment, stamp
 from physics_twin.twin.setup import Setup
 from physics_twin.twin.state import Batch, ChannelMonitor, FilterState, Mask, Mode
 from physics_twin.twin.timeline import Act, Operation
 
+type Initial = Mapping[str, tuple[float, float]]
 Content = Mapping[str, Any]
+NOT_DONE = "could not be carried out"
+"""In the words of a state that an operation did not change."""
+_UNREADABLE = (PhysicsTwinError, KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What reading the content of an operation may raise that was written by hand, or for another model."""
 
 
 def act(setup: Setup, state: FilterState, operation: Operation) -> FilterState:
     """The state after an operation; nothing is raised for one that cannot be carried out: the state says why."""
+    state = replace(state, time=operation.time)
+    try:
+        change = _change(setup, state, operation)
+    except _UNREADABLE as error:
+        why = f"its content is not what it needs ({type(error).__name__}: {error})"
+        return replace(state, trouble=f"the {operation.act.value} of {stamp(operation.time)} {NOT_DONE}: {why}")
+    return change(state)
+
+
+def _change(setup: Setup, state: FilterState, operation: Operation) -> Callable[[FilterState], FilterState]:
+    """What an operation does to a state; all of its content is read here."""
     content, time = operation.content, operation.time
-    state = replace(state, time=time)
     match operation.act:
         case Act.START_BATCH:
-            return _start_batch(setup, state, content)
+            return functools.partial(_start_batch, setup, *_charge(setup, state, content))
         case Act.MODE:
-            return _enter(setup, state, Mode(content["mode"]))
+            mode = Mode(content["mode"])
+            return lambda state: _enter(setup, state, mode)
         case Act.MASK:
-            kept = tuple(m for m in state.masks if m.channel != content["channel"])
-            mask = Mask(content["channel"], time, content["until"], operation.reason, operation.who)
-            return replace(state, masks=(*kept, mask))
+            until = None if content["until"] is None else moment(int(content["until"]))
+            mask = Mask(_text(content, "channel"), time, until, operation.reason, operation.who)
+            return lambda state: replace(state, masks=(*_masks(state, but=mask.channel), mask))
         case Act.UNMASK:
-            return replace(state, masks=tuple(m for m in state.masks if m.channel != content["channel"]))
+            lifted = _text(content, "channel")
+            return lambda state: replace(state, masks=_masks(state, but=lifted))
         case Act.SENSOR_REPLACED:
-            fresh = ChannelMonitor(replaced=time)
-            return replace(state, monitors={**state.monitors, content["channel"]: fresh})
+            fresh = {_text(content, "channel"): ChannelMonitor(replaced=time)}
+            return lambda state: replace(state, monitors={**state.monitors, **fresh})
         case Act.PROMOTE | Act.REVERT:
             from physics_twin.twin.promotion import put_in_force
 
-            return put_in_force(setup, state, operation)
+            return lambda state: put_in_force(setup, state, operation)
+
+
+def _text(content: Content, key: str) -> str:
+    if not isinstance(content[key], str):
+        raise TypeError(f"{key} is {content[key]!r}, and no text")
+    return str(content[key])
+
+
+def _masks(state: FilterState, *, but: str) -> tuple[Mask, ...]:
+    return tuple(mask for mask in state.masks if mask.channel != but)
 
 
 def _enter(setup: Setup, state: FilterState, mode: Mode) -> FilterState:
@@ -73,13 +101,19 @@ def carried_on(setup: Setup, state: FilterState) -> FilterState:
     )
 
 
-def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterState:
+def _charge(setup: Setup, state: FilterState, content: Content) -> tuple[Batch, Recipe, Initial]:
+    """The batch that an operation begins, its recipe with the states that are known, and these: mean and sd, SI."""
+    recipe = state.batch.recipe if content["recipe"] is None else _recipe(json.dumps(content["recipe"]))
+    initial = {str(name): (float(mean), float(sd)) for name, (mean, sd) in content["initial"].items()}
+    begun = _bound(setup, recipe, {name: mean for name, (mean, _) in initial.items()})
+    return Batch(_text(content, "name"), state.time, recipe, dict(content["context"])), begun, initial
+
+
+def _start_batch(setup: Setup, batch: Batch, begun: Recipe, initial: Initial, state: FilterState) -> FilterState:
     """The next charge: states begin anew, parameters stay what they are known to be, a little less well."""
     if state.mode is not Mode.OUT_OF_SERVICE:
         state = carried_on(setup, state)
-    recipe = state.batch.recipe if content["recipe"] is None else _recipe(json.dumps(content["recipe"]))
-    begun = _bound(setup, recipe, {name: mean for name, (mean, _) in content["initial"].items()})
-    batch = Batch(content["name"], state.time, recipe, dict(content["context"]))
+    recipe = batch.recipe
     key = Key(setup.seed, state.time)
     coordinates = setup.coordinates
     members = members_of(state.belief, coordinates, key)
@@ -87,7 +121,7 @@ def _start_batch(setup: Setup, state: FilterState, content: Content) -> FilterSt
     idle = (state.time - state.reached) / SECOND
     variance = setup.rates * idle
     variance[: coordinates.n_states] = 0.0
-    for name, (_, sd) in content["initial"].items():
+    for name, (_, sd) in initial.items():
         variance[_of_state(setup, name)] = (sd / coordinates.scale[_of_state(setup, name)]) ** 2
     try:
         states = _initial_states(setup, begun, members.parameters, {**batch.declared, **settings})
@@ -140,6 +174,22 @@ def recipe_content(recipe: Recipe) -> dict[str, Any]:
     record, tables = recipe_record(recipe)
     rows = [[list(one.times), list(one.values)] for one in tables]
     return json.loads(json.dumps({"recipe": record, "tables": rows}))  # type: ignore[no-any-return]  # tuples to lists
+
+
+def settings_named(operation: Operation) -> frozenset[str]:
+    """Open settings of the recipe that an operation brings along."""
+    recipe = operation.content.get("recipe")
+    return frozenset(_names_in(recipe.get("recipe"))) if isinstance(recipe, Mapping) else frozenset()
+
+
+def _names_in(record: Any) -> Iterator[str]:
+    if isinstance(record, Mapping):
+        if isinstance(record.get("setting"), str):
+            yield record["setting"]
+        record = list(record.values())
+    if isinstance(record, list):
+        for part in record:
+            yield from _names_in(part)
 
 
 @functools.lru_cache(maxsize=64)

@@ -24,6 +24,7 @@ from physics_twin.posterior.result import covariance_array, draws_array
 from physics_twin.twin.audit import Audit
 from physics_twin.twin.members import members_of
 from physics_twin.twin.moments import stamp
+from physics_twin.twin.operations import NOT_DONE, carried_on
 from physics_twin.twin.setup import Setup
 from physics_twin.twin.state import FilterState, Mode
 from physics_twin.twin.timeline import Act, Operation
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 
 N_DRAWS = 400
 """Draws of a posterior that a promotion carries."""
-NOT_DONE = "could not be carried out"
-"""In the words of a state that an operation did not change."""
+_SAID = {"posterior", "before", "coverage"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def promotions_of(audit: Audit) -> tuple[Promotion, ...]:
     found = [
         Promotion(Operation(acts[record.act], record.time, record.who, record.reason, record.content))
         for record in audit
-        if record.act in acts
+        if record.act in acts and set(record.content) >= _SAID  # one without could not be carried out
     ]
     return tuple(sorted(found, key=lambda promotion: promotion.time))
 
@@ -166,8 +166,6 @@ def put_in_force(setup: Setup, state: FilterState, operation: Operation) -> Filt
     Parameters and states are independent from then on, until the next samples link them again. A frozen twin's
     parameters stay; the state says so.
     """
-    from physics_twin.twin.operations import carried_on
-
     time = stamp(operation.time)
     if not setup.adaptive:
         return replace(state, trouble=f"the {operation.act.value} of {time} {NOT_DONE}: the twin is frozen")
@@ -236,7 +234,6 @@ def hash_in_force(twin: "Twin") -> str:
 
 
 __all__ = [
-    "NOT_DONE",
     "Promotion",
     "content_of",
     "draws_of",

@@ -22,8 +22,8 @@ from physics_twin.twin.evidence import Change, Evidence, Fit, HeldOut, evidence_
 from physics_twin.twin.intake import assimilate
 from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.nulls import without_nan
+from physics_twin.twin.operations import NOT_DONE
 from physics_twin.twin.promotion import (
-    NOT_DONE,
     Promotion,
     content_of,
     hash_in_force,
@@ -255,8 +255,9 @@ def _done(twin: "Twin", act: Act, content: dict[str, Any], who: str, reason: str
     changed, innovation = assimilate(twin, [operation], budget=None)
     if len(changed.audit) == len(twin.audit):
         raise DataError(f"the {act.value} of {stamp(time)} was not taken: {innovation}")
-    if not changed.pending and NOT_DONE in changed.state.trouble:
-        raise CalibrationError(changed.state.trouble)
+    refused = [words for words in innovation.notes if NOT_DONE in words]
+    if refused:
+        raise CalibrationError(refused[0])
     return changed
 
 

@@ -133,11 +133,12 @@ class Consistency:
 class FilterState:
     """All that a twin knows after the entries up to `time` (inclusive).
 
-    settings: live inputs as last read, SI, and none that is only declared. monitors: channel -> what its checks remember. outputs, covariance: the
-    model's outputs at `time` as expected before its samples were used, (n_outputs,) SI and (n_outputs, n_outputs),
-    without sensor noise. trouble: why the last step was a prediction only, "" where it was not. n_updates: moments with
-    an update so far. reached: ns that the belief is of; before `time` where the model could not be carried on, or the
-    plant is out of service. last_update: ns of the last moment from which something was learned.
+    settings: live inputs as last read, SI, and none that is only declared. monitors: channel -> what its checks
+    remember. outputs, covariance: the model's outputs at `time` as expected before its samples were used, (n_outputs,)
+    SI and (n_outputs, n_outputs), without sensor noise. trouble: why the last step was a prediction only, "" where it
+    was not. n_updates: moments with an update so far. reached: ns that the belief is of; before `time` where the model
+    could not be carried on, or the plant is out of service. last_update: ns of the last moment from which something was
+    learned.
     """
 
     time: int

@@ -8,6 +8,7 @@ from typing import Any
 
 from physics_twin.errors import DataError
 from physics_twin.measurements.flags import Flag
+from physics_twin.twin.audit import recordable
 from physics_twin.twin.moments import moment, stamp
 
 
@@ -22,7 +23,7 @@ class Sample:
 
     Two samples with the same channel, time and source are one; the second changes nothing.
 
-    Raises DataError for a time without a zone or an infinite value.
+    Raises DataError for a time without a zone or out of all reason, and for an infinite value.
     """
 
     channel: str
@@ -87,6 +88,9 @@ class Operation:
     """Something that a person did, at a moment of the timeline, with a reason.
 
     content: what the act needs, as plain JSON (numbers in SI).
+
+    Raises DataError for what no audit log takes, so that every operation can be written down: a who or reason that is
+    empty, too long or of several lines, content that is no plain JSON.
     """
 
     act: Act
@@ -95,6 +99,10 @@ class Operation:
     who: str
     reason: str
     content: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        moment(self.time)
+        recordable(self.who, self.act.value, self.reason, self.content)
 
     @property
     def key(self) -> tuple[int, int, str, str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from physics_twin.errors import DataError, JournalError
 from physics_twin.measurements.flags import Flag
-from physics_twin.twin.audit import plain_json
 from physics_twin.twin.journal.database import Row
 from physics_twin.twin.timeline import Act, Entry, Operation, Sample
 
@@ -20,13 +19,8 @@ LATEST = 2**63 - 1
 
 def row_of(entry: Entry, asset: int, number: int, place: int, name: Callable[[str], int]) -> Row:
     """The columns of an entry; `name` gives the number of a name. Raises DataError for what cannot be kept."""
-    times = (entry.time,) if isinstance(entry, Operation) or entry.reported is None else (entry.time, entry.reported)
-    if not all(-LATEST <= time <= LATEST for time in times):
-        raise DataError(f"a journal keeps times of the years 1678 to 2262, not {max(times)} ns since 1970")
     if isinstance(entry, Operation):
-        what = f"the operation {entry.act.value} by {entry.who}"
-        record = {"who": entry.who, "reason": entry.reason, "content": dict(entry.content)}
-        text = json.dumps(plain_json(record, what))
+        text = json.dumps({"who": entry.who, "reason": entry.reason, "content": dict(entry.content)})
         source = hashlib.sha256(entry.key[3].encode("utf8", "surrogatepass")).hexdigest()
         channel = name(OF_OPERATIONS + entry.act.value)
         return asset, entry.time, channel, source, number, place, None, None, None, None, text
