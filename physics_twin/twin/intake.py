@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from physics_twin.twin.twin import Twin
 
+type Place = tuple[int, int, str, str]
+"""The key of an entry."""
 _PRUNED = 256
 """Moments after which a long fold lets go of the states that it does not keep."""
 
@@ -69,14 +71,17 @@ def assimilate(
     limit = None if budget is None else to_si(budget, as_unit("s"), name="budget")
     if method is not None and method != twin.setup.method:
         twin = _with_method(twin, method)
+    before = twin
     now = None if until is None else moment(until)
+    if now is not None:
+        twin = replace(twin, until=max(twin.until, now))  # what has waited for it is past, and makes others late
     found = taken(twin, samples_of(samples), now, journaled=journal is not None)
     state, snapshots, recent, todo, lost = _back_to(twin, found, journal)
     setup, layout = twin.setup, twin.setup.layout
     stop = len(todo) if now is None else after(todo, now)
     newest = max(state.time, todo[stop - 1].time) if stop else state.time
     states, folded = [*snapshots], []
-    fresh = {entry.time for entry in found.entries}
+    fresh = {entry.time for entry in (*found.entries, *twin.pending)}
     reached = state.time
     for one in fold(setup, state, todo[:stop]):
         states.append(one.state)
@@ -91,10 +96,10 @@ def assimilate(
     states = [*kept(layout, states, newest)]
     base = base_time(layout, states, newest)
     recent = (*recent, *todo[:done])
-    counts = found.counts.plus(too_late=lost, samples=-lost) if lost else found.counts
+    counts = found.counts.plus(too_late=len(lost), samples=-len(lost))
     audit = twin.audit
     for entry in found.entries:
-        if isinstance(entry, Operation):
+        if isinstance(entry, Operation) and entry.key not in lost:
             audit = audit.append(entry.time, entry.who, entry.act.value, entry.reason, entry.content)
     behind = stop - done
     result = replace(
@@ -106,35 +111,37 @@ def assimilate(
         until=max(twin.until, newest, newest if now is None else now),
         audit=audit,
         counts=counts,
+        inputs=found.inputs,
     )
     result = replace(result, seconds=clock.perf_counter() - started)
-    return result, _innovation(result, twin, found, folded, behind)
+    return result, _innovation(result, before, found, folded, behind)
 
 
 def _back_to(
     twin: "Twin", found: Taken, journal: JournalView | None
-) -> tuple[FilterState, Sequence[FilterState], tuple[Entry, ...], list[Entry], int]:
-    """The state to go on from, the states kept up to it, the entries before it, those to go through; how many are lost.
+) -> tuple[FilterState, Sequence[FilterState], tuple[Entry, ...], list[Entry], set[Place]]:
+    """The state to go on from, the states kept up to it, the entries before it, those to go through; which are lost.
 
-    Lost are entries for which the journal does not reach far enough back.
+    Lost are entries for which the journal does not reach far enough back. What it holds it holds as it came first: an
+    entry that comes again with another value changes nothing.
     """
     new = sorted(found.entries, key=lambda entry: entry.key)
     pending = list(twin.pending)
     if not new or new[0].time > twin.state.time:
-        return twin.state, twin.snapshots, twin.recent, _merged(pending, new), 0
+        return twin.state, twin.snapshots, twin.recent, _merged(pending, new), set()
     layout = twin.setup.layout
     base = base_time(layout, twin.snapshots, twin.newest)
-    lost = 0
+    lost: set[Place] = set()
     if new[0].time <= base:
         k = state_before(twin.snapshots, new[0].time)
         state = twin.snapshots[k] if k >= 0 else begin(twin.setup)
         if journal is not None and journal.complete_since <= state.time + 1:
-            known = _from_journal(twin, state.time, journal)
-            keys = {entry.key for entry in new}
-            old = [entry for entry in known if entry.key not in keys]
-            return state, twin.snapshots[: k + 1] or (state,), (), _merged(old, new), 0
-        lost = sum(entry.time <= base for entry in new)
-        new = new[lost:]
+            known = _from_journal(twin, state.time, journal, found.inputs)
+            keys = {entry.key for entry in known}
+            rest = [entry for entry in new if entry.key not in keys]
+            return state, twin.snapshots[: k + 1] or (state,), (), _merged(known, rest), lost
+        lost = {entry.key for entry in new if entry.time <= base}
+        new = new[len(lost) :]
         if not new or new[0].time > twin.state.time:
             return twin.state, twin.snapshots, twin.recent, _merged(pending, new), lost
     k = state_before(twin.snapshots, new[0].time)
@@ -144,7 +151,7 @@ def _back_to(
     return state, twin.snapshots[: k + 1], twin.recent[:cut], todo, lost
 
 
-def _from_journal(twin: "Twin", since: int, journal: JournalView) -> list[Entry]:
+def _from_journal(twin: "Twin", since: int, journal: JournalView, inputs: Iterable[str]) -> list[Entry]:
     """All entries after a moment that the twin may take in, each at the moment that it shows."""
     setup, layout = twin.setup, twin.setup.layout
     early, late = shifts(setup)
@@ -152,7 +159,7 @@ def _from_journal(twin: "Twin", since: int, journal: JournalView) -> list[Entry]
     oldest = (newest // layout.every - layout.n_sparse) * layout.every
     found = {}
     for entry in journal.entries(since=since + 1 + early, until=newest + late):
-        own = placed(setup, entry, twin.state.batch.recipe.settings)
+        own = placed(setup, entry, inputs)
         # What lies before the window was turned away when it came, or is in the state already.
         if own is not None and since < own.time <= newest and own.time >= oldest:
             found[own.key] = own

@@ -9,7 +9,7 @@ from physics_twin.priors import Normal
 from physics_twin.recipes import Recipe
 from physics_twin.twin.audit import plain_json
 from physics_twin.twin.moments import moment, stamp
-from physics_twin.twin.operations import recipe_content
+from physics_twin.twin.operations import NOT_DONE, recipe_content
 from physics_twin.twin.setup import Setup
 from physics_twin.twin.start import guesses, open_recipe
 from physics_twin.twin.state import Mode
@@ -96,6 +96,23 @@ def unmask(twin: "Twin", channel: str, *, at: Any, who: str, reason: str) -> Ope
 def sensor_replaced(twin: "Twin", channel: str, *, at: Any, who: str, reason: str) -> Operation:
     """Another instrument shows the channel: what was known of the old one's bias and faults is forgotten."""
     return _of_channel(twin, Act.SENSOR_REPLACED, channel, at, who, reason)
+
+
+def carried_out(twin: "Twin", operation: Operation) -> "Twin":
+    """The twin after an operation; raises DataError where it could not be carried out, and says why."""
+    found, innovation = twin.assimilate([operation], budget=None)
+    act, time = operation.act.value, stamp(operation.time)
+    if found.counts.too_late > twin.counts.too_late:
+        oldest = max(twin.setup.earliest, twin.newest - twin.setup.layout.seconds)
+        raise DataError(
+            f"the {act} of {time} lies too far back, nothing was changed: by itself this twin goes back to "
+            f"{stamp(oldest)}. Give at= after that, or write the operation into its journal and give both to "
+            "assimilate(..., journal=...)"
+        )
+    refused = [words for words in innovation.notes if NOT_DONE in words]
+    if refused:
+        raise DataError(refused[0])
+    return found
 
 
 def _of_channel(

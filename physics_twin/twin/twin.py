@@ -60,8 +60,9 @@ class Twin:
     setup: model, posterior, sensors, filter. state: what is known after the last entry. snapshots: earlier states, to
     go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
     window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
-    counts: what became of all samples. seconds: wall clock of the call that made it, NaN where none did. warnings: what
-    loading it has found, as another machine than the one that wrote it.
+    counts: what became of all samples. inputs: names of the live inputs of all recipes so far. seconds: wall clock of
+    the call that made it, NaN where none did. warnings: what loading it has found, as another machine than the one that
+    wrote it.
     """
 
     setup: Setup
@@ -72,6 +73,7 @@ class Twin:
     until: int = 0
     audit: Audit = field(default_factory=Audit)
     counts: Counts = field(default_factory=Counts)
+    inputs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = float("nan")
 
@@ -278,7 +280,7 @@ class Twin:
         return self._done(orders.sensor_replaced(self, channel, at=at, who=who, reason=reason))
 
     def _done(self, operation: Operation) -> "Twin":
-        return self.assimilate([operation], budget=None)[0]
+        return orders.carried_out(self, operation)
 
     def replay(self, entries: "Iterable[Entry] | JournalView", *, without: str | None = None) -> "Twin":
         """The twin that comes of these entries from the start on, `without` one channel. See `replay`."""

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import physics_twin as pt
+from physics_twin.errors import DataError
 from physics_twin.twin.journal import Journal
-from physics_twin.twin.moments import SECOND, moment
-from tests.twin.plants import HEATER_CHANNELS, START, at, fed, heater_samples, heater_twin
+from physics_twin.twin.moments import LATEST, SECOND, moment
+from tests.twin.plants import HEATER_CHANNELS, START, at, fed, heater_block, heater_samples, heater_twin
 
 SAMPLES = heater_samples(30)
 
@@ -199,3 +200,37 @@ def test_delayed_sensors_are_placed_where_they_belong():
         twin = fed(twin, [entry])
     assert twin.digest == fed(heater_twin(), SAMPLES).digest
     assert moment("2026-11-20T06:00Z") == START
+
+
+def test_what_is_in_the_journal_is_not_changed_by_what_comes_again(tmp_path):
+    """A reading of long ago sent again, as it was or with another value: it keeps the value that was written first."""
+    twin = heater_twin(window=pt.Window(seconds=20.0))
+    old = next(s for s in SAMPLES if s.channel == "T1" and s.time == at(50.0))
+    with Journal(tmp_path / "plant.journal") as journal:
+        journal.save_state("line1", twin)
+        for call in (SAMPLES, [old], [pt.Sample("T1", old.time, old.value + 0.3, "degC")]):
+            journal.append("line1", call)
+            twin = fed(twin, call, journal=journal.of("line1"))
+        assert twin.digest == fed(heater_twin(window=pt.Window(seconds=20.0)), SAMPLES).digest
+        assert journal.resume("line1", heater_block()).digest == twin.digest
+
+
+NEVER = ["9999-12-31T23:59:59Z", "0001-01-02T00:00Z", 2**63 - 1, np.datetime64("9999-12-31T00:00:00")]
+
+
+@pytest.mark.parametrize("when", NEVER, ids=str)
+def test_a_stamp_that_means_never_is_no_sample(when):
+    """Refused where it is made a sample, with the years that are meant: whoever reads from a server drops that one."""
+    with pytest.raises(DataError, match="1679 to 2261"):
+        pt.Sample("T1", when, 20.0, "degC")
+    with pytest.raises(DataError, match="1679 to 2261"):
+        pt.Sample("T1", at(1.0), 20.0, "degC", reported=when)
+
+
+def test_the_first_and_the_last_moment_are_taken():
+    """The ends of what a moment may be go through the filter as any other."""
+    early = heater_twin(at=-LATEST)
+    twin = fed(early, [pt.Sample(name, -LATEST, 1.0, "W") for name in ("q1", "q2")])
+    twin = fed(twin, [pt.Sample("T1", 1 - LATEST, 23.0, "degC")])
+    assert twin.state.n_updates == 1
+    assert fed(twin, [pt.Sample("T1", LATEST, 23.0, "degC")]).time.year == 2261

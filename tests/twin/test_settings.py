@@ -1,8 +1,9 @@
-"""Live inputs of recipes: what is read, and what is only declared."""
+"""Live inputs of recipes: what is read, what is only declared, and which recipe a name belongs to."""
 
 import pytest
 
 import physics_twin as pt
+from physics_twin.twin import orders
 from tests.twin.plants import at, fed, heater_twin
 
 WHO = {"who": "A. Miller", "reason": "next charge"}
@@ -39,3 +40,34 @@ def test_forecasts_take_what_is_read_and_else_what_their_own_recipe_says(reading
     assert twin.forecast(recipe(9.0), "10 min")["T1"].values == pytest.approx(expected, rel=1e-12)
     given = twin.what_if({"hot": recipe(9.0)}, "10 min")
     assert given["hot"]["T1"].values == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_a_live_input_is_known_from_the_arrival_of_its_recipe_on(cut):
+    """In one call with the start of the batch, in the next one, while the start waits for time, and gone through again:
+    the same twin.
+    """
+    first = [*sampled(1.0), pt.Sample("q1", at(0.0), 1.0, "W"), pt.Sample("q2", at(0.0), 0.0, "W")]
+    twin = fed(heater_twin(), first)
+    begin = orders.start_batch(twin, None, None, recipe(), at=at(10.0), name="second", **WHO)
+    rest = [pt.Sample("level", at(11.0), 2.0, "W"), *sampled(12.0), pt.Sample("level", at(13.0), 3.0, "W")]
+    later = [*rest, *sampled(20.0, 24.0)]
+    once = fed(twin, [begin, *later])
+    assert once.state.held == {"level": 3.0} and not once.counts.unknown
+    calls = [begin, *later]
+    parts = fed(fed(twin, calls[:cut]), calls[cut:])
+    hurried = twin
+    for entry in calls:
+        hurried, _ = pt.assimilate(hurried, [entry], budget="0 s")
+    for other in (parts, fed(hurried, []), once.replay([*first, *calls])):
+        assert other.digest == once.digest
+
+
+def test_a_name_of_the_recipe_before_changes_nothing():
+    """What the running recipe does not ask for is left out, however it comes."""
+    twin = fed(heater_twin(recipe=recipe()), [pt.Sample("level", at(0.0), 1.0, "W"), *sampled(1.0)])
+    blank = pt.Recipe([pt.Phase("run", duration="1 h", q1="1 W", q2="0 W")])
+    batch = fed(twin.start_batch(recipe=blank, at=at(10.0), **WHO), sampled(11.0))
+    stray = fed(batch, [pt.Sample("level", at(12.0), 50.0, "W")])
+    assert stray.state.held == {}
+    assert fed(stray, sampled(13.0)).mean == fed(batch, sampled(13.0)).mean
