@@ -98,6 +98,14 @@ def asset(name: str, *, start: str = "start", model: str = "model", extra: str =
     return f'[[asset]]\nname = "{name}"\nmodel = "{__name__}:{model}"\nstart = "{__name__}:{start}"\n{extra}\n{tags}\n'
 
 
+def brought_back(target: str, name: str) -> pt.Twin:
+    """The twin that a journal holds; what its budget had left over at the stop is gone through."""
+    with pt.Journal(target, read_only=True) as journal:
+        twin = journal.resume(name, model())
+        assert twin is not None
+        return twin.assimilate([], budget=None, journal=journal.of(name))[0]
+
+
 def straight(found: list[pt.Sample]) -> pt.Twin:
     """The twin that was given everything at once and never stopped."""
     ordered = sorted(found, key=lambda one: one.key)

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 import physics_twin as pt
-from tests.service import small_plant
 from tests.service.running import Running, Starter, wait_for
-from tests.service.small_plant import T0, asset, configuration, samples, straight, write
+from tests.service.small_plant import T0, asset, brought_back, configuration, samples, straight, write
 from tests.service.test_mqtt import TAGS as MQTT_TAGS, Broker, broker, messages  # noqa: F401
 from tests.twin.journal.conftest import postgres, server  # noqa: F401
 
@@ -57,7 +56,7 @@ def _same_as_straight(target: str, n: int) -> None:
     with pt.Journal(target, read_only=True) as journal:
         entries = list(journal.entries("line1"))
         assert len(entries) == n
-        assert journal.resume("line1", small_plant.model()).digest == straight(entries).digest
+    assert brought_back(target, "line1").digest == straight(entries).digest
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import signal
 import physics_twin as pt
 from tests.service import small_plant
 from tests.service.running import Starter, wait_for
-from tests.service.small_plant import asset, configuration, straight, write
+from tests.service.small_plant import asset, brought_back, configuration, straight, write
 
 N = 300
 HISTORY = 'live = false\nhistorian = "history/*.csv"'
@@ -15,8 +15,7 @@ HISTORY = 'live = false\nhistorian = "history/*.csv"'
 
 def digest(folder, name="line1"):
     """Of the twin that the journal brings back."""
-    with pt.Journal(folder / "plant.journal", read_only=True) as journal:
-        return journal.resume(name, small_plant.model()).digest
+    return brought_back(str(folder / "plant.journal"), name).digest
 
 
 def test_a_file_becomes_a_twin_and_a_stop_saves_it(serve: Starter, tmp_path):

@@ -19,9 +19,9 @@ from twin_service.configuration import AssetConfig
 from twin_service.inbox import Inbox
 from twin_service.logs import Event, Log
 
-CHUNK = 400
+CHUNK = 100
 """Samples of one delivery, and of one call of assimilate."""
-AHEAD = 8
+AHEAD = 30
 """Appends by which the journal may be ahead of the twin before the next chunk waits: live samples come after these."""
 LOOK_EVERY = 5.0
 

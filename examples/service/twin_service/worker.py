@@ -27,6 +27,8 @@ SLICE = 400
 """Entries of one call of assimilate while there is much to catch up with: a sign of life between two calls."""
 HEALTH_EVERY = 5.0
 """s between two looks at the health of one twin: it predicts from earlier states, which costs many samples' worth."""
+HEALTH_SHARE, REPORT_SHARE = 0.1, 0.25
+"""Of a worker's time, over all its assets, that looking at them may take: samples come first."""
 POINTS = 2_000
 """Points that wait for the next report at most."""
 COURSE = 0.25
@@ -226,8 +228,9 @@ class Asset:
             return
         judge = self._unjudged and now >= self._next_health
         if now >= self._next_report and (self._changed or judge or self.config.live):
-            self._next_report = now + self._spec.report_every
             self._report(self._twin, now)
+            cost = (time.monotonic() - now) * len(self._spec.assets)
+            self._next_report = now + max(self._spec.report_every, cost / REPORT_SHARE)
         if now >= self._next_save:
             self._next_save = now + self._spec.save_every
             if self._reached > self._saved:
@@ -251,8 +254,8 @@ class Asset:
         if now >= self._next_health:
             began = time.monotonic()
             health, self._unjudged = shown.health, False
-            # A look at the health of a large model is not to take more than a tenth of the time.
-            self._next_health = began + max(HEALTH_EVERY, 10.0 * (time.monotonic() - began))
+            cost = (time.monotonic() - began) * len(self._spec.assets)
+            self._next_health = began + max(HEALTH_EVERY, cost / HEALTH_SHARE)
         self._send(
             Update(
                 asset=self.config.name,
