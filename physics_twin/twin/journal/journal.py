@@ -292,23 +292,22 @@ class Journal:
                 found.setdefault(int(row[4]), []).append(entry_of(row, self._text))
         return list(found.items())
 
-    def save_state(
-        self, asset: str, twin: "Twin | PackedTwin", *, reached: int | None = None, keep: int = KEEP
-    ) -> None:
+    def save_state(self, asset: str, twin: "Twin | PackedTwin", *, reached: int, keep: int = KEEP) -> None:
         """Write down a twin, or one that another process packed, and what its audit log has gained, in one commit.
 
-        reached: the last append that the twin has been given, as `reached` told it after that append; without, all
-        of them. keep: so many saved twins stay. Raises DataError where the audit log of the twin contradicts the one
-        that is written, JournalError.
+        reached: the last append that the twin has been given, as `reached` told it right after that append; 0 for a
+        twin at its start. What was appended later is folded by `resume`; what is said to be reached never is. keep: so
+        many saved twins stay. Raises DataError where the audit log of the twin contradicts the one that is written,
+        JournalError.
         """
         from physics_twin.twin.journal.states import PackedTwin, write
 
         packed = twin if isinstance(twin, PackedTwin) else PackedTwin.of(twin)
         with self._writing(asset) as own:
             number = self._number(asset, own)
-            if reached is not None and not 0 <= reached <= number:
+            if not 0 <= reached <= number:
                 raise DataError(f"{asset}: the journal has {number} appends, the twin cannot have reached {reached}")
-            write(self._database, own, packed, number if reached is None else reached, keep)
+            write(self._database, own, packed, reached, keep)
             self._write_audit(asset, own, packed.audit)
 
     def _write_audit(self, asset: str, own: int, audit: Audit) -> None:

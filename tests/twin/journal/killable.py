@@ -56,15 +56,15 @@ def follow(path, file):
         twin = journal.resume(ASSET, model)
         if twin is None:
             twin = begin()
-            journal.save_state(ASSET, twin)
+            journal.save_state(ASSET, twin, reached=0)
         reached = journal.positions(ASSET).get("source", 0)
         for k in range(max(reached - AGAIN, 0), len(calls)):
             journal.append(ASSET, calls[k], {"source": max(reached, k + 1)})
             twin, _ = pt.assimilate(twin, calls[k], budget=None, journal=journal.of(ASSET))
             if k % EVERY == EVERY - 1:
-                journal.save_state(ASSET, twin)
+                journal.save_state(ASSET, twin, reached=journal.reached(ASSET))
                 twin.save(file, keep=2)
-        journal.save_state(ASSET, twin)
+        journal.save_state(ASSET, twin, reached=journal.reached(ASSET))
     return twin
 
 

@@ -42,7 +42,7 @@ def live(journal, calls=CALLS, save_after=(), twin=None):
         journal.append("line1", call)
         twin = fed(twin, call, journal=journal.of("line1"))
         if k in save_after:
-            journal.save_state("line1", twin)
+            journal.save_state("line1", twin, reached=journal.reached("line1"))
     return twin
 
 
@@ -113,6 +113,8 @@ def test_appends_that_the_saved_twin_has_not_seen_are_folded(target):
         assert journal.resume("line1", heater_block()).digest == fed(twin, CALLS[5]).digest
         with pytest.raises(DataError, match="cannot have reached"):
             journal.save_state("line1", twin, reached=reached + 2)
+        with pytest.raises(TypeError, match="reached"):  # nobody is to lose entries by not saying it
+            journal.save_state("line1", twin)
 
 
 def test_an_audit_log_that_does_not_continue_is_refused(target):
@@ -121,7 +123,7 @@ def test_an_audit_log_that_does_not_continue_is_refused(target):
         live(journal, save_after=(len(CALLS) - 1,))
         states = journal.states("line1")
         with pytest.raises(DataError, match="does not continue it"):
-            journal.save_state("line1", begin())
+            journal.save_state("line1", begin(), reached=journal.reached("line1"))
         assert journal.states("line1") == states
         assert journal.audit("line1").table[0][1:] == ("A. Miller", "mask", "being cleaned")
 
