@@ -11,8 +11,6 @@ from tests.service.running import EXAMPLE, Running, Starter
 
 if str(EXAMPLE) not in sys.path:
     sys.path.insert(0, str(EXAMPLE))
-for name in ("aiohttp", "prometheus_client"):
-    pytest.importorskip(name, reason="the extra live is not installed")
 
 
 @pytest.fixture

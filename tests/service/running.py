@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+for name in ("aiohttp", "prometheus_client"):
+    pytest.importorskip(name, reason="the extra live is not installed")
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "service"
 PATIENCE = 120.0

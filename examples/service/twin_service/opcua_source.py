@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from asyncua import Client, Node, ua
+from asyncua import ua
+from asyncua.client import Client
+from asyncua.common.node import Node
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError
@@ -96,7 +98,7 @@ class OpcuaSource:
         subscription = await client.create_subscription(self._interval, _Handler(by_node, received))
         nodes = list(by_node)
         answers: Sequence[Any] = await subscription.subscribe_data_change(
-            nodes, queuesize=QUEUE, sampling_interval=0.5 * self._interval
+            nodes, queuesize=QUEUE, sampling_interval=ua.Double(0.5 * self._interval)
         )
         for node, answer in zip(nodes, answers, strict=True):
             for asset, tag in by_node[node] if isinstance(answer, ua.StatusCode) else ():
