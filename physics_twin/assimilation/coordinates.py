@@ -25,7 +25,8 @@ class Coordinates:
     positions: (n_differential,) entries of the state vector. scale, lower, upper: (n_coordinates,): one coordinate is
     SI over scale; bounds in coordinates, infinite where open. logarithmic: (n_parameters,). updated: (n_coordinates,)
     False for parameters that are uncertain and held (a frozen twin): their spread counts, no sample changes them.
-    places: (n_coordinates, dimension) m, NaN for what has no place; None of a model without fields.
+    places: (n_coordinates, dimension) m, NaN for what has no place; None of a model without fields. biased: for each
+    sensor with an unknown bias (row of its output, position of the bias among the parameters); biases come last.
     """
 
     names: tuple[str, ...]
@@ -38,10 +39,18 @@ class Coordinates:
     updated: NDArray[np.bool_]
     places: Array | None = None
     declared: Mapping[str, Parameter] = field(default_factory=dict)
+    biased: tuple[tuple[int, int], ...] = ()
 
     @classmethod
-    def of(cls, model: Model, parameters: Sequence[Parameter], *, frozen: bool = False) -> "Coordinates":
-        """Coordinates of a model with these uncertain parameters."""
+    def of(
+        cls,
+        model: Model,
+        parameters: Sequence[Parameter],
+        *,
+        frozen: bool = False,
+        biased: tuple[tuple[int, int], ...] = (),
+    ) -> "Coordinates":
+        """Coordinates of a model with these uncertain parameters, those of the sensors (biased) behind its own."""
         positions: list[int] = []
         names: list[str] = []
         scale: list[float] = []
@@ -92,6 +101,7 @@ class Coordinates:
             updated=updated,
             places=where if located else None,
             declared={p.name: p for p in parameters},
+            biased=biased,
         )
 
     @functools.cached_property
@@ -103,6 +113,16 @@ class Coordinates:
     def n_states(self) -> int:
         """How many of them are of the state; they come first."""
         return int(self.positions.size)
+
+    @functools.cached_property
+    def of_plant(self) -> tuple[str, ...]:
+        """The parameters that the model has; they come first."""
+        return self.parameters[: len(self.parameters) - len({k for _, k in self.biased})]
+
+    @functools.cached_property
+    def of_sensors(self) -> tuple[str, ...]:
+        """The other parameters: biases of sensors."""
+        return self.parameters[len(self.of_plant) :]
 
     def of_members(self, states: Array, parameters: Array) -> Array:
         """Coordinates (n_members, n_coordinates) of states (n_members, n_state) and parameters, both SI."""

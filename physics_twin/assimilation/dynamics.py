@@ -40,7 +40,7 @@ class Dynamics:
         found = dict(zip(names, columns, strict=True))
         for name, value in settings.items():
             found[name] = np.full(len(parameters), float(value))
-        for k, name in enumerate(self.coordinates.parameters):
+        for k, name in enumerate(self.coordinates.of_plant):
             found[name] = parameters[:, k]
         return found
 
@@ -50,7 +50,8 @@ class Dynamics:
         """States (n_members, n_state) and outputs (n_members, n_outputs) at t1 >= t0; NaN in rows that failures list.
 
         With t1 == t0 the states are those given, to the last bit, and the outputs those of the moment (left limits).
-        The settings hold over the whole step. Raises what a recipe raises that ends before t1.
+        Behind the model's own outputs come those readings that a bias is part of, `Coordinates.biased`: an output and
+        its sensor's bias. The settings hold over the whole step. Raises what a recipe raises that ends before t1.
         """
         columns = self.values(parameters, settings)
         if isinstance(self.model, Ensembles):
@@ -62,6 +63,9 @@ class Dynamics:
         if t1 <= t0:
             ends = np.array(states)
             ends[[failure.member for failure in failures]] = np.nan
+        if self.coordinates.biased:
+            rows, own = (list(column) for column in zip(*self.coordinates.biased, strict=True))
+            last = np.hstack([last, last[:, rows] + parameters[:, own]])
         return ends, last, (*failures, *_not_finite(ends, last, failures, t1))
 
     def _one_by_one(

@@ -74,4 +74,4 @@ def _likeness(coordinates: Coordinates) -> tuple[object, ...]:
     """What the written functions depend on."""
     c = coordinates
     arrays = (c.positions, c.scale, c.lower, c.upper, c.logarithmic)
-    return c.names, c.parameters, *(array.tobytes() for array in arrays)
+    return c.names, c.parameters, c.biased, *(array.tobytes() for array in arrays)

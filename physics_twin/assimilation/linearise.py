@@ -50,18 +50,28 @@ def _exact(
     coordinates = dynamics.coordinates
     assert isinstance(dynamics.model, Linearised)  # narrows the type; `linear_step` has asked
     values = {**dynamics.fixed, **settings}
-    values |= dict(zip(coordinates.parameters, parameters.tolist(), strict=True))
-    found = dynamics.model.advance_linearised(state, t0, t1, dynamics.recipe, values, coordinates.parameters)
-    n, positions = coordinates.n_states, coordinates.positions
+    own = coordinates.of_plant
+    values |= dict(zip(own, parameters.tolist(), strict=False))
+    found = dynamics.model.advance_linearised(state, t0, t1, dynamics.recipe, values, own)
+    n, positions, end = coordinates.n_states, coordinates.positions, coordinates.n_states + len(own)
     scale = coordinates.scale[:n]
-    by_parameter = np.where(coordinates.logarithmic, parameters, coordinates.scale[n:])
+    by_parameter = np.where(coordinates.logarithmic, parameters, coordinates.scale[n:])[: len(own)]
     transition = np.eye(coordinates.n)
     transition[:n, :n] = found.state_by_state[np.ix_(positions, positions)] * (scale / scale[:, None])
-    transition[:n, n:] = found.state_by_values[positions] * (by_parameter / scale[:, None])
-    response = np.hstack([found.outputs_by_state[:, positions] * scale, found.outputs_by_values * by_parameter])
+    transition[:n, n:end] = found.state_by_values[positions] * (by_parameter / scale[:, None])
+    outputs, response = found.outputs, np.zeros((len(found.outputs), coordinates.n))
+    response[:, :end] = np.hstack(
+        [found.outputs_by_state[:, positions] * scale, found.outputs_by_values * by_parameter]
+    )
+    if coordinates.biased:
+        rows, biases = (list(column) for column in zip(*coordinates.biased, strict=True))
+        outputs = np.append(outputs, outputs[rows] + parameters[biases])
+        response = np.vstack([response, response[rows]])
+        at = n + np.array(biases)
+        response[np.arange(len(found.outputs), len(outputs)), at] += coordinates.scale[at]
     if not (np.isfinite(transition).all() and np.isfinite(response).all()):
         raise SolveError("the derivatives of a step are not finite numbers", time=t1)
-    return LinearStep(found.state, found.outputs, transition, response)
+    return LinearStep(found.state, outputs, transition, response)
 
 
 def _by_differences(

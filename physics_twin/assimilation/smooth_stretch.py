@@ -57,11 +57,12 @@ class Stretches:
         self.schedule = bind(dynamics.recipe, self.model.inputs, self.model.outputs, states)
         self.n_x = len(equations.differential)
         names = dynamics.coordinates.parameters
-        for name in names:
+        for name in dynamics.coordinates.of_plant:
             if name not in equations.parameters:
                 raise ModelError(f'"{name}" is no parameter of the equations; leave out steps= to estimate it')
         # What the points set themselves may be absent from the fixed values.
-        self.p = np.array([dynamics.fixed.get(name, np.nan) for name in equations.parameters], dtype=float)
+        all_names = (*equations.parameters, *dynamics.coordinates.of_sensors)
+        self.p = np.array([dynamics.fixed.get(name, np.nan) for name in all_names], dtype=float)
         missing = [n for n in equations.parameters if n not in dynamics.fixed and n not in names]
         if missing:
             raise ModelError(f'the parameter "{missing[0]}" has no value')

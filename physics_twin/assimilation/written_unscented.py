@@ -40,8 +40,9 @@ class WrittenUnscented:
         if weights.covariance_center < 0.0:
             raise ModelError("fixed steps need weights that are not negative: alpha of 0.52 or more with beta = 2")
         self.equations, self.coordinates, self.weights, self.compiled = equations, coordinates, weights, compiled
-        self.n_x, self.n_p = len(equations.differential), len(equations.parameters)
-        self.n_u, self.n_y = len(equations.inputs), len(equations.outputs)
+        self.names = (*equations.parameters, *coordinates.of_sensors)
+        self.n_x, self.n_p = len(equations.differential), len(self.names)
+        self.n_u, self.n_y = len(equations.inputs), len(equations.outputs) + len(coordinates.biased)
         self.n_points = 2 * coordinates.n + 1
         n, n_y = coordinates.n, self.n_y
         sizes = [2, self.n_x, n * n, n_y, n_y * n_y, self.n_points * n, self.n_points * n_y]
@@ -125,8 +126,11 @@ class WrittenUnscented:
     # -- functions --------------------------------------------------------------------------------------------------
     @functools.cached_property
     def _own_places(self) -> list[int]:
-        names = self.equations.parameters
-        return [names.index(name) for name in self.coordinates.parameters]
+        return [self.names.index(name) for name in self.coordinates.parameters]
+
+    def _of_model(self, p: ca.SX) -> ca.SX:
+        """All parameters but those of the sensors."""
+        return p[: len(self.equations.parameters)]
 
     @functools.cached_property
     def _stage(self) -> ca.Function:
@@ -135,7 +139,7 @@ class WrittenUnscented:
         x, t, p, a, b, t0, h = self._symbols()
 
         def rate(now: ca.SX, at: ca.SX) -> Any:
-            return eq.rate(now, at, ca.SX(0, 1), a + b * (now - t0), p, ca.SX(0, 1))
+            return eq.rate(now, at, ca.SX(0, 1), a + b * (now - t0), self._of_model(p), ca.SX(0, 1))
 
         k1 = rate(t, x)
         k2 = rate(t + h / 2, x + h / 2 * k1)
@@ -146,7 +150,9 @@ class WrittenUnscented:
     @functools.cached_property
     def _observed(self) -> ca.Function:
         x, t, p, a, b, t0, _ = self._symbols()
-        y = self.equations.output(t, x, ca.SX(0, 1), a + b * (t - t0), p, ca.SX(0, 1))
+        y = self.equations.output(t, x, ca.SX(0, 1), a + b * (t - t0), self._of_model(p), ca.SX(0, 1))
+        readings = [y[row] + p[self._own_places[k]] for row, k in self.coordinates.biased]
+        y = ca.vertcat(y, *readings)
         return ca.Function("observed", [x, t, p, a, b, t0], [ca.densify(y)])
 
     def _symbols(self) -> tuple[ca.SX, ...]:

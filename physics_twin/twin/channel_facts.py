@@ -10,6 +10,7 @@ from physics_twin.errors import UnitError
 from physics_twin.measurements import Channel
 from physics_twin.measurements.flags import Flag
 from physics_twin.measurements.tags.sensors import Sensor
+from physics_twin.parameters import Parameter
 from physics_twin.posterior import Posterior
 from physics_twin.twin.sensors.reading import Reading
 from physics_twin.twin.timeline import Sample
@@ -20,8 +21,10 @@ from physics_twin.units import Unit, to_si, unit as as_unit
 class ChannelFacts:
     """One channel with what the posterior says of its sensor; SI.
 
-    row: of its output. level, share: the noise has the variance level^2 + (share * value)^2. bias, bias_variance: known
-    at the start; fresh_variance: of a bias before anything is known, for a sensor that has been replaced. shift: ns by
+    row: of its readings among those of `Dynamics.advance`: that of its output, or of the output with an unknown bias.
+    level, share: the noise has the variance level^2 + (share * value)^2. bias: known, and taken off each reading.
+    parameter: name of the unknown bias among the coordinates, "" where there is none. fresh_sd: of that bias before
+    anything is known of it, for a sensor that has been replaced. shift: ns by
     which a sample's time lies after the moment that it shows. lower, upper: ends of the range. resolution: 0 unknown.
     """
 
@@ -31,8 +34,8 @@ class ChannelFacts:
     level: float
     share: float
     bias: float
-    bias_variance: float
-    fresh_variance: float
+    parameter: str
+    fresh_sd: float
     shift: int
     lower: float
     upper: float
@@ -63,7 +66,7 @@ class ChannelFacts:
         return Reading(
             time=sample.time,
             value=number - (0.0 if replaced else self.bias),
-            variance=spread + (self.fresh_variance if replaced else self.bias_variance),
+            variance=spread,
             # At an end of its range a sensor shows a limit and no number.
             flag=Flag.BAD if at_end and sample.quality < Flag.BAD else sample.quality,
             predicted=predicted,
@@ -81,8 +84,16 @@ def _unit(text: str) -> Unit:
     return as_unit(text)
 
 
+def unknown_bias(channel: Channel, posterior: Posterior) -> Parameter | None:
+    """The bias of a sensor that is known by its spread only: as the posterior has it, or as it was declared."""
+    return posterior.parameters.get(channel.bias_name) or channel.parameters.get("bias")
+
+
 def facts_of(channel: Channel, row: int, posterior: Posterior) -> ChannelFacts:
-    """The facts of a channel, at the mode of the posterior where that knows more than the declaration."""
+    """The facts of a channel, at the mode of the posterior where that knows more than the declaration.
+
+    row: of its readings, see `ChannelFacts`.
+    """
     unit = channel.unit
 
     def mode(name: str, declared: float) -> float:
@@ -96,10 +107,11 @@ def facts_of(channel: Channel, row: int, posterior: Posterior) -> ChannelFacts:
     # The variance of Student's t is that of its scale times nu / (nu - 2); below three degrees it hardly has one.
     nu = math.inf if tails is None else max(mode(f"degrees_of_freedom.{stem}", tails), 3.0)
     heavy = 1.0 if math.isinf(nu) else math.sqrt(nu / (nu - 2.0))
-    fresh = 0.0
+    unknown, fresh = unknown_bias(channel, posterior), 0.0
     if channel.unknown_bias is not None:
-        fresh = to_si(channel.unknown_bias.sd, unit, name=f"bias of {channel.output}", difference=True) ** 2
-    estimated = channel.bias_name in posterior.parameters
+        fresh = to_si(channel.unknown_bias.sd, unit, name=f"bias of {channel.output}", difference=True)
+    elif unknown is not None:  # another instrument of the kind will be as far off as this one is
+        fresh = float(np.sqrt(np.mean(posterior[unknown.name] ** 2)))
     low, high = (-math.inf, math.inf)
     if channel.sensor_range is not None:
         ends = [
@@ -121,9 +133,9 @@ def facts_of(channel: Channel, row: int, posterior: Posterior) -> ChannelFacts:
         unit=unit,
         level=mode(channel.noise_name, channel.noise) * heavy,
         share=mode(f"proportional.{stem}", share) * heavy,
-        bias=mode(channel.bias_name, channel.bias),
-        bias_variance=float(np.var(posterior[channel.bias_name], ddof=1)) if estimated else fresh,
-        fresh_variance=fresh,
+        bias=channel.bias if unknown is None else 0.0,
+        parameter="" if unknown is None else unknown.name,
+        fresh_sd=fresh,
         shift=round(late * 1e9),
         lower=low,
         upper=high,

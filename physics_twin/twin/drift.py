@@ -170,7 +170,8 @@ def _of_posterior(setup: "Setup") -> Estimate:
     draws = setup.posterior.draws
     columns = [str(name) for name in draws["parameter"].values]
     for k, name in enumerate(coordinates.parameters):
-        if name not in columns:  # a posterior that says nothing of it: nothing to have drifted from
+        # A posterior that says nothing of it: nothing to have drifted from; a sensor may be another one by now.
+        if name not in columns or name in coordinates.of_sensors:
             variance[k] = np.inf
             continue
         column = np.asarray(draws.values[:, columns.index(name)], dtype=float)

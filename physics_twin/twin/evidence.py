@@ -168,7 +168,7 @@ def evidence_for(
     notes += more
     old, more = _held_out(setup, current, held, rng)
     notes += [f"in force: {note}" for note in more]
-    changes = tuple(_change(setup, name, current, candidate) for name in setup.coordinates.parameters)
+    changes = tuple(_change(setup, name, current, candidate) for name in setup.coordinates.of_plant)
     return Evidence(
         fitted=tuple(run.name for run in fitted),
         held=tuple(run.name for run in held),
@@ -242,7 +242,7 @@ def _against(setup: "Setup", posterior: Posterior, new: HeldOut, old: HeldOut) -
     found: list[str] = []
     if not posterior.converged:
         found.append(f"the fit did not converge ({posterior.message})")
-    for name in setup.coordinates.parameters:
+    for name in setup.coordinates.of_plant:
         verdict = posterior.verdicts.get(name)
         if verdict is not None and (verdict.identification.failed or not verdict.identified):
             found.append(f"{name} is {verdict}")

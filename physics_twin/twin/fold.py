@@ -48,7 +48,7 @@ def begin(setup: Setup) -> FilterState:
     b = setup.beginning
     dynamics = setup.dynamics(b.batch.recipe)
     belief = setup.method.begin(b.start, dynamics, Key(setup.seed, b.time))
-    n = len(setup.model.outputs)
+    n = setup.n_shown
     state = FilterState(
         time=b.time - 1,
         belief=belief,

@@ -22,17 +22,18 @@ def recent_samples(twin: "Twin") -> xr.Dataset:
     in SI, and whether nothing spoke against the use of them: a good flag, and no mask.
     """
     facts, state = twin.setup.facts, twin.state
+    biases = dict(zip(twin.setup.coordinates.parameters, twin.belief.parameters.mean(axis=0).tolist(), strict=True))
     rows: list[tuple[str, float, float, bool]] = []
     for entry in twin.recent:
         if not isinstance(entry, Sample) or entry.channel not in facts or np.isnan(entry.value):
             continue
         own = facts[entry.channel]
         try:
-            number = own.si(entry) - own.bias
+            number = own.si(entry) - biases.get(own.parameter, own.bias)
         except UnitError:
             continue  # its channel is marked already; there is no place for it on the axis
         used = entry.quality < Flag.BAD and not any(m.covers(entry.channel, entry.time) for m in state.masks)
-        rows.append((entry.channel, (entry.time - own.shift - twin.until) / SECOND, number, used))
+        rows.append((entry.channel, (entry.time - twin.until) / SECOND, number, used))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     return xr.Dataset(
         {

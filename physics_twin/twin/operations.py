@@ -57,8 +57,7 @@ def _change(setup: Setup, state: FilterState, operation: Operation) -> Callable[
             lifted = _text(content, "channel")
             return lambda state: replace(state, masks=_masks(state, but=lifted))
         case Act.SENSOR_REPLACED:
-            fresh = {_text(content, "channel"): ChannelMonitor(replaced=time)}
-            return lambda state: replace(state, monitors={**state.monitors, **fresh})
+            return functools.partial(_replaced, setup, _text(content, "channel"))
         case Act.PROMOTE | Act.REVERT:
             from physics_twin.twin.promotion import put_in_force
 
@@ -109,6 +108,24 @@ def _charge(setup: Setup, state: FilterState, content: Content) -> tuple[Batch, 
     return Batch(_text(content, "name"), state.time, recipe, dict(content["context"])), begun, initial
 
 
+def _replaced(setup: Setup, channel: str, state: FilterState) -> FilterState:
+    """The next instrument: its checks begin anew, and of its bias nothing is known yet. All else stays known."""
+    state = replace(state, monitors={**state.monitors, channel: ChannelMonitor(replaced=state.time)})
+    facts, coordinates, key = setup.facts.get(channel), setup.coordinates, Key(setup.seed, state.time)
+    if facts is None or not facts.parameter:
+        return state
+    members = members_of(state.belief, coordinates, key)
+    k, variance = coordinates.parameters.index(facts.parameter), 0.0 * setup.rates
+    at = coordinates.n_states + k
+    parameters, variance[at] = members.parameters.copy(), (facts.fresh_sd / coordinates.scale[at]) ** 2
+    parameters[:, k] = 0.0
+    try:
+        dynamics = setup.dynamics(state.batch.recipe)
+        return replace(state, belief=setup.method.begin(Start(members.states, parameters, variance), dynamics, key))
+    except FAILURES as error:
+        return replace(state, trouble=f"the bias of the new {channel} could not be set: {error}")
+
+
 def _start_batch(setup: Setup, batch: Batch, begun: Recipe, initial: Initial, state: FilterState) -> FilterState:
     """The next charge: states begin anew, parameters stay what they are known to be, a little less well."""
     if state.mode is not Mode.OUT_OF_SERVICE:
@@ -129,7 +146,7 @@ def _start_batch(setup: Setup, batch: Batch, begun: Recipe, initial: Initial, st
         belief = setup.method.begin(start, setup.dynamics(recipe), key)
     except FAILURES as error:
         return replace(state, mode=Mode.OUT_OF_SERVICE, trouble=f"the batch {batch.name} could not begin: {error}")
-    n = len(setup.model.outputs)
+    n = setup.n_shown
     return replace(
         state,
         belief=belief,
@@ -149,7 +166,7 @@ def _initial_states(setup: Setup, recipe: Recipe, parameters: Array, settings: M
     from physics_twin.twin.start import fresh_states, guesses
 
     table = {name: np.full(len(parameters), value) for name, value in setup.fixed.items()}
-    table |= dict(zip(setup.coordinates.parameters, parameters.T, strict=True))
+    table |= dict(zip(setup.coordinates.of_plant, parameters.T, strict=False))
     known = {**guesses(setup.model, setup.posterior, recipe), **settings}
     return fresh_states(setup.model, recipe, table, known, len(parameters), every=True)
 

@@ -110,7 +110,7 @@ def content_of(setup: Setup, posterior: Posterior, before: str, more: Mapping[st
 
     Raises DataError where the posterior does not have all of the twin's uncertain parameters.
     """
-    names = setup.coordinates.parameters
+    names = setup.coordinates.of_plant
     draws = _columns(setup, posterior)
     if len(draws) > N_DRAWS:
         draws = draws[np.sort(Key(setup.seed, 0).rng("promote").choice(len(draws), N_DRAWS, replace=False))]
@@ -132,8 +132,8 @@ def content_of(setup: Setup, posterior: Posterior, before: str, more: Mapping[st
 
 def _columns(setup: Setup, posterior: Posterior) -> Array:
     if posterior is setup.posterior:  # exactly the draws that the twin began with
-        return setup.beginning.start.parameters
-    names = setup.coordinates.parameters
+        return setup.beginning.start.parameters[:, : len(setup.coordinates.of_plant)]
+    names = setup.coordinates.of_plant
     missing = [name for name in names if name not in posterior.parameters]
     if not missing:
         return np.column_stack([posterior[name] for name in names]) if names else np.empty((posterior.n_draws, 0))
@@ -170,7 +170,7 @@ def put_in_force(setup: Setup, state: FilterState, operation: Operation) -> Filt
     if not setup.adaptive:
         return replace(state, trouble=f"the {operation.act.value} of {time} {NOT_DONE}: the twin is frozen")
     try:
-        draws = draws_of(operation, setup.coordinates.parameters)
+        draws = draws_of(operation, setup.coordinates.of_plant)
     except DataError as error:
         return replace(state, trouble=f"the {operation.act.value} of {time} {NOT_DONE}: {error}")
     if state.mode is not Mode.OUT_OF_SERVICE:
@@ -180,8 +180,11 @@ def put_in_force(setup: Setup, state: FilterState, operation: Operation) -> Filt
     n = len(state.belief.states) if state.belief.root is None else len(draws)
     members = members_of(state.belief, setup.coordinates, key, n)
     rows = key.rng("promote").permutation(len(draws))
-    low, high = (np.array([p.bounds[side] for p in setup.parameters]) for side in (0, 1))
-    parameters = np.clip(draws[np.resize(rows, n)], low, high)
+    own = setup.parameters[: draws.shape[1]]
+    low, high = (np.array([p.bounds[side] for p in own]) for side in (0, 1))
+    # The sensors stay what they are known to be.
+    kept = members.parameters[:, len(own) :]
+    parameters = np.hstack([np.clip(draws[np.resize(rows, n)], low, high), kept])
     start = Start(np.ascontiguousarray(members.states), np.ascontiguousarray(parameters), 0.0 * setup.rates)
     try:
         belief = setup.method.begin(start, setup.dynamics(state.batch.recipe), key)
@@ -205,9 +208,9 @@ def posterior_in_force(twin: "Twin") -> Posterior:
     first = setup.posterior
     if last is None or last.posterior == posterior_hash(first):
         return first
-    names = setup.coordinates.parameters
+    names = setup.coordinates.of_plant
     table = draws_of(last.operation, names)
-    parameters = ParameterSet(setup.parameters)
+    parameters = ParameterSet(setup.parameters[: len(names)])
     spread = np.atleast_2d(np.cov(table, rowvar=False)) if len(table) > 1 else np.zeros((len(names),) * 2)
     coverage = {name: (float(ends[0]), float(ends[1])) for name, ends in last.operation.content["coverage"].items()}
     held = {name: value for name, value in first.values.items() if name not in names}

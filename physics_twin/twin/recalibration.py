@@ -19,10 +19,9 @@ from physics_twin.measurements import Experiment
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.twin.evidence import Change, Evidence, Fit, HeldOut, evidence_for
-from physics_twin.twin.intake import assimilate
 from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.nulls import without_nan
-from physics_twin.twin.operations import NOT_DONE
+from physics_twin.twin.orders import carried_out
 from physics_twin.twin.promotion import (
     Promotion,
     content_of,
@@ -36,6 +35,7 @@ from physics_twin.twin.promotion import (
 from physics_twin.twin.timeline import Act, Operation
 
 if TYPE_CHECKING:
+    from physics_twin.twin.journal import Timeline
     from physics_twin.twin.twin import Twin
 
 HELD_OUT = 0.3
@@ -131,8 +131,8 @@ def recalibrate(
         raise CalibrationError("this twin is frozen: its parameters are not to change; start one with adaptive=True")
     runs = (experiments,) if isinstance(experiments, Experiment) else tuple(experiments)
     fitted, held = _split(runs, hold_out)
-    names = setup.coordinates.parameters
-    wanted = list(setup.parameters) if unknown is None else list(unknown)
+    names = setup.coordinates.of_plant
+    wanted = list(setup.parameters[: len(names)]) if unknown is None else list(unknown)
     held_values = {k: v for k, v in setup.fixed.items() if not k.startswith("initial.") and k not in _named(wanted)}
     chosen = GaussNewton() if method is None else method
     values = options.pop("values", None)
@@ -194,7 +194,14 @@ def _named(items: Sequence[Any]) -> set[str]:
 
 
 def promote(
-    twin: "Twin", candidate: Candidate, *, who: str, reason: str, at: Any = None, against_evidence: bool = False
+    twin: "Twin",
+    candidate: Candidate,
+    *,
+    who: str,
+    reason: str,
+    at: Any = None,
+    against_evidence: bool = False,
+    journal: "Timeline | None" = None,
 ) -> "Twin":
     """See `Twin.promote`."""
     setup = twin.setup
@@ -222,10 +229,18 @@ def promote(
         "against_evidence": not candidate.evidence.may_be_promoted,
     }
     content = content_of(setup, candidate.posterior, before, more)
-    return _done(twin, Act.PROMOTE, content, who, reason, at)
+    return _done(twin, Act.PROMOTE, content, who, reason, at, journal)
 
 
-def revert(twin: "Twin", promotion: Promotion | None = None, *, who: str, reason: str, at: Any = None) -> "Twin":
+def revert(
+    twin: "Twin",
+    promotion: Promotion | None = None,
+    *,
+    who: str,
+    reason: str,
+    at: Any = None,
+    journal: "Timeline | None" = None,
+) -> "Twin":
     """See `Twin.revert`."""
     last = in_force(twin)
     if last is None:
@@ -242,23 +257,19 @@ def revert(twin: "Twin", promotion: Promotion | None = None, *, who: str, reason
         content = content_of(twin.setup, twin.setup.posterior, last.posterior, more)
     else:
         content = {**earlier.operation.content, "before": last.posterior, **more}
-    return _done(twin, Act.REVERT, content, who, reason, at)
+    return _done(twin, Act.REVERT, content, who, reason, at, journal)
 
 
-def _done(twin: "Twin", act: Act, content: dict[str, Any], who: str, reason: str, at: Any) -> "Twin":
+def _done(
+    twin: "Twin", act: Act, content: dict[str, Any], who: str, reason: str, at: Any, journal: "Timeline | None"
+) -> "Twin":
     if not who.strip():
         raise DataError("a person answers for what a twin is calibrated to: who= needs a name")
     if not reason.strip():
         raise DataError("reason= is empty: say why, for those who read the audit log")
     time = max(twin.until, twin.newest) + 1 if at is None else moment(at)
     operation = Operation(act, time, who, reason, content)
-    changed, innovation = assimilate(twin, [operation], budget=None)
-    if len(changed.audit) == len(twin.audit):
-        raise DataError(f"the {act.value} of {stamp(time)} was not taken: {innovation}")
-    refused = [words for words in innovation.notes if NOT_DONE in words]
-    if refused:
-        raise CalibrationError(refused[0])
-    return changed
+    return carried_out(twin, operation, journal, CalibrationError)
 
 
 def _json_path(path: "str | os.PathLike[str]") -> Path:

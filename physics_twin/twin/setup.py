@@ -16,7 +16,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Recipe
-from physics_twin.twin.channel_facts import ChannelFacts, facts_of
+from physics_twin.twin.channel_facts import ChannelFacts, facts_of, unknown_bias
 from physics_twin.twin.state import Batch
 from physics_twin.twin.timeline import Sample
 from physics_twin.units import Unit, to_si
@@ -76,7 +76,8 @@ class Beginning:
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """parameters: the uncertain ones, whether they are updated (adaptive) or held (frozen). fixed: all others, SI.
+    """parameters: the uncertain ones, whether they are updated (adaptive) or held (frozen): those of the model, then
+    the unknown biases of sensors (`bias.<output>`). fixed: all others of the model, SI.
     channels: output -> its channel. walks: state or parameter -> how it wanders. method: the filter.
     """
 
@@ -100,12 +101,25 @@ class Setup:
     @functools.cached_property
     def coordinates(self) -> Coordinates:
         """What the filters update."""
-        return Coordinates.of(self.model, self.parameters, frozen=not self.adaptive)
+        return Coordinates.of(self.model, self.parameters, frozen=not self.adaptive, biased=self._biased)
 
     @functools.cached_property
     def held(self) -> Coordinates:
         """The same with every parameter held: for the first samples after a gap."""
-        return Coordinates.of(self.model, self.parameters, frozen=True)
+        return Coordinates.of(self.model, self.parameters, frozen=True, biased=self._biased)
+
+    @functools.cached_property
+    def _biased(self) -> tuple[tuple[int, int], ...]:
+        """For each channel with an unknown bias the row of its output, and where the bias is among the parameters."""
+        names = [p.name for p in self.parameters]
+        outputs = [signal.name for signal in self.model.outputs]
+        biases = {name: unknown_bias(channel, self.posterior) for name, channel in self.channels.items()}
+        return tuple((outputs.index(name), names.index(b.name)) for name, b in biases.items() if b is not None)
+
+    @property
+    def n_shown(self) -> int:
+        """Outputs of the model, and readings of them that an unknown bias is part of."""
+        return len(self.model.outputs) + len(self._biased)
 
     @functools.cached_property
     def rates(self) -> Array:
@@ -126,7 +140,9 @@ class Setup:
     def facts(self) -> Mapping[str, ChannelFacts]:
         """Channel -> what its samples need on their way to the filter."""
         outputs = [signal.name for signal in self.model.outputs]
-        found = {name: facts_of(c, outputs.index(name), self.posterior) for name, c in self.channels.items()}
+        rows = {name: row for row, name in enumerate(outputs)}
+        rows |= {outputs[row]: len(outputs) + k for k, (row, _) in enumerate(self._biased)}
+        found = {name: facts_of(c, rows[name], self.posterior) for name, c in self.channels.items()}
         return {name: facts.noisier(self.noise.get(name, 1.0)) for name, facts in found.items()}
 
     @functools.cached_property

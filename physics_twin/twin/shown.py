@@ -65,11 +65,11 @@ def _outputs(twin: "Twin", members: Members) -> Array:
     """(n_members, n_outputs) SI at the present; NaN where the model cannot be looked at."""
     state = twin.state
     t = state.batch.elapsed(state.reached if twin.present is None else max(twin.until, state.reached))
-    dynamics = twin.setup.dynamics(state.batch.recipe)
+    dynamics, n = twin.setup.dynamics(state.batch.recipe), len(twin.setup.model.outputs)
     try:
-        return dynamics.advance(members.states, members.parameters, t, t, state.held)[1]
+        return dynamics.advance(members.states, members.parameters, t, t, state.held)[1][:, :n]
     except FAILURES:
-        return np.full((len(members.states), len(twin.setup.model.outputs)), np.nan)
+        return np.full((len(members.states), n), np.nan)
 
 
 def _named(twin: "Twin", state: Array, parameters: Array, outputs: Array) -> Named:
@@ -80,7 +80,8 @@ def _named(twin: "Twin", state: Array, parameters: Array, outputs: Array) -> Nam
         found[block.name] = float(own[0]) if block.size == 1 else own
         first += block.size
     found |= dict(zip(twin.setup.coordinates.parameters, parameters.tolist(), strict=True))
-    for signal, value in zip(twin.setup.model.outputs, outputs, strict=True):
+    # Behind the outputs come readings with their bias.
+    for signal, value in zip(twin.setup.model.outputs, outputs, strict=False):
         # An output may have the name of a state, which it shows; before all inputs are read there is no output.
         if signal.name not in found or np.isfinite(value):
             found[signal.name] = float(value)

@@ -21,6 +21,7 @@ from physics_twin.posterior.members import check_fitted, member_values
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 from physics_twin.simulation import trajectory
+from physics_twin.twin.channel_facts import unknown_bias
 from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.recorded import input_values
 from physics_twin.twin.setup import Beginning, Guard, Setup, Window
@@ -55,11 +56,13 @@ def set_up(
     """Everything that a twin keeps, from what `Twin.start` was given."""
     check_fitted(posterior, model)
     chosen = open_recipe(model, recipe)
-    uncertain, values = _draws(model, posterior, history, seed)
+    sensors = _channels(model, posterior, channels, history)
+    uncertain, values, rows = _draws(model, posterior, history, seed)
     fixed = {name: float(column[0]) for name, column in values.items() if name in model.parameters}
     fixed |= {name: float(v) for name, v in posterior.values.items() if name in fixed and np.ndim(v) == 0}
     fixed = {name: number for name, number in fixed.items() if name not in {p.name for p in uncertain}}
-    coordinates = Coordinates.of(model, uncertain)
+    found = [unknown_bias(channel, posterior) for channel in sensors.values()]
+    biases = {bias.name: bias for bias in found if bias is not None}
     begun = Batch(batch, at, chosen)
     settings: dict[str, float] = {}
     if history is not None:
@@ -72,15 +75,23 @@ def set_up(
     fresh = fresh_states(model, chosen, table, guessed, own.size, every=history is None)
     if history is not None:
         fresh = continued(model, states[own], fresh)
-    parameters = np.column_stack([table[p.name] for p in uncertain]) if uncertain else np.empty((own.size, 0))
-    start = Start(fresh, parameters, variance_of(model, coordinates, initial_sd))
+    columns = [table[p.name] for p in uncertain] + [_bias_draws(bias, posterior, rows[own]) for bias in biases.values()]
+    parameters = np.column_stack(columns) if columns else np.empty((own.size, 0))
+    uncertain += tuple(biases.values())
+    coordinates = Coordinates.of(model, uncertain)
+    variance = variance_of(model, coordinates, initial_sd)
+    for name, bias in biases.items():
+        if bias.prior is not None and name not in posterior.parameters:
+            k = coordinates.names.index(name, coordinates.n_states)
+            variance[k] = (bias.prior.sd / coordinates.scale[k]) ** 2
+    start = Start(fresh, parameters, variance)
     chosen_method = default_method(coordinates) if method is None else method
     setup = Setup(
         model=model,
         posterior=posterior,
         parameters=uncertain,
         fixed=fixed,
-        channels=_channels(model, posterior, channels, history),
+        channels=sensors,
         walks=dict(walks),
         seed=seed,
         adaptive=adaptive,
@@ -147,8 +158,8 @@ def open_recipe(model: Model, recipe: Recipe | None) -> Recipe:
 
 def _draws(
     model: Model, posterior: Posterior, history: Experiment | None, seed: int
-) -> tuple[tuple[Parameter, ...], dict[str, Array]]:
-    """Uncertain parameters, and name -> (n_draws,) SI of all parameters of the model."""
+) -> tuple[tuple[Parameter, ...], dict[str, Array], NDArray[np.intp]]:
+    """Uncertain parameters, name -> (n_draws,) SI of all parameters of the model, and which draws these are."""
     n = min(N_DRAWS, posterior.n_draws, max(_FEWEST, _NUMBERS // n_state(model)))
     rng = Key(seed, 0).rng("start")
     rows = np.sort(rng.choice(posterior.n_draws, n, replace=False)).astype(np.intp)
@@ -159,7 +170,12 @@ def _draws(
     bases = {name.partition("@")[0] for name in posterior.names}
     uncertain = tuple(p for name, p in model.parameters.items() if name in bases and not name.startswith("initial."))
     declared = {name: posterior.parameters[name] for name in posterior.names if name in model.parameters}
-    return tuple(declared.get(p.name, p) for p in uncertain), found
+    return tuple(declared.get(p.name, p) for p in uncertain), found, rows
+
+
+def _bias_draws(bias: Parameter, posterior: Posterior, rows: NDArray[np.intp]) -> Array:
+    """(n_draws,) SI of a sensor's bias, with the draws of the plant where it was estimated with them."""
+    return posterior[bias.name][rows] if bias.name in posterior.parameters else np.full(rows.size, bias.value)
 
 
 def _known(posterior: Posterior, history: Experiment | None) -> Experiment | None:

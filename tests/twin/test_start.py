@@ -74,22 +74,27 @@ def test_initial_uncertainty_is_added():
 
 
 def test_what_a_fit_knows_of_its_sensors():
-    """Estimated noise and bias come from the posterior; what it leaves open of a bias is noise of every sample."""
+    """Estimated noise comes from the posterior; a bias is carried beside the plant's parameters, and not taken off."""
     channel = pt.Channel("T1", unit="degC", noise=pt.EstimatedNoise("1 K"), bias=pt.UnknownBias("2 K"))
     declared = [heater_block().parameters["UA"], channel.parameters["noise"], channel.parameters["bias"]]
     rng = np.random.default_rng(0)
     table = np.column_stack([rng.normal(0.05, 0.002, 300), np.full(300, 0.25), rng.normal(0.7, 0.3, 300)])
     posterior = pt.Posterior.from_draws(declared, table)
     twin = pt.Twin.start(heater_block(), posterior, at="2026-11-20T06:00Z", channels=[channel])
-    assert twin.setup.coordinates.parameters == ("UA",)
+    assert twin.setup.coordinates.of_plant == ("UA",) and twin.setup.coordinates.of_sensors == ("bias.T1",)
     facts = twin.setup.facts["T1"]
-    assert facts.level == pytest.approx(0.25) and facts.bias == pytest.approx(np.median(table[:, 2]))
-    assert facts.bias_variance == pytest.approx(table[:, 2].var(ddof=1))
+    assert facts.level == pytest.approx(0.25) and facts.fresh_sd == pytest.approx(2.0)
     reading = facts.reading(pt.Sample("T1", 0, 20.0, "degC"), 293.0, 1.0, moved=0.0, replaced=False)
-    assert reading.value == pytest.approx(293.15 - facts.bias)
-    assert reading.variance == pytest.approx(0.25**2 + facts.bias_variance)
-    fresh = facts.reading(pt.Sample("T1", 0, 20.0, "degC"), 293.0, 1.0, moved=0.0, replaced=True)
-    assert fresh.value == pytest.approx(293.15) and fresh.variance == pytest.approx(0.25**2 + 4.0)
+    assert reading.value == pytest.approx(293.15) and reading.variance == pytest.approx(0.25**2)
+
+
+def test_a_known_bias_is_that_of_the_first_sensor():
+    """It is taken off each reading, until the sensor is replaced."""
+    twin = started(channels=[pt.Channel("T1", unit="degC", noise="0.1 K", bias="0.5 K")])
+    for replaced, value in ((False, 292.65), (True, 293.15)):
+        sample = pt.Sample("T1", 0, 20.0, "degC")
+        reading = twin.setup.facts["T1"].reading(sample, 293.0, 1.0, moved=0.0, replaced=replaced)
+        assert reading.value == pytest.approx(value) and reading.variance == pytest.approx(0.01)
 
 
 def test_walks_in_shares_and_in_units():

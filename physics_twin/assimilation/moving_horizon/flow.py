@@ -113,14 +113,13 @@ class Flow:
         z, u = ca.SX.sym("z", self.n_a), ca.SX.sym("u", self.n_u)
         carried, fixed = ca.SX.sym("carried", self.n_accumulators), ca.SX.sym("fixed", len(eq.parameters))
         p = ca.SX(fixed)
-        for k, parameter in enumerate(coordinates.parameters):
+        for k, parameter in enumerate(coordinates.of_plant):
             if parameter not in eq.parameters:
                 raise ModelError(
                     f'moving horizon estimation learns parameters of the model only; "{parameter}" is none of '
                     f"{name}. Hold it fixed, or use EnsembleKalman"
                 )
-            size = float(coordinates.scale[self.n + k])
-            own = ca.exp(theta[k]) if coordinates.logarithmic[k] else theta[k] * size
+            own = ca.exp(theta[k]) if coordinates.logarithmic[k] else theta[k] * float(coordinates.scale[self.n + k])
             p[eq.parameters.index(parameter)] = own
         state = ca.vertcat(x * self.scale, carried)
         here = (t, state, z * self.algebraic_scale, u, p, ca.SX(0, 1))
@@ -130,6 +129,8 @@ class Flow:
                 f"{name}: the rate of a state depends on an accumulator, which no filter updates; declare it as a "
                 "state, or use EnsembleKalman"
             )
+        size = coordinates.scale[self.n :]
+        output = ca.vertcat(output, *(output[row] + theta[k] * float(size[k]) for row, k in coordinates.biased))
         arguments = [t, c, z, ca.vertcat(u, carried), fixed]
         wrt = ca.vertcat(c, z)
         self.n_y = int(output.shape[0])
@@ -246,7 +247,8 @@ _BUILDING = threading.Lock()
 def flow_of(dynamics: Dynamics) -> Flow:
     """The compiled equations for these coordinates, kept by the model's fingerprint. They hold no results."""
     c = dynamics.coordinates
-    key = (dynamics.model.name, dynamics.model.fingerprint, c.names, c.scale.tobytes(), c.logarithmic.tobytes())
+    scales = (c.scale.tobytes(), c.logarithmic.tobytes())
+    key = (dynamics.model.name, dynamics.model.fingerprint, c.names, c.biased, *scales)
     with _BUILDING:
         found = _FLOWS.get(key)
         if found is None:
