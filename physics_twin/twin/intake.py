@@ -60,6 +60,7 @@ def assimilate(
         a data frame with the columns channel, time, value and, where there are, unit, quality, reported, source.
     method: another filter from here on; what is known is handed over, and what happened before is not filtered again.
     until: the present, as `moment` reads it: the twin that comes back is predicted to it, and later entries wait.
+        Without it everything that is given is past; what has been waiting for a later moment waits on.
     budget: wall clock for this call, None for as long as it takes. What is not done waits in `twin.pending`, and the
         twin says so; the next call goes on, and the result is the same.
     journal: where entries older than the window can be read, for laboratory results that come hours later.
@@ -78,7 +79,8 @@ def assimilate(
     found = taken(twin, samples_of(samples), now, journaled=journal is not None)
     state, snapshots, recent, todo, lost = _back_to(twin, found, journal)
     setup, layout = twin.setup, twin.setup.layout
-    stop = len(todo) if now is None else after(todo, now)
+    present = max([twin.until, *(entry.time for entry in found.entries)]) if now is None else now
+    stop = after(todo, present)
     newest = max(state.time, todo[stop - 1].time) if stop else state.time
     states, folded = [*snapshots], []
     fresh = {entry.time for entry in (*found.entries, *twin.pending)}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from physics_twin.errors import DataError, unknown_name
+from physics_twin.errors import DataError, PhysicsTwinError, unknown_name
 from physics_twin.model import StateKind
 from physics_twin.priors import Normal
 from physics_twin.recipes import Recipe
@@ -17,6 +17,7 @@ from physics_twin.twin.timeline import Act, Operation
 from physics_twin.units import QuantityLike, in_unit
 
 if TYPE_CHECKING:
+    from physics_twin.twin.journal import Timeline
     from physics_twin.twin.twin import Twin
 
 type Initial = Mapping[str, QuantityLike | Normal]
@@ -98,20 +99,32 @@ def sensor_replaced(twin: "Twin", channel: str, *, at: Any, who: str, reason: st
     return _of_channel(twin, Act.SENSOR_REPLACED, channel, at, who, reason)
 
 
-def carried_out(twin: "Twin", operation: Operation) -> "Twin":
-    """The twin after an operation; raises DataError where it could not be carried out, and says why."""
-    found, innovation = twin.assimilate([operation], budget=None)
+def carried_out(
+    twin: "Twin",
+    operation: Operation,
+    journal: "Timeline | None" = None,
+    refusal: type[PhysicsTwinError] = DataError,
+) -> "Twin":
+    """The twin after an operation, which is in its journal then; one of a later moment waits for it.
+
+    Raises `refusal` where it could not be carried out, and says why; then it is in no journal. Raises JournalError.
+    """
+    present = max(twin.until, twin.newest)
+    # A plan must not carry the plant there before its time.
+    until = present if operation.time > present + 1 else None
+    found, innovation = twin.assimilate([operation], until=until, budget=None, journal=journal)
     act, time = operation.act.value, stamp(operation.time)
     if found.counts.too_late > twin.counts.too_late:
         oldest = max(twin.setup.earliest, twin.newest - twin.setup.layout.seconds)
         raise DataError(
             f"the {act} of {time} lies too far back, nothing was changed: by itself this twin goes back to "
-            f"{stamp(oldest)}. Give at= after that, or write the operation into its journal and give both to "
-            "assimilate(..., journal=...)"
+            f"{stamp(oldest)}. Give at= after that, or its journal (journal=), which reaches further back"
         )
     refused = [words for words in innovation.notes if NOT_DONE in words]
     if refused:
-        raise DataError(refused[0])
+        raise refusal(refused[0])
+    if journal is not None:
+        journal.append([operation])
     return found
 
 

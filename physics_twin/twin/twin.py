@@ -28,7 +28,7 @@ from physics_twin.twin.moments import moment, stamp, utc
 from physics_twin.twin.setup import Guard, Setup, Window
 from physics_twin.twin.start import set_up
 from physics_twin.twin.state import FilterState
-from physics_twin.twin.timeline import Entry, Operation
+from physics_twin.twin.timeline import Entry
 from physics_twin.twin.window import after, size_of
 from physics_twin.units import QuantityLike
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from physics_twin.twin.health import Health
     from physics_twin.twin.innovation import Innovation
     from physics_twin.twin.intake import JournalView
+    from physics_twin.twin.journal import Timeline
     from physics_twin.twin.promotion import Promotion
     from physics_twin.twin.recalibration import Candidate
     from physics_twin.twin.scenarios import WhatIf
@@ -249,38 +250,48 @@ class Twin:
         who: str,
         reason: str,
         name: str = "",
+        journal: "Timeline | None" = None,
     ) -> "Twin":
         """The next charge begins: states begin anew, slow parameters stay, with the spread that idle time adds.
 
         initial: states that are known, {"T": "20 degC"}, or with their uncertainty, {"T": pt.Normal("20 degC", "2 K")};
         the others begin as the model says. recipe: of the new batch, its 0 s at `at`; the same again without one. at:
-        a moment, now without one; an earlier one is filtered again from there. Raises UnknownNameError, UnitError,
-        DataError.
-        """
-        return self._done(orders.start_batch(self, initial, context, recipe, at=at, who=who, reason=reason, name=name))
+        a moment, now without one; an earlier one is filtered again from there, a later one waits in `pending`.
+        journal: where the operation is written down before the twin that has it is handed back,
+        `journal.of("kettle")`: what is in no journal is gone after a kill. Both hold for everything that people do.
 
-    def enter(self, mode: "Mode | str", *, at: Any = None, who: str, reason: str) -> "Twin":
+        Raises UnknownNameError, UnitError, DataError, JournalError.
+        """
+        operation = orders.start_batch(self, initial, context, recipe, at=at, who=who, reason=reason, name=name)
+        return orders.carried_out(self, operation, journal)
+
+    def enter(
+        self, mode: "Mode | str", *, at: Any = None, who: str, reason: str, journal: "Timeline | None" = None
+    ) -> "Twin":
         """The plant is "running", "idle", in "maintenance" or "out of service"; only running learns from samples.
 
         Idle and in maintenance the model goes on with the inputs that are read; out of service nothing goes on until
         `start_batch`. Raises UnknownNameError, DataError.
         """
-        return self._done(orders.enter(self, mode, at=at, who=who, reason=reason))
+        return orders.carried_out(self, orders.enter(self, mode, at=at, who=who, reason=reason), journal)
 
-    def mask(self, channel: str, until: Any, reason: str, who: str, *, at: Any = None) -> "Twin":
+    def mask(
+        self, channel: str, until: Any, reason: str, who: str, *, at: Any = None, journal: "Timeline | None" = None
+    ) -> "Twin":
         """Nobody is to believe a channel until a moment, or until `unmask` where `until` is None."""
-        return self._done(orders.mask(self, channel, until, reason, who, at=at))
+        return orders.carried_out(self, orders.mask(self, channel, until, reason, who, at=at), journal)
 
-    def unmask(self, channel: str, *, at: Any = None, who: str, reason: str) -> "Twin":
+    def unmask(
+        self, channel: str, *, at: Any = None, who: str, reason: str, journal: "Timeline | None" = None
+    ) -> "Twin":
         """Lift a mask before its time. Raises UnknownNameError, DataError where there is none."""
-        return self._done(orders.unmask(self, channel, at=at, who=who, reason=reason))
+        return orders.carried_out(self, orders.unmask(self, channel, at=at, who=who, reason=reason), journal)
 
-    def sensor_replaced(self, channel: str, *, at: Any = None, who: str, reason: str) -> "Twin":
+    def sensor_replaced(
+        self, channel: str, *, at: Any = None, who: str, reason: str, journal: "Timeline | None" = None
+    ) -> "Twin":
         """Another instrument shows this channel from now on: its checks begin anew, and so does its bias."""
-        return self._done(orders.sensor_replaced(self, channel, at=at, who=who, reason=reason))
-
-    def _done(self, operation: Operation) -> "Twin":
-        return orders.carried_out(self, operation)
+        return orders.carried_out(self, orders.sensor_replaced(self, channel, at=at, who=who, reason=reason), journal)
 
     def replay(self, entries: "Iterable[Entry] | JournalView", *, without: str | None = None) -> "Twin":
         """The twin that comes of these entries from the start on, `without` one channel. See `replay`."""
@@ -431,26 +442,43 @@ class Twin:
         return recalibrate(self, experiments, method=method, hold_out=hold_out, unknown=unknown, rng=rng, **options)
 
     def promote(
-        self, candidate: "Candidate", *, who: str, reason: str, at: Any = None, against_evidence: bool = False
+        self,
+        candidate: "Candidate",
+        *,
+        who: str,
+        reason: str,
+        at: Any = None,
+        against_evidence: bool = False,
+        journal: "Timeline | None" = None,
     ) -> "Twin":
         """The twin with a candidate in force: its parameters are the candidate's draws, its states what they were.
 
         who: the person who answers for it. at: a moment, now without it. against_evidence: promote it although its own
-        evidence speaks against it; the audit log says so. `promotions[-1].operation` is what belongs into a journal.
+        evidence speaks against it; the audit log says so. journal: as of `start_batch`.
 
         Raises CalibrationError for a frozen twin, a candidate of another model, one that was compared with a posterior
         that is no longer in force, and one that its evidence speaks against; DataError without a name or a reason.
         """
         from physics_twin.twin.recalibration import promote
 
-        return promote(self, candidate, who=who, reason=reason, at=at, against_evidence=against_evidence)
+        return promote(
+            self, candidate, who=who, reason=reason, at=at, against_evidence=against_evidence, journal=journal
+        )
 
-    def revert(self, promotion: "Promotion | None" = None, *, who: str, reason: str, at: Any = None) -> "Twin":
+    def revert(
+        self,
+        promotion: "Promotion | None" = None,
+        *,
+        who: str,
+        reason: str,
+        at: Any = None,
+        journal: "Timeline | None" = None,
+    ) -> "Twin":
         """The twin with the posterior in force that the last promotion replaced.
 
-        promotion: the one to take back, the last one without it. Raises DataError where there is none, or another has
-        come after it.
+        promotion: the one to take back, the last one without it. journal: as of `start_batch`. Raises DataError where
+        there is none, or another has come after it.
         """
         from physics_twin.twin.recalibration import revert
 
-        return revert(self, promotion, who=who, reason=reason, at=at)
+        return revert(self, promotion, who=who, reason=reason, at=at, journal=journal)

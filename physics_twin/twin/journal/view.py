@@ -1,6 +1,6 @@
 """One asset of a journal, as a fold reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ class Timeline:
     journal: "Journal"
     asset: str
     reached: int = LATEST
+
+    def append(self, entries: Iterable[Entry], positions: Mapping[str, str | int | float] | None = None) -> int:
+        """See `Journal.append`."""
+        return self.journal.append(self.asset, entries, positions)
 
     def entries(self, since: Any = None, until: Any = None) -> Iterator[Entry]:
         """Entries with since <= time <= until, in the order of the timeline."""
