@@ -74,17 +74,7 @@ def placed(setup: Setup, entry: Entry, settings: Iterable[str] = ()) -> Entry | 
     facts = setup.facts.get(entry.channel)
     if facts is None:
         return entry if entry.channel in setup.input_names or entry.channel in settings else None
-    if not facts.shift:
-        return entry
-    return Sample(
-        entry.channel,
-        entry.time - facts.shift,
-        entry.value,
-        entry.unit,
-        quality=entry.quality,
-        reported=entry.reported,
-        source=entry.source,
-    )
+    return entry if entry.shift == facts.shift else entry.shifted(facts.shift)
 
 
 def shifts(setup: Setup) -> tuple[int, int]:

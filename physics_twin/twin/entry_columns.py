@@ -23,12 +23,12 @@ def entries_record(entries: Sequence[Entry]) -> dict[str, Any]:
         return names.setdefault(text, len(names))
 
     whole = [
-        (k, s.time, number(s.channel), number(s.unit), int(s.quality), number(s.source))
-        + ((_NEVER,) if s.reported is None else (s.reported,))
+        (k, s.time, number(s.channel), number(s.unit), int(s.quality), number(s.source), reported, s.shift)
         for k, s in samples
+        for reported in (_NEVER if s.reported is None else s.reported,)
     ]
     return {
-        "samples": np.array(whole, dtype=np.int64).reshape(len(whole), 7),
+        "samples": np.array(whole, dtype=np.int64).reshape(len(whole), 8),
         "values": np.array([s.value for _, s in samples], dtype=np.float64),
         "names": tuple(names),
         "operations": tuple(
@@ -42,16 +42,17 @@ def entries_from_record(record: Mapping[str, Any]) -> tuple[Entry, ...]:
     names = record["names"]
     found: dict[int, Entry] = {}
     for row, value in zip(record["samples"].tolist(), record["values"].tolist(), strict=True):
-        k, time, channel, unit, quality, source, reported = row
-        found[k] = Sample(
+        k, time, channel, unit, quality, source, reported, shift = row
+        own = Sample(
             names[channel],
-            time,
+            time + shift,
             math.nan if math.isnan(value) else value,
             names[unit],
             quality=Flag(quality),
             reported=None if reported == _NEVER else reported,
             source=names[source],
         )
+        found[k] = own.shifted(shift)
     for k, act, time, who, reason, text in record["operations"]:
         found[k] = Operation(Act(act), time, who, reason, json.loads(text))
     return tuple(found[k] for k in range(len(found)))

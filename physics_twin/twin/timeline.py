@@ -1,5 +1,6 @@
 """What happens to a twin: samples of its sensors and what people do, each at its own moment."""
 
+import copy
 import enum
 import math
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ class Sample:
     quality: Flag
     reported: int | None
     source: str
+    shift: int = 0
+    """ns that have been taken off its stamp: a twin keeps samples at the moments that they show."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Sample:
             ("quality", Flag.MISSING if math.isnan(number) and quality < Flag.BAD else Flag(quality)),
             ("reported", None if reported is None else moment(reported)),
             ("source", source),
+            ("shift", 0),
         ):
             object.__setattr__(self, key, item)
 
@@ -66,6 +70,13 @@ class Sample:
     def key(self) -> tuple[int, int, str, str]:
         """Its place on the timeline, and what makes it the same sample as another."""
         return self.time, 1, self.channel, self.source
+
+    def shifted(self, shift: int) -> "Sample":
+        """The same sample at `shift` ns before its stamp, wherever it is now."""
+        found = copy.copy(self)
+        object.__setattr__(found, "time", self.time + self.shift - shift)
+        object.__setattr__(found, "shift", shift)
+        return found
 
     def __repr__(self) -> str:
         return f"Sample({self.channel!r}, {stamp(self.time)!r}, {self.value:g}, {self.unit!r}, {self.quality.words})"

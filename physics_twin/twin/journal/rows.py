@@ -29,7 +29,8 @@ def row_of(entry: Entry, asset: int, number: int, place: int, name: Callable[[st
     value = None if math.isnan(entry.value) else entry.value
     source, unit = check_text(entry.source), name(entry.unit)
     channel, quality = name(entry.channel), int(entry.quality)
-    return asset, entry.time, channel, source, number, place, value, unit, quality, entry.reported, None
+    stamp = entry.time + entry.shift
+    return asset, stamp, channel, source, number, place, value, unit, quality, entry.reported, None
 
 
 def entry_of(row: Row, name: Callable[[int], str]) -> Entry:
