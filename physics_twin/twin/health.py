@@ -56,9 +56,9 @@ class Status(enum.Enum):
 class ChannelHealth:
     """One sensor. last, last_good: ns UTC of the last sample, and of the last one that was used; None for never.
 
-    age: s since the last sample that was used, NaN for never. share_used: of the samples so far. rms: of one-step
-    residuals in the window, expected: what the filter claims for them, noise: of the sensor; SI differences, NaN where
-    nothing is known. words: what is wrong with it, "" where nothing is.
+    age: s since the last sample that was used, NaN for never. share_used: of its last thousand samples or so. rms: of
+    one-step residuals in the window, expected: what the filter claims for them, noise: of the sensor; SI differences,
+    NaN where nothing is known. words: what is wrong with it, "" where nothing is.
     """
 
     name: str
@@ -244,7 +244,7 @@ def _channel(twin: "Twin", name: str, ahead: tuple[Ahead, ...]) -> ChannelHealth
         last=monitor.last_time,
         last_good=good,
         age=float("nan") if good is None else (twin.until - good) / SECOND,
-        share_used=min(monitor.n_good / monitor.n_readings, 1.0) if monitor.n_readings else float("nan"),
+        share_used=monitor.share_used if monitor.n_judged else float("nan"),
         rms=float("nan") if step is None else step.rms,
         expected=float("nan") if step is None else step.expected,
         noise=facts.level,

@@ -15,6 +15,7 @@ from physics_twin.errors import RecipeError, SolveError, UnitError
 from physics_twin.measurements.flags import Flag
 from physics_twin.twin.fold import carried, through
 from physics_twin.twin.moments import SECOND
+from physics_twin.twin.sensors.quality import out_of_the_question, unreadable
 from physics_twin.twin.state import FilterState, Mode
 from physics_twin.twin.timeline import Entry, Sample
 
@@ -133,8 +134,8 @@ def _miss(
         reading = facts.reading(sample, expected, spread, moved=float("nan"), replaced=False)
     except UnitError:
         return []
-    if not np.isfinite(reading.value):
-        return []
+    if unreadable(reading) or out_of_the_question(reading):
+        return []  # it says nothing about predictions
     ahead = (sample.time - origin.time) / SECOND
     return [_Miss(sample.channel, steps, ahead, reading.value - expected, spread + reading.variance)]
 

@@ -107,6 +107,9 @@ class ChannelMonitor:
     """When the sensor was last replaced."""
     n_good: int = 0
     """Readings used."""
+    n_judged: int = 0
+    share_used: float = 0.0
+    """Readings so far, at most a thousand, and the share of them that were used; older ones are forgotten."""
     innovation: float = float("nan")
     innovation_before: float = float("nan")
     """Residual over its predicted standard deviation, of the last two readings that were used."""

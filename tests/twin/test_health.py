@@ -9,7 +9,7 @@ import physics_twin as pt
 from physics_twin.twin.health import Status
 from physics_twin.twin.hindsight import hindsight
 from physics_twin.twin.moments import SECOND
-from tests.twin.plants import START, at, heater_block, heater_samples, heater_twin
+from tests.twin.plants import START, at, fed, heater_block, heater_samples, heater_twin
 
 EKF = pt.ExtendedKalman()
 
@@ -170,3 +170,12 @@ def test_health_as_json_names_units_and_knows_no_nan():
     assert content["prediction"][0]["ahead_s"] == pytest.approx(5.0)
     assert content["versions"]["model_version"] == "1.0"
     assert content["counts"]["samples"] == 160
+
+
+def test_readings_that_no_sensor_can_show_say_nothing_about_predictions():
+    """One reading below absolute zero leaves what is said of earlier predictions as it was."""
+    samples = heater_samples(30)
+    odd = [s if k != 80 else pt.Sample(s.channel, s.time, -300.0, "degC") for k, s in enumerate(samples)]
+    assert samples[80].channel == "T1"
+    ahead = fed(heater_twin(), odd).health.ahead
+    assert ahead and all(one.rms < 5.0 for one in ahead)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Over how many readings a channel's mean square is taken.
 _MEMORY = 200
+_COUNTED = 1000
 # A gate that is always open lets residuals of any size pass; their squares stay numbers.
 _LARGEST = 1e6
 
@@ -31,9 +32,9 @@ def judge(
     `guard.reset_after` by default. Never raises, whatever the numbers are.
     """
     monitor, verdict = _examine(monitor, guard, reading)
-    if verdict is not None:
-        return monitor, verdict
-    return _turn_away(monitor, guard, reading, guard.reset_after if run is None else run)
+    if verdict is None:
+        monitor, verdict = _turn_away(monitor, guard, reading, guard.reset_after if run is None else run)
+    return _counted(monitor, verdict), verdict
 
 
 def judge_moment(
@@ -61,6 +62,7 @@ def judge_moment(
     for (channel, reading), verdict in zip(readings, verdicts, strict=True):
         if verdict is None:
             after[channel], verdict = _turn_away(after[channel], guard, reading, run)
+        after[channel] = _counted(after[channel], verdict)
         found.append(verdict)
     return after, found
 
@@ -92,6 +94,14 @@ def _examine(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> tuple
     flag = Flag.SUSPECT if words else reading.flag
     surprise = residual / math.sqrt(variance)
     return _used(monitor, reading, residual, variance), Verdict(flag, True, factor, words=words, surprise=surprise)
+
+
+def _counted(monitor: ChannelMonitor, verdict: Verdict) -> ChannelMonitor:
+    """The monitor that knows whether one more reading was used; where nothing was expected that says nothing."""
+    if verdict.flag is Flag.NOT_EVALUATED:
+        return monitor
+    n, share = min(monitor.n_judged + 1, _COUNTED), monitor.share_used
+    return replace(monitor, n_judged=n, share_used=share + (verdict.use - share) / n)
 
 
 def _trust(monitor: ChannelMonitor, guard: "Guard", reading: Reading) -> tuple[float, str]:
