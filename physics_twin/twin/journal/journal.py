@@ -98,21 +98,27 @@ class Journal:
             )
 
     def append(
-        self, asset: str, entries: Iterable[Entry], positions: Mapping[str, str | int | float] | None = None
+        self,
+        asset: str,
+        entries: Iterable[Entry],
+        positions: Mapping[str, str | int | float] | None = None,
+        *,
+        until: Any = None,
     ) -> int:
         """Write down entries and how far their sources are read, in one commit; how many entries are new.
 
         asset: its name. entries: samples and operations, in any order; one with the same channel, time and source as
-        one that is there has no effect. positions: source -> where to read on after a restart. Raises DataError for
-        an entry that cannot be kept, JournalError; in both cases nothing of the call is written.
+        one that is there has no effect. positions: source -> where to read on after a restart. until: the present, for
+        who gives it to `assimilate`: then the resumed twin lets later entries wait as the live one did. Raises
+        DataError for an entry that cannot be kept, JournalError; in both cases nothing of the call is written.
         """
         with self._writing(asset) as own:
-            number = self._number(asset, own) + 1
+            number, present = self._number(asset, own) + 1, None if until is None else moment(until)
             rows = [row_of(entry, own, number, place, self._id) for place, entry in enumerate(entries)]
             n_new = self._database.insert(_INSERT, rows) if rows else 0
             if n_new:
                 oldest = min(row[1] for row in rows)
-                self._database.execute("INSERT INTO appends VALUES (?, ?, ?)", (own, number, oldest))
+                self._database.execute("INSERT INTO appends VALUES (?, ?, ?, ?)", (own, number, oldest, present))
                 self._last[asset] = number
             if positions:
                 self._database.insert(
@@ -347,9 +353,9 @@ class Journal:
         """The twin as it would be had it never stopped, to the last bit on the same machine and build.
 
         The last saved twin, or the last one before the moment `before`, is given every append after it, in the order in
-        which they came, as `assimilate(..., journal=journal.of(asset), budget=None)` does. None where no twin of the
-        asset was saved: start one, save it and give it `entries(asset)`. Raises FileFormatError for a saved twin of
-        another model or that is damaged, and says how to try an older one.
+        which they came, as `assimilate(..., until=, journal=journal.of(asset), budget=None)` does, `until` as `append`
+        was told it. None where no twin of the asset was saved: start one, save it and give it `entries(asset)`. Raises
+        FileFormatError for a saved twin of another model or that is damaged, and says how to try an older one.
         """
         from physics_twin.twin.intake import assimilate
 
@@ -357,8 +363,14 @@ class Journal:
         if found is None:
             return None
         twin, reached = found
+        with self._turn:
+            rows = self._database.execute(
+                "SELECT number, present FROM appends WHERE asset = ? AND number > ?", (self._known(asset), reached)
+            )
+        presents = {int(number): present for number, present in rows}
         for number, entries in self.appended(asset, reached):
-            twin, _ = assimilate(twin, entries, budget=None, journal=self.of(asset, reached=number))
+            present = presents.get(number)
+            twin, _ = assimilate(twin, entries, until=present, budget=None, journal=self.of(asset, reached=number))
         return twin
 
     def saved(self, asset: str, model: "Model", *, before: Any = None) -> "tuple[Twin, int] | None":

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS appends (
     asset INTEGER NOT NULL,
     number BIGINT NOT NULL,
     oldest BIGINT NOT NULL,                 -- time of the oldest entry in it
+    present BIGINT,                         -- what now was when it came; NULL where nobody said
     PRIMARY KEY (asset, number)
 );
 

@@ -158,3 +158,17 @@ def test_a_replay_from_a_pruned_journal_is_refused(target):
         journal.prune("line1", at(10_000))
         with pytest.raises(DataError, match="pruned"):
             twin.replay(journal.of("line1"))
+
+
+def test_what_waits_for_its_moment_waits_again(target):
+    """One stamp of an hour ahead, and a caller who says what now is: the resumed twin is where the live one is."""
+    ahead = pt.Sample("T2", at(4000), 23.0, "degC")
+    twin = begin()
+    with Journal(target) as journal:
+        journal.save_state("line1", twin, reached=0)
+        for k, call in enumerate([[*CALLS[0], ahead], *CALLS[1:4]]):
+            now = at(10 * k + 8)
+            journal.append("line1", call, until=now)
+            twin = fed(twin, call, until=now, journal=journal.of("line1"))
+        again = journal.resume("line1", heater_block())
+    assert again.digest == twin.digest and again.until == twin.until and again.pending == twin.pending != ()
