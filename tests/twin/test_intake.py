@@ -207,7 +207,7 @@ def test_what_is_in_the_journal_is_not_changed_by_what_comes_again(tmp_path):
     twin = heater_twin(window=pt.Window(seconds=20.0))
     old = next(s for s in SAMPLES if s.channel == "T1" and s.time == at(50.0))
     with Journal(tmp_path / "plant.journal") as journal:
-        journal.save_state("line1", twin)
+        journal.save_state("line1", twin, reached=0)
         for call in (SAMPLES, [old], [pt.Sample("T1", old.time, old.value + 0.3, "degC")]):
             journal.append("line1", call)
             twin = fed(twin, call, journal=journal.of("line1"))

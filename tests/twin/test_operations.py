@@ -34,7 +34,7 @@ def test_content_that_nobody_can_read_stops_nothing(act, content, tmp_path):
     operation = Operation(act, at(50.0) + 1, "A. Miller", "by hand", content)
     twin = heater_twin()
     with Journal(tmp_path / "plant.journal") as journal:
-        journal.save_state("line1", twin)
+        journal.save_state("line1", twin, reached=0)
         for call in (SAMPLES[:44], [operation], SAMPLES[44:]):
             journal.append("line1", call)
             twin, innovation = pt.assimilate(twin, call, budget=None)
@@ -90,7 +90,7 @@ def test_an_operation_that_comes_again_is_done_once(tmp_path):
     """Also when it lies far behind the window: one record in the audit log, and the same twin."""
     twin = heater_twin(window=pt.Window(seconds=20.0))
     with Journal(tmp_path / "plant.journal") as journal:
-        journal.save_state("line1", twin)
+        journal.save_state("line1", twin, reached=0)
         mask = orders.mask(twin, "T1", at(80.0), "stuck", "A. Miller", at=at(10.0))
         for call in (SAMPLES, [mask]):
             journal.append("line1", call)
