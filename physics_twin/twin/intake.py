@@ -6,18 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from physics_twin.assimilation.belief import Start
-from physics_twin.assimilation.keys import Key
 from physics_twin.assimilation.method import Method
+from physics_twin.errors import DataError
 from physics_twin.measurements import Experiment
 from physics_twin.twin.arrivals import Taken, placed, shifts, taken
+from physics_twin.twin.filter_change import changed, handed_over
 from physics_twin.twin.fold import Folded, begin, fold
 from physics_twin.twin.innovation import Innovation
-from physics_twin.twin.members import members_of
 from physics_twin.twin.moments import moment
 from physics_twin.twin.samples import samples_of
 from physics_twin.twin.state import FilterState
-from physics_twin.twin.timeline import Entry, Operation
+from physics_twin.twin.timeline import Act, Entry, Operation
 from physics_twin.twin.window import after, base_time, kept, state_before
 from physics_twin.units import QuantityLike, to_si, unit as as_unit
 
@@ -59,6 +58,7 @@ def assimilate(
     samples: `Sample` and `Operation`, in any order; an `Experiment` with a time zero (outputs and recorded inputs); or
         a data frame with the columns channel, time, value and, where there are, unit, quality, reported, source.
     method: another filter from here on; what is known is handed over, and what happened before is not filtered again.
+        It stands on no timeline, and is gone after a kill: with a journal, `Twin.change_filter` writes it down.
     until: the present, as `moment` reads it: the twin that comes back is predicted to it, and later entries wait.
         Without it everything that is given is past; what has been waiting for a later moment waits on.
     budget: wall clock for this call, None for as long as it takes. What is not done waits in `twin.pending`, and the
@@ -66,17 +66,54 @@ def assimilate(
     journal: where entries older than the window can be read, for laboratory results that come hours later.
 
     Never raises for what a plant may send; that is counted, left out or waits, and the innovation says why. Raises
-    DataError for samples that are none, UnitError for a budget that is no time.
+    DataError for samples that are none and for a method beside a journal, UnitError for a budget that is no time.
     """
     started = clock.perf_counter()
     limit = None if budget is None else to_si(budget, as_unit("s"), name="budget")
     if method is not None and method != twin.setup.method:
+        if journal is not None:
+            raise DataError(
+                f"the change to {method.name} would be gone after a kill, as it is in no journal: "
+                "twin.change_filter(method, who=, reason=, journal=) writes it down"
+            )
         twin = _with_method(twin, method)
-    before = twin
     now = None if until is None else moment(until)
+    parts: list[Innovation] = []
+    waiting: list[Entry] = []
+    for entry in samples_of(samples):
+        waiting.append(entry)
+        if isinstance(entry, Operation) and entry.act is Act.FILTER:
+            twin, done = _change_filter(twin, waiting[:-1], entry, now, journal)
+            parts, waiting = [*parts, *done], []
+    twin, found = _taken_in(twin, waiting, now, limit, journal, started)
+    return twin, Innovation.join([*parts, found]) if parts else found
+
+
+def _change_filter(
+    twin: "Twin", before: Sequence[Entry], change: Operation, now: int | None, journal: JournalView | None
+) -> "tuple[Twin, list[Innovation]]":
+    """What came before a change of the filter is done before it, whatever time that takes."""
+    now = None if now is None else max(now, change.time)
+    started = clock.perf_counter()
+    twin, first = _taken_in(twin, before, now, None, journal, started)
+    ready, second = _taken_in(twin, [change], now, None, journal, started)
+    known = len(ready.audit) == len(twin.audit)
+    return ready if known else changed(ready, change), [first, second]
+
+
+def _taken_in(
+    twin: "Twin",
+    given: Iterable[Entry],
+    now: int | None,
+    limit: float | None,
+    journal: JournalView | None,
+    started: float,
+) -> "tuple[Twin, Innovation]":
+    """The twin after entries of one and the same filter. limit: s since `started`, of the clock."""
+    before = twin
     if now is not None:
         twin = replace(twin, until=max(twin.until, now))  # what has waited for it is past, and makes others late
-    found = taken(twin, samples_of(samples), now, journaled=journal is not None)
+    found = taken(twin, given, now, journaled=journal is not None)
     state, snapshots, recent, todo, lost = _back_to(twin, found, journal)
     setup, layout = twin.setup, twin.setup.layout
     present = max([twin.until, *(entry.time for entry in found.entries)]) if now is None else now
@@ -161,6 +198,8 @@ def _from_journal(twin: "Twin", since: int, journal: JournalView, inputs: Iterab
     oldest = (newest // layout.every - layout.n_sparse) * layout.every
     found = {}
     for entry in journal.entries(since=since + 1 + early, until=newest + late):
+        if isinstance(entry, Operation) and entry.act is Act.FILTER:
+            continue  # it acts when it is given, and on what comes after
         own = placed(setup, entry, inputs)
         # What lies before the window was turned away when it came, or is in the state already.
         if own is not None and since < own.time <= newest and own.time >= oldest:
@@ -184,11 +223,7 @@ def _with_method(twin: "Twin", method: Method) -> "Twin":
     if twin.state.time == setup.beginning.time - 1:
         state = begin(setup)
         return replace(twin, setup=setup, state=state, snapshots=(state,))
-    state = twin.state
-    members = members_of(state.belief, setup.coordinates, Key(setup.seed, state.time))
-    start = Start(members.states, members.parameters, 0.0 * setup.rates)
-    belief = method.begin(start, setup.dynamics(state.batch.recipe), Key(setup.seed, state.time))
-    state = replace(state, belief=belief)
+    state = handed_over(setup, twin.setup.method, twin.state)
     setup = replace(setup, earliest=state.time + 1)
     return replace(twin, setup=setup, state=state, snapshots=(state,), recent=())
 

@@ -25,7 +25,7 @@ type Initial = Mapping[str, tuple[float, float]]
 Content = Mapping[str, Any]
 NOT_DONE = "could not be carried out"
 """In the words of a state that an operation did not change."""
-_UNREADABLE = (PhysicsTwinError, KeyError, IndexError, TypeError, ValueError, AttributeError)
+UNREADABLE = (PhysicsTwinError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What reading the content of an operation may raise that was written by hand, or for another model."""
 
 
@@ -34,7 +34,7 @@ def act(setup: Setup, state: FilterState, operation: Operation) -> FilterState:
     state = replace(state, time=operation.time)
     try:
         change = _change(setup, state, operation)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = f"its content is not what it needs ({type(error).__name__}: {error})"
         return replace(state, trouble=f"the {operation.act.value} of {stamp(operation.time)} {NOT_DONE}: {why}")
     return change(state)
@@ -58,6 +58,11 @@ def _change(setup: Setup, state: FilterState, operation: Operation) -> Callable[
             return lambda state: replace(state, masks=_masks(state, but=lifted))
         case Act.SENSOR_REPLACED:
             return functools.partial(_replaced, setup, _text(content, "channel"))
+        case Act.FILTER:
+            from physics_twin.twin.filter_change import setup_after
+
+            setup_after(setup, operation)
+            return lambda state: state  # the twin changes it for all that comes later, see `filter_change.changed`
         case Act.PROMOTE | Act.REVERT:
             from physics_twin.twin.promotion import put_in_force
 

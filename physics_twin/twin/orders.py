@@ -1,6 +1,7 @@
 """What people ask of a twin, checked and written down as an operation for its timeline."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from physics_twin.errors import DataError, PhysicsTwinError, unknown_name
@@ -17,8 +18,11 @@ from physics_twin.twin.timeline import Act, Operation
 from physics_twin.units import QuantityLike, in_unit
 
 if TYPE_CHECKING:
+    from physics_twin.assimilation.method import Method
+    from physics_twin.assimilation.random_walk import RandomWalk
     from physics_twin.twin.journal import Timeline
     from physics_twin.twin.twin import Twin
+    from physics_twin.twin.walk_estimation import WalkEstimate
 
 type Initial = Mapping[str, QuantityLike | Normal]
 
@@ -99,6 +103,25 @@ def sensor_replaced(twin: "Twin", channel: str, *, at: Any, who: str, reason: st
     return _of_channel(twin, Act.SENSOR_REPLACED, channel, at, who, reason)
 
 
+def change_filter(
+    twin: "Twin",
+    method: "Method | None",
+    walks: "WalkEstimate | Mapping[str, RandomWalk] | None",
+    *,
+    who: str,
+    reason: str,
+) -> Operation:
+    """Another filter, or other noise, from now on. Raises DataError for a twin that has taken in nothing yet."""
+    from physics_twin.twin.filter_change import content_of
+    from physics_twin.twin.walk_estimation import with_walks
+
+    if twin.state.time < twin.setup.beginning.time:
+        raise DataError("this twin has taken in nothing yet: give filter and random walks to Twin.start")
+    setup = twin.setup if walks is None else with_walks(twin, walks).setup
+    setup = setup if method is None else replace(setup, method=method)
+    return _operation(twin, Act.FILTER, content_of(setup), None, who, reason)
+
+
 def carried_out(
     twin: "Twin",
     operation: Operation,
@@ -120,7 +143,7 @@ def carried_out(
             f"the {act} of {time} lies too far back, nothing was changed: by itself this twin goes back to "
             f"{stamp(oldest)}. Give at= after that, or its journal (journal=), which reaches further back"
         )
-    refused = [words for words in innovation.notes if NOT_DONE in words]
+    refused = [words for words in (*innovation.notes, found.state.trouble) if NOT_DONE in words]
     if refused:
         raise refusal(refused[0])
     if journal is not None:

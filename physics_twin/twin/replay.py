@@ -8,7 +8,7 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.twin.fold import begin
 from physics_twin.twin.intake import JournalView, assimilate
 from physics_twin.twin.moments import stamp
-from physics_twin.twin.timeline import Entry
+from physics_twin.twin.timeline import Act, Entry
 
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
@@ -18,7 +18,7 @@ def replay(twin: "Twin", entries: "Iterable[Entry] | JournalView", *, without: s
     """The twin that comes of all these entries, folded from its start with its present method.
 
     without: a channel that is left out, as if there had been no sensor. Its audit log begins anew, with what people did
-    on the timeline.
+    on the timeline, changes of the filter left out.
 
     Raises UnknownNameError for a channel that the twin does not have, DataError for a journal that does not go back to
     the start.
@@ -40,6 +40,7 @@ def replay(twin: "Twin", entries: "Iterable[Entry] | JournalView", *, without: s
     state = begin(setup)
     fresh = type(twin)(setup, state, (state,), until=setup.beginning.time)
     kept = [entry for entry in given if getattr(entry, "channel", None) != without or without is None]
+    kept = [entry for entry in kept if getattr(entry, "act", None) is not Act.FILTER]
     found, _ = assimilate(fresh, sorted(kept, key=lambda entry: entry.key), budget=None)
     return replace(found, until=max(found.until, twin.until))
 

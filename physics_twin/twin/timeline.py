@@ -92,6 +92,7 @@ class Act(enum.Enum):
     SENSOR_REPLACED = "sensor_replaced"
     PROMOTE = "promote"
     REVERT = "revert"
+    FILTER = "filter"
 
 
 @dataclass(frozen=True)

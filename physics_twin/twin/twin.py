@@ -293,6 +293,23 @@ class Twin:
         """Another instrument shows this channel from now on: its checks begin anew, and so does its bias."""
         return orders.carried_out(self, orders.sensor_replaced(self, channel, at=at, who=who, reason=reason), journal)
 
+    def change_filter(
+        self,
+        method: Method | None = None,
+        walks: "WalkEstimate | Mapping[str, RandomWalk] | None" = None,
+        *,
+        who: str,
+        reason: str,
+        journal: "Timeline | None" = None,
+    ) -> "Twin":
+        """Another filter, or other random walks and sensor noise, from now on, as an operation of the timeline.
+
+        What is known is handed over. What happened before is not filtered again: samples from before are too late from
+        now on. journal: as of `start_batch`. Raises UnknownNameError, UnitError, DataError, JournalError.
+        """
+        operation = orders.change_filter(self, method, walks, who=who, reason=reason)
+        return orders.carried_out(self, operation, journal)
+
     def replay(self, entries: "Iterable[Entry] | JournalView", *, without: str | None = None) -> "Twin":
         """The twin that comes of these entries from the start on, `without` one channel. See `replay`."""
         from physics_twin.twin.replay import replay

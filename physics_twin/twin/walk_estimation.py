@@ -118,7 +118,8 @@ def with_walks(twin: "Twin", walks: "WalkEstimate | Mapping[str, RandomWalk]") -
     """The twin with other random walks, and other noise of its sensors, from here on.
 
     What it knows stays as it is, and samples from before are too late from now on. `replay` goes through the whole
-    timeline with the new noise. Raises UnknownNameError, UnitError.
+    timeline with the new noise. It stands on no timeline, and is gone after a kill: `Twin.change_filter` writes it
+    down. Raises UnknownNameError, UnitError.
     """
     setup = twin.setup
     new = walks.walks if isinstance(walks, WalkEstimate) else walks

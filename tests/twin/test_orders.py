@@ -5,6 +5,7 @@ import pytest
 import physics_twin as pt
 from physics_twin.errors import DataError
 from physics_twin.twin.journal import Journal
+from physics_twin.twin.timeline import Act, Operation
 from tests.twin.plants import at, fed, heater_block, heater_samples, heater_twin
 
 SAMPLES = heater_samples(40)
@@ -57,3 +58,45 @@ def test_what_is_refused_is_in_no_journal(tmp_path):
         with pytest.raises(DataError, match="too far back"):
             twin.mask("T1", None, "stuck", "A. Miller", at=at(10.0), journal=journal.of("line1"))
         assert not list(journal.entries("line1"))
+
+
+def test_another_filter_outlives_a_kill(tmp_path):
+    """Filter and noise are on the timeline: killed before the next save, resumed, and the same to the last bit."""
+    twin = heater_twin()
+    walks = {"T1": pt.RandomWalk((0.2, "K"), per="1 min")}
+    with Journal(tmp_path / "plant.journal") as journal:
+        asset = journal.of("line1")
+        journal.save_state("line1", twin, reached=0)
+        for first in range(0, 160, 40):
+            journal.append("line1", SAMPLES[first : first + 40])
+            twin = fed(twin, SAMPLES[first : first + 40], journal=asset)
+            if first == 40:
+                change = {"method": pt.EnsembleKalman(n_members=20), **WHO, "journal": asset}
+                twin = twin.change_filter(**change).change_filter(walks=walks, **WHO, journal=asset)
+        assert twin.setup.method == pt.EnsembleKalman(n_members=20) and twin.setup.walks["T1"] == walks["T1"]
+        again = journal.resume("line1", heater_block())
+        assert again.digest == twin.digest and again.audit == twin.audit
+        with pytest.raises(DataError, match="change_filter"):
+            pt.assimilate(twin, [], pt.ExtendedKalman(), journal=asset)
+        operations = [entry for entry in journal.entries("line1") if hasattr(entry, "act")]
+    assert fed(again, operations).digest == twin.digest, "delivered again, it is not done again"
+    assert twin.replay(SAMPLES).digest == twin.replay([*SAMPLES, *operations]).digest
+    once = fed(heater_twin(), [*SAMPLES[:80], *operations, *SAMPLES[80:]])
+    assert once.digest == twin.digest, "in one call as in many"
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"text": {}, "arrays": {}}, {"text": "x", "arrays": {"numbers": "", "bytes": ""}}]
+)
+def test_a_change_of_the_filter_that_nobody_can_read_changes_nothing(content):
+    """It says so, and the twin goes on as it was."""
+    twin = fed(heater_twin(), SAMPLES[:HALF])
+    found, innovation = pt.assimilate(twin, [Operation(Act.FILTER, twin.until + 1, "A.", "by hand", content)])
+    assert any("could not be carried out" in words for words in innovation.notes)
+    assert found.setup is twin.setup and fed(found, SAMPLES[HALF:]).mean == fed(twin, SAMPLES[HALF:]).mean
+
+
+def test_a_twin_that_has_not_begun_has_its_filter_from_its_start():
+    """A barrier before the first sample would make that too late."""
+    with pytest.raises(DataError, match=r"Twin\.start"):
+        heater_twin().change_filter(pt.ExtendedKalman(), **WHO)
