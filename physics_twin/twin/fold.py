@@ -29,10 +29,6 @@ from physics_twin.twin.timeline import Entry, Operation, Sample
 _LARGEST = float(np.sqrt(np.finfo(float).max))
 
 
-_GAPS = 3
-"""So many times as long as the time between the two updates before is no usual time between samples."""
-
-
 @dataclass(frozen=True)
 class Folded:
     """What came of one moment."""
@@ -270,13 +266,16 @@ def _learned(
     n_failed: int,
 ) -> tuple[FilterState, MomentRecord]:
     """The update with the samples that are to be used."""
-    since = state.time - state.last_update
-    # A plant that is sampled every hour has no gap every hour.
-    gap = since > max(setup.guard.gap * SECOND, _GAPS * state.spacing)
-    dynamics = setup.dynamics(state.batch.recipe, held=gap)
+    held = any(r.verdict.use and state.after_gap(r.channel, setup.guard.gap) for r in records)
+    dynamics = setup.dynamics(state.batch.recipe, held=held)
     reopened = [r.verdict.widen for r in records if r.verdict.reopen]
     if reopened:
-        predicted = setup.method.widen(predicted, dynamics, max(reopened))
+        try:
+            predicted = setup.method.widen(predicted, dynamics, max(reopened))
+        except FAILURES as error:
+            trouble = f"no update: {getattr(error, 'reason', error)}"
+            records = [replace(r, verdict=replace(r.verdict, use=False, words=r.verdict.words or trouble)) for r in records]
+            return replace(state, trouble=trouble), MomentRecord(state.time, tuple(records), trouble=trouble, n_failed_members=n_failed)
         spread = np.diag(predicted.covariance)
         records = [replace(r, predicted_variance=float(spread[setup.facts[r.channel].row])) for r in records]
     used = [r for r in records if r.verdict.use]
@@ -312,7 +311,7 @@ def _learned(
         covariance=covariance,
         n_updates=state.n_updates + 1,
         last_update=state.time,
-        spacing=since,
+        n_held=state.n_held + 1 if held else 0,
     )
     return state, record
 

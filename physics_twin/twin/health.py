@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from physics_twin.errors import RecipeError, SolveError
 from physics_twin.measurements.quality import duration_text
 from physics_twin.posterior.tables import aligned
 from physics_twin.twin import consistency
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.fold import carried
 from physics_twin.twin.hindsight import Ahead, hindsight
 from physics_twin.twin.moments import SECOND, stamp
@@ -29,6 +29,8 @@ from physics_twin.units import Unit, format_si
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
 
+ENOUGH_HELD = 5
+"""Updates in a row that moved no parameter."""
 FEW_USED = 0.5
 """Share of a channel's readings below which it is said that most are turned away."""
 SHOWN_LEADS = (1, 4, 16, 32)
@@ -283,7 +285,7 @@ def _status(
     drifts: tuple[str, ...],
     lag: float,
 ) -> tuple[Status, tuple[str, ...]]:
-    state, guard = twin.state, twin.setup.guard
+    setup, state, guard = twin.setup, twin.state, twin.setup.guard
     found: list[tuple[Status, str]] = []
     if not np.isfinite(state.belief.states).all():
         found.append((Status.FAILED, "the state holds numbers that are not finite"))
@@ -308,6 +310,9 @@ def _status(
             off, claimed = (format_si(x, unit, 3, difference=True) for x in (a.rms, a.expected))
             words = f"{c.name}: predictions {duration_text(a.seconds)} ahead were off by {off}, and claimed {claimed}"
             found.append((Status.DEGRADED, words))
+    if setup.adaptive and state.n_held >= ENOUGH_HELD:
+        words = f"the last {state.n_held} updates came after a gap of a channel each and moved no parameter"
+        found.append((Status.DEGRADED, f"{words}: readings are too irregular to learn from, or Guard.gap is too short"))
     if not judged.consistent:
         found.append((Status.DEGRADED, f"the filter's own uncertainty is not right: {judged.words}"))
     found += [(Status.DEGRADED, words) for words in drifts]
@@ -322,7 +327,7 @@ def _can_predict(twin: "Twin") -> bool:
         return True
     try:
         carried(twin.setup, twin.state, max(twin.until, twin.state.reached))
-    except (SolveError, RecipeError):
+    except FAILURES:
         return False
     return True
 

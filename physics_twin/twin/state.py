@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Belief
 from physics_twin.recipes import Recipe
+from physics_twin.twin.moments import SECOND
+
+_GAPS = 3
+"""Times the usual interval of a channel that are a gap."""
 
 
 class Mode(enum.Enum):
@@ -77,6 +81,8 @@ class ChannelMonitor:
     last_time: int | None = None
     last_value: float = float("nan")
     last_good: int | None = None
+    intervals: tuple[int, ...] = ()
+    """ns between the last readings that were used, the latest last."""
     held_since: int | None = None
     """Since when the reading has been the same number, within the resolution of its converter."""
     held_value: float = float("nan")
@@ -159,8 +165,20 @@ class FilterState:
     n_failed_members: int = 0
     reached: int = 0
     last_update: int = 0
-    spacing: int = 0
-    """ns between the two updates before."""
+    n_held: int = 0
+    """Updates in a row that came after a gap of a channel and moved no parameter."""
+
+    def after_gap(self, channel: str, gap: float) -> bool:
+        """Whether the reading of a channel that was just used came after a gap, which is at least `gap` s long.
+
+        A channel that is read every hour has no gap every hour: three times what was usual for it is one.
+        """
+        monitor = self.monitors[channel]
+        begun = self.batch.origin if monitor.replaced is None else max(self.batch.origin, monitor.replaced)
+        before = sorted(monitor.intervals[:-1])
+        usual = before[len(before) // 2] if before else 0
+        since = min(monitor.intervals[-1:], default=self.time - begun)
+        return min(since, self.time - begun) > max(gap * SECOND, _GAPS * usual)
 
     @functools.cached_property
     def held(self) -> Mapping[str, float]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Over how many readings a channel's mean square is taken.
 _MEMORY = 200
 _COUNTED = 1000
+_INTERVALS = 5
+"""So many tell how often a channel is usually read."""
 # A gate that is always open lets residuals of any size pass; their squares stay numbers.
 _LARGEST = 1e6
 
@@ -122,6 +124,7 @@ def _used(monitor: ChannelMonitor, reading: Reading, residual: float, variance: 
     return replace(
         monitor,
         last_good=reading.time,
+        intervals=_intervals(monitor, reading),
         rejected=(),
         unit_candidate="",
         n_candidate=0,
@@ -132,6 +135,13 @@ def _used(monitor: ChannelMonitor, reading: Reading, residual: float, variance: 
         high=high,
         low=low,
     )
+
+
+def _intervals(monitor: ChannelMonitor, reading: Reading) -> tuple[int, ...]:
+    """The last intervals between readings that were used, up to this one."""
+    if monitor.last_good is None:
+        return ()
+    return (*monitor.intervals[-_INTERVALS:], reading.time - monitor.last_good)
 
 
 def _turn_away(monitor: ChannelMonitor, guard: "Guard", reading: Reading, run: int) -> tuple[ChannelMonitor, Verdict]:
@@ -152,6 +162,7 @@ def _turn_away(monitor: ChannelMonitor, guard: "Guard", reading: Reading, run: i
             monitor,
             rejected=(),
             last_good=reading.time,
+            intervals=_intervals(monitor, reading),
             n_good=monitor.n_good + 1,
             innovation=math.nan,
             innovation_before=math.nan,
