@@ -58,7 +58,7 @@ function chart(rows, points, label) {
   const times = rows.map((r) => r[0]);
   const t0 = Math.min(...times), t1 = Math.max(...times, t0 + 1000);
   // What was turned away may be far off: it is drawn at the edge, and does not flatten the rest.
-  const inside = [...rows.slice(Math.min(rows.length - 1, 5)).flatMap((r) => [r[1], r[3]]), ...points.filter((p) => p[2]).map((p) => p[1])];
+  const inside = [...rows.slice(rows.length > 30 ? 5 : 0).flatMap((r) => [r[1], r[3]]), ...points.filter((p) => p[2]).map((p) => p[1])];
   let low = Math.min(...inside), high = Math.max(...inside);
   const pad = 0.06 * (high - low) || 0.01 * Math.abs(high) || 1;
   low -= pad; high += pad;
