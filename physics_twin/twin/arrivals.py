@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from physics_twin.errors import unknown_name
+from physics_twin.twin.audit import Audit
 from physics_twin.twin.counts import Counts
 from physics_twin.twin.moments import stamp
 from physics_twin.twin.operations import settings_named
@@ -51,7 +52,7 @@ def taken(twin: "Twin", given: Iterable[Entry], now: int | None, *, journaled: b
                 words[raw.channel] = str(unknown_name("channel or live input", raw.channel, known))
             continue
         key, time = entry.key, entry.time
-        if key in found or _holds(twin.recent, key) or _holds(twin.pending, key) or _is_recorded(twin, entry):
+        if key in found or _holds(twin.recent, key) or _holds(twin.pending, key) or is_recorded(twin.audit, entry):
             n["duplicates"] += 1
         elif time < setup.earliest or not reaches(layout, newest, time, journaled=journaled):
             n["too_late"] += 1
@@ -90,11 +91,11 @@ def _holds(entries: Sequence[Entry], key: tuple[int, int, str, str]) -> bool:
     return k < len(entries) and entries[k].key == key
 
 
-def _is_recorded(twin: "Twin", entry: Entry) -> bool:
+def is_recorded(audit: Audit, entry: Entry) -> bool:
     """Whether an operation is in the audit log: it is remembered there when the window has long gone on."""
     return isinstance(entry, Operation) and any(
         record.time == entry.time and record.act == entry.act.value and record.content == entry.content
-        for record in twin.audit
+        for record in audit
     )
 
 

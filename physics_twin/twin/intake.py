@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from physics_twin.assimilation.method import Method
 from physics_twin.errors import DataError
 from physics_twin.measurements import Experiment
-from physics_twin.twin.arrivals import Taken, placed, shifts, taken
+from physics_twin.twin.arrivals import Taken, is_recorded, placed, shifts, taken
 from physics_twin.twin.filter_change import changed, handed_over
 from physics_twin.twin.fold import Folded, begin, fold
 from physics_twin.twin.innovation import Innovation
@@ -137,8 +137,10 @@ def _taken_in(
     recent = (*recent, *todo[:done])
     counts = found.counts.plus(too_late=len(lost), samples=-len(lost))
     audit = twin.audit
-    for entry in found.entries:
-        if isinstance(entry, Operation) and entry.key not in lost:
+    # An operation may act before it is given, where the way back of a late sample finds it in the journal.
+    own = {entry.key for entry in found.entries}
+    for entry in (*(entry for entry in todo if entry.key not in own), *found.entries):
+        if isinstance(entry, Operation) and entry.key not in lost and not is_recorded(audit, entry):
             audit = audit.append(entry.time, entry.who, entry.act.value, entry.reason, entry.content)
     behind = stop - done
     result = replace(

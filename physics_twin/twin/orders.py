@@ -147,7 +147,7 @@ def carried_out(
     if refused:
         raise refusal(refused[0])
     if journal is not None:
-        journal.append([operation])
+        journal.append([operation], until=until)
     return found
 
 

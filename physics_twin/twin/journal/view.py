@@ -23,9 +23,11 @@ class Timeline:
     asset: str
     reached: int = LATEST
 
-    def append(self, entries: Iterable[Entry], positions: Mapping[str, str | int | float] | None = None) -> int:
+    def append(
+        self, entries: Iterable[Entry], positions: Mapping[str, str | int | float] | None = None, *, until: Any = None
+    ) -> int:
         """See `Journal.append`."""
-        return self.journal.append(self.asset, entries, positions)
+        return self.journal.append(self.asset, entries, positions, until=until)
 
     def entries(self, since: Any = None, until: Any = None) -> Iterator[Entry]:
         """Entries with since <= time <= until, in the order of the timeline."""
