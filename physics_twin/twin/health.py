@@ -204,9 +204,9 @@ def health(twin: "Twin") -> Health:
     ahead = hindsight(twin)
     channels = tuple(_channel(twin, name, ahead) for name in setup.facts)
     judged = consistency.verdict(state.consistency, state.monitors, gate=setup.guard.probability)
-    alarms = twin.drift_alarms()
+    drifts = _drifts(twin)
     lag = (twin.until - state.last_update) / SECOND
-    status, reasons = _status(twin, channels, ahead, judged, tuple(a.words for a in alarms), lag)
+    status, reasons = _status(twin, channels, ahead, judged, drifts, lag)
     belief = state.belief
     return Health(
         status=status,
@@ -221,7 +221,7 @@ def health(twin: "Twin") -> Health:
         ahead=ahead,
         consistent=judged.consistent,
         consistency=judged.words,
-        drifts=tuple(a.words for a in alarms),
+        drifts=drifts,
         seconds=twin.seconds,
         n_members=len(belief.states) if belief.root is None else 0,
         n_failed_members=state.n_failed_members,
@@ -234,6 +234,14 @@ def health(twin: "Twin") -> Health:
         library=importlib.metadata.version("physics-twin"),
         posterior=hash_in_force(twin),
     )
+
+
+def _drifts(twin: "Twin") -> tuple[str, ...]:
+    """Alarms in words. What is asked of a sick twin must not raise: it says what it cannot tell."""
+    try:
+        return tuple(alarm.words for alarm in twin.drift_alarms())
+    except FAILURES as error:
+        return (f"whether parameters have drifted cannot be told: {error}",)
 
 
 def _channel(twin: "Twin", name: str, ahead: tuple[Ahead, ...]) -> ChannelHealth:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import RecipeError, SolveError, UnitError
+from physics_twin.errors import UnitError
 from physics_twin.measurements.flags import Flag
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.fold import carried, through
 from physics_twin.twin.moments import SECOND
 from physics_twin.twin.sensors.quality import out_of_the_question, unreadable
@@ -108,7 +109,7 @@ def _from(setup: "Setup", state: FilterState, entries: Sequence[Entry], until: i
             continue
         try:
             predicted, _ = carried(setup, state, moment)
-        except (SolveError, RecipeError):
+        except FAILURES:
             return misses
         state = replace(state, time=moment - 1, belief=predicted.belief, reached=moment)
         for entry in later:

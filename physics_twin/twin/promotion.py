@@ -17,11 +17,12 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.assimilation.belief import Start
 from physics_twin.assimilation.keys import Key
-from physics_twin.errors import DataError, RecipeError, SolveError
+from physics_twin.errors import DataError
 from physics_twin.parameters import ParameterSet, Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.result import covariance_array, draws_array
 from physics_twin.twin.audit import Audit
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.members import members_of
 from physics_twin.twin.moments import stamp
 from physics_twin.twin.operations import NOT_DONE, carried_on
@@ -188,7 +189,7 @@ def put_in_force(setup: Setup, state: FilterState, operation: Operation) -> Filt
     start = Start(np.ascontiguousarray(members.states), np.ascontiguousarray(parameters), 0.0 * setup.rates)
     try:
         belief = setup.method.begin(start, setup.dynamics(state.batch.recipe), key)
-    except (SolveError, RecipeError) as error:
+    except FAILURES as error:
         return replace(state, trouble=f"the {operation.act.value} of {time} {NOT_DONE}: {error}")
     return replace(state, belief=belief)
 
