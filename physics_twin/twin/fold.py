@@ -274,8 +274,9 @@ def _learned(
             predicted = setup.method.widen(predicted, dynamics, max(reopened))
         except FAILURES as error:
             trouble = f"no update: {getattr(error, 'reason', error)}"
-            records = [replace(r, verdict=replace(r.verdict, use=False, words=r.verdict.words or trouble)) for r in records]
-            return replace(state, trouble=trouble), MomentRecord(state.time, tuple(records), trouble=trouble, n_failed_members=n_failed)
+            unused = tuple(replace(r, verdict=replace(r.verdict, use=False, words=trouble)) for r in records)
+            record = MomentRecord(state.time, unused, trouble=trouble, n_failed_members=n_failed)
+            return replace(state, trouble=trouble), record
         spread = np.diag(predicted.covariance)
         records = [replace(r, predicted_variance=float(spread[setup.facts[r.channel].row])) for r in records]
     used = [r for r in records if r.verdict.use]
