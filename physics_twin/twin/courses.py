@@ -18,6 +18,7 @@ from physics_twin.assimilation.keys import Key
 from physics_twin.errors import SolveError
 from physics_twin.model import Ensembles, Failure, Model
 from physics_twin.simulation import trajectory
+from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.start import continued
 
 FEWEST_STEPS = 40
@@ -192,9 +193,10 @@ def courses(
         own: dict[str, Any] = {name: float(column[k]) for name, column in columns.items()}
         try:
             outputs[k], ends[k] = trajectory(dynamics.model, each[k], dynamics.recipe, own, states[k])
-        except SolveError as error:
+        except FAILURES as error:
             outputs[k] = np.nan
-            failed.append(Failure(k, error.reason, error.time))
+            reason, time = getattr(error, "reason", error), getattr(error, "time", each[k][0])
+            failed.append(Failure(k, str(reason), float(time)))
     return outputs, ends, tuple(failed)
 
 

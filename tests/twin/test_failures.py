@@ -27,7 +27,7 @@ class Unwidened(pt.UnscentedKalman):
 
 
 def test_health_of_a_model_that_raises():
-    """The page that is looked at then tells what is the matter; so does a forecast of it."""
+    """The page that is looked at then tells what is the matter."""
     twin = fed(heater_twin(method=Narrow()), SAMPLES)
     assert "a table of the model ends here" in twin.state.trouble
     assert twin.health.status is Status.FAILED and str(twin.health)
