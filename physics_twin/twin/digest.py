@@ -50,7 +50,7 @@ def _add(found: Any, part: Any) -> None:
         for item in part:
             _add(found, item)
     elif is_dataclass(part) and not isinstance(part, type):
-        for own in fields(part):
+        for own in (f for f in fields(part) if f.compare):
             found.update(own.name.encode())
             _add(found, getattr(part, own.name))
     else:

@@ -35,7 +35,7 @@ class Sample:
     quality: Flag
     reported: int | None
     source: str
-    shift: int = 0
+    shift: int = field(default=0, compare=False)
     """ns that have been taken off its stamp: a twin keeps samples at the moments that they show."""
 
     def __init__(

@@ -23,11 +23,11 @@ def test_a_new_recipe_says_what_nobody_reads():
     """A declared level is in force until it is read, and another recipe's declaration never outlives its batch."""
     twin = fed(heater_twin(recipe=recipe(2.0)), sampled(1.0))
     assert twin.state.held == {"level": 2.0}
-    batch = twin.start_batch(recipe=recipe(5.0), at=at(10.0), **WHO)
+    batch = twin.start_batch(recipe=recipe(5.0), **WHO)
     assert batch.state.held == {"level": 5.0}
     read = fed(batch, [pt.Sample("level", at(11.0), 3.0, "W")])
     assert read.state.held == {"level": 3.0}
-    assert read.start_batch(recipe=recipe(7.0), at=at(20.0), **WHO).state.held == {"level": 3.0}
+    assert read.start_batch(recipe=recipe(7.0), **WHO).state.held == {"level": 3.0}
 
 
 @pytest.mark.parametrize("reading", [None, 3.0], ids=["declared", "read"])
@@ -67,7 +67,7 @@ def test_a_name_of_the_recipe_before_changes_nothing():
     """What the running recipe does not ask for is left out, however it comes."""
     twin = fed(heater_twin(recipe=recipe()), [pt.Sample("level", at(0.0), 1.0, "W"), *sampled(1.0)])
     blank = pt.Recipe([pt.Phase("run", duration="1 h", q1="1 W", q2="0 W")])
-    batch = fed(twin.start_batch(recipe=blank, at=at(10.0), **WHO), sampled(11.0))
+    batch = fed(twin.start_batch(recipe=blank, **WHO), sampled(11.0))
     stray = fed(batch, [pt.Sample("level", at(12.0), 50.0, "W")])
     assert stray.state.held == {}
     assert fed(stray, sampled(13.0)).mean == fed(batch, sampled(13.0)).mean
