@@ -16,6 +16,7 @@ from physics_twin.assimilation.belief import Belief, Observation, Predicted, Ste
 from physics_twin.assimilation.keys import Key
 from physics_twin.errors import SolveError, UnitError
 from physics_twin.measurements.flags import Flag
+from physics_twin.twin import live_inputs
 from physics_twin.twin.consistency import NONE, remember
 from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.innovation import MomentRecord, SampleRecord, normalized_innovation_squared
@@ -107,7 +108,10 @@ def through(setup: Setup, state: FilterState, time: int, entries: Sequence[Entry
                 refused.append(state.trouble)
     samples = [entry for entry in entries if isinstance(entry, Sample)]
     open_now = state.batch.recipe.settings
-    live, left_out = _live(setup, state, [s for s in samples if s.channel in open_now])
+    told = [s for s in samples if s.channel in open_now]
+    live, left_out = _live(setup, state, told)
+    if told:
+        state = replace(state, live=live_inputs.remember(state.live, time, {s.channel for s in told}, live))
     words = (*refused, *left_out)
     measured = [s for s in samples if s.channel in setup.facts]
     if state.mode is Mode.OUT_OF_SERVICE:

@@ -25,6 +25,7 @@ from physics_twin.recipes import Recipe
 from physics_twin.signals import Signal
 from physics_twin.twin.carried import Carried, carry
 from physics_twin.twin.history import HISTORY, recent_samples
+from physics_twin.twin.live_inputs import inputs_of
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.present import Outset, Until, horizon_of, outset, times_of
 from physics_twin.twin.promotion import posterior_in_force
@@ -243,6 +244,7 @@ def _notes(twin: "Twin", begun: Outset, carried: Carried, horizon: float) -> lis
         found.append(f"the twin predicts only: {twin.state.trouble}")
     elif gap > twin.setup.guard.gap:
         found.append(f"the last samples that were used are {duration_text(gap)} old")
+    found += [f"{one.name}: {one.words}" for one in inputs_of(twin) if one.words]
     if begun.ends <= 0.0:
         found.append("the last phase of the recipe is over; its last inputs are held")
     elif begun.ends < horizon * (1.0 - 1e-9):

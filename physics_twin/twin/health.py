@@ -20,6 +20,7 @@ from physics_twin.twin import consistency
 from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.fold import carried
 from physics_twin.twin.hindsight import Ahead, hindsight
+from physics_twin.twin.live_inputs import InputHealth, inputs_of
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.nulls import without_nan
 from physics_twin.twin.promotion import hash_in_force
@@ -80,10 +81,10 @@ class Health:
     """A twin at one moment; print it, or `.to_json()` for a monitor.
 
     time: the present, ns UTC. reasons: why the status is not OK, the worst first. lag: s since the last sample that was
-    used. ahead: how well earlier states predicted later samples. consistent, consistency: whether the filter's own
-    uncertainty is right, in words. drifts: alarms, in words. seconds: wall clock of the last `assimilate`, NaN where it
-    is not known. n_failed_members: since the start. pending: entries that wait. counts: what became of all samples.
-    posterior: hash of the one in force.
+    used. inputs: the live inputs of the running recipe. ahead: how well earlier states predicted later samples.
+    consistent, consistency: whether the filter's own uncertainty is right, in words. drifts: alarms, in words. seconds:
+    wall clock of the last `assimilate`, NaN where it is not known. n_failed_members: since the start. pending: entries
+    that wait. counts: what became of all samples. posterior: hash of the one in force.
     """
 
     status: Status
@@ -96,6 +97,7 @@ class Health:
     lag: float
     channels: tuple[ChannelHealth, ...]
     ahead: tuple[Ahead, ...]
+    inputs: tuple[InputHealth, ...]
     consistent: bool
     consistency: str
     drifts: tuple[str, ...]
@@ -130,6 +132,7 @@ class Health:
             "adaptive": self.adaptive,
             "lag_s": self.lag,
             "channels": [_channel_record(c) for c in self.channels],
+            "inputs": [one.record for one in self.inputs],
             "prediction": [_ahead_record(a, self._unit(a.channel)) for a in self.ahead],
             "consistent": self.consistent,
             "consistency": self.consistency,
@@ -205,8 +208,9 @@ def health(twin: "Twin") -> Health:
     channels = tuple(_channel(twin, name, ahead) for name in setup.facts)
     judged = consistency.verdict(state.consistency, state.monitors, gate=setup.guard.probability)
     drifts = _drifts(twin)
+    inputs = inputs_of(twin)
     lag = (twin.until - state.last_update) / SECOND
-    status, reasons = _status(twin, channels, ahead, judged, drifts, lag)
+    status, reasons = _status(twin, channels, inputs, ahead, judged, drifts, lag)
     belief = state.belief
     return Health(
         status=status,
@@ -219,6 +223,7 @@ def health(twin: "Twin") -> Health:
         lag=lag,
         channels=channels,
         ahead=ahead,
+        inputs=inputs,
         consistent=judged.consistent,
         consistency=judged.words,
         drifts=drifts,
@@ -288,6 +293,7 @@ def _channel_words(twin: "Twin", name: str, monitor: ChannelMonitor) -> str:
 def _status(
     twin: "Twin",
     channels: tuple[ChannelHealth, ...],
+    inputs: tuple[InputHealth, ...],
     ahead: tuple[Ahead, ...],
     judged: consistency.ConsistencyVerdict,
     drifts: tuple[str, ...],
@@ -306,6 +312,7 @@ def _status(
     elif channels and all((c.words and np.isnan(c.age)) or c.age > guard.gap for c in channels):
         found.append((Status.STALE, f"no sample has been used for {duration_text(lag)}"))
     found += [(Status.DEGRADED, f"{c.name}: {c.words}") for c in channels if c.words]
+    found += [(Status.DEGRADED, f"{one.name}: {one.words}") for one in inputs if one.words]
     found += [
         (Status.DEGRADED, f"{c.name}: {100.0 * (1.0 - c.share_used):.0f} % of its readings were not used")
         for c in channels
@@ -369,4 +376,4 @@ def _ahead_record(a: Ahead, unit: Unit) -> dict[str, Any]:
     }
 
 
-__all__ = ["ChannelHealth", "Health", "Status", "health"]
+__all__ = ["ChannelHealth", "Health", "InputHealth", "Status", "health"]

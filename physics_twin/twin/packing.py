@@ -42,7 +42,15 @@ _MODULES = {
     "physics_twin.assimilation.moving_horizon.method": ("MovingHorizon",),
     "physics_twin.assimilation.moving_horizon.solvers": ("Converged", "RealTimeIteration"),
     "physics_twin.twin.setup": ("Setup", "Beginning", "Guard", "Window"),
-    "physics_twin.twin.state": ("FilterState", "Batch", "Mask", "Excess", "ChannelMonitor", "Consistency"),
+    "physics_twin.twin.state": (
+        "FilterState",
+        "Batch",
+        "Mask",
+        "Excess",
+        "ChannelMonitor",
+        "InputMonitor",
+        "Consistency",
+    ),
     "physics_twin.twin.counts": ("Counts",),
     "physics_twin.twin.twin": ("Twin",),
 }

@@ -13,7 +13,7 @@ from physics_twin.assimilation.belief import Belief
 from physics_twin.recipes import Recipe
 from physics_twin.twin.moments import SECOND
 
-_GAPS = 3
+GAPS = 3
 """Times the usual interval of a channel that are a gap."""
 
 
@@ -126,6 +126,19 @@ class ChannelMonitor:
     """Whether readings lie above, and below, what the model expects, for longer than chance has it."""
 
 
+@dataclass(frozen=True)
+class InputMonitor:
+    """What is remembered of the readings of one live input."""
+
+    last_good: int | None = None
+    """ns UTC of the last reading that was taken, None for never."""
+    longest: int = 0
+    """ns: the longest time between two of them."""
+    n_good: int = 0
+    n_left_out: int = 0
+    """Readings that were taken, and readings since the last of them that were not."""
+
+
 @dataclass(frozen=True, eq=False)
 class Consistency:
     """The last innovations, for the question whether the filter's own uncertainty is right.
@@ -143,11 +156,11 @@ class FilterState:
     """All that a twin knows after the entries up to `time` (inclusive).
 
     settings: live inputs as last read, SI, and none that is only declared. monitors: channel -> what its checks
-    remember. outputs, covariance: the model's outputs at `time` as expected before its samples were used, (n_outputs,)
-    SI and (n_outputs, n_outputs), without sensor noise. trouble: why the last step was a prediction only, "" where it
-    was not. n_updates: moments with an update so far. reached: ns that the belief is of; before `time` where the model
-    could not be carried on, or the plant is out of service. last_update: ns of the last moment from which something was
-    learned.
+    remember. outputs, covariance: the model's outputs at `time` after its samples were used, (n_outputs,) SI and
+    (n_outputs, n_outputs), without sensor noise; behind them readings with their unknown bias (`Dynamics.advance`).
+    trouble: why the last step was a prediction only, "" where it was not. n_updates: moments with an update so far.
+    reached: ns that the belief is of; before `time` where the model could not be carried on, or the plant is out of
+    service. last_update: ns of the last moment from which something was learned.
     """
 
     time: int
@@ -167,6 +180,8 @@ class FilterState:
     last_update: int = 0
     n_held: int = 0
     """Updates in a row that came after a gap of a channel and moved no parameter."""
+    live: Mapping[str, InputMonitor] = field(default_factory=dict)
+    """Live input -> what is remembered of its readings."""
 
     def after_gap(self, channel: str, gap: float) -> bool:
         """Whether the reading of a channel that was just used came after a gap, which is at least `gap` s long.
@@ -178,7 +193,7 @@ class FilterState:
         before = sorted(monitor.intervals[:-1])
         usual = before[len(before) // 2] if before else 0
         since = min(monitor.intervals[-1:], default=self.time - begun)
-        return min(since, self.time - begun) > max(gap * SECOND, _GAPS * usual)
+        return min(since, self.time - begun) > max(gap * SECOND, GAPS * usual)
 
     @functools.cached_property
     def held(self) -> Mapping[str, float]:

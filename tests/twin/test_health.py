@@ -179,3 +179,27 @@ def test_readings_that_no_sensor_can_show_say_nothing_about_predictions():
     assert samples[80].channel == "T1"
     ahead = fed(heater_twin(), odd).health.ahead
     assert ahead and all(one.rms < 5.0 for one in ahead)
+
+
+def test_a_live_input_that_nobody_reads_any_more():
+    """Bad readings and silence: the value that is held is old, health and forecast say so; a constant is none."""
+    last = 20
+    samples = [s for s in heater_samples(200) if s.channel != "q2" or s.time <= at(5.0 * last)]
+    dead = pt.Flag.BAD
+    samples = [
+        pt.Sample("q1", s.time, s.value, "W", quality=dead) if s.channel == "q1" and s.time > at(5.0 * last) else s
+        for s in samples
+    ]
+    twin = heater_twin(method=EKF).assimilate(samples, budget=None)[0]
+    h = twin.health
+    found = {one.name: one for one in h.inputs}
+    assert h.status is Status.DEGRADED
+    assert found["q1"].n_left_out == 199 - last and found["q1"].last_good == at(5.0 * last)
+    assert found["q2"].words.startswith("an input that has been silent: the value of 14")
+    assert found["q1"].words.startswith("the last 179 readings")
+    assert sum("is held" in reason for reason in h.reasons) == 2
+    assert sum("is held" in note for note in twin.forecast(until="1 min").notes) == 2
+    assert json.loads(h.to_json())["inputs"][0]["n_left_out"] == 179
+    once = [s for s in heater_samples(200) if s.channel != "q2" or s.time == at(0.0)]
+    quiet = heater_twin(method=EKF).assimilate(once, budget=None)[0].health
+    assert not any(one.words for one in quiet.inputs)

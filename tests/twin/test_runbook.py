@@ -79,6 +79,8 @@ def test_every_error_of_files_and_journals_is_on_the_page(path):
     [
         ("health.py", "_channel_words"),
         ("health.py", "_status"),
+        ("health.py", "_drifts"),
+        ("live_inputs.py", "inputs_of"),
         ("consistency.py", "_words"),
         ("drift.py", "_of_channel"),
         ("sensors/judgment.py", "_turn_away"),
