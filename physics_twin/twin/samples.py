@@ -1,8 +1,8 @@
 """Samples out of what people have: lists, experiments, data frames."""
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,10 @@ def samples_of(given: "Iterable[Entry] | Experiment | pd.DataFrame") -> Iterator
     misfit is suspect. Recorded inputs come as their rows; what holds throughout, as one sample at time zero. Ramps come
     as their corners: between the rows a live input holds.
 
-    A data frame has the columns channel, time, value; where there are, also unit, quality, reported and source.
+    A data frame has the columns channel, time, value; where there are, also unit, quality, reported and source. Stamps
+    have a zone; an empty cell is no reading, or what a sample has without it.
 
-    Raises DataError for anything else.
+    Raises DataError for anything else, with the number of the row.
     """
     import pandas as pd
 
@@ -104,20 +105,38 @@ def _of_frame(frame: "pd.DataFrame") -> Iterator[Entry]:
     for column in _COLUMNS:
         if column not in frame.columns:
             raise DataError(f'the data frame has no column "{column}"; it needs {", ".join(_COLUMNS)}')
-    times = pd.to_datetime(frame["time"], utc=True)
-    rest = {name: frame[name] if name in frame.columns else None for name in ("unit", "quality", "reported", "source")}
+    given = [name for name in (*_COLUMNS, "unit", "quality", "reported", "source") if name in frame.columns]
     for k in range(len(frame)):
-        own = {name: column.iloc[k] for name, column in rest.items() if column is not None}
-        reported = own.get("reported")
-        yield Sample(
-            str(frame["channel"].iloc[k]),
-            int(times.iloc[k].value),
-            float(frame["value"].iloc[k]),
-            str(own.get("unit", "")),
-            quality=Flag(int(own.get("quality", Flag.GOOD))),
-            reported=None if reported is None or pd.isna(reported) else int(pd.Timestamp(reported).value),
-            source=str(own.get("source", "")),
-        )
+        row = {name: frame[name].iloc[k] for name in given}
+        try:
+            yield _of_row({name: item for name, item in row.items() if not pd.isna(item)})
+        except (TypeError, ValueError, DataError) as error:
+            raise DataError(f"row {k} of the data frame is no sample: {error}") from None
+
+
+def _of_row(row: Mapping[str, Any]) -> Sample:
+    """row: column -> what stands there; nothing for an empty cell."""
+    for name in ("channel", "time"):
+        if name not in row:
+            raise DataError(f"it has no {name}")
+    return Sample(
+        str(row["channel"]),
+        _stamped(row["time"]),
+        float(row.get("value", math.nan)),
+        str(row.get("unit", "")),
+        quality=Flag(int(row.get("quality", Flag.GOOD))),
+        reported=_stamped(row["reported"]) if "reported" in row else None,
+        source=str(row.get("source", "")),
+    )
+
+
+def _stamped(when: Any) -> int:
+    """ns UTC of a cell; a stamp of pandas holds more digits than the datetime that it is."""
+    import pandas as pd
+
+    if isinstance(when, pd.Timestamp) and when.tzinfo is not None:
+        return moment(when.tz_convert(None).to_datetime64())
+    return moment(when)
 
 
 def _at(origin: int, seconds: float) -> int:

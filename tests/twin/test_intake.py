@@ -10,6 +10,7 @@ import physics_twin as pt
 from physics_twin.errors import DataError
 from physics_twin.twin.journal import Journal
 from physics_twin.twin.moments import LATEST, SECOND, moment
+from physics_twin.twin.samples import samples_of
 from tests.twin.plants import HEATER_CHANNELS, START, at, fed, heater_block, heater_samples, heater_twin
 
 SAMPLES = heater_samples(30)
@@ -234,3 +235,51 @@ def test_the_first_and_the_last_moment_are_taken():
     twin = fed(twin, [pt.Sample("T1", 1 - LATEST, 23.0, "degC")])
     assert twin.state.n_updates == 1
     assert fed(twin, [pt.Sample("T1", LATEST, 23.0, "degC")]).time.year == 2261
+
+
+FRAME = pd.DataFrame(
+    {
+        "channel": ["q1", "q2", "T1", "T2"],
+        "time": pd.to_datetime([at(0.0), at(0.0), at(0.0), at(0.0) + 1], utc=True),
+        "value": [2.0, 1.0, 23.0, None],
+        "unit": ["W", None, np.nan, "degC"],
+        "quality": [np.nan, 1, 1.0, None],
+        "source": [None, "", np.nan, "lab"],
+        "reported": [None, pd.NaT, None, "2026-11-20T07:00Z"],
+    },
+    dtype=object,
+)
+
+
+def test_empty_cells_of_a_data_frame():
+    """No unit is the channel's own, no quality is good, no value is a reading that is missing; every ns counts."""
+    found = list(samples_of(FRAME))
+    assert found[:3] == [
+        pt.Sample("q1", at(0.0), 2.0, "W"),
+        pt.Sample("q2", at(0.0), 1.0),
+        pt.Sample("T1", at(0.0), 23.0),
+    ]
+    last = found[3]
+    assert (last.time, last.unit, last.source, last.reported) == (at(0.0) + 1, "degC", "lab", at(3600.0))
+    assert np.isnan(last.value) and last.quality is pt.Flag.MISSING
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [
+        ("time", pd.Timestamp("2026-11-20T06:00:00"), "no zone"),
+        ("time", "2026-11-20 06:00", "no zone"),
+        ("time", pd.NaT, "no time"),
+        ("time", "yesterday", "yesterday"),
+        ("reported", pd.Timestamp("2026-11-20T06:00:00"), "no zone"),
+        ("quality", 77, "77"),
+        ("value", "closed", "closed"),
+        ("channel", None, "no channel"),
+    ],
+)
+def test_a_row_that_is_no_sample_is_named(column, cell, words):
+    """By its number, with the words that a single sample would have got."""
+    frame = FRAME.copy()
+    frame.at[2, column] = cell
+    with pytest.raises(pt.DataError, match=rf"row 2 .*{words}"):
+        pt.assimilate(heater_twin(), frame)
