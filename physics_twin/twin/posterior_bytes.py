@@ -1,5 +1,6 @@
 """A posterior as the bytes of its own file, inside the file of a twin."""
 
+import hashlib
 import io
 import tempfile
 import weakref
@@ -11,6 +12,8 @@ from physics_twin.posterior.storage import read, save
 
 _written: dict[int, bytes] = {}
 """By identity, for as long as the posterior lives: it is saved with its twin every few minutes and never changes."""
+_been_read: weakref.WeakValueDictionary[bytes, Posterior] = weakref.WeakValueDictionary()
+"""By SHA-256 of its bytes, for as long as it lives: many assets share one, and to read it is most of loading a twin."""
 
 
 def posterior_to_bytes(posterior: Posterior) -> bytes:
@@ -25,9 +28,13 @@ def posterior_to_bytes(posterior: Posterior) -> bytes:
 
 def posterior_from_bytes(content: bytes) -> Posterior:
     """The posterior, to the last bit; raises FileFormatError, zlib.error."""
-    # From memory: a service that starts again on a full disk must find its twin.
-    posterior = read(io.BytesIO(zlib.decompress(content)), "the posterior of a twin")
-    _remember(posterior, content)
+    key = hashlib.sha256(content).digest()
+    posterior = _been_read.get(key)
+    if posterior is None:
+        # From memory: a service that starts again on a full disk must find its twin.
+        posterior = read(io.BytesIO(zlib.decompress(content)), "the posterior of a twin")
+        _remember(posterior, content)
+        _been_read[key] = posterior
     return posterior
 
 

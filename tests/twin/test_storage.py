@@ -1,11 +1,13 @@
 """Files of twins: the same bits, or an error that says what is wrong."""
 
 import dataclasses
+import gc
 import hashlib
 import io
 import json
 import logging
 import random
+import weakref
 
 import h5netcdf
 import numpy as np
@@ -277,3 +279,19 @@ def test_a_file_that_unpacks_without_end_is_refused(monkeypatch):
     monkeypatch.setattr(storage, "_MOST_TEXT", 1000)
     with pytest.raises(FileFormatError, match="more than 1000 bytes of text"):
         storage.from_bytes(storage.to_bytes(heater_twin()), heater_block(), name="line3.nc")
+
+
+def test_assets_share_a_posterior(tmp_path):
+    """Many files of one posterior: it is read once, and stays no longer than the twins that have it."""
+    twin = whole()
+    for name in ("a.nc", "b.nc"):
+        twin.save(tmp_path / name)
+    found = [pt.Twin.load(tmp_path / name, heater_block()) for name in ("a.nc", "b.nc")]
+    assert found[0].setup.posterior is found[1].setup.posterior
+    assert found[0].setup.posterior is not twin.setup.posterior
+    found[1].save(tmp_path / "c.nc")
+    assert pt.Twin.load(tmp_path / "c.nc", heater_block()).digest == twin.digest
+    alive = weakref.ref(found[0].setup.posterior)
+    del found
+    gc.collect()
+    assert alive() is None
