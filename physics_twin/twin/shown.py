@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
+from physics_twin.assimilation.belief import Belief
+from physics_twin.assimilation.coordinates import Coordinates
 from physics_twin.assimilation.keys import Key
 from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.members import Members, members_of
@@ -26,10 +28,29 @@ def mean(twin: "Twin") -> Named:
 
 def spread(twin: "Twin") -> Named:
     """Name -> one standard deviation, SI."""
-    members = _members(twin)
     matrix = twin.state.covariance if twin.present is None else twin.present.covariance
     sd = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    return _named(twin, members.states.std(axis=0, ddof=1), members.parameters.std(axis=0, ddof=1), sd)
+    return _named(twin, *spread_of(twin.belief, twin.setup.coordinates), sd)
+
+
+def spread_of(belief: Belief, coordinates: Coordinates) -> tuple[Array, Array]:
+    """Standard deviations (n_state,) and (n_parameters,), SI: of members, or exactly those of a mean and covariance.
+
+    On a logarithmic scale that of the log-normal; no more than half of the range of a parameter with two bounds.
+    """
+    if belief.root is None:
+        return belief.states.std(axis=0, ddof=1), belief.parameters.std(axis=0, ddof=1)
+    own = np.sqrt((belief.root**2).sum(axis=1))
+    n, scale = coordinates.n_states, coordinates.scale
+    states = np.zeros(belief.states.shape[1])
+    states[coordinates.positions] = scale[:n] * own[:n]
+    variance = own[n:] ** 2
+    low, high = coordinates.lower[n:], coordinates.upper[n:]
+    log = coordinates.logarithmic
+    with np.errstate(over="ignore"):
+        wide = belief.parameters[0] * np.exp(0.5 * variance) * np.sqrt(np.expm1(variance))
+        ends = [np.where(log, np.exp(np.where(log, end, 0.0)), end * scale[n:]) for end in (low, high)]
+    return states, np.minimum(np.where(log, wide, scale[n:] * own[n:]), 0.5 * (ends[1] - ends[0]))
 
 
 def covariance(twin: "Twin") -> xr.DataArray:
