@@ -170,16 +170,17 @@ class Coordinates:
 def _rate(walk: RandomWalk, parameter: Parameter) -> float:
     """Variance per second of a parameter's walk, of ln x where it is estimated in its logarithm, else SI squared.
 
-    A share ("2 %") and a difference ("0.1 W/K") are turned into one another at the declared value.
+    A share ("2 %") and a difference ("0.1 W/K") are turned into one another at the declared value. Of a parameter
+    without a dimension "2 %" is a share too, and a bare 0.02 a difference.
     """
-    one, size = Unit("1"), abs(float(parameter.value))
-    share = parse(walk.sd)[1].dimension == one.dimension != parameter.unit.dimension
+    one, size, unit = Unit("1"), abs(float(parameter.value)), parse(walk.sd)[1]
+    share = unit.dimension == one.dimension and (parameter.unit.dimension != one.dimension or unit.text == "%")
     if share and parameter.unit.offset != 0.0:
         raise UnitError(
             f"random walk of {parameter.name}: {walk.sd} of a value in {parameter.unit}, whose zero is a convention; "
             f'give a difference, as "1 {parameter.unit.difference()}"'
         )
-    if share or (parameter.log_scale and parameter.unit.dimension == one.dimension):
+    if share:
         rate = walk.variance_rate(one, name=parameter.name)
         return rate if parameter.log_scale else rate * size**2
     rate = walk.variance_rate(parameter.unit, name=parameter.name)
@@ -187,8 +188,8 @@ def _rate(walk: RandomWalk, parameter: Parameter) -> float:
 
 
 def _size(parameter: Parameter) -> float:
-    """A typical magnitude, SI, so that coordinates are of order one."""
+    """A typical magnitude, SI, so that coordinates are of order one; bounds may be wider than that by any factor."""
     low, high = parameter.bounds
-    if np.isfinite(low) and np.isfinite(high) and high > low:
-        return float(high - low)
-    return abs(float(parameter.value)) or 1.0
+    width = high - low if np.isfinite(high - low) else 0.0
+    sd = 0.0 if parameter.prior is None else parameter.prior.sd
+    return next((size for size in (abs(float(parameter.value)), sd, width) if 0.0 < size < np.inf), 1.0)

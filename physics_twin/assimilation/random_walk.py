@@ -10,8 +10,9 @@ from physics_twin.units import QuantityLike, Unit, to_si
 class RandomWalk:
     """Independent Gaussian steps: one standard deviation `sd` after the time `per`, growing with the root of time.
 
-    sd: a difference ("0.5 K"); of a parameter whose zero is nothing also a share of it ("2 %"). As process noise it
-    says how wrong the equations of a state are; as drift, how fast a parameter changes.
+    sd: a difference ("0.5 K"); of a parameter whose zero is nothing also a share of it: "2 %" is one of every
+    parameter, with a dimension or without, where 0.02 is a difference. Of a state it is a difference. As process noise
+    it says how wrong the equations of a state are; as drift, how fast a parameter changes.
 
     >>> RandomWalk("0.6 K", per="1 min")
     RandomWalk(sd='0.6 K', per='1 min')

@@ -54,12 +54,12 @@ def test_the_derivatives_of_a_step_are_right(exact, tolerance):
     state[0] = x
     found = linear_step(dynamics, state, np.array([k, gain]), 0.0, t, {})
     end, scale = x * np.exp(k * t), model.state[0].scale
-    # by x/scale, by ln k, by gain/2 (the width of its bounds)
+    # by x/scale, by ln k, by gain over its scale
     expected = np.array([np.exp(k * t), k * t * end / scale, 0.0])
     np.testing.assert_allclose(found.transition[0], expected, rtol=tolerance, atol=tolerance)
     np.testing.assert_array_equal(found.transition[1:], np.eye(3)[1:])
     slope = 1.0 / end + gain
-    response = [slope * np.exp(k * t) * scale, slope * k * t * end, 2.0 * end]
+    response = [slope * np.exp(k * t) * scale, slope * k * t * end, dynamics.coordinates.scale[-1] * end]
     np.testing.assert_allclose(found.response[0], response, rtol=tolerance)
 
 
@@ -167,3 +167,10 @@ def test_lorenz_96_has_the_error_of_the_published_table():
     published = error_on(replace(model, tangent=held), method, *LORENZ96, 5000, 20.0, 1)
     assert abs(published - 0.24) < 0.02
     assert error_on(model, method, *LORENZ96, 5000, 20.0, 1) < published - 0.01
+
+
+def test_wide_bounds_do_not_widen_the_differences():
+    """A parameter of 1 whose upper bound is 10^4: its coordinate is of order one, and so is the step in it."""
+    for upper in ("10 1/s", "1e4 1/s", "1e9 1/s"):
+        coordinates = Coordinates.of(two_tanks.model(), [pt.Parameter("k", "1 1/s", bounds=("0 1/s", upper))])
+        assert coordinates.scale[-1] == 1.0

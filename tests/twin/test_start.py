@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
+from physics_twin.assimilation.coordinates import Coordinates
 from tests.twin.plants import HEATER_CHANNELS, TRUE, at, fed, heater_block, heater_posterior, heater_twin
 
 T0 = dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
@@ -172,3 +173,16 @@ def test_a_fit_knows_its_sensors():
     assert twin.setup.channels["T1"].unit.text == "degC"
     assert twin.setup.facts["T1"].level == pytest.approx(0.1)
     assert twin.parameters == pytest.approx({"UA": 0.06, "link": 0.025}, rel=0.01)
+
+
+@pytest.mark.parametrize("bounds", [("0.1", "0.9"), ("0.001", "0.9")])
+def test_two_percent_of_a_number_without_a_unit_are_two_percent_of_it(bounds):
+    """Of an efficiency of 0.5 that is 0.01, estimated in its logarithm or not; a bare 0.01 is the same difference."""
+    efficiency = pt.Parameter("efficiency", "0.5", bounds=bounds)
+    coordinates = Coordinates.of(heater_block(), [efficiency])
+    rates = [
+        coordinates.variance_rates(heater_block(), {"efficiency": pt.RandomWalk(sd, per="1 s")})[-1]
+        for sd in ("2 %", "0.01")
+    ]
+    size = 1.0 / 0.5 if efficiency.log_scale else 1.0 / coordinates.scale[-1]
+    np.testing.assert_allclose(rates, (0.01 * size) ** 2, rtol=1e-12)
