@@ -7,7 +7,7 @@ learned on the way, so that bands widen as the walks and the parameters say.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,11 +47,12 @@ _FORMAT = "physics_twin forecast 1"
 class Forecast:
     """Outputs from now to a horizon; floats in SI, times in s from now.
 
-    time: now, ns UTC. members: DataArray (member, time, output) of true outputs; NaN from where a member failed.
-    noise: output -> (level, share): its sensor has the variance level^2 + (share * value)^2, SI. probability: of the
-    bands. outside: what leaves the range of the data or of the model's domain of validity -> (n_times,) True where it
-    does. notes: the same, and what was assumed, in sentences. failures: members that failed, with the time on the
-    recipe's clock. history: Dataset over `sample`: output, time (s from now, negative), value (SI), used.
+    time: now, ns UTC. members: DataArray (member, time, output) of true outputs; NaN from where a member failed. noise:
+    output -> (level, share): its sensor has the variance level^2 + (share * value)^2, SI. bias: output -> (n_members,)
+    what its sensor shows too much in each member, SI. probability: of the bands. outside: what leaves the range of the
+    data or of the model's domain of validity -> (n_times,) True where it does. notes: the same, and what was assumed,
+    in sentences. failures: members that failed, with the time on the recipe's clock. history: Dataset over `sample`:
+    output, time (s from now, negative), value (SI), used.
     """
 
     time: int
@@ -63,6 +64,7 @@ class Forecast:
     notes: tuple[str, ...]
     failures: tuple[Failure, ...]
     history: xr.Dataset
+    bias: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def times(self) -> Array:
@@ -93,7 +95,8 @@ class Forecast:
         if output.endswith("_measured") and output != signal.name:
             if signal.name not in self.noise:
                 raise unknown_name("measured output", output, [f"{name}_measured" for name in self.noise])
-            band = noisy_quantiles(values, *self.noise[signal.name], self.levels)
+            off = np.reshape(self.bias.get(signal.name, np.zeros(len(values))), (-1, 1))
+            band = noisy_quantiles(values + off, *self.noise[signal.name], self.levels)
         else:
             band = quantiles(values, self.levels)
         attrs = {"units": signal.unit.si_text, "description": signal.description}
@@ -161,6 +164,7 @@ class Forecast:
             "probability": self.probability,
             "outputs": [[s.name, s.unit.text, s.description] for s in self.outputs],
             "noise": {name: list(pair) for name, pair in self.noise.items()},
+            "bias": {name: own.tolist() for name, own in self.bias.items()},
             "outside": {name: where.astype(int).tolist() for name, where in self.outside.items()},
             "notes": list(self.notes),
             "failures": [asdict(f) for f in self.failures],
@@ -192,6 +196,7 @@ class Forecast:
                 outside={name: np.array(where, dtype=bool) for name, where in content["outside"].items()},
                 notes=tuple(content["notes"]),
                 failures=tuple(Failure(**f) for f in content["failures"]),
+                bias={name: np.array(own, dtype=float) for name, own in content.get("bias", {}).items()},
                 history=xr.Dataset({name: stored[f"history_{name}"].variable for name in HISTORY}),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -234,7 +239,20 @@ def forecast_of(twin: "Twin", begun: Outset, carried: Carried, horizon: float, p
         notes=(*_notes(twin, begun, carried, horizon), *doubts),
         failures=(*begun.lost, *carried.failures),
         history=recent_samples(twin),
+        bias=_biases(twin, begun),
     )
+
+
+def _biases(twin: "Twin", begun: Outset) -> dict[str, Array]:
+    """Output -> (n_members,) SI: known, or what each member has for it; nothing is known of a sensor put in later."""
+    found: dict[str, Array] = {}
+    names, drawn = twin.setup.coordinates.parameters, begun.present.parameters
+    for name, facts in twin.setup.facts.items():
+        monitor = twin.state.monitors.get(name)
+        replaced = monitor is not None and monitor.replaced is not None
+        known = np.full(len(drawn), 0.0 if replaced else facts.bias)
+        found[name] = drawn[:, names.index(facts.parameter)] if facts.parameter else known
+    return found
 
 
 def _notes(twin: "Twin", begun: Outset, carried: Carried, horizon: float) -> list[str]:

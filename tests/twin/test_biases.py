@@ -1,7 +1,5 @@
 """Sensors with an unknown bias: the closed-form filter that carries it, through every method."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ import physics_twin as pt
 from physics_twin.twin.moments import SECOND
 from physics_twin.twin.timeline import Act, Operation
 from tests.twin.linear_plant import LinearPlant
-from tests.twin.plants import START, at, fed, heater_block
+from tests.twin.plants import START, at, fed, heater_block, heater_twin
 from tests.twin.test_linear import NOISE, WALK, plant, posterior, timeline, transition
 
 BIAS = 1.5
@@ -18,7 +16,7 @@ REPLACED = 250.0
 
 def readings():
     """Those of the linear block, T1 read 2 K too high."""
-    return [replace(s, value=s.value + 2.0) if s.channel == "T1" else s for s in timeline()]
+    return [pt.Sample(s.channel, s.time, s.value + 2.0 * (s.channel == "T1"), s.unit) for s in timeline()]
 
 
 def closed_form(samples, considered, replaced):
@@ -142,3 +140,16 @@ def test_a_bias_that_a_fit_has_found_keeps_its_draws():
     twin = fed(twin, [pt.Sample("q1", at(0), 0.0, "W"), pt.Sample("q2", at(0), 0.0, "W")])
     found = twin.covariance.sel(quantity="UA", quantity_2="bias.T1").item()
     assert found == pytest.approx(np.cov(table.T)[0, 1], rel=1e-6)
+
+
+def test_the_band_of_a_reading_has_the_bias_in_it():
+    """Known: the band stands around what the sensor shows. Unknown and learned: as narrow as the sum is known."""
+    inputs = [pt.Sample(name, at(0), 0.0, "W") for name in ("q1", "q2")]
+    samples = inputs + [pt.Sample("T1", at(5.0 * k), 28.0, "degC") for k in range(1, 200)]
+    for bias in ("5 K", pt.UnknownBias("3 K")):
+        channel = pt.Channel("T1", unit="degC", noise="0.1 K", bias=bias)
+        twin = fed(heater_twin(channels=[channel]), samples)
+        foreseen = twin.forecast(until="10 s")
+        band = foreseen["T1_measured"].values[:, 0] - 273.15
+        assert band[2] == pytest.approx(28.0, abs=0.1)
+        assert 2.0 * 1.96 * 0.1 < band[4] - band[0] < 1.2
