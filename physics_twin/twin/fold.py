@@ -308,7 +308,10 @@ def _learned(
     except FAILURES as error:
         trouble = f"no update: {getattr(error, 'reason', error)}"
         return replace(state, belief=predicted.belief, trouble=trouble), replace(record, trouble=trouble)
-    outputs, covariance = _outputs_after(predicted, rows, residuals, innovation)
+    if dynamics.coordinates.updated.all():
+        outputs, covariance = _outputs_after(predicted, rows, residuals, innovation)
+    else:
+        outputs, covariance = _outputs_of(setup, state, belief, step)
     state = replace(
         state,
         belief=belief,
@@ -319,6 +322,18 @@ def _learned(
         n_held=state.n_held + 1 if held else 0,
     )
     return state, record
+
+
+def _outputs_of(setup: Setup, state: FilterState, belief: Belief, step: Step) -> tuple[Array, Array]:
+    """Outputs and their covariance as the model shows them: what held coordinates share with a sample they keep, so
+    that the outputs move by less than their own covariance with it says.
+    """
+    still = replace(step, t0=step.t1, variance=np.zeros_like(step.variance))
+    try:
+        found = setup.method.predict(belief, setup.dynamics(state.batch.recipe), still)
+    except FAILURES:
+        return state.outputs, state.covariance
+    return found.outputs, found.covariance
 
 
 def _outputs_after(

@@ -142,7 +142,7 @@ def _start_batch(setup: Setup, batch: Batch, begun: Recipe, initial: Initial, st
     settings = {name: value for name, value in state.settings.items() if name in recipe.settings}
     idle = (state.time - state.reached) / SECOND
     variance = setup.rates * idle
-    variance[: coordinates.n_states] = 0.0
+    variance[: coordinates.n_states] = setup.beginning.start.variance[: coordinates.n_states]
     for name, (_, sd) in initial.items():
         variance[_of_state(setup, name)] = (sd / coordinates.scale[_of_state(setup, name)]) ** 2
     try:

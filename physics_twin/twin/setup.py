@@ -34,9 +34,9 @@ class Guard:
 
     probability: a reading is turned away when one as far off has less than 1 - probability. reset_after: so many in a
     row that agree with each other open the gate again: it is the plant that has changed. stuck_after: s in which a
-    reading has not moved although the model says that it should have. gap: s without samples after which the spread
-    has grown by the random walks alone and no parameter is updated by the first sample; at least three times the time
-    between the two updates before, so that a plant which is sampled every hour has no gap every hour.
+    reading has not moved although the model says that it should have. gap: s without readings of a channel after which
+    the spread has grown by the random walks alone and its first reading updates no parameter; at least three times the
+    usual interval of the channel, so that one which is read every hour has no gap every hour.
     """
 
     probability: float = 0.999

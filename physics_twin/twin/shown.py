@@ -23,7 +23,19 @@ def mean(twin: "Twin") -> Named:
     """Name -> SI."""
     belief = twin.belief
     outputs = twin.state.outputs if twin.present is None else twin.present.outputs
-    return _named(twin, belief.states.mean(axis=0), belief.parameters.mean(axis=0), outputs)
+    return _named(twin, belief.states.mean(axis=0), middle_of(belief.parameters, twin.setup.coordinates), outputs)
+
+
+def middle_of(parameters: Array, coordinates: Coordinates) -> Array:
+    """(n_parameters,) SI of members (n_members, n_parameters): means, on a logarithmic scale exp of the mean logarithm.
+
+    That is the median of what a filter believes there, whether it carries members or a mean and covariance.
+    """
+    if len(parameters) == 1:
+        return np.array(parameters[0])
+    found, own = parameters.mean(axis=0), coordinates.logarithmic
+    found[own] = np.exp(np.log(parameters[:, own]).mean(axis=0))
+    return np.asarray(found)
 
 
 def spread(twin: "Twin") -> Named:

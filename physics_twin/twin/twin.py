@@ -176,7 +176,10 @@ class Twin:
 
     @functools.cached_property
     def mean(self) -> dict[str, float | Array]:
-        """Name -> SI: states (arrays for fields), uncertain parameters and outputs, at the present."""
+        """Name -> SI: states (arrays for fields), uncertain parameters and outputs, at the present.
+
+        Of a parameter on a logarithmic scale it is the median, exp of the mean of its logarithm, with every filter.
+        """
         return shown.mean(self)
 
     @functools.cached_property
@@ -186,7 +189,7 @@ class Twin:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """Uncertain parameter -> its mean, SI."""
+        """Uncertain parameter -> its mean, SI; its median where it is on a logarithmic scale."""
         return {name: float(self.mean[name]) for name in self.setup.coordinates.parameters}
 
     @functools.cached_property
@@ -255,10 +258,11 @@ class Twin:
         """The next charge begins: states begin anew, slow parameters stay, with the spread that idle time adds.
 
         initial: states that are known, {"T": "20 degC"}, or with their uncertainty, {"T": pt.Normal("20 degC", "2 K")};
-        the others begin as the model says. recipe: of the new batch, its 0 s at `at`; the same again without one. at:
-        a moment, now without one; an earlier one is filtered again from there, a later one waits in `pending`.
-        journal: where the operation is written down before the twin that has it is handed back,
-        `journal.of("kettle")`: what is in no journal is gone after a kill. Both hold for everything that people do.
+        the others begin as the model says, with the `initial_sd` of the start. recipe: of the new batch, its 0 s at
+        `at`; the same again without one. at: a moment, now without one; an earlier one is filtered again from there, a
+        later one waits in `pending`. journal: where the operation is written down before the twin that has it is handed
+        back, `journal.of("kettle")`: what is in no journal is gone after a kill. Both hold for everything that people
+        do.
 
         Raises UnknownNameError, UnitError, DataError, JournalError.
         """

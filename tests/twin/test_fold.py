@@ -9,7 +9,7 @@ import pytest
 import physics_twin as pt
 from physics_twin.errors import SolveError
 from physics_twin.twin.state import Mode
-from tests.twin.plants import START, at, fed, heater_samples, heater_twin
+from tests.twin.plants import HEATER_CHANNELS, START, at, fed, heater_block, heater_samples, heater_twin
 
 WHO = {"who": "A. Miller", "reason": "test"}
 
@@ -258,3 +258,36 @@ def test_inputs_out_of_range_are_held():
     later, innovation = pt.assimilate(twin, [bad])
     assert later.state.settings == twin.state.settings
     assert any("is bad" in note for note in innovation.notes)
+
+
+def test_a_batch_that_says_nothing_of_a_state_begins_as_uncertain_as_the_twin_did():
+    """`initial_sd` of the start holds for every charge; what is said of it replaces that."""
+    twin = fed(heater_twin(initial_sd={"T1": "5 K", "T2": "3 K"}), heater_samples(10)).start_batch(**WHO)
+    assert twin.spread["T1"] == pytest.approx(5.0, rel=1e-6) and twin.spread["T2"] == pytest.approx(3.0, rel=1e-6)
+    known = fed(heater_twin(initial_sd={"T1": "5 K"}), heater_samples(10)).start_batch(
+        {"T1": pt.Normal("23 degC", "2 K")}, **WHO
+    )
+    assert known.spread["T1"] == pytest.approx(2.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", [pt.UnscentedKalman(), pt.EnsembleKalman(60)])
+def test_outputs_of_a_frozen_twin_after_an_update(method):
+    """They are those of the updated belief: what its parameters are unsure of stays in the outputs."""
+    twin = fed(heater_twin(adaptive=False, method=method), heater_samples(60))
+    assert twin.until == twin.state.reached
+    np.testing.assert_allclose(twin.state.outputs, twin.present.outputs, rtol=1e-12)
+    np.testing.assert_allclose(twin.state.covariance, twin.present.covariance, rtol=1e-9, atol=1e-15)
+
+
+def test_the_mean_of_a_parameter_on_a_logarithmic_scale_is_its_median():
+    """Members and a mean with covariance of one belief show the same number, and not one e^(s^2 / 2) away."""
+    wide = pt.Posterior.from_draws(
+        [heater_block().parameters["UA"].replace(bounds=("1e-4 W/K", "10 W/K"))],
+        0.05 * np.exp(0.5 * np.random.default_rng(0).standard_normal((400, 1))),
+    )
+    shown = [
+        pt.Twin.start(heater_block(), wide, at="2026-11-20T06:00Z", channels=HEATER_CHANNELS, method=method).parameters
+        for method in (pt.UnscentedKalman(), pt.EnsembleKalman(400))
+    ]
+    assert shown[0]["UA"] == pytest.approx(float(np.exp(np.log(wide["UA"]).mean())), rel=1e-9)
+    assert shown[1]["UA"] == pytest.approx(shown[0]["UA"], rel=1e-9)
