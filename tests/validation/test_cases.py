@@ -13,6 +13,7 @@ import physics_twin_validation
 from physics_twin.verification import Case, Status
 from physics_twin_validation import CASES
 from physics_twin_validation.akzo_nobel.case import akzo_nobel
+from physics_twin_validation.heated_block_online.case import CASES as HEATED_BLOCK_ONLINE
 from physics_twin_validation.transistor_amplifier.case import transistor_amplifier
 
 FOLDER = Path(physics_twin_validation.__file__).parent
@@ -26,6 +27,7 @@ NEEDS_DATA = {
     "plate_with_hole_other_fits",
     "plate_with_hole_steel",
     "plate_with_hole_residuals",
+    *(case.name for case in HEATED_BLOCK_ONLINE),
 }
 HAS_WHEEL = sys.platform == "linux" and platform.machine() == "x86_64"  # of DOLFINx: field models must run here
 

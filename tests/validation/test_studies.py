@@ -5,6 +5,7 @@ import pytest
 
 from physics_twin_validation import STUDIES
 from physics_twin_validation.calibration_coverage.case import HOLDS, far_off, study
+from physics_twin_validation.heated_block_online.case import STUDIES as ONLINE
 from physics_twin_validation.lorenz.case import STUDIES as LORENZ
 
 FEW = 40
@@ -38,5 +39,5 @@ def test_laplace_on_a_curved_posterior_is_too_sure() -> None:
 
 def test_studies_are_cases() -> None:
     """Names differ, and each study of a calibration judges all shares and ranks of its unknowns."""
-    assert len({case.name for case in STUDIES}) == len(STUDIES) == len(HOLDS) + len(LORENZ)
-    assert {len(case.expected) for case in STUDIES if case not in LORENZ} == {8, 12}
+    assert len({case.name for case in STUDIES}) == len(STUDIES) == len(HOLDS) + len(LORENZ) + len(ONLINE)
+    assert {len(case.expected) for case in STUDIES if case not in (*LORENZ, *ONLINE)} == {8, 12}

@@ -1,7 +1,7 @@
 """The claims of physics_twin as cases, one folder a case or family: `pt.run_cases(CASES, out="evidence/")`.
 
-`CASES` take seconds each. `STUDIES` are claims about hundreds of fits or long runs of filters and take
-a minute to an hour each.
+`CASES` take seconds each. `STUDIES` are claims about hundreds of fits or long runs of filters, which take
+a minute to an hour each, and claims that are not met.
 """
 
 from physics_twin.verification import Case
@@ -12,7 +12,10 @@ from physics_twin_validation.convection_diffusion.case import CASES as CONVECTIO
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
 from physics_twin_validation.heated_block.case import CASES as HEATED_BLOCK
-from physics_twin_validation.heated_block_online.case import CASES as HEATED_BLOCK_ONLINE
+from physics_twin_validation.heated_block_online.case import (
+    CASES as HEATED_BLOCK_ONLINE,
+    STUDIES as HEATED_BLOCK_ONLINE_STUDIES,
+)
 from physics_twin_validation.heated_rod.case import CASES as HEATED_ROD
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
@@ -66,6 +69,6 @@ CASES: tuple[Case, ...] = (
     *LORENZ,
 )
 
-STUDIES: tuple[Case, ...] = (*CALIBRATION_COVERAGE, *LORENZ_STUDIES)
+STUDIES: tuple[Case, ...] = (*CALIBRATION_COVERAGE, *LORENZ_STUDIES, *HEATED_BLOCK_ONLINE_STUDIES)
 
 __all__ = ["CASES", "STUDIES"]

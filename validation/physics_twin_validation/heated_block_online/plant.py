@@ -4,6 +4,7 @@ import datetime as dt
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,18 @@ FILTERS: dict[str, Method] = {
 }
 
 
+def path(file: str) -> Path:
+    """Where a file of the data set lies; raises NotAvailable where it cannot be had."""
+    try:
+        return datasets.load("tclab").path(file)
+    except DataError as error:
+        raise NotAvailable(str(error)) from None
+
+
 @functools.cache
 def record() -> pt.Experiment:
     """The measured record with a time zero; raises NotAvailable where it cannot be had."""
-    try:
-        found = experiment(datasets.load("tclab").path(FILE))
-    except DataError as error:
-        raise NotAvailable(str(error)) from None
-    return replace(found, t0_utc=AT)
+    return replace(experiment(path(FILE)), t0_utc=AT)
 
 
 @functools.cache
@@ -61,13 +66,14 @@ def samples() -> tuple[pt.Sample, ...]:
 def offline() -> pt.Posterior:
     """The fit of the whole record at once, with noise that remembers."""
     level = pt.EstimatedNoise("0.5 K", shared="thermistor")
-    path = datasets.load("tclab").path(FILE)
-    ran = experiment(path, noise=pt.Noise(level, correlation_time=pt.Estimated("20 s")))
+    ran = experiment(path(FILE), noise=pt.Noise(level, correlation_time=pt.Estimated("20 s")))
     return pt.calibrate(heated_block(), ran, unknown=UNKNOWN, rng=7)
 
 
-def prior(*, room: bool) -> pt.Posterior:
-    """Before any reading: each coefficient and gain within a factor of two or so; the room within 4 K."""
+def prior(room: pt.Parameter | None = None) -> pt.Posterior:
+    """Before any reading: each coefficient and gain within a factor of two or so; room: what is known of it, if that is
+    uncertain too.
+    """
     p = heated_block().parameters
     declared = [
         p["film_coefficient"].replace(prior=pt.LogNormal("6 W/m^2/K", 0.5)),
@@ -75,16 +81,17 @@ def prior(*, room: bool) -> pt.Posterior:
         p["heater_1_gain"].replace(prior=pt.LogNormal("0.008 W/percent", 0.4)),
         p["heater_2_gain"].replace(prior=pt.LogNormal("0.006 W/percent", 0.4)),
     ]
-    if room:
-        declared.append(p["ambient_temperature"].replace(prior=pt.Normal("22 degC", "2 K")))
+    if room is not None:
+        declared.append(room)
     return pt.Posterior.from_prior(declared, 400, rng=1)
 
 
 def started(method: str = "unscented", *, room: bool = False) -> pt.Twin:
-    """The twin before the first reading; room: the ambient temperature is unknown too, and wanders."""
+    """The twin before the first reading; room: the ambient temperature is unknown too (within 4 K), and wanders."""
+    ambient = heated_block().parameters["ambient_temperature"].replace(prior=pt.Normal("22 degC", "2 K"))
     return pt.Twin.start(
         heated_block(),
-        prior(room=room),
+        prior(ambient if room else None),
         at=AT,
         channels=[pt.Channel(name, unit="degC", noise=noise) for name, noise in NOISE.items()],
         initial_sd=dict.fromkeys(STATES, "3 K"),
