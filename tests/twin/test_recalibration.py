@@ -161,8 +161,8 @@ def test_until_a_promotion_the_plant_was_run_by_the_parameters_before_it():
     on = pt.Sample("heater_1", before.until + SECOND, 100.0, "percent")
     before = before.assimilate([on])[0]
     later = before.until + 60 * SECOND
-    after = before.promote(candidate(), who="A. Miller", reason="new heaters", against_evidence=True, at=later)
     warm = before.at(later)
+    after = warm.promote(candidate(), who="A. Miller", reason="new heaters", against_evidence=True)
     assert warm.mean["heater_1_temperature"] > before.mean["heater_1_temperature"] + 5.0
     for name in ("heater_1_temperature", "sensor_1"):
         assert after.mean[name] == pytest.approx(warm.mean[name], abs=1e-6)
