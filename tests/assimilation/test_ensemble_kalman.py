@@ -239,7 +239,7 @@ def test_inflation_and_widening_leave_held_parameters_alone():
     seen = wide.belief.states + wide.belief.parameters
     np.testing.assert_allclose(wide.covariance, np.cov(seen.T), rtol=1e-12)
     np.testing.assert_allclose(wide.outputs, predicted.outputs, rtol=1e-12)
-    noisy = method.predict(after, dynamics, step_at(1, [0.0, 0.7 / 100.0**2]))
+    noisy = method.predict(after, dynamics, step_at(1, [0.0, 0.7 / dynamics.coordinates.scale[1] ** 2]))
     spread = noisy.belief.parameters.var(ddof=1) - held_variance
     np.testing.assert_allclose(spread, 0.7, rtol=1e-10)
 

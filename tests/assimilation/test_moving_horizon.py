@@ -115,7 +115,8 @@ def test_the_converged_window_minimizes_as_an_interior_point_method_does():
     nlp = ca.nlpsol("nlp", "ipopt", {"x": ca.vertcat(c0, k), "f": cost}, {"print_time": 0, "ipopt.print_level": 0})
     exact = np.array(nlp(x0=[2.0, 0.1], lbx=[0.0, 0.01], ubx=[np.inf, 0.3])["x"]).ravel()
     assert exact[1] == pytest.approx(0.3, abs=1e-7)
-    assert belief.parameters[0, 0] == of.coordinates.declared["k"].bounds[1]
+    bound = of.coordinates.declared["k"].bounds[1]
+    assert bound * (1.0 - 1e-15) <= belief.parameters[0, 0] <= bound  # a unit in the last place, never beyond
     end = exact[0] / (1.0 + exact[1] * exact[0] * 6.0)
     assert belief.states[0, 0] / 1000.0 == pytest.approx(end, abs=1e-6)
 

@@ -96,7 +96,8 @@ def test_a_batch_keeps_parameters_and_lets_them_wander():
     drift = {"UA": pt.RandomWalk("10 %", per="1 h")}
     twin = fed(heater_twin(drift=drift), heater_samples(30)).enter("out of service", **WHO)
     initial = {"T1": pt.Normal("40 degC", "2 K"), "T2": "35 degC"}
-    begun = twin.start_batch(initial, {"lot": "A"}, at=at(30 * 5.0 + 7200.0), name="B2", **WHO)
+    now = at(30 * 5.0 + 7200.0)
+    begun = twin.at(now).start_batch(initial, {"lot": "A"}, at=now, name="B2", **WHO)
     assert begun.state.batch.name == "B2" and begun.state.batch.context == {"lot": "A"}
     assert begun.mean["T1"] == pytest.approx(313.15, abs=1e-9)
     assert begun.mean["energy"] == 0.0
