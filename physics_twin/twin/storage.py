@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,8 @@ class Header:
     """What can be read of a file without its model.
 
     time: ns UTC, the twin's present. parameters: name -> (mean, standard deviation, unit), in declared units.
-    machine: what results to the last bit depend on, where it was written.
+    machine: what results to the last bit depend on, where it was written. troubles: what was wrong when it was saved,
+    of what can be told without predicting; None in a file that does not say.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Header:
     writer: str
     version: int
     machine: Mapping[str, str]
+    troubles: Sequence[str] | None = None
 
 
 def save(twin: "Twin", path: "str | os.PathLike[str]", *, keep: int = 1) -> None:
@@ -229,7 +231,19 @@ def _header_of(twin: "Twin") -> Header:
         writer=f"physics_twin {physics_twin.__version__}",
         version=VERSION,
         machine=this_machine(),
+        troubles=_troubles(twin),
     )
+
+
+def _troubles(twin: "Twin") -> tuple[str, ...] | None:
+    """What of `health` follows from what the file holds; None where that cannot be told, and it is saved still."""
+    from physics_twin.twin.failures import FAILURES
+    from physics_twin.twin.status import without_predicting
+
+    try:
+        return without_predicting(twin)
+    except FAILURES:
+        return None
 
 
 def _parameters(twin: "Twin") -> dict[str, tuple[float, float, str]]:

@@ -52,10 +52,30 @@ def test_numbers_and_ages(folder):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({}, "following"), ({"reason": "all is lost"}, "PREDICTION ONLY: all is lost"), ({"mode": "idle"}, "mode idle")],
+    [
+        ({}, "following"),
+        ({"troubles": None}, "health needs the model"),
+        ({"troubles": ["T: stuck"]}, "DEGRADED"),
+        ({"reason": "all is lost"}, "PREDICTION ONLY: all is lost"),
+        ({"mode": "idle"}, "mode idle"),
+    ],
 )
 def test_states(folder, change, words):
     """What the file says of its twin becomes one word, or a word and a reason."""
     (one,) = statuses([folder / "block.nc"])
     changed = dataclasses.replace(one, header=dataclasses.replace(one.header, **change))
     assert words in changed.state
+
+
+def test_a_broken_sensor_is_told_without_the_model(folder, capsys):
+    """A masked channel, and one that is stuck: no "following", and the words of health."""
+    twin = fed(heater_twin(), heater_samples()[:120])
+    twin = twin.mask("T1", until=None, reason="recalibration", who="me")
+    twin.save(folder / "deg.nc")
+    monitor = dataclasses.replace(twin.state.monitors["T1"], stuck=True)
+    state = dataclasses.replace(twin.state, monitors={**twin.state.monitors, "T1": monitor})
+    dataclasses.replace(twin, state=state).save(folder / "stuck.nc")
+    assert main(["status", str(folder / "deg.nc"), str(folder / "stuck.nc")]) == 0
+    out, _ = capsys.readouterr()
+    assert "following" not in out and out.count("DEGRADED") == 2
+    assert "deg: T1: masked by me" in out and "recalibration; stuck" in out
