@@ -4,8 +4,9 @@ Earlier states of the twin are carried on with what the inputs were, and without
 be kept for it besides the states and entries that late samples need anyway, so that it is the same after a restart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,8 @@ STARTS = 12
 """Earlier states that predict."""
 LEADS = (1, 2, 4, 8, 16, 32)
 """Moments with samples by which they look ahead."""
+type Place = tuple[str, int]
+"""A channel and a moment, ns UTC."""
 WITHIN = 1.959963984540054
 
 
@@ -64,7 +67,8 @@ def hindsight(twin: "Twin") -> tuple[Ahead, ...]:
         return ()
     starts = [state for state in twin.snapshots if state.time >= base - 1 and state.mode is Mode.RUNNING]
     chosen = [starts[int(k)] for k in np.unique(np.linspace(0, len(starts) - 1, STARTS).round())] if starts else []
-    misses = [miss for state in chosen for miss in _from(twin.setup, state, twin.recent, twin.state.time)]
+    used = _used(twin)
+    misses = [m for state in chosen for m in _from(twin.setup, state, twin.recent, twin.state.time, used)]
     found: list[Ahead] = []
     for channel in twin.setup.facts:
         monitor = twin.state.monitors.get(channel)
@@ -88,7 +92,34 @@ def hindsight(twin: "Twin") -> tuple[Ahead, ...]:
     return tuple(found)
 
 
-def _from(setup: "Setup", state: FilterState, entries: Sequence[Entry], until: int) -> list[_Miss]:
+def _used(twin: "Twin") -> Set[Place]:
+    """Channel and moment of the readings that are known to have been used: what was turned away judges no prediction.
+
+    States that are kept count the readings that were used. Where the count between two of them says that one was not,
+    and not which, none of that channel in between judges.
+    """
+    found: set[Place] = set()
+    for before, after in pairwise(twin.snapshots):
+        between = [
+            e for e in twin.recent if before.time < e.time <= after.time and isinstance(e, Sample) and _readable(e)
+        ]
+        for channel in {e.channel for e in between} & set(twin.setup.facts):
+            own = [e.time for e in between if e.channel == channel]
+            n = _n_good(after, channel) - _n_good(before, channel)
+            if n == len(own):
+                found |= {(channel, time) for time in own}
+    return found
+
+
+def _readable(sample: Sample) -> bool:
+    return sample.quality < Flag.BAD
+
+
+def _n_good(state: FilterState, channel: str) -> int:
+    return state.monitors[channel].n_good if channel in state.monitors else 0
+
+
+def _from(setup: "Setup", state: FilterState, entries: Sequence[Entry], until: int, used: Set[Place]) -> list[_Miss]:
     """Misses of predictions from one state; they end where the model cannot be carried on or a batch changes."""
     origin = state
     later = [entry for entry in entries if state.time < entry.time <= until]
@@ -113,7 +144,7 @@ def _from(setup: "Setup", state: FilterState, entries: Sequence[Entry], until: i
             return misses
         state = replace(state, time=moment - 1, belief=predicted.belief, reached=moment)
         for entry in later:
-            if entry.time == moment and isinstance(entry, Sample) and entry.channel in setup.facts:
+            if entry.time == moment and isinstance(entry, Sample) and (entry.channel, moment) in used:
                 misses += _miss(setup, state, entry, predicted.outputs, predicted.covariance, steps, origin)
     return misses
 

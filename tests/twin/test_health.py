@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.twin.health import Status
+from physics_twin.twin.health import FAR_OFF, Status
 from physics_twin.twin.hindsight import hindsight
 from physics_twin.twin.moments import SECOND
 from tests.twin.plants import START, at, fed, heater_block, heater_samples, heater_twin
@@ -203,3 +203,18 @@ def test_a_live_input_that_nobody_reads_any_more():
     once = [s for s in heater_samples(200) if s.channel != "q2" or s.time == at(0.0)]
     quiet = heater_twin(method=EKF).assimilate(once, budget=None)[0].health
     assert not any(one.words for one in quiet.inputs)
+
+
+def test_a_spike_that_was_turned_away_judges_no_prediction():
+    """One reading 100 K too high is left out by the gate: the twin stays OK, its misses as small as before."""
+    samples = heater_samples(40)
+    odd = [
+        pt.Sample(s.channel, s.time, 150.0, "degC") if (s.channel, s.time) == ("T1", at(185.0)) else s for s in samples
+    ]
+    twin = fed(heater_twin(method=EKF), odd)
+    h = twin.health
+    assert h.status is Status.OK, h
+    assert h.ahead and all(one.rms < FAR_OFF * one.expected for one in h.ahead)
+    # The spike is one miss fewer for each lead that met it, and no more.
+    clean = {(a.channel, a.steps): a.n for a in followed().health.ahead}
+    assert all(clean[a.channel, a.steps] - a.n <= 1 for a in h.ahead)
