@@ -48,8 +48,11 @@ def outset(
     values: numbers for open settings of the recipe (live inputs among them) and for parameters, with units; settings
     that are not named keep the value last read, then the one they were declared with.
 
-    Raises UnknownNameError, UnitError; RecipeError for a setting without any value; SolveError.
+    Raises UnknownNameError, UnitError; RecipeError for what is no recipe and for a setting without any value;
+    SolveError.
     """
+    if not isinstance(recipe, Recipe | None):
+        raise RecipeError(f"recipe={recipe!r} is no pt.Recipe; how far to look is until=, as in until='90 min'")
     setup, state = twin.setup, twin.state
     batch, coordinates = state.batch, setup.coordinates
     drawn = twin.members(n_members)

@@ -39,6 +39,11 @@ def samples_of(given: "Iterable[Entry] | Experiment | pd.DataFrame") -> Iterator
         return _of_experiment(given)
     if isinstance(given, pd.DataFrame):
         return _of_frame(given)
+    if isinstance(given, Sample | Operation | str) or not isinstance(given, Iterable):
+        raise DataError(
+            f"{given!r} is no list of samples; give a list [pt.Sample(channel, time, value, unit), ...], an Experiment "
+            "or a data frame"
+        )
     return _checked(given)
 
 

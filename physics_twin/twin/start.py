@@ -105,6 +105,23 @@ def set_up(
     return setup
 
 
+def walks_of(*given: Mapping[str, RandomWalk] | None) -> dict[str, RandomWalk]:
+    """Random walks by name, of states and of parameters; raises DataError for what is none."""
+    found: dict[str, RandomWalk] = {}
+    for walks in given:
+        if not isinstance(walks, Mapping | None):
+            raise DataError(
+                f'{walks!r} names no state or parameter; give {{"T1": pt.RandomWalk("0.1 K", per="1 min")}}'
+            )
+        for name, walk in (walks or {}).items():
+            if not isinstance(walk, RandomWalk):
+                raise DataError(
+                    f'{name}: {walk!r} is no random walk; give pt.RandomWalk("0.1 K", per="1 min") or alike'
+                )
+            found[name] = walk
+    return found
+
+
 def default_method(coordinates: Coordinates) -> Method:
     """A filter that suits the size of the problem: sigma points for a few states, an ensemble for fields."""
     if coordinates.n <= _SMALL:

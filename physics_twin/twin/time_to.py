@@ -4,9 +4,9 @@ The answer is a distribution. Members that do not meet the limit before the hori
 only that they take longer, so that a quantile is given where it lies before the horizon for sure, and nowhere else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -171,9 +171,9 @@ def time_to(
     n_members: int | None = None,
 ) -> TimeTo:
     """See `Twin.time_to`."""
+    wanted = _wanted(limit)
     horizon = horizon_of(until, twin.until)
     begun = outset(twin, recipe, values, n_members)
-    wanted = [limit] if isinstance(limit, Limit | Crossing) else list(limit)
     levels = [level for item in wanted for level in levels_of(item, twin.setup.model, begun.present.settings)]
     if not levels:
         raise EnvelopeError("time_to needs something to wait for: a pt.Limit, or pt.rises_to(output, level)")
@@ -194,6 +194,17 @@ def time_to(
         failures=(*begun.lost, *carried.failures),
         notes=tuple(notes),
     )
+
+
+def _wanted(limit: Any) -> list[Limit | Crossing]:
+    wanted = list(limit) if isinstance(limit, Iterable) and not isinstance(limit, str) else [limit]
+    for item in wanted:
+        if not isinstance(item, Limit | Crossing):
+            raise EnvelopeError(
+                f"{item!r} is nothing that can be waited for; give a pt.Limit, or a crossing such as "
+                'pt.rises_to("T1", "60 degC")'
+            )
+    return wanted
 
 
 def levels_of(limit: Limit | Crossing, model: Model, settings: Mapping[str, float]) -> list[Level]:

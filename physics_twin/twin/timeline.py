@@ -24,7 +24,8 @@ class Sample:
 
     Two samples with the same channel, time and source are one; the second changes nothing.
 
-    Raises DataError for a time without a zone or out of all reason, and for an infinite value.
+    Raises DataError for a time without a zone or out of all reason, for an infinite value or one that is no number, and
+    for a quality that is no flag.
     """
 
     channel: str
@@ -49,9 +50,13 @@ class Sample:
         reported: Any = None,
         source: str = "",
     ) -> None:
-        number = float(value)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise DataError(f"{channel}: {value!r} is no number; give NaN where nothing was read") from None
         if math.isinf(number):
             raise DataError(f"{channel}: {number} is no reading; give NaN with the flag BAD for a sensor out of range")
+        flag = _flag(channel, quality)
         # One zero and one NaN: a journal keeps neither the sign of the one nor the bits of the other.
         number = math.nan if math.isnan(number) else number + 0.0
         for key, item in (
@@ -59,7 +64,7 @@ class Sample:
             ("time", moment(time)),
             ("value", number),
             ("unit", unit),
-            ("quality", Flag.MISSING if math.isnan(number) and quality < Flag.BAD else Flag(quality)),
+            ("quality", Flag.MISSING if math.isnan(number) and flag < Flag.BAD else flag),
             ("reported", None if reported is None else moment(reported)),
             ("source", source),
             ("shift", 0),
@@ -80,6 +85,14 @@ class Sample:
 
     def __repr__(self) -> str:
         return f"Sample({self.channel!r}, {stamp(self.time)!r}, {self.value:g}, {self.unit!r}, {self.quality.words})"
+
+
+def _flag(channel: str, quality: Any) -> Flag:
+    try:
+        return Flag(quality)
+    except ValueError:
+        known = ", ".join(f"pt.Flag.{flag.name} ({flag.value})" for flag in Flag)
+        raise DataError(f"{channel}: {quality!r} is no quality; give one of {known}") from None
 
 
 class Act(enum.Enum):

@@ -26,7 +26,7 @@ from physics_twin.twin.fold import begin, carried
 from physics_twin.twin.members import Members, members_of
 from physics_twin.twin.moments import moment, stamp, utc
 from physics_twin.twin.setup import Guard, Setup, Window
-from physics_twin.twin.start import set_up
+from physics_twin.twin.start import set_up, walks_of
 from physics_twin.twin.state import FilterState
 from physics_twin.twin.timeline import Entry
 from physics_twin.twin.window import after, size_of
@@ -113,7 +113,7 @@ class Twin:
         Raises ModelError for the posterior of another model, UnknownNameError, UnitError, DataError for a moment that
         the history does not reach, or sensors that nobody knows; SolveError.
         """
-        walks = {**(process_noise or {}), **(drift or {})}
+        walks = walks_of(process_noise, drift)
         begun = moment(at)
         setup = set_up(
             model,

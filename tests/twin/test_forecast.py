@@ -170,6 +170,7 @@ def test_members_that_fail_are_counted_and_said():
         ({"until": "2026-11-20T05:00Z"}, DataError, "not ahead"),
         ({"until": 90}, UnitError, "until"),
         ({"times": [100.0], "until": "90 s"}, DataError, "between 0 s"),
+        ({"recipe": "10 min"}, RecipeError, "until="),
         ({"values": {"inflov": "1 m/s"}}, UnknownNameError, "inflov"),
         ({"recipe": pt.Recipe.constant(inflow=pt.Setting("valve", "m/s"))}, RecipeError, "valve"),
     ],
@@ -241,6 +242,13 @@ def test_limits_on_a_whole_run_have_no_moment():
     """Which is said, with what to ask in their place."""
     with pytest.raises(EnvelopeError, match="rises_to"):
         straight().time_to(pt.Limit("x", lower="1 m", over=pt.final))
+
+
+def test_what_cannot_be_waited_for():
+    """A text is no crossing; the message shows one."""
+    for limit in ("x > 9", ["x > 9"], None, 9.0):
+        with pytest.raises(EnvelopeError, match=r"pt\.rises_to"):
+            straight().time_to(limit)
 
 
 def test_scenarios_share_their_random_numbers():

@@ -283,3 +283,20 @@ def test_a_row_that_is_no_sample_is_named(column, cell, words):
     frame.at[2, column] = cell
     with pytest.raises(pt.DataError, match=rf"row 2 .*{words}"):
         pt.assimilate(heater_twin(), frame)
+
+
+@pytest.mark.parametrize("given", [SAMPLES[0], "T1", None, 3.0])
+def test_what_is_no_list_of_samples(given):
+    """One sample alone is none, and the message shows a list."""
+    with pytest.raises(DataError, match="is no list of samples"):
+        heater_twin().assimilate(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "quality", "words"),
+    [(None, pt.Flag.GOOD, "T1: None is no number; give NaN"), (20.0, "bad", r"pt.Flag.BAD \(4\)")],
+)
+def test_what_is_no_reading(value, quality, words):
+    """A null of a historian, a quality by its name: said with what to give."""
+    with pytest.raises(DataError, match=words):
+        pt.Sample("T1", START, value, "degC", quality=quality)

@@ -118,6 +118,13 @@ def test_walks_in_shares_and_in_units():
         ({"channels": [*HEATER_CHANNELS, HEATER_CHANNELS[0]]}, pt.DataError, "two channels"),
         ({"channels": HEATER_CHANNELS, "initial_sd": {"T3": "1 K"}}, pt.UnknownNameError, '"T3"'),
         ({"channels": HEATER_CHANNELS, "initial_sd": {"T1": "1 bar"}}, pt.UnitError, "T1"),
+        (
+            {"channels": HEATER_CHANNELS, "process_noise": {"T1": "0.1 K"}},
+            pt.DataError,
+            "T1: '0.1 K' is no random walk",
+        ),
+        ({"channels": HEATER_CHANNELS, "drift": {"UA": "2 %"}}, pt.DataError, "pt.RandomWalk"),
+        ({"channels": HEATER_CHANNELS, "process_noise": "0.1 K"}, pt.DataError, "names no state"),
         ({"channels": HEATER_CHANNELS, "at": "2026-11-20T06:00"}, pt.DataError, "no zone"),
     ],
 )
