@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.errors import SolveError
 from physics_twin.model import Failure, StateKind
 from physics_twin.twin.courses import Present, carry_on, column_of
 from physics_twin.twin.crossings import FirstCrossings, Level
@@ -38,20 +39,37 @@ class Carried:
         return found
 
 
-def carry(present: Present, times: Array, horizon: float, waits: Sequence[Sequence[Level]] = ()) -> Carried:
-    """Carry all members on to the horizon, s from now, and wait for levels; raises SolveError when none gets there."""
+def carry(
+    present: Present,
+    times: Array,
+    horizon: float,
+    waits: Sequence[Sequence[Level]] = (),
+    *,
+    up_to_failure: bool = False,
+) -> Carried:
+    """Carry all members on to the horizon, s from now, and wait for levels.
+
+    up_to_failure: what members meet before they fail counts. Raises SolveError when no member gets to the horizon, and
+    with `up_to_failure` none met a level before.
+    """
     outputs = np.full((present.n_members, times.size, len(present.model.outputs)), np.nan)
     firsts = [FirstCrossings(present, levels) for levels in waits]
     failures: list[Failure] = []
     states = present.states
-    for step in carry_on(present, horizon, times):
-        # A moment at which random walks act is shown after them: the later step writes last.
-        at = np.flatnonzero((times >= step.times[0]) & (times <= step.times[-1]))
-        outputs[:, at] = step.outputs[:, np.clip(np.searchsorted(step.times, times[at]), 0, step.times.size - 1)]
+    try:
+        for step in carry_on(present, horizon, times, up_to_failure=up_to_failure):
+            # A moment at which random walks act is shown after them: the later step writes last.
+            at = np.flatnonzero((times >= step.times[0]) & (times <= step.times[-1]))
+            outputs[:, at] = step.outputs[:, np.clip(np.searchsorted(step.times, times[at]), 0, step.times.size - 1)]
+            for first in firsts:
+                first.take(step)
+            failures += step.failures
+            states = step.end
+    except SolveError:
         for first in firsts:
-            first.take(step)
-        failures += step.failures
-        states = step.end
+            first.finish()
+        if not up_to_failure or not any(np.isfinite(first.times).any() for first in firsts):
+            raise
     phase = column_of(present.model, "recipe.phase")
     return Carried(
         times=times,

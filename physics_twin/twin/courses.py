@@ -25,6 +25,8 @@ FEWEST_STEPS = 40
 """Of a horizon: a random walk taken in so many steps has its variance at a moment to 1/40 of that at the end."""
 NODES_A_STEP = 2
 """Intervals of a step; the node between shows how far the course is from a straight line."""
+MOST_NODES_FEWER = 2
+"""Of the nodes before a failure, how often one fewer is asked for."""
 NODES_AT_REST = 240
 """Intervals of a horizon without random walks, which is one step."""
 
@@ -93,11 +95,12 @@ def round_step(horizon: float) -> float:
     return float(max(size * decade for size in (1.0, 2.0, 5.0) if size * decade <= most * (1.0 + 1e-12)))
 
 
-def carry_on(present: Present, until: float, at: Array) -> Iterator[Step]:
+def carry_on(present: Present, until: float, at: Array, *, up_to_failure: bool = False) -> Iterator[Step]:
     """The steps from now to `until` s from now, with a node at each of the times `at`, (n,) s from now.
 
-    The last step has no length: it shows the members after the last increment. A member that fails is NaN from there
-    on and is listed once, with its time on the recipe's clock. Raises SolveError when none is left.
+    The last step has no length: it shows the members after the last increment. A member that fails is NaN in that step
+    and after it, or with `up_to_failure` from the node on that it did not reach; it is listed once, with its time on
+    the recipe's clock. Raises SolveError when none is left, after the step in which the last one fails.
     """
     edges = _edges(present, until)
     states, parameters = present.states.copy(), present.parameters.copy()
@@ -108,7 +111,13 @@ def carry_on(present: Present, until: float, at: Array) -> Iterator[Step]:
         times = _nodes(a, b, at, bool(present.rates.any()))
         begin, known = states.copy(), len(alive.failures)
         outputs = _advance(present, states, parameters, times, alive)
-        yield Step(number, times, outputs, begin, parameters.copy(), states.copy(), tuple(alive.failures[known:]))
+        failures = tuple(alive.failures[known:])
+        if up_to_failure and failures:
+            _add_beginnings(present, begin, parameters, times, failures, outputs)
+        yield Step(number, times, outputs, begin, parameters.copy(), states.copy(), failures)
+        if not alive.rows.size:
+            first = alive.failures[0]
+            raise SolveError(f"every member of the forecast failed; the first: {first.reason}", time=first.time)
 
 
 def _edges(present: Present, until: float) -> Array:
@@ -166,10 +175,24 @@ def _advance(present: Present, states: Array, parameters: Array, times: Array, a
     lost = [f.member for f in failures]
     alive.failures += [Failure(int(rows[f.member]), f.reason, f.time) for f in failures]
     alive.rows = np.delete(rows, lost)
-    if not alive.rows.size:
-        first = alive.failures[0]
-        raise SolveError(f"every member of the forecast failed; the first: {first.reason}", time=first.time)
     return outputs
+
+
+def _add_beginnings(
+    present: Present, begin: Array, parameters: Array, times: Array, failures: tuple[Failure, ...], outputs: Array
+) -> None:
+    """Fill in, in place, what failed members show at the nodes before they failed: the model is run up to there."""
+    reached = np.searchsorted(times, np.array([f.time for f in failures]) - present.start)
+    for n in np.unique(reached[reached >= MOST_NODES_FEWER]):
+        rows = np.array([f.member for f, own in zip(failures, reached, strict=True) if own == n])
+        # An integrator steps beyond the last node that is asked for: where the model breaks there, fewer are asked for.
+        for fewer in range(MOST_NODES_FEWER):
+            clock = present.start + times[: n - fewer]
+            found, _, again = courses(present, begin[rows], parameters[rows], clock)
+            outputs[rows, : clock.size] = found
+            rows = rows[[f.member for f in again]]
+            if not rows.size:
+                break
 
 
 def courses(

@@ -65,6 +65,12 @@ class FirstCrossings:
             self._settle(self._pending, first)
         self._pending = step
 
+    def finish(self) -> None:
+        """Look at the last step, in which every member failed: nothing comes after it."""
+        if self._pending is not None:
+            self._settle(self._pending, np.full_like(self._pending.outputs[:, 0], np.nan))
+            self._pending = None
+
     def _keep(self, k: int, found: Array) -> None:
         sooner = found < self.times
         self.times[sooner], self.which[sooner] = found[sooner], k

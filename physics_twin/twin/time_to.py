@@ -177,7 +177,7 @@ def time_to(
     levels = [level for item in wanted for level in levels_of(item, twin.setup.model, begun.present.settings)]
     if not levels:
         raise EnvelopeError("time_to needs something to wait for: a pt.Limit, or pt.rises_to(output, level)")
-    carried = carry(begun.present, np.zeros(1), horizon, [levels])
+    carried = carry(begun.present, np.zeros(1), horizon, [levels], up_to_failure=True)
     (met,), (which,) = carried.crossings, carried.which
     times = np.where(carried.failed & np.isinf(met), np.nan, met)
     times = np.concatenate([times, np.full(len(begun.lost), np.nan)])

@@ -238,6 +238,18 @@ def test_members_that_fail_before_the_limit_are_no_evidence():
     assert "failed and are left out" in str(found)
 
 
+@pytest.mark.parametrize("walks", [{}, {"x": pt.RandomWalk("0.001 m", per="1 min")}])
+def test_a_limit_that_is_met_before_the_model_breaks_is_met(walks):
+    """All rise from 8 m by 0.1 m/s and break at 9.5 m: 9 m is met after 10 s, 9.6 m by none."""
+    twin = straight(rate=0.1, sd=0.001, breaks_at=9.5, process_noise=walks)
+    found = twin.time_to(pt.rises_to("x", "9 m"), until="200 s", n_members=100)
+    assert np.isfinite(found.members).all()
+    assert found.median == pytest.approx(10.0, rel=0.02)
+    assert len(found.failures) == 100
+    with pytest.raises(SolveError, match="every member of the forecast failed"):
+        twin.time_to(pt.rises_to("x", "9.6 m"), until="200 s", n_members=100)
+
+
 def test_limits_on_a_whole_run_have_no_moment():
     """Which is said, with what to ask in their place."""
     with pytest.raises(EnvelopeError, match="rises_to"):
