@@ -24,6 +24,7 @@ from physics_twin.twin.live_inputs import InputHealth, inputs_of
 from physics_twin.twin.moments import SECOND, stamp
 from physics_twin.twin.nulls import without_nan
 from physics_twin.twin.promotion import hash_in_force
+from physics_twin.twin.start import known_beginning
 from physics_twin.twin.state import ChannelMonitor, Mode
 from physics_twin.units import Unit, format_si
 
@@ -83,7 +84,8 @@ class Health:
     time: the present, ns UTC. reasons: why the status is not OK, the worst first. lag: s since the last sample that was
     used. inputs: the live inputs of the running recipe. ahead: how well earlier states predicted later samples.
     consistent, consistency: whether the filter's own uncertainty is right, in words. drifts: alarms, in words. seconds:
-    wall clock of the last `assimilate`, NaN where it is not known. n_failed_members: since the start. pending: entries
+    wall clock of the last `assimilate`, NaN where it is not known. n_failed_members: since the start. beginning: what
+    the batch of the start began with that is too good to be true, "" for nothing. pending: entries
     that wait. counts: what became of all samples. posterior: hash of the one in force.
     """
 
@@ -112,6 +114,7 @@ class Health:
     fingerprint: str
     library: str
     posterior: str
+    beginning: str = ""
 
     @property
     def ok(self) -> bool:
@@ -134,6 +137,7 @@ class Health:
             "channels": [_channel_record(c) for c in self.channels],
             "inputs": [one.record for one in self.inputs],
             "prediction": [_ahead_record(a, self._unit(a.channel)) for a in self.ahead],
+            "beginning": self.beginning,
             "consistent": self.consistent,
             "consistency": self.consistency,
             "drift_alarms": list(self.drifts),
@@ -172,6 +176,8 @@ class Health:
         lines += ["", aligned(rows)]
         if self.ahead:
             lines += ["", aligned(self._ahead_rows())]
+        if self.beginning:
+            lines += ["", f"beginning   {self.beginning}"]
         members = f"{self.n_members}, {self.n_failed_members} failed so far and were replaced"
         if not self.n_members:
             members = "none: a mean and a covariance"
@@ -238,6 +244,7 @@ def health(twin: "Twin") -> Health:
         fingerprint=setup.model.fingerprint,
         library=importlib.metadata.version("physics-twin"),
         posterior=hash_in_force(twin),
+        beginning=known_beginning(setup) if state.batch.origin == setup.beginning.batch.origin else "",
     )
 
 

@@ -122,6 +122,20 @@ def walks_of(*given: Mapping[str, RandomWalk] | None) -> dict[str, RandomWalk]:
     return found
 
 
+def known_beginning(setup: Setup) -> str:
+    """Words for a twin that began with every state as if known exactly; "" where anything says how well it is known."""
+    begun, c = setup.beginning.start, setup.coordinates
+    states = begun.states[:, c.positions]
+    if not c.n_states or (begun.variance[: c.n_states] > 0.0).any() or np.ptp(states, axis=0).any():
+        return ""
+    units = {b.name: b.unit.difference().text for b in setup.model.state if b.kind is StateKind.DIFFERENTIAL}
+    asked = ", ".join(f'"{name}": "... {unit}"' for name, unit in units.items())
+    return (
+        f"states begin as known to nothing but rounding ({', '.join(units)}), and a plant that begins elsewhere looks "
+        f"wrong: give initial_sd={{{asked}}}"
+    )
+
+
 def default_method(coordinates: Coordinates) -> Method:
     """A filter that suits the size of the problem: sigma points for a few states, an ensemble for fields."""
     if coordinates.n <= _SMALL:

@@ -26,7 +26,7 @@ from physics_twin.twin.fold import begin, carried
 from physics_twin.twin.members import Members, members_of
 from physics_twin.twin.moments import moment, stamp, utc
 from physics_twin.twin.setup import Guard, Setup, Window
-from physics_twin.twin.start import set_up, walks_of
+from physics_twin.twin.start import known_beginning, set_up, walks_of
 from physics_twin.twin.state import FilterState
 from physics_twin.twin.timeline import Entry
 from physics_twin.twin.window import after, size_of
@@ -62,8 +62,8 @@ class Twin:
     go back to when a sample comes late, the last one being `state`. recent: entries since the oldest of them that the
     window needs. pending: entries that wait, for time or for their moment. until: ns, the present. audit: who did what.
     counts: what became of all samples. inputs: names of the live inputs of all recipes so far. seconds: wall clock of
-    the call that made it, NaN where none did. warnings: what loading it has found, as another machine than the one that
-    wrote it.
+    the call that made it, NaN where none did. warnings: what its start has found, as states without an uncertainty, or
+    loading it, as another machine than the one that wrote it.
     """
 
     setup: Setup
@@ -103,7 +103,8 @@ class Twin:
         at: when, as "2026-11-20T06:00Z". recipe: what the plant is told from then on, its 0 s at `at`; without one,
             every input is live: it has the value that was last read. history: the run so far: draws of the posterior
             are carried through its recipe up to `at`, so that the state has their spread; it ends at `at` where it has
-            no stamps. Without a history states begin as the model says, with `initial_sd` ({"T1": "5 K"}).
+            no stamps. Without a history states begin as the model says, with `initial_sd` ({"T1": "5 K"}); without
+            that too they begin as if known exactly, and `warnings` says so.
         channels: the sensors; without them those of the history, or of the fit. drift: how parameters wander,
             {"UA": pt.RandomWalk("2 %", per="1 d")}; process_noise: how wrong the equations of states are.
         seed: names all random numbers. adaptive: False holds the parameters; their spread still counts. method: the
@@ -132,7 +133,8 @@ class Twin:
             batch=batch,
         )
         state = begin(setup)
-        return cls(setup, state, (state,), until=begun)
+        words = known_beginning(setup)
+        return cls(setup, state, (state,), until=begun, warnings=(words,) if words else ())
 
     # Reading it ------------------------------------------------------------------------------------------------------
 

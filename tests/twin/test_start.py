@@ -8,7 +8,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.assimilation.coordinates import Coordinates
-from tests.twin.plants import HEATER_CHANNELS, TRUE, at, fed, heater_block, heater_posterior, heater_twin
+from tests.twin.plants import HEATER_CHANNELS, TRUE, WALKS, at, fed, heater_block, heater_posterior, heater_twin
 
 T0 = dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
 
@@ -193,3 +193,16 @@ def test_two_percent_of_a_number_without_a_unit_are_two_percent_of_it(bounds):
     ]
     size = 1.0 / 0.5 if efficiency.log_scale else 1.0 / coordinates.scale[-1]
     np.testing.assert_allclose(rates, (0.01 * size) ** 2, rtol=1e-12)
+
+
+def test_states_that_begin_as_known_exactly_are_said():
+    """In the warnings of the start and in its health; an initial_sd, or a history that spreads states, ends that."""
+    silent = started(channels=HEATER_CHANNELS, process_noise=WALKS)
+    (words,) = silent.warnings
+    assert 'give initial_sd={"T1": "... K", "T2": "... K"}' in words
+    assert words in str(silent.health) and words == silent.health.beginning
+    for told in (
+        started(channels=HEATER_CHANNELS, initial_sd={"T1": "1 K"}),
+        started(history=history()),
+    ):
+        assert told.warnings == () and told.health.beginning == ""
