@@ -1,8 +1,10 @@
 """What fails costs as little as possible: a worker, an asset, a host's disk; the others go on."""
 
 import asyncio
+import json
 import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,10 @@ def test_a_native_crash_costs_one_asset(serve: Starter, tmp_path: Path):
     assert len(service.events("worker_died")) == 3
     assert all(one["asset"] == "sick" and "signal 6" in one["message"] for one in service.events("worker_died"))
     wait_for(lambda: service.counted("well") == 2 * N, f"all samples of the other\n{service.text}")
-    assert service.get("/readyz")[0] == 200
-    assert "quarantine" in service.state("sick")["alarms"][0]
+    status, ready = service.get("/readyz")
+    assert status == 200 and "sick is in quarantine: its worker ended with signal 6" in json.loads(ready)["degraded"][0]
+    assert service.state("sick")["status"] == "FAILED"
+    assert "quarantine" in service.state("sick")["alarms"][0] and "signal 6" in service.state("sick")["alarms"][0]
     assert "quarantine" not in str(service.state("well")["alarms"])
     assert service.terminate() == 0
     with pt.Journal(tmp_path / "plant.journal", read_only=True) as journal:
@@ -50,6 +54,48 @@ def test_a_killed_worker_comes_back(serve: Starter, tmp_path: Path):
     wait_for(lambda: service.state("line1")["pending"] == 0, "the end")
     assert service.terminate() == 0
     _same_as_straight(str(tmp_path / "plant.journal"), 4 * N)
+
+
+def _with_damaged_states(serve: Starter, folder: Path, which: str) -> Running:
+    """A service that is started again on a journal with two states, of which some are damaged."""
+    text = configuration(asset("line1", extra=HISTORY)).replace("n = 2", "n = 1\ncrashes = 2")
+    for k in range(2):
+        write(folder / "history" / f"{k}.csv", k * N, (k + 1) * N)
+        service = serve(text)
+        wait_for(lambda k=k, s=service: (s.state("line1").get("time") or "") >= f"2025-11-20T06:0{3 * k + 3}", "it")
+        wait_for(lambda s=service: s.state("line1")["pending"] == 0, "the end")
+        assert service.terminate() == 0, service.text
+    with sqlite3.connect(folder / "plant.journal") as database:
+        database.execute(f"UPDATE states SET content = CAST('no twin' AS BLOB) {which}")
+    database.close()
+    return serve(text)
+
+
+def test_an_older_state_is_taken_with_an_alarm(serve: Starter, tmp_path: Path):
+    """The newest state is damaged: the twin is the same to the last bit, and the page says from what it came."""
+    service = _with_damaged_states(serve, tmp_path, "WHERE number = (SELECT MAX(number) FROM states)")
+    record = service.wait("older_state")
+    assert record["level"] == "error" and record["asset"] == "line1" and "plant.journal" in record["message"]
+    wait_for(lambda: service.get("/readyz")[0] == 200, "ready")
+    assert any("cannot be read" in one and "NetCDF" in one for one in service.state("line1")["alarms"])
+    wait_for(lambda: service.state("line1")["pending"] == 0, "the end")
+    assert service.terminate() == 0
+    _same_as_straight(str(tmp_path / "plant.journal"), 4 * N)
+
+
+def test_a_state_that_cannot_be_read_is_an_alarm(serve: Starter, tmp_path: Path):
+    """No state can be read: FAILED, not ready, and alarms that name asset, journal and reason, not the model."""
+    service = _with_damaged_states(serve, tmp_path, "")
+    service.wait("trouble")
+    wait_for(lambda: service.state("line1")["status"] == "FAILED", "its status")
+    assert "can be read" in service.state("line1")["alarms"][0]
+    service.wait("quarantine")
+    (alarm,) = service.state("line1")["alarms"]
+    assert all(words in alarm for words in ("quarantine", "plant.journal", "twin of line1 saved at", "another name"))
+    status, ready = service.get("/readyz")
+    assert status == 503 and "no asset is at work" in ready and "line1 is in quarantine" in ready
+    assert 'twin_status{asset="line1",status="FAILED"} 1.0' in service.get("/metrics")[1]
+    assert service.terminate() == 0
 
 
 def _same_as_straight(target: str, n: int) -> None:

@@ -61,7 +61,7 @@ def test_machines_and_people(service: Running, tmp_path: Path):
     assert float(numbers["service_journaled_samples"]) == 2 * N
     assert service.get("/assets/nobody/health")[0] == 404
     assert service.get("/../service.toml")[0] == 404
-    assert service.get("/readyz") == (200, '{"ready": true, "reasons": []}')
+    assert service.get("/readyz") == (200, '{"ready": true, "reasons": [], "degraded": []}')
     state = service.state("line1")
     assert not [row for row in state["channels"]["T"]["rows"] if row[1] == 99.0 and row[4]]
     low, high, present, unit = state["envelope"]["power"]
@@ -110,7 +110,7 @@ def test_a_token_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "service.toml").write_text(text)
 
     async def life() -> dict[str, list[int]]:
-        web = Web(read(tmp_path / "service.toml"), Board(["line1"]), lambda: b"", list, lambda name: [])
+        web = Web(read(tmp_path / "service.toml"), Board(["line1"]), lambda: b"", list, list, lambda name: [])
         await web.start()
         base = f"http://127.0.0.1:{web.port}"
         found: dict[str, list[int]] = {}

@@ -16,6 +16,8 @@ from twin_service.reports import Point, Update
 KEPT_POINTS = 600
 """Of each channel."""
 KEPT_PARAMETERS = 600
+FAILED = "FAILED"
+"""Also the status of an asset that no worker can take up."""
 
 
 @dataclass
@@ -52,6 +54,10 @@ class Board:
     def take(self, update: Update) -> None:
         """Remember what a worker has reported."""
         self.assets[update.asset].take(update)
+
+    def fail(self, name: str) -> None:
+        """Nobody can work on this asset: what its twin said last is no longer so."""
+        self.assets[name].status = FAILED
 
     def health(self, name: str, alarms: Iterable[str]) -> dict[str, Any]:
         """As the twin says it, with what the service has to say."""

@@ -23,6 +23,7 @@ class Event(enum.Enum):
     WORKER_HUNG = "worker_hung", "a process for models gave no sign of life and was killed"
     QUARANTINE = "quarantine", "an asset has brought down its process again and again and is left out; others go on"
     RESUMED = "resumed", "a twin goes on from its last saved state"
+    OLDER_STATE = "older_state", "the last saved state cannot be read: a twin goes on from an older one"
     BEGUN = "begun", "a twin was started"
     BEHIND = "behind", "a twin cannot follow: samples wait"
     TROUBLE = "trouble", "a twin cannot be worked on; the message says why"
@@ -42,7 +43,15 @@ class Event(enum.Enum):
         self.meaning = meaning
 
 
-SERIOUS = {Event.WORKER_DIED, Event.WORKER_HUNG, Event.QUARANTINE, Event.JOURNAL_FAILED, Event.TROUBLE, Event.NOT_SAVED}
+SERIOUS = {
+    Event.WORKER_DIED,
+    Event.WORKER_HUNG,
+    Event.QUARANTINE,
+    Event.JOURNAL_FAILED,
+    Event.TROUBLE,
+    Event.NOT_SAVED,
+    Event.OLDER_STATE,
+}
 
 
 class Log:

@@ -44,8 +44,12 @@ class Metrics:
         for kind, n in update.counts.items():
             self.counts.labels(name, kind).set(n)
         if update.status:
-            for status in STATUSES:
-                self.status.labels(name, status).set(status == update.status)
+            self.show(name, update.status)
+
+    def show(self, name: str, present: str) -> None:
+        """The status of an asset."""
+        for status in STATUSES:
+            self.status.labels(name, status).set(status == present)
 
     def text(self, inbox: Inbox, supervisor: Supervisor) -> bytes:
         """As Prometheus reads it."""

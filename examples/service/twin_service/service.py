@@ -10,7 +10,7 @@ from physics_twin.errors import PhysicsTwinError
 from physics_twin.twin.journal import Journal
 from physics_twin.twin.moments import SECOND
 from twin_service.backfill import Backfill
-from twin_service.board import Board
+from twin_service.board import FAILED, Board
 from twin_service.configuration import Configuration
 from twin_service.inbox import Inbox, NotKeptError
 from twin_service.logs import Event, Log
@@ -31,9 +31,9 @@ class Service:
         c = configuration
         self.c, self.journal, self.log = c, journal, log
         self.board, self.metrics = Board(one.name for one in c.asset), Metrics()
-        self.supervisor = Supervisor(c, log, self._updated, self._to_save)
+        self.supervisor = Supervisor(c, log, self._updated, self._to_save, self._failed)
         self.inbox = Inbox(journal, log, self.supervisor.wake, tolerance=c.seconds(c.tolerance), limit=c.waiting)
-        self.web = Web(c, self.board, self._metrics, self.reasons, self.alarms)
+        self.web = Web(c, self.board, self._metrics, self.reasons, self.degraded, self.alarms)
         self._saves: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self.failure: BaseException | None = None
@@ -41,6 +41,10 @@ class Service:
     def _updated(self, update: Update) -> None:
         self.board.take(update)
         self.metrics.take(update)
+
+    def _failed(self, asset: str) -> None:
+        self.board.fail(asset)
+        self.metrics.show(asset, FAILED)
 
     def _to_save(self, given: ToSave) -> None:
         task = asyncio.create_task(self.inbox.save(given.asset, given.twin, given.reached))
@@ -54,14 +58,30 @@ class Service:
         """Why the service is not ready; [] where it is."""
         found = [f"the journal cannot be written: {self.inbox.trouble}"] if self.inbox.trouble else []
         found += [f"worker {number} is not running" for number in self.supervisor.down]
-        found += [f"{name} is not resumed yet" for name in self.supervisor.unresumed]
+        troubles = self.supervisor.troubles
+        found += [
+            f"{name} is not resumed yet{f': {troubles[name]}' if name in troubles else ''}"
+            for name in self.supervisor.unresumed
+        ]
+        if len(self.supervisor.quarantined) == len(self.c.asset):
+            found.append("no asset is at work")
         return found + (["stopping"] if self._stop.is_set() else [])
+
+    def degraded(self) -> list[str]:
+        """Assets that are left out, and why, while others are at work."""
+        s = self.supervisor
+        return [f"{name} is in quarantine: {s.troubles.get(name, '')}" for name in s.names if name in s.quarantined]
 
     def alarms(self, asset: str) -> list[str]:
         """What the service has to say of one asset."""
         found = []
         if asset in self.supervisor.quarantined:
-            found.append("quarantine: its model has brought down its worker again and again; samples are kept")
+            words = f"quarantine after {self.c.workers.crashes} failures in a row; samples are kept"
+            found.append(f"{words}. The last: {self.supervisor.troubles.get(asset, '')}")
+        elif asset in self.supervisor.troubles:
+            found.append(f"no twin at work: {self.supervisor.troubles[asset]}")
+        if asset in self.supervisor.older:
+            found.append(self.supervisor.older[asset])
         if self.inbox.trouble:
             found.append("the journal cannot be written: samples wait at their sources")
         if n := self.inbox.counts.future[asset]:

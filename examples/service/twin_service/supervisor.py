@@ -47,7 +47,8 @@ class Slot:
 class Supervisor:
     """All workers of the service.
 
-    on_update, on_save: called in the loop with what workers report. limit: s that a worker has to save at the end.
+    on_update, on_save: called in the loop with what workers report. on_failed: with the name of an asset that cannot be
+    worked on. limit: s that a worker has to save at the end.
     """
 
     def __init__(
@@ -56,15 +57,20 @@ class Supervisor:
         log: Log,
         on_update: Callable[[Update], None],
         on_save: Callable[[ToSave], None],
+        on_failed: Callable[[str], None],
     ) -> None:
         self._c, self._log = configuration, log
-        self._on_update, self._on_save = on_update, on_save
+        self._on_update, self._on_save, self._on_failed = on_update, on_save, on_failed
         self._loop = asyncio.get_running_loop()
         self._names = [asset.name for asset in configuration.asset]
         self._crashes = {name: Crashes() for name in self._names}
         self._told: dict[str, int] = {}
         self.reached: dict[str, int] = {}
         self.quarantined: set[str] = set()
+        self.troubles: dict[str, str] = {}
+        """Asset -> why it cannot be worked on, until it can."""
+        self.older: dict[str, str] = {}
+        """Asset -> why it goes on from an older state, since the start."""
         self._stopping = False
         places = list(enumerate(configuration.asset))
         n = min(configuration.workers.n, len(places))
@@ -172,8 +178,15 @@ class Supervisor:
                 self._on_save(message)
             case Said():
                 self._log(message.event, message.message, asset=message.asset, twin_time=message.twin_time)
+                if message.event is Event.TROUBLE:
+                    self.troubles[message.asset] = message.message
+                    self._on_failed(message.asset)
+                elif message.event is Event.OLDER_STATE:
+                    self.older[message.asset] = message.message
             case Ready():
                 slot.resumed = True
+                for _, one in self._own(slot):
+                    self.troubles.pop(one.name, None)
             case Stopped():
                 slot.stopped = True
 
@@ -216,9 +229,12 @@ class Supervisor:
         crashes.beyond = max(self._told.get(asset, 0), self.reached.get(asset, 0))
         if crashes.n >= self._c.workers.crashes:
             self.quarantined.add(asset)
+            cause = self.troubles.setdefault(asset, f"its worker ended with {how}")
+            self._on_failed(asset)
             self._log(
                 Event.QUARANTINE,
-                f"{crashes.n} crashes in a row; its samples are still kept. Remove the cause and restart the service",
+                f"{crashes.n} crashes in a row, the last: {cause}; its samples are still kept. Remove the cause and "
+                "restart the service",
                 asset=asset,
             )
 

@@ -24,7 +24,9 @@ _HEADERS = {
 
 
 class Web:
-    """The server. ready: why the service is not ready, [] where it is. alarms: of the service for one asset."""
+    """The server. ready: why the service is not ready, [] where it is. degraded: which assets are left out meanwhile.
+    alarms: of the service for one asset.
+    """
 
     def __init__(
         self,
@@ -32,10 +34,12 @@ class Web:
         board: Board,
         metrics: Callable[[], bytes],
         ready: Callable[[], list[str]],
+        degraded: Callable[[], list[str]],
         alarms: Callable[[str], list[str]],
     ) -> None:
         self._web, self._folder = configuration.web, configuration.folder
         self._board, self._metrics, self._ready, self._alarms = board, metrics, ready, alarms
+        self._degraded = degraded
         self._token = "" if self._web.token is None else self._web.token.read()
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -92,7 +96,8 @@ class Web:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         reasons = self._ready()
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+        found = {"ready": not reasons, "reasons": reasons, "degraded": self._degraded()}
+        return web.json_response(found, status=503 if reasons else 200)
 
     async def _prometheus(self, request: web.Request) -> web.Response:
         return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
@@ -102,7 +107,7 @@ class Web:
         for name, shown in self._board.assets.items():
             own = self._board.page(name, self._alarms(name))
             rows.append({"name": name, "status": shown.status, "time": own["time"], "alarms": own["alarms"][:1]})
-        return web.json_response({"assets": rows, "service": self._ready()})
+        return web.json_response({"assets": rows, "service": [*self._ready(), *self._degraded()]})
 
     async def _health(self, request: web.Request) -> web.Response:
         name = self._name(request)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import physics_twin as pt
-from physics_twin.errors import PhysicsTwinError
+from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.model import Model
 from physics_twin.twin.innovation import Innovation
 from physics_twin.twin.journal import Journal, PackedTwin
-from physics_twin.twin.moments import moment
+from physics_twin.twin.moments import moment, stamp
 from physics_twin.twin.timeline import Entry
 from twin_service.configuration import AssetConfig
 from twin_service.logs import Event
@@ -144,7 +144,7 @@ class Asset:
         self._model = named(self.config.model)()
         if self.config.envelope:
             self._envelope = pt.Envelope.load(self._spec.folder / self.config.envelope)
-        found = self._journal.saved(self.config.name, self._model)
+        found = self._last_saved(self._model)
         self.told = self._journal.reached(self.config.name)
         if found is not None:
             self._twin, self._reached = found
@@ -152,6 +152,38 @@ class Asset:
             for said in self._twin.warnings:
                 self._say(Event.RESUMED, said)
             self._say(Event.RESUMED, f"from append {self._reached} of {self.told}")
+
+    def _last_saved(self, model: Model) -> tuple[pt.Twin, int] | None:
+        """The newest saved twin that can be read, and the append it has reached; None where none was ever saved.
+
+        Raises FileFormatError with the reason of the newest where none can be read.
+        """
+        name, target = self.config.name, self._spec.journal
+        target = "" if "://" in target else f" {target}"  # an address may hold a password
+        before: int | None = None
+        reason = ""
+        times = [state.time for state in self._journal.states(name)]
+        while True:
+            try:
+                found = self._journal.saved(name, model, before=before)
+                break
+            except FileFormatError as error:
+                reason = reason or str(error).partition("; try resume")[0]
+                tried = next((time for time in times if before is None or time < before), None)
+                if tried is None or not any(time < tried for time in times):
+                    which = (
+                        f"none of its {len(times)} saved states" if len(times) > 1 else "not even its only saved state"
+                    )
+                    raise FileFormatError(
+                        f"{which} in the journal{target} can be read: {reason}. Its samples are all kept. Restart the "
+                        "service with the model and the physics_twin that wrote it, or give the asset another name, "
+                        "which begins a new twin"
+                    ) from error
+                before = tried
+        if found is not None and reason:
+            words = f"the last state in the journal{target} cannot be read: {reason}"
+            self._say(Event.OLDER_STATE, f"{words}; the twin goes on from its state of {stamp(found[0].until)}")
+        return found
 
     @property
     def behind(self) -> bool:

@@ -132,7 +132,7 @@ function show(state) {
   document.getElementById("title").textContent = `Twin of ${state.name}`;
   const summary = document.getElementById("summary");
   const facts = [
-    ["twin time (UTC)", state.time ? state.time.replace("T", " ").replace(/(\.\d)\d*/, "$1").replace("Z", "") : "waits for its first sample"],
+    ["twin time (UTC)", state.time ? state.time.replace("T", " ").replace(/(\.\d)\d*/, "$1").replace("Z", "") : state.status === "WAITING" ? "waits for its first sample" : "not known"],
     ["last sample used", state.lag_s === null ? "never" : `${duration(state.lag_s)} before`],
     ["waiting", state.pending === null ? "-" : `${state.pending} entries`],
     ["consistency (NIS, 1 expected)", number(state.nis, 0.1)],
