@@ -11,6 +11,7 @@ from physics_twin.recipes import Recipe
 
 _STEP = 2.0**-7  # of a state's scale
 _KINK = 0.2  # of a derivative: how far those of the two sides may differ by curvature
+_ROUNDING = 1e-14  # of an output's size
 _MOST = 8  # directions of the state that are tried; each costs four runs
 _MOVING = (StateKind.DIFFERENTIAL, StateKind.ACCUMULATOR)
 
@@ -50,7 +51,9 @@ def wrong_step_derivatives(
         _, jacobian, _ = model.sensitivity(np.array([t0, t1]), recipe, values, wrt, state)
         expected = jacobian[-1]
         most = np.max(np.abs(expected), axis=0, keepdims=True)
-        if (np.abs(found.outputs_by_values - expected) > 100.0 * accuracy * most + 1e-300).any():
+        # Below this a change of the parameter by all of itself moves the output by no more than rounding.
+        least = _ROUNDING * size[n:, None] / np.array([abs(values[name]) or 1.0 for name in wrt])
+        if (np.abs(found.outputs_by_values - expected) > 100.0 * accuracy * most + least).any():
             return "the derivatives of its outputs by parameters are not those of sensitivity"
     return _against_differences(model, found, state, end, t0, t1, recipe, values, accuracy, size)
 

@@ -32,7 +32,7 @@ def test_the_claim_ends_with_the_session(postgres: str) -> None:
         one.append("line1", [Sample("T1", T0, 1.0)])
         with psycopg.connect(postgres, autocommit=True) as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
             )
         assert two.append("line1", [Sample("T1", T0 + 1, 1.0)]) == 1
         with pytest.raises(JournalError, match="give the same entries again"):
@@ -47,7 +47,7 @@ def test_a_writer_goes_on_when_the_server_is_back(postgres: str) -> None:
         journal.append("line1", [Sample("T1", T0, 1.0)])
         with psycopg.connect(postgres, autocommit=True) as other:
             other.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
             )
         entries = [Sample("T1", T0, 1.0), Sample("T1", T0 + 1, 1.0)]
         with pytest.raises(JournalError, match="cannot be used"):
