@@ -4,20 +4,32 @@ from physics_twin.envelope.certificate import Attempt, Certificate
 from physics_twin.envelope.envelope import Check, Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.limits import Limit
+from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, WorstCase
+from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.reductions import Reduction, at, final, integral, mean, path, peak, time_above
-from physics_twin.envelope.search import Budget, find_envelope
+from physics_twin.envelope.search import find_envelope
 from physics_twin.envelope.set_point import Margin
+from physics_twin.envelope.shapes import LargestBox, Polytope
 
 __all__ = [
     "Attempt",
     "Budget",
+    "CVaR",
     "Certificate",
     "Check",
     "Envelope",
+    "Expectation",
     "FailedRun",
+    "LargestBox",
     "Limit",
     "Margin",
+    "Maximize",
+    "Minimize",
+    "Objective",
+    "Polytope",
+    "Question",
     "Reduction",
+    "WorstCase",
     "at",
     "final",
     "find_envelope",

@@ -23,10 +23,11 @@ class Limit:
     output: name of a model output. lower, upper: quantities in the unit of what `over` gives (of `integral`: the
     output's unit times a time; of `time_above`: a time). over: a reduction; every moment of the run when left out. A
     plain function (times (n_times,) s, values (n_times,) SI) -> number in SI works too and needs `unit`, the unit of
-    its number. name: how tables and plots call the limit; formed from the rest when left out.
+    its number. name: how tables and plots call the limit; formed from the rest when left out. probability: with which
+    this limit must be kept, by itself; without it, it is kept jointly with all others that have none.
 
-    Raises EnvelopeError without a bound, with lower above upper (when bound to a model), or for a function without
-    `unit`.
+    Raises EnvelopeError without a bound, with lower above upper (when bound to a model), for a function without `unit`,
+    or for a probability that is none.
     """
 
     output: str
@@ -35,6 +36,7 @@ class Limit:
     over: Reduction | Callable[[Array, Array], float] = path
     name: str | None = None
     unit: str | Unit | None = None
+    probability: float | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -53,6 +55,10 @@ class Limit:
                 )
         elif self.unit is not None:
             raise EnvelopeError(f'the limit on "{self.output}": unit= belongs to a function; {self.over} knows its own')
+        if self.probability is not None and not 0.0 < self.probability < 1.0:
+            raise EnvelopeError(
+                f'the limit on "{self.output}": probability = {self.probability:g}: it must lie between 0 and 1'
+            )
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,10 @@ class Requirement:
     """Unit in which level and margins are shown."""
     output_unit: Unit
     reduction: Reduction
+    limit: str = ""
+    """Name of the limit that this is a side of."""
+    probability: float | None = None
+    """Of the limit by itself; None: kept jointly with the others."""
 
     def margins(self, times: Array, outputs: Array) -> Array:
         """Signed margins (n_members,) in SI; NaN where the course or its reduction failed.
@@ -127,7 +137,11 @@ def _bind(limit: Limit, signal: Signal, column: int) -> list[Requirement]:
         if limit.name is not None:
             both = limit.lower is not None and limit.upper is not None
             name = f"{limit.name} ({word})" if both else limit.name
-        bound.append(Requirement(name, signal.name, column, side, level, unit, signal.unit, over))
+        bound.append(
+            Requirement(
+                name, signal.name, column, side, level, unit, signal.unit, over, limit.name or name, limit.probability
+            )
+        )
     return bound
 
 

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit, bind_limits
 from physics_twin.envelope.outcome import Inputs, outcome
+from physics_twin.envelope.question import Budget
 from physics_twin.envelope.uncertainty import next_batches
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
@@ -40,31 +40,6 @@ logger = logging.getLogger(__name__)
 
 POINTS_PER_SETTING = (40, 50, 50)
 """Design points for each setting, for 1, 2 and more of them, where the caller does not say."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much an envelope may cost; the defaults suit a model of a few thousand simulations per second.
-
-    search_share: part of the draws that the search sees; the rest certify. n_search, n_certification: most draws
-    used on either side. n_points: settings at which the search simulates its draws, at most. n_nodes: samples in
-    each phase, for limits that look at the whole course.
-    """
-
-    search_share: float = 0.4
-    n_search: int = 500
-    n_certification: int = 5000
-    n_points: int | None = None
-    n_nodes: int = 32
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if not 0.0 < self.search_share < 1.0:
-            raise EnvelopeError(f"search_share = {self.search_share:g}: a share is between 0 and 1")
-        for name, least in (("n_search", 1), ("n_certification", 1), ("n_points", 1), ("n_nodes", 4)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise EnvelopeError(f"{name} = {value}: at least {least}")
 
 
 def find_envelope(

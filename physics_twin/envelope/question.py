@@ -1,0 +1,64 @@
+"""What an envelope was asked: everything but the model and the posterior, so that it can be asked again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from physics_twin.envelope.limits import Limit
+from physics_twin.envelope.objectives import Objective
+from physics_twin.envelope.shapes import LargestBox, Shape
+from physics_twin.errors import EnvelopeError
+from physics_twin.parameters import Values
+from physics_twin.priors import Prior
+from physics_twin.recipes import Recipe
+from physics_twin.signals import Setting
+from physics_twin.units import QuantityLike
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an envelope may cost; the defaults suit a model of a few thousand simulations per second.
+
+    search_share: part of the draws that the search sees; the rest certify. n_search, n_certification: most draws
+    used on either side. n_points: settings at which the search simulates its draws, at most. n_nodes: samples in
+    each phase, for limits that look at the whole course.
+    """
+
+    search_share: float = 0.4
+    n_search: int = 500
+    n_certification: int = 5000
+    n_points: int | None = None
+    n_nodes: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0.0 < self.search_share < 1.0:
+            raise EnvelopeError(f"search_share = {self.search_share:g}: a share is between 0 and 1")
+        for name, least in (("n_search", 1), ("n_certification", 1), ("n_points", 1), ("n_nodes", 4)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise EnvelopeError(f"{name} = {value}: at least {least}")
+
+
+@dataclass(frozen=True)
+class Question:
+    """All arguments of `find_envelope` that say what is asked, with defaults filled in; see there."""
+
+    recipe: Recipe
+    settings: tuple[Setting, ...]
+    limits: tuple[Limit, ...]
+    probability: float = 0.95
+    confidence: float = 0.95
+    seed: int | None = None
+    """None where a generator was given: such an envelope can be certified anew but not drawn again."""
+    shape: Shape = field(default_factory=LargestBox)
+    objectives: tuple[Objective, ...] = ()
+    batch_variation: Mapping[str, Prior | QuantityLike] = field(default_factory=dict)
+    tolerance: Mapping[str, QuantityLike] = field(default_factory=dict)
+    values: Mapping[str, QuantityLike] | Values = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        """Refuse probabilities that are none."""
+        for name, share in (("probability", self.probability), ("confidence", self.confidence)):
+            if not 0.0 < share < 1.0:
+                raise EnvelopeError(f"{name} = {share:g}: it must lie between 0 and 1, for example 0.95")
