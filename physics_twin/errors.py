@@ -58,7 +58,7 @@ class CalibrationError(PhysicsTwinError, RuntimeError):
 
 
 class StoppedError(CalibrationError):
-    """A fit that something outside it stopped: a full disk, a checkpoint folder in use, a worker process that died.
+    """A long run that something outside it stopped: a full disk, a checkpoint folder in use, a worker that died.
 
     It says nothing about model and data: remove the cause and call again.
     """
@@ -104,6 +104,12 @@ class SolveError(PhysicsTwinError, RuntimeError):
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the arguments: the message alone would lose time and values."""
         return _solve_error, (type(self), self.reason, self.time, self.values, self.state)
+
+
+class ExperimentFailed(SolveError):
+    """A simulation of an experiment failed; `experiment` says of which."""
+
+    experiment: str = ""
 
 
 def _solve_error(

@@ -12,7 +12,7 @@ from physics_twin.errors import ModelError, PhysicsTwinError, SolveError, Unknow
 PLAIN = [
     c
     for _, c in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(c, PhysicsTwinError) and c not in (SolveError, UnknownNameError)
+    if issubclass(c, PhysicsTwinError) and not issubclass(c, SolveError | UnknownNameError)
 ]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO, Memo
 from physics_twin.errors import ModelError, RecipeError, SolveError
 from physics_twin.estimation.evaluation import (
     Differences,
@@ -25,7 +26,6 @@ from physics_twin.estimation.evaluation import (
     shown_by,
     values_at,
 )
-from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.unknowns import Kind
 from physics_twin.model import Adjoints, Model, Pull

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO, Memo
 from physics_twin.errors import SolveError
 from physics_twin.estimation.adjoint import Pulled
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
-from physics_twin.estimation.journal import NO_MEMO, Memo
 from physics_twin.estimation.problem import Problem
 from physics_twin.model import Sensitivities
 

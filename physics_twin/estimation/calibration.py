@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from physics_twin.checkpoints import Checkpoint
 from physics_twin.errors import CalibrationError
 from physics_twin.estimation import diagnostics
 from physics_twin.estimation.copies import copies_said
 from physics_twin.estimation.discrepancy.confounding import confounding_said, larger_than_declared
 from physics_twin.estimation.gauss_newton import GaussNewton
-from physics_twin.estimation.journal import Checkpoint
 from physics_twin.estimation.likelihood.fitting import whitened
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.population import memberships

@@ -12,20 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.errors import RecipeError, SolveError
-from physics_twin.estimation.journal import NO_MEMO, Memo
+from physics_twin.checkpoints import NO_MEMO, Memo
+from physics_twin.errors import ExperimentFailed, RecipeError, SolveError
 from physics_twin.estimation.problem import ChannelData, Problem, Task, TimeGrid, time_grid
 from physics_twin.model import Sensitivities
 from physics_twin.posterior.delayed_nodes import Rates, by_delay, rates
 from physics_twin.posterior.observation import Nodes, Reading, read
 from physics_twin.posterior.prediction import simulate_outputs
 from physics_twin.priors import Prior
-
-
-class ExperimentFailed(SolveError):
-    """A simulation failed; `experiment` says which."""
-
-    experiment: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
 from physics_twin.estimation.likelihood.fitting import estimate_noise, least_squares, start_hypers
 from physics_twin.estimation.method import Estimate

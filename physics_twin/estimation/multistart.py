@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.errors import CalibrationError, SolveError
+from physics_twin.errors import CalibrationError, ExperimentFailed, SolveError
 from physics_twin.estimation import noise
-from physics_twin.estimation.evaluation import ExperimentFailed, Point
+from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.likelihood.fitting import least_squares, objective
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.starts import nearby

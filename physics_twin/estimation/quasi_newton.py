@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.adjoint import Pulled, differenced, pull_back, require_adjoints, with_jacobian
@@ -21,7 +22,6 @@ from physics_twin.estimation.adjoint_jacobian import Found, find_jacobian
 from physics_twin.estimation.descent import descend
 from physics_twin.estimation.evaluation import Point
 from physics_twin.estimation.gauss_newton import SHAPE_TOLERANCE, with_degrees
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.laplace import laplace
 from physics_twin.estimation.likelihood.fitting import estimate_noise, least_squares, start_hypers
 from physics_twin.estimation.likelihood.local_model import local_model

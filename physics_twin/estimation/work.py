@@ -8,8 +8,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from physics_twin.checkpoints import NO_MEMO, Checkpoint, Memo
 from physics_twin.errors import StoppedError
-from physics_twin.estimation.journal import NO_MEMO, Checkpoint, Memo
 from physics_twin.estimation.progress import Progress
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO
 from physics_twin.envelope import Limit
 from physics_twin.errors import BoundsError, CalibrationError
-from physics_twin.estimation.journal import NO_MEMO
 from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.work import Work
 from physics_twin.experiment_design.confirmation import Confirmation, confirm as confirm_design

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, PhysicsTwinError, SolveError
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.likelihood.local_model import local_model
 from physics_twin.estimation.likelihood.terms import relative_variance_slope, terms
 from physics_twin.estimation.log_density import start_psi

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physics_twin.errors import CalibrationError, FileFormatError, SolveError
+from physics_twin.checkpoints import HEAD, LOCK, MAGIC, Checkpoint, Memo
+from physics_twin.errors import CalibrationError, ExperimentFailed, FileFormatError, SolveError
 from physics_twin.estimation import GaussNewton, calibrate
-from physics_twin.estimation.evaluation import ExperimentFailed
-from physics_twin.estimation.journal import HEAD, LOCK, MAGIC, Checkpoint, Memo
 from physics_twin.estimation.progress import EVERY, Progress
 from physics_twin.posterior import Posterior
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from physics_twin.checkpoints import Checkpoint, Memo
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation import GaussNewton, calibrate
-from physics_twin.estimation.journal import Checkpoint, Memo
 from physics_twin.estimation.work import Work
 from physics_twin.posterior import Posterior
 from physics_twin.process import ProcessBuilder, ProcessModel

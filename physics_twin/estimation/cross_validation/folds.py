@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, DataError, FileFormatError, ModelError, PhysicsTwinError, StoppedError
 from physics_twin.estimation.disjoint import Seen, data_of
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.predicted import PredictedChannel, Sampled, affordable, predict_samples
 from physics_twin.estimation.predictive_density import BatchDensity, batch_density
 from physics_twin.measurements import Experiment

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Arrays, Memo
 from physics_twin.errors import CalibrationError, RecipeError, SolveError
 from physics_twin.estimation.evaluation import channel_residual, grid_at, named, of_recipe, residuals, values_at
-from physics_twin.estimation.journal import Arrays, Memo
 from physics_twin.estimation.multistart import failed
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.work import Work

@@ -13,12 +13,12 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, SolveError
 from physics_twin.estimation.correlation import Correlation
 from physics_twin.estimation.ensemble_smoother.prior_map import PriorMap
 from physics_twin.estimation.ensemble_smoother.whitening import signal_of, whitening
 from physics_twin.estimation.evaluation import Point, evaluate
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem

@@ -7,7 +7,7 @@ in the whitened coordinates they cost about a fifth of the evaluations of the st
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.journal import Memo
+from physics_twin.checkpoints import Memo
 from physics_twin.estimation.markov_chain.chain import Chain, Settings, missing, no_start
 from physics_twin.estimation.markov_chain.coordinates import RejectedPoint
 from physics_twin.estimation.markov_chain.visits import Visits

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.journal import Memo
+from physics_twin.checkpoints import Memo
 from physics_twin.estimation.markov_chain.chain import Chain, Settings, missing, no_start
 from physics_twin.estimation.markov_chain.coordinates import RejectedPoint
 from physics_twin.estimation.markov_chain.visits import UnsimulatedPoint, Visits

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import SolveError
 from physics_twin.estimation.evaluation import Differences, evaluate
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.log_density import log_density
 from physics_twin.estimation.markov_chain.coordinates import Coordinates, RejectedPoint
 from physics_twin.estimation.markov_chain.whitening import Whitening

@@ -3,9 +3,9 @@
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import SolveError
 from physics_twin.estimation.evaluation import grid_at, values_at
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.problem import Problem, Task
 from physics_twin.estimation.profile_likelihood.refit import Fit, weights
 from physics_twin.plot_style import time_scale

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.journal import Memo
+from physics_twin.checkpoints import Memo
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.advice import what_would_tell

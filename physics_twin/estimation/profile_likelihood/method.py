@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, unknown_name
 from physics_twin.estimation.evaluation import Differences
 from physics_twin.estimation.gauss_newton import GaussNewton
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.degrees import scales

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import SolveError
 from physics_twin.estimation.evaluation import Differences
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.multistart import failed
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.profile_likelihood.refit import Fit, curvature, refit, volume

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize as minimize_scipy
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import SolveError
 from physics_twin.estimation import noise
 from physics_twin.estimation.evaluation import Differences, Point, evaluate
 from physics_twin.estimation.hypers import HyperKind
-from physics_twin.estimation.journal import Memo
 from physics_twin.estimation.likelihood.fitting import least_squares
 from physics_twin.estimation.log_density import mode_density, psi_bounds
 from physics_twin.estimation.problem import Problem

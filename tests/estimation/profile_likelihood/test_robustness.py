@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from physics_twin.checkpoints import Memo
 from physics_twin.errors import CalibrationError, UnknownNameError
 from physics_twin.estimation import GaussNewton, Population, ProfileLikelihood, calibrate
-from physics_twin.estimation.journal import Memo
 from physics_twin.measurements import EstimatedNoise
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.posterior import Identification, Posterior
