@@ -1,5 +1,6 @@
 """Boxes proposed by the search draws and tried on the held-out draws, until one passes or the error is spent."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -38,9 +39,12 @@ N_WORST = (2, 4, 8)
 class Simulator:
     """Simulates margins and keeps count: of simulations and of those that failed."""
 
-    def __init__(self, problem: Problem, executor: Executor | None) -> None:
+    def __init__(
+        self, problem: Problem, executor: Executor | None, checkpoint: str | os.PathLike[str] | None = None
+    ) -> None:
         self.problem = problem
         self.executor = executor
+        self.checkpoint = checkpoint
         self.n_simulations = 0
         self.failures: list[FailedRun] = []
 

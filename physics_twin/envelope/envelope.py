@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from physics_twin.envelope.certificate import Certificate
 from physics_twin.envelope.evaluation import FailedRun
+from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import SETTING_BOUND, Margin
+from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Setting
-from physics_twin.units import QuantityLike, format_si, to_si
+from physics_twin.units import QuantityLike, Unit, format_si, to_si
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +72,20 @@ class Envelope:
     """Simulations that failed; each counted as a violation."""
     empty: bool
     message: str
+    question: Question | None = None
+    """What was asked, so that it can be asked again."""
+    space: DesignSpace | None = None
+    """The settings tried and the margins of the search draws there: what the surrogate knows."""
+    polytope: Any = None
+    """Sides and vertices, where the shape asked for is a polytope; `box` is then the largest box in it."""
+    acceptable: Mapping[str, Any] = field(default_factory=dict)
+    """Setting -> its proven acceptable range, the others held at the set point."""
+    operating: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Setting -> normal operating range (low, high) about the set point, where a tolerance was given."""
+    objectives: Mapping[str, tuple[float, Unit]] = field(default_factory=dict)
+    """Objective -> its value at the set point, SI, and the unit in which it is shown."""
+    front: xr.Dataset | None = None
+    """The Pareto front, where there are several objectives."""
 
     @property
     def limits(self) -> tuple[str, ...]:

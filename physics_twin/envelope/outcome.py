@@ -11,6 +11,7 @@ from physics_twin.envelope.attempts import Simulator, Trial
 from physics_twin.envelope.certificate import Certificate, lower_bound
 from physics_twin.envelope.design_space import climbed, relative_cloud
 from physics_twin.envelope.envelope import Envelope
+from physics_twin.envelope.question import Question
 from physics_twin.envelope.region import region_data
 from physics_twin.envelope.set_point import SETTING_BOUND, Margin, best_point, binding_sides, margins_at
 from physics_twin.envelope.surrogate import shares, violations
@@ -28,16 +29,25 @@ ROOM = 1e-4
 class Inputs:
     """What was asked for, as far as the outcome has to repeat it."""
 
+    question: Question
     posterior: Posterior
     uncertainty: Uncertainty
     search: Batches
     held: Batches
     independence: float
     """Effective draws for each draw."""
-    probability: float
-    confidence: float
     seed: str
     recipe_hash: str
+
+    @property
+    def probability(self) -> float:
+        """Required of all limits that have no probability of their own."""
+        return self.question.probability
+
+    @property
+    def confidence(self) -> float:
+        """With which the certificate is stated."""
+        return self.question.confidence
 
 
 def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> Envelope:
@@ -109,6 +119,8 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         failures=tuple(simulate.failures),
         empty=box is None,
         message=message,
+        question=inputs.question,
+        space=space,
     )
 
 

@@ -10,6 +10,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ from physics_twin.envelope.design_space import search_cloud
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit, bind_limits
+from physics_twin.envelope.objectives import Objective
 from physics_twin.envelope.outcome import Inputs, outcome
-from physics_twin.envelope.question import Budget
+from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.shapes import LargestBox, Shape
 from physics_twin.envelope.uncertainty import next_batches
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
@@ -52,10 +55,13 @@ def find_envelope(
     probability: float = 0.95,
     confidence: float = 0.95,
     rng: int | np.random.Generator,
+    shape: Shape | None = None,
+    objectives: Objective | Sequence[Objective] = (),
     batch_variation: Mapping[str, Prior | QuantityLike] | None = None,
     tolerance: Mapping[str, QuantityLike] | None = None,
     values: Mapping[str, QuantityLike] | Values | None = None,
     budget: Budget | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     progress: bool = False,
 ) -> Envelope:
@@ -66,28 +72,56 @@ def find_envelope(
     limits: what must hold, see `Limit`. probability: required of the next batch, at every point of the box.
     confidence: of that statement. rng: seed or generator (copied); the same inputs give the same bytes.
 
+    shape: `LargestBox()` of the largest volume, with weights or around a point, or `Polytope()`. objectives: what makes
+    the set point the best one; without them it is the point with the most margin.
+
     batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"), or a prior from which
     a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
     not in the probability; `envelope.includes` says what is in. values: parameters and open settings of the recipe that
     are the same in every batch, with their units; they come before the draws, the values that the fit held, and the
     defaults.
 
-    executor: spreads simulations over its workers. progress: shows a line while a person waits.
+    checkpoint: a folder in which simulations are kept: after a stop the same call goes on from there, to the same
+    bytes. executor: spreads simulations over its workers. progress: shows a line while a person waits.
 
     An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
     limits and too few draws, ModelError for the posterior of another model; UnknownNameError and UnitError for wrong
     names and units.
     """
-    budget = Budget() if budget is None else budget
-    for name, share in (("probability", probability), ("confidence", confidence)):
-        if not 0.0 < share < 1.0:
-            raise EnvelopeError(f"{name} = {share:g}: it must lie between 0 and 1, for example 0.95")
-    problem = Problem(
-        model, recipe, _checked_settings(settings, recipe), bind_limits(limits, model.outputs), budget.n_nodes
+    question = Question(
+        recipe=recipe,
+        settings=_checked_settings(settings, recipe),
+        limits=tuple(limits),
+        probability=probability,
+        confidence=confidence,
+        seed=rng if isinstance(rng, int) else None,
+        shape=LargestBox() if shape is None else shape,
+        objectives=(objectives,) if isinstance(objectives, Objective) else tuple(objectives),
+        batch_variation=batch_variation or {},
+        tolerance=tolerance or {},
+        values={} if values is None else values,
+        budget=Budget() if budget is None else budget,
     )
+    return answer(question, model, posterior, rng, checkpoint, executor, progress)
+
+
+def answer(
+    question: Question,
+    model: Model,
+    posterior: Posterior,
+    rng: int | np.random.Generator,
+    checkpoint: str | os.PathLike[str] | None = None,
+    executor: Executor | None = None,
+    progress: bool = False,
+) -> Envelope:
+    """The envelope that a question has with this model and posterior; arguments and errors as of `find_envelope`."""
+    recipe, settings, budget = question.recipe, question.settings, question.budget
+    problem = Problem(model, recipe, settings, bind_limits(question.limits, model.outputs), budget.n_nodes)
     own = generator(rng)
     seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
-    uncertainty = next_batches(model, posterior, recipe, settings, batch_variation or {}, tolerance or {}, own, values)
+    uncertainty = next_batches(
+        model, posterior, recipe, settings, question.batch_variation, question.tolerance, own, question.values
+    )
     n = uncertainty.batches.n
     # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
     independence = min(1.0, posterior.effective_draws / posterior.n_draws)
@@ -95,23 +129,23 @@ def find_envelope(
     n_search = min(max(1, round(budget.search_share * n)), budget.n_search)
     search = uncertainty.batches.take(np.sort(rows[:n_search]))
     held = uncertainty.batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
+    probability, confidence = question.probability, question.confidence
     _refuse_too_few(held.n * independence, held.n / n, len(settings), probability, confidence)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
-    simulate = Simulator(problem, executor)
+    simulate = Simulator(problem, executor, checkpoint)
     with _reporting(progress) as report:
         trial = make_attempts(
             simulate, search, held, independence, probability, confidence, cloud, n_points, own, report
         )
         report("set point and region")
         inputs = Inputs(
+            question=question,
             posterior=posterior,
             uncertainty=uncertainty,
             search=search,
             held=held,
             independence=independence,
-            probability=probability,
-            confidence=confidence,
             seed=seed,
             recipe_hash=_recipe_hash(recipe),
         )
