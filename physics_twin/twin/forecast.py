@@ -27,6 +27,7 @@ from physics_twin.twin.carried import Carried, carry
 from physics_twin.twin.history import HISTORY, recent_samples
 from physics_twin.twin.live_inputs import inputs_of
 from physics_twin.twin.moments import SECOND, stamp
+from physics_twin.twin.planned import planned_until
 from physics_twin.twin.present import Outset, Until, horizon_of, outset, times_of
 from physics_twin.twin.promotion import posterior_in_force
 from physics_twin.twin.quantiles import noisy_quantiles, quantiles
@@ -269,6 +270,7 @@ def _notes(twin: "Twin", begun: Outset, carried: Carried, horizon: float) -> lis
         found.append(
             f"the last phase of the recipe ends in {duration_text(begun.ends)}; after that its last inputs are held"
         )
+    found += [f"not in this forecast: {words}" for words in planned_until(twin, twin.until + int(horizon * SECOND))]
     ended = carried.phases >= len(begun.recipe.phases)
     if np.isnan(begun.ends) and ended.any():
         share = 100.0 * float(ended.mean())

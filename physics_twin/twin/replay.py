@@ -8,7 +8,7 @@ from physics_twin.errors import DataError, unknown_name
 from physics_twin.twin.fold import begin
 from physics_twin.twin.intake import JournalView, assimilate
 from physics_twin.twin.moments import stamp
-from physics_twin.twin.timeline import Act, Entry
+from physics_twin.twin.timeline import Act, Entry, Operation
 
 if TYPE_CHECKING:
     from physics_twin.twin.twin import Twin
@@ -46,10 +46,12 @@ def replay(twin: "Twin", entries: "Iterable[Entry] | JournalView", *, without: s
 
 
 def shown_at(twin: "Twin", time: int) -> "Twin":
-    """The twin predicted to a moment, ns."""
+    """The twin predicted to a moment, ns; what people have planned up to there is carried out on the way."""
     if time < twin.until:
         raise DataError(
             f"the twin is at {stamp(twin.until)} already; {stamp(time)} lies before it: look at its snapshots, or "
             "replay its journal up to there"
         )
+    if any(isinstance(entry, Operation) and twin.until < entry.time <= time for entry in twin.pending):
+        return assimilate(twin, (), until=time, budget=None)[0]
     return replace(twin, until=time)

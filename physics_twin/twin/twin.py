@@ -25,6 +25,7 @@ from physics_twin.twin.failures import FAILURES
 from physics_twin.twin.fold import begin, carried
 from physics_twin.twin.members import Members, members_of
 from physics_twin.twin.moments import moment, stamp, utc
+from physics_twin.twin.planned import planned_until
 from physics_twin.twin.setup import Guard, Setup, Window
 from physics_twin.twin.start import known_beginning, set_up, walks_of
 from physics_twin.twin.state import FilterState
@@ -171,6 +172,11 @@ class Twin:
         """What is known at the present; of the last moment that could be reached, where it cannot be."""
         return self.state.belief if self.present is None else self.present.belief
 
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """What people have ordered for later than the present, in words, earliest first."""
+        return tuple(planned_until(self, None))
+
     def members(self, n: int | None = None) -> Members:
         """Members at the time of the last entry, keyed: what a forecast runs. The ensemble's own without `n`."""
         state = self.state
@@ -227,6 +233,7 @@ class Twin:
         said = f"{self.setup.model.name} at {stamp(self.until)}, {self.state.mode.value}"
         said += f", batch {b.name}" if b.name else ""
         said += f", {self.state.n_updates} updates, {self.setup.method.name}"
+        said += "".join(f"; planned: {words}" for words in self.planned)
         return f"<Twin: {said}{f'; prediction only: {self.reason}' if self.reason else ''}>"
 
     # Changing it -----------------------------------------------------------------------------------------------------

@@ -26,6 +26,19 @@ def test_a_planned_operation_waits_for_its_time():
     assert twin.digest == fed(heater_twin(), [*SAMPLES, *planned.pending]).digest
 
 
+def test_a_plan_is_shown_and_carried_out_on_the_way():
+    """It is printed, a forecast says what it leaves out, and a twin that is shown at a later moment has done it."""
+    half = fed(heater_twin(), SAMPLES[:HALF])
+    planned = half.start_batch({"T1": "20 degC"}, at=at(150.0), name="B2", **WHO)
+    (words,) = planned.planned
+    assert words.startswith("start batch B2 at ") and f"planned: {words}" in repr(planned)
+    assert f"not in this forecast: {words}" in planned.forecast(until="2 min").notes
+    assert not planned.forecast(until="10 s").notes
+    later = planned.at(at(160.0))
+    assert later.state.batch.name == "B2" and not later.pending and not later.reason
+    assert planned.at(at(149.0)).state.batch.name == ""
+
+
 def test_what_is_done_now_is_done_at_once():
     """Also one after another, and beside a plan."""
     twin = fed(heater_twin(), SAMPLES).enter("idle", at=at(500.0), **WHO).mask("T1", None, "cold", "A. Miller")
