@@ -1,7 +1,8 @@
 """Operating envelopes: the ranges in which every limit is met with a stated probability."""
 
 from physics_twin.envelope.certificate import Attempt, Certificate
-from physics_twin.envelope.envelope import Check, Envelope
+from physics_twin.envelope.check import Check, Checker, Checks
+from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, WorstCase
@@ -17,6 +18,8 @@ __all__ = [
     "CVaR",
     "Certificate",
     "Check",
+    "Checker",
+    "Checks",
     "Envelope",
     "Expectation",
     "FailedRun",

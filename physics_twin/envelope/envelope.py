@@ -3,35 +3,24 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from physics_twin.envelope.certificate import Certificate
+from physics_twin.envelope.check import Check, Checker, checker_of
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.question import Question
-from physics_twin.envelope.set_point import SETTING_BOUND, Margin
+from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.surrogate import DesignSpace
-from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.errors import unknown_name
+from physics_twin.parameters import Values
 from physics_twin.signals import Setting
-from physics_twin.units import QuantityLike, Unit, format_si, to_si
+from physics_twin.units import QuantityLike, Unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Check:
-    """Whether settings lie inside an operating box."""
-
-    inside: bool
-    margins: Mapping[str, float]
-    """Setting -> distance to the nearest side of its range, SI; negative outside."""
-    reason: str
-
-    def __bool__(self) -> bool:
-        """Whether the settings are inside."""
-        return self.inside
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,6 +75,8 @@ class Envelope:
     """Objective -> its value at the set point, SI, and the unit in which it is shown."""
     front: xr.Dataset | None = None
     """The Pareto front, where there are several objectives."""
+    known_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    """What covers which range of the settings, SI: the data of the fit, the model's domain of validity."""
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -109,33 +100,20 @@ class Envelope:
             point[name] = (unit.from_si(self.set_point[name]), unit.text)
         return {"box": box, "set_point": point}
 
-    def check(self, settings: Mapping[str, QuantityLike]) -> Check:
-        """Whether `settings` (name -> quantity with its unit) lie inside the box, by how much, and why not.
+    def check(self, settings: Mapping[str, QuantityLike] | Values) -> Check:
+        """Whether `settings` lie inside the box (or polytope), by how much, and why not; microseconds, without a model.
+
+        settings: name -> quantity with its unit, or `Values`, whose floats are SI. What is outside is not certified;
+        `predict` says what the search has learned about it.
 
         Raises UnknownNameError for a setting the envelope does not know, EnvelopeError for one that is missing.
         """
-        for name in settings:
-            self.setting(name)
-        missing = [s.name for s in self.settings if s.name not in settings]
-        if missing:
-            raise EnvelopeError(f'check: "{missing[0]}" is missing; an envelope is about all its settings at once')
-        if self.empty:
-            return Check(False, {}, f"there is no box: {self.message}")
-        margins, reasons = {}, []
-        for setting in self.settings:
-            name, (low, high) = setting.name, self.box[setting.name]
-            value = to_si(settings[name], setting.unit, name=name)
-            margins[name] = min(value - low, high - value)
-            if margins[name] < 0.0:
-                side, edge = (0, low) if value < low else (1, high)
-                end = self.binding[name][side]
-                why = "the range that was searched ends there" if end == SETTING_BOUND else f"ended by {end}"
-                reasons.append(
-                    f"{name} = {format_si(value, setting.unit)} is {'below' if side == 0 else 'above'} "
-                    f"{format_si(edge, setting.unit)} ({why})"
-                )
-        inside = not reasons
-        return Check(inside, margins, "inside the box" if inside else "; ".join(reasons))
+        return self.checker(settings)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """The prepared check: `checker(settings)`, `checker.si(point)` for SI numbers, `checker.many(points)`."""
+        return checker_of(self)
 
     def marked(self, reason: str) -> "Envelope":
         """A copy with one more warning, for example that the model failed its hold-out."""

@@ -9,6 +9,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.envelope.attempts import Simulator, Trial
 from physics_twin.envelope.certificate import Certificate, lower_bound
+from physics_twin.envelope.check import ranges_known
 from physics_twin.envelope.design_space import climbed, relative_cloud
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.question import Question
@@ -121,6 +122,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         message=message,
         question=inputs.question,
         space=space,
+        known_ranges=ranges_known(problem.settings, inputs.posterior.coverage, problem.model.validity),
     )
 
 
