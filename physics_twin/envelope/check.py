@@ -98,7 +98,7 @@ class Checker:
         Raises UnknownNameError for a setting the envelope does not know, EnvelopeError for one that is missing,
         UnitError for a wrong unit.
         """
-        return self._judged(self._read(settings))
+        return self._judged(self.read(settings))
 
     def si(self, point: Array | Sequence[float]) -> Check:
         """Whether one point (n_settings,) in SI lies inside, in the order of the envelope's settings."""
@@ -125,7 +125,7 @@ class Checker:
     def _names(self) -> str:
         return ", ".join(s.name for s in self.settings)
 
-    def _read(self, settings: Mapping[str, QuantityLike] | Values) -> list[float]:
+    def read(self, settings: Mapping[str, QuantityLike] | Values) -> list[float]:
         """Settings in SI, in their order."""
         plain = type(settings) is Values
         if len(settings) != len(self.settings):

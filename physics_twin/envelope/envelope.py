@@ -22,6 +22,9 @@ from physics_twin.units import QuantityLike, Unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from physics_twin.envelope.plan import Plan
+    from physics_twin.envelope.predict import Predicted, SearchedRegion
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Envelope:
@@ -114,6 +117,49 @@ class Envelope:
     def checker(self) -> Checker:
         """The prepared check: `checker(settings)`, `checker.si(point)` for SI numbers, `checker.many(points)`."""
         return checker_of(self)
+
+    @cached_property
+    def searched(self) -> "SearchedRegion":
+        """The region as the search sees it, outside the certified range too: predicted, never certified."""
+        from physics_twin.envelope.predict import SearchedRegion
+
+        return SearchedRegion(self)
+
+    def predict(self, settings: Mapping[str, QuantityLike] | Values) -> "Predicted":
+        """The probability that the search predicts at `settings`, inside or outside the box; no simulation, no claim.
+
+        Raises as `check`, and EnvelopeError for an envelope that does not hold its design.
+        """
+        from physics_twin.envelope.predict import predict
+
+        return predict(self, settings)
+
+    def plan(
+        self,
+        present: Mapping[str, QuantityLike] | Values,
+        to: Mapping[str, QuantityLike] | Values | None = None,
+        *,
+        rate_limits: Mapping[str, QuantityLike] | None = None,
+        steps: Mapping[str, QuantityLike] | None = None,
+        step: QuantityLike = "1 h",
+        one_at_a_time: bool = False,
+    ) -> "Plan":
+        """Steps from the present settings to the set point that stay inside the region at every moment.
+
+        present: setting -> quantity, all of them. to: where to go; the set point when left out. rate_limits: setting ->
+        fastest change ("10 K/h"); steps: setting -> largest move in one step ("5 K"); what is left out is not limited.
+        step: how long one step takes; its settings change evenly. one_at_a_time: moves one setting in each step.
+
+        Steps inside the box are certified; elsewhere the probability is predicted on the whole of each step. From a
+        present point outside the region the first steps are the shortest way in, and the plan says so. No way is an
+        answer (`plan.found`, `.message`), not an error. Raises EnvelopeError for a limit that allows no move, and as
+        `check`.
+        """
+        from physics_twin.envelope.plan import make_plan
+
+        return make_plan(
+            self, present, to, rate_limits=rate_limits, steps=steps, step=step, one_at_a_time=one_at_a_time
+        )
 
     def marked(self, reason: str) -> "Envelope":
         """A copy with one more warning, for example that the model failed its hold-out."""
