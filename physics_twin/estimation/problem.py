@@ -166,7 +166,7 @@ class Problem:
         """Shapes of noise and spreads of populations to be estimated."""
         return self.unknowns.hypers
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether the likelihood is that of independent normal noise, and all priors are given."""
         shaped = bool(self.hypers or self.column_groups) or not all(c.shape.plain for c in self.channels)
@@ -182,7 +182,7 @@ class Problem:
         """Names of the columns."""
         return tuple(c.name for c in self.columns)
 
-    @property
+    @cached_property
     def uncertain_times(self) -> bool:
         """Whether the time of any sample is uncertain, so that points have `extra`."""
         return any(c.windows is not None and c.windows.time_sd is not None for c in self.channels)
@@ -198,7 +198,7 @@ class Problem:
         shaping = [*(g.parameter for g in self.noise_groups), *(h.parameter for h in self.hypers)]
         return ParameterSet([*(c.parameter for c in self.columns), *shaping])
 
-    @property
+    @cached_property
     def channels(self) -> tuple[ChannelData, ...]:
         """All channels, in the order of the residual vector."""
         return tuple(c for task in self.tasks for c in task.channels)
