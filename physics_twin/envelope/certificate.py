@@ -6,8 +6,8 @@ honest.
   only whether a box passes. The violations at a point are then binomial and the lower bound is Clopper and Pearson's
   (Biometrika 26, 1934).
 - The error is spent over the attempts: box k may use SPENDING[k] of alpha, and the shares sum to one (union bound).
-- Within an attempt the error is divided by the number of points (Bonferroni), so that the bound of every point holds
-  at once. (For the minimum alone this is more than needed: passing requires every point to pass.)
+- Within an attempt the error is divided by the number of points and of groups of limits (Bonferroni), so that the bound
+  of every point holds at once. (For the minimum alone this is more than needed: passing requires every point to pass.)
 
 Draws count at their effective number n_eff: violations and draws are scaled alike, which keeps the observed share.
 """
@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaincinv
 from scipy.stats import betabinom
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.allowed import Counts, Group
 
 SPENDING = (0.5, 0.25, 0.125, 0.125)
 """Share of the error that each attempt may use. Most boxes pass at once, so the first gets the most."""
@@ -36,10 +36,10 @@ class Attempt:
     """Name -> (low, high), SI."""
     error: float
     """Error spent at each point of this attempt."""
-    allowed: int
-    """Violations allowed at a point, of the effective draws."""
-    violations: int
-    """Most violations found at a point, of all certification draws."""
+    allowed: tuple[int, ...]
+    """For each group of limits, violations allowed at a point, of the effective draws."""
+    violations: tuple[int, ...]
+    """For each group, most violations found at a point, of all certification draws."""
     n_points: int
 
 
@@ -48,8 +48,8 @@ class Certificate:
     """How the probability of an envelope was established; enough to repeat it."""
 
     passed: bool
-    probability: float
-    """The probability that had to be shown."""
+    groups: tuple[Group, ...]
+    """Which limits are kept jointly, and the probability that had to be shown of each group."""
     confidence: float
     n_draws: int
     n_search: int
@@ -60,10 +60,10 @@ class Certificate:
     """Certification draws counted as independent ones."""
     points: Array
     """(n_points, n_settings) SI: corners first, then the worst points that the directed search found."""
-    violations: NDArray[np.int64]
-    """(n_points,) draws that broke a limit or failed, of `n_certification`."""
+    violations: Counts
+    """(n_points, n_groups) draws that broke a limit of the group or failed, of `n_certification`."""
     lower_bounds: Array
-    """(n_points,) lower confidence bounds of the probability, corrected for attempts and points."""
+    """(n_points, n_groups) lower confidence bounds of the probability, corrected for attempts, points and groups."""
     attempts: tuple[Attempt, ...]
     n_simulations: int
     seed: str
@@ -78,9 +78,15 @@ class Certificate:
     """Version of physics_twin."""
 
     @property
+    def probability(self) -> float:
+        """The probability that had to be shown of the joint group, or of the first where every limit has its own."""
+        return self.groups[0].probability
+
+    @property
     def worst(self) -> int:
-        """Row of the point with the lowest bound."""
-        return int(np.argmin(self.lower_bounds))
+        """Row of the point whose bound lies lowest above (or below) what its group requires."""
+        required = np.array([group.probability for group in self.groups])
+        return int(np.argmin((self.lower_bounds - required).min(axis=1)))
 
 
 def lower_bound(violations: float, n_draws: float, error: float) -> float:
@@ -91,6 +97,12 @@ def lower_bound(violations: float, n_draws: float, error: float) -> float:
     """
     successes = n_draws - violations
     return float(betaincinv(successes, violations + 1.0, error)) if successes > 0.0 else 0.0
+
+
+def lower_bounds(broken: Counts, n_draws: float, independence: float, error: float) -> Array:
+    """Lower bounds (n_points, n_groups) for violations (n_points, n_groups) of `n_draws` effective draws."""
+    bounds = [[lower_bound(independence * v, n_draws, error) for v in row] for row in broken]
+    return np.array(bounds, dtype=float).reshape(broken.shape)
 
 
 def draws_needed(probability: float, error: float) -> int:
@@ -125,6 +137,6 @@ def search_violations(n_search: float, n_certification: float, allowed: int, cha
     return k
 
 
-def attempt_error(confidence: float, attempt: int, n_points: int) -> float:
-    """Error that each of `n_points` may use in attempt 0, 1, ..."""
-    return (1.0 - confidence) * SPENDING[attempt] / n_points
+def attempt_error(confidence: float, attempt: int, n_bounds: int) -> float:
+    """Error that each of `n_bounds` (points times groups) may use in attempt 0, 1, ..."""
+    return (1.0 - confidence) * SPENDING[attempt] / n_bounds

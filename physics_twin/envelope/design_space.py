@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.allowed import Allowed
 from physics_twin.envelope.box import N_GRID, Box, corners, grid_points, largest_box
 from physics_twin.envelope.surrogate import DesignSpace, by_dimension, distances
 
@@ -74,12 +75,12 @@ def explore(
     evaluate: Evaluate,
     space: DesignSpace,
     cloud: Array,
-    k: int,
+    allowed: Allowed,
     n_points: int,
     points_in_doubt: Callable[[DesignSpace], Array],
     report: Callable[[str], None] = lambda text: None,
 ) -> Found:
-    """Refine `space` until the largest box with at most `k` violations at every point no longer moves.
+    """Refine `space` until the largest box with no more violations than allowed at every point no longer moves.
 
     n_points: budget of design points in all. points_in_doubt: points (n, d) at which the surrogate is known to be
     wrong. The box returned is that of the surrogate, which is exact at the design.
@@ -90,8 +91,8 @@ def explore(
     before: Box | None = None
     stuck = 0
     while True:
-        levels = space.level(cloud, k)
-        box = largest_box(lambda u, s=space: s.level(u, k), cloud, levels, space.points)  # type: ignore[misc]
+        levels = space.level(cloud, allowed)
+        box = largest_box(lambda u, s=space: s.level(u, allowed), cloud, levels, space.points)  # type: ignore[misc]
         moved = np.inf
         if box is not None and before is not None:
             moved = max(np.abs(box.low - before.low).max(), np.abs(box.high - before.high).max())
@@ -107,7 +108,7 @@ def explore(
         if box is not None and len(wrong):  # contradictions inside the box first, then the nearest outside
             outside = np.maximum(np.maximum(box.low - wrong, wrong - box.high), 0.0).max(axis=1)
             wrong = wrong[np.argsort(outside, kind="stable")[:N_WRONG]]
-        wanted = np.concatenate([wrong[:N_WRONG], _next_points(space, box, cloud, levels, sparse, doubt, k)])
+        wanted = np.concatenate([wrong[:N_WRONG], _next_points(space, box, cloud, levels, sparse, doubt, allowed)])
         new = space.unseen(wanted)[: max(0, n_points - len(space.points))]
         stuck = stuck + 1 if box is None else 0
         if len(new) == 0 or stuck > PATIENCE:
@@ -117,7 +118,7 @@ def explore(
 
 
 def _next_points(
-    space: DesignSpace, box: Box | None, cloud: Array, levels: Array, sparse: Array, doubt: Array, k: int
+    space: DesignSpace, box: Box | None, cloud: Array, levels: Array, sparse: Array, doubt: Array, allowed: Allowed
 ) -> Array:
     """Where the next simulations are worth most, best first."""
     d = cloud.shape[1]
@@ -126,11 +127,11 @@ def _next_points(
         best = cloud[np.argsort(-levels, kind="stable")[:1]]
         spread = np.std(levels) or 1.0
         hopeful = cloud[np.argsort(-(levels + 2.0 * spread * distance), kind="stable")[:2]]
-        return np.concatenate([climbed(space, best[0], k)[None], best, hopeful])
+        return np.concatenate([climbed(space, best[0], allowed)[None], best, hopeful])
     ends = box.at(corners(d))
     if len(ends) > 16:
-        ends = ends[np.argsort(space.level(ends, k), kind="stable")[:16]]
-    chosen = [ends, worst_points(space, box, cloud, k, 2)]
+        ends = ends[np.argsort(space.level(ends, allowed), kind="stable")[:16]]
+    chosen = [ends, worst_points(space, box, cloud, allowed, 2)]
     inside = box.contains(cloud)
     if inside.any():  # the largest hole: what the surrogate has to be believed about
         chosen.append(cloud[inside][[int(np.argmax(distance[inside]))]])
@@ -149,16 +150,16 @@ def _doubtful_points(doubt: Array, cloud: Array, known: Array, n: int) -> Array:
     return np.array(chosen)
 
 
-def worst_points(space: DesignSpace, box: Box, cloud: Array, k: int, n: int) -> Array:
+def worst_points(space: DesignSpace, box: Box, cloud: Array, allowed: Allowed, n: int) -> Array:
     """Up to `n` points of the box where the surrogate sees the least level, away from its corners and one another."""
     d = cloud.shape[1]
     inside = np.concatenate([cloud[box.contains(cloud)], box.at(relative_cloud(d))])
-    order = np.argsort(space.level(inside, k), kind="stable")
+    order = np.argsort(space.level(inside, allowed), kind="stable")
     positions, kept = box.position(inside), []
     taken = corners(d)
     for i in order:
         if np.abs(taken - positions[i]).max(axis=1).min() > 0.15:
-            kept.append(_descended(space, box, positions[i], k))
+            kept.append(_descended(space, box, positions[i], allowed))
             taken = np.concatenate([taken, positions[i][None], kept[-1][None]])
         if len(kept) == n:
             break
@@ -177,14 +178,14 @@ def relative_cloud(d: int) -> Array:
     return np.concatenate([points, faces])
 
 
-def _descended(space: DesignSpace, box: Box, position: Array, k: int) -> Array:
+def _descended(space: DesignSpace, box: Box, position: Array, allowed: Allowed) -> Array:
     """Compass search for a lower level, in relative positions of the box."""
-    return compass(lambda t: -space.level(box.at(t), k), position)
+    return compass(lambda t: -space.level(box.at(t), allowed), position)
 
 
-def climbed(space: DesignSpace, point: Array, k: int) -> Array:
+def climbed(space: DesignSpace, point: Array, allowed: Allowed) -> Array:
     """Compass search for a higher level in the cube."""
-    return compass(lambda u: space.level(u, k), point)
+    return compass(lambda u: space.level(u, allowed), point)
 
 
 def compass(worth: Callable[[Array], Array], start: Array, step: float = 0.05, smallest: float = 1e-3) -> Array:

@@ -10,6 +10,7 @@
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,9 +18,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from physics_twin.envelope.attempts import N_WORST, Simulator, make_attempts
+from physics_twin.envelope.allowed import Group, groups_of
+from physics_twin.envelope.attempts import Simulator, make_attempts, n_certified
 from physics_twin.envelope.certificate import attempt_error, draws_needed
 from physics_twin.envelope.design_space import search_cloud
+from physics_twin.envelope.draws import Draws, split_draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit, bind_limits
@@ -27,7 +30,6 @@ from physics_twin.envelope.objectives import Objective
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.shapes import LargestBox, Shape
-from physics_twin.envelope.uncertainty import next_batches
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
 from physics_twin.model import Model
@@ -117,39 +119,18 @@ def answer(
     """The envelope that a question has with this model and posterior; arguments and errors as of `find_envelope`."""
     recipe, settings, budget = question.recipe, question.settings, question.budget
     problem = Problem(model, recipe, settings, bind_limits(question.limits, model.outputs), budget.n_nodes)
+    groups = groups_of(problem.requirements, question.probability)
     own = generator(rng)
     seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
-    uncertainty = next_batches(
-        model, posterior, recipe, settings, question.batch_variation, question.tolerance, own, question.values
-    )
-    n = uncertainty.batches.n
-    # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
-    independence = min(1.0, posterior.effective_draws / posterior.n_draws)
-    rows = own.permutation(n)
-    n_search = min(max(1, round(budget.search_share * n)), budget.n_search)
-    search = uncertainty.batches.take(np.sort(rows[:n_search]))
-    held = uncertainty.batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
-    probability, confidence = question.probability, question.confidence
-    _refuse_too_few(held.n * independence, held.n / n, len(settings), probability, confidence)
+    draws = split_draws(problem, posterior, question, own)
+    _refuse_too_few(draws, groups, len(settings), question)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     simulate = Simulator(problem, executor, checkpoint)
     with _reporting(progress) as report:
-        trial = make_attempts(
-            simulate, search, held, independence, probability, confidence, cloud, n_points, own, report
-        )
+        trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, own, report)
         report("set point and region")
-        inputs = Inputs(
-            question=question,
-            posterior=posterior,
-            uncertainty=uncertainty,
-            search=search,
-            held=held,
-            independence=independence,
-            seed=seed,
-            recipe_hash=_recipe_hash(recipe),
-        )
-        return outcome(inputs, simulate, trial, cloud)
+        return outcome(Inputs(question, posterior, draws, groups, seed, _recipe_hash(recipe)), simulate, trial, cloud)
 
 
 def _recipe_hash(recipe: Recipe) -> str:
@@ -184,16 +165,25 @@ def _checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Sett
     return tuple(settings)
 
 
-def _refuse_too_few(n_effective: float, held_share: float, d: int, probability: float, confidence: float) -> None:
-    n_points = 2**d + N_WORST[min(d, 3) - 1]
-    needed = draws_needed(probability, attempt_error(confidence, 0, n_points))
-    if n_effective < needed:
-        raise EnvelopeError(
-            f"too few draws: {n_effective:.0f} independent ones are left to certify, and {needed} without a violation "
-            f"are needed to show {probability:g} with confidence {confidence:g} at {n_points} points of a box "
-            f"({draws_needed(probability, 1.0 - confidence)} at a single point). Give at least "
-            f"{int(np.ceil(needed / held_share))} draws; a useful box needs several times that"
-        )
+def _refuse_too_few(draws: Draws, groups: Sequence[Group], d: int, question: Question) -> None:
+    confidence, budget, n = question.confidence, question.budget, draws.uncertainty.batches.n
+    n_points = n_certified(d)
+    error = attempt_error(confidence, 0, n_points * len(groups))
+    strictest = max(groups, key=lambda group: group.probability)
+    needed = draws_needed(strictest.probability, error)
+    if draws.n_effective >= needed:
+        return
+    held = math.ceil(needed / draws.independence)
+    total = held + min(budget.n_search, math.ceil(held * budget.search_share / (1.0 - budget.search_share)))
+    what = [f"at least {total} draws (there are {n})"] if n < total else []
+    what += [f"budget=pt.Budget(n_certification={held})"] if budget.n_certification < held else []
+    at = f"{n_points} points of a box" + (f" and for {len(groups)} groups of limits" if len(groups) > 1 else "")
+    raise EnvelopeError(
+        f"too few draws: {draws.n_effective:.0f} independent ones are left to certify, and {needed} without a "
+        f"violation are needed to show {strictest.probability:g} with confidence {confidence:g} at {at} "
+        f"({draws_needed(strictest.probability, 1.0 - confidence)} at a single point). Give {' and '.join(what)}; a "
+        "useful box needs several times that"
+    )
 
 
 @contextmanager

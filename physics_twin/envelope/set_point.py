@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.allowed import Allowed, share_of
 from physics_twin.envelope.box import Box
 from physics_twin.envelope.design_space import compass, relative_cloud
 from physics_twin.envelope.limits import Requirement
@@ -43,30 +44,38 @@ class Margin:
     """Margin kept with the required probability, SI; negative: what the limit is short by."""
     probability: float
     """Share of the draws that keep this limit; a failed simulation keeps none."""
+    required: float
+    """With which it must be kept: its own probability, or that of all limits jointly."""
 
 
-def best_point(space: DesignSpace, box: Box, k: int, tolerance: Array | float = 0.0, room: float = ROOM) -> Array:
+def best_point(
+    space: DesignSpace, box: Box, allowed: Allowed, tolerance: Array | float = 0.0, room: float = ROOM
+) -> Array:
     """The set point (d,) in the unit cube; tolerance: (d,) standard deviations relative to the bounds."""
     d = box.low.size
     inset = np.minimum(np.maximum(N_SD * tolerance, room * box.widths), 0.5 * box.widths)
     # Errors at a side that the setting's bound ends count like any other: the plant would run beyond its bound.
     inner = Box(box.low + inset, box.high - inset)
     cloud = relative_cloud(d)
-    levels = space.level(inner.at(cloud), k)
+    levels = space.level(inner.at(cloud), allowed)
     start = cloud[int(np.argmax(levels))]
-    best: Array = inner.at(compass(lambda t: space.level(inner.at(t), k), start)[None])[0]
+    best: Array = inner.at(compass(lambda t: space.level(inner.at(t), allowed), start)[None])[0]
     return best
 
 
 def margins_at(margins: Array, requirements: Sequence[Requirement], probability: float) -> tuple[Margin, ...]:
-    """Margins of each requirement from simulated ones, (n_draws, n_requirements) SI with NaN for failures."""
+    """Margins of each requirement from simulated ones, (n_draws, n_requirements) SI with NaN for failures.
+
+    probability: of the limits that have none of their own.
+    """
     met = shares(margins[None])[0, 1:]
     found = []
     for j, requirement in enumerate(requirements):
         # A failed run has no margin; it is ranked below all others so that it uses up the allowed share first.
         ranked = np.sort(np.where(np.isfinite(margins[:, j]), margins[:, j], -np.inf))
         finite = ranked[np.isfinite(ranked)]
-        allowed = int(np.floor((1.0 - probability) * len(ranked)))
+        required = probability if requirement.probability is None else requirement.probability
+        allowed = share_of(len(ranked), required)
         assured = float(ranked[allowed]) if len(finite) else -np.inf
         found.append(
             Margin(
@@ -77,13 +86,14 @@ def margins_at(margins: Array, requirements: Sequence[Requirement], probability:
                 float(np.median(finite)) if len(finite) else -np.inf,
                 assured,
                 float(met[j]),
+                required,
             )
         )
     return tuple(found)
 
 
 def binding_sides(
-    space: DesignSpace, box: Box, requirements: Sequence[Requirement], k: int
+    space: DesignSpace, box: Box, requirements: Sequence[Requirement], allowed: Allowed
 ) -> tuple[tuple[str, str], ...]:
     """For each setting, what ends the low and the high side: the name of a limit, or "setting bound"."""
     d = box.low.size
@@ -99,9 +109,11 @@ def binding_sides(
             face[:, i] = side
             points = box.at(face)
             points[:, i] = np.clip(points[:, i] + sign * OUTWARD, 0.0, 1.0)
-            worst = points[[int(np.argmin(space.level(points, k)))]]
-            predicted = space.predicted(worst)[0]
+            levels = space.group_levels(points, allowed)
+            row, group = np.unravel_index(int(np.argmin(levels)), levels.shape)
+            columns = list(allowed.groups[group].columns)
+            predicted = space.predicted(points[[row]])[0, columns]
             broken = (predicted < 0.0).sum(axis=1) - 1e-3 * np.median(predicted, axis=1)
-            names.append(requirements[int(np.argmax(broken))].name)
+            names.append(requirements[columns[int(np.argmax(broken))]].name)
         found.append((names[0], names[1]))
     return tuple(found)

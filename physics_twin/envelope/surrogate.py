@@ -9,10 +9,11 @@ failed part by their nearest neighbor.
 
 The region {s: P(all limits | s) >= target} is described by a signed level instead of a probability: the (k+1)-th
 smallest joint margin over the draws, k the violations allowed. It is continuous where a counted probability jumps, and
-at or above zero exactly where at most k draws violate a limit.
+at or above zero exactly where at most k draws violate a limit. Where limits have probabilities of their own, each group
+of limits has its own k, and the level is the smallest of the groups'.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -22,14 +23,13 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.allowed import Allowed, Group
 
 MIN_DISTANCE = (1e-4, 3e-3, 1e-2)
 """Design points closer than this, for 1, 2 and more settings, tell nothing new and spoil the linear system."""
 SURVIVAL = 100.0
 """Margin, in units of the spread, between a run that fails and one that does not."""
 VALUES_AT_ONCE = 2_000_000
-
-Counts = NDArray[np.int64]
 
 
 def by_dimension(d: int, table: tuple[float, float, float]) -> float:
@@ -123,22 +123,39 @@ class DesignSpace:
         step = max(1, VALUES_AT_ONCE // max(1, self.margins[0].size))
         return np.concatenate([function(self.predicted(points[i : i + step])) for i in range(0, len(points), step)])
 
-    def level(self, points: Array, k: int) -> Array:
-        """(k+1)-th smallest joint margin (n,): >= 0 where at most k draws are predicted to violate a limit."""
-        return self._in_pieces(points, lambda m: np.partition(m.min(axis=1), k, axis=1)[:, k])
-
-    def levels(self, points: Array, k: int) -> Array:
-        """As `level`, for all limits jointly and for each: (n, 1 + n_requirements)."""
+    def group_levels(self, points: Array, allowed: Allowed) -> Array:
+        """(k+1)-th smallest joint margin of each group of limits, (n, n_groups)."""
 
         def smallest(m: Array) -> Array:
-            both = np.concatenate([m.min(axis=1, keepdims=True), m], axis=1)
-            return np.asarray(np.partition(both, k, axis=2)[:, :, k])
+            pairs = zip(allowed.groups, allowed.k, strict=True)
+            return np.stack([np.partition(group.joint(m, 1), k, axis=1)[:, k] for group, k in pairs], axis=1)
 
         return self._in_pieces(points, smallest)
+
+    def level(self, points: Array, allowed: Allowed) -> Array:
+        """The least of the groups' levels (n,): >= 0 where none is predicted to be broken more often than allowed."""
+        return np.asarray(self.group_levels(points, allowed).min(axis=1))
+
+    def levels(self, points: Array, allowed: Allowed) -> Array:
+        """`level`, then that of each limit with what its group allows: (n, 1 + n_requirements)."""
+        each = [allowed.of_requirement(j) for j in range(self.margins.shape[2])]
+
+        def smallest(m: Array) -> Array:
+            return np.stack([np.partition(m[:, j], k, axis=1)[:, k] for j, k in enumerate(each)], axis=1)
+
+        return np.concatenate([self.level(points, allowed)[:, None], self._in_pieces(points, smallest)], axis=1)
 
     def joint_probability(self, points: Array) -> Array:
         """Predicted probability (n,) of all limits jointly."""
         return self._in_pieces(points, lambda m: (m.min(axis=1) >= 0.0).mean(axis=1))
+
+    def group_probability(self, points: Array, groups: Sequence[Group]) -> Array:
+        """Predicted probability (n, n_groups) of each group of limits."""
+
+        def share(m: Array) -> Array:
+            return np.stack([(group.joint(m, 1) >= 0.0).mean(axis=1) for group in groups], axis=1)
+
+        return self._in_pieces(points, share)
 
     def probability(self, points: Array) -> Array:
         """Predicted probability (n, 1 + n_requirements): all limits jointly, then each."""
@@ -159,12 +176,6 @@ def shares(margins: Array) -> Array:
     """Share of draws (n, 1 + n_requirements) that meet all limits, and each; margins (n, n_draws, n_requirements)."""
     met = margins >= 0.0  # NaN, a failed run, is not met
     return np.concatenate([met.all(axis=2).mean(axis=1)[:, None], met.mean(axis=1)], axis=1)
-
-
-def violations(margins: Array) -> Counts:
-    """Number of draws (n,) that violate a limit or failed."""
-    count: Counts = (~(margins >= 0.0).all(axis=2)).sum(axis=1)
-    return count
 
 
 def distances(points: Array, known: Array) -> Array:

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 
+from physics_twin.envelope.allowed import claim
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.units import format_si
 
@@ -14,10 +15,10 @@ def headline(envelope: Envelope) -> str:
     """One line that says what the envelope claims."""
     if envelope.empty:
         return "Operating envelope: empty"
-    return (
-        f"Operating envelope: every limit is met with probability {envelope.required:g} or more at every point of the "
-        f"box (confidence {envelope.confidence:g})"
-    )
+    stated = f"every limit is met with probability {envelope.required:g} or more"
+    if any(margin.required != envelope.required for margin in envelope.margins):
+        stated = claim(envelope.certificate.groups)
+    return f"Operating envelope: {stated} at every point of the box (confidence {envelope.confidence:g})"
 
 
 def box_table(envelope: Envelope) -> Table:
@@ -38,11 +39,13 @@ def box_table(envelope: Envelope) -> Table:
 
 def margin_table(envelope: Envelope) -> Table:
     """Limit, margins and probability at the set point."""
-    kept = f"kept with probability {envelope.required:g}"
-    rows = [["limit", "expected margin", kept, "met by"]]
+    own = any(margin.required != envelope.required for margin in envelope.margins)
+    kept = "kept with the probability required" if own else f"kept with probability {envelope.required:g}"
+    rows = [["limit", "expected margin", kept, "met by", *(["required"] if own else [])]]
     for margin in envelope.margins:
         shown = (format_si(x, margin.unit, 3, difference=True) for x in (margin.expected, margin.assured))
-        rows.append([margin.limit, *shown, f"{100 * margin.probability:.4g} % of draws"])
+        required = [f"{100 * margin.required:.4g} %"] if own else []
+        rows.append([margin.limit, *shown, f"{100 * margin.probability:.4g} % of draws", *required])
     return rows
 
 
@@ -52,9 +55,13 @@ def probability_text(envelope: Envelope) -> str:
     if envelope.empty:
         return envelope.message
     n = certificate.n_certification
+    found = []
+    for g, group in enumerate(certificate.groups):
+        share, lower = 1.0 - certificate.violations[:, g].max() / n, certificate.lower_bounds[:, g].min()
+        whose = "" if len(certificate.groups) == 1 else f" {group.name}"
+        found.append(f"{whose} {share:.4g} of {n} held-out draws, that is at least {lower:.4g}".strip())
     return (
-        f"worst point found: {envelope.probability:.4g} of {n} held-out draws, that is at least "
-        f"{envelope.probability_lower:.4g} with confidence {envelope.confidence:g}; average over the box "
+        f"worst point found: {'; '.join(found)} with confidence {envelope.confidence:g}; average over the box "
         f"{envelope.average:.4g} (information only)"
     )
 
@@ -79,10 +86,10 @@ def as_text(envelope: Envelope) -> str:
     lines = [headline(envelope)]
     if envelope.empty:
         lines += ["", envelope.message]
-    lines += ["", *_aligned(box_table(envelope)), ""]
+    lines += ["", *aligned(box_table(envelope)), ""]
     if not envelope.empty:
         lines += [probability_text(envelope), ""]
-    lines += [f"at the {where} ({at}):", *_aligned(margin_table(envelope)), ""]
+    lines += [f"at the {where} ({at}):", *aligned(margin_table(envelope)), ""]
     lines += ["the probability includes:", *(f"  - {item}" for item in envelope.includes)]
     if envelope.warnings:
         lines += ["warnings:", *(f"  ! {item}" for item in envelope.warnings)]
@@ -102,7 +109,7 @@ def as_html(envelope: Envelope) -> str:
     return "".join(parts)
 
 
-def _aligned(table: Table) -> list[str]:
+def aligned(table: Table) -> list[str]:
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
 

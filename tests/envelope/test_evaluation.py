@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope.evaluation import AFTER_JUMP, simulate_members
-from physics_twin.envelope.surrogate import shares, violations
 from physics_twin.recipes import Phase, Recipe, reaches
 from physics_twin.signals import Setting
 
@@ -91,9 +90,3 @@ def test_phases_that_end_on_a_level_take_their_times_from_the_run(clock):
     assert failures[0].member == 2
     assert failures[0].reason == "core never reaches its level"
     assert np.isnan(outputs[2]).all()
-
-
-def test_a_failed_run_counts_as_a_violation_of_everything():
-    margins = np.array([[[1.0, 2.0], [np.nan, np.nan], [-1.0, 1.0], [0.0, 0.5]]])
-    assert violations(margins).tolist() == [2]
-    assert shares(margins).tolist() == [[0.5, 0.5, 0.75]]
