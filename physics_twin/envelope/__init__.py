@@ -6,8 +6,11 @@ from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, WorstCase
+from physics_twin.envelope.plan import Plan, Step
+from physics_twin.envelope.predict import Predicted
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.reductions import Reduction, at, final, integral, mean, path, peak, time_above
+from physics_twin.envelope.scenarios import Scenario, Scenarios, compare_scenarios
 from physics_twin.envelope.search import find_envelope
 from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.shapes import LargestBox, Polytope
@@ -29,11 +32,17 @@ __all__ = [
     "Maximize",
     "Minimize",
     "Objective",
+    "Plan",
     "Polytope",
+    "Predicted",
     "Question",
     "Reduction",
+    "Scenario",
+    "Scenarios",
+    "Step",
     "WorstCase",
     "at",
+    "compare_scenarios",
     "final",
     "find_envelope",
     "integral",

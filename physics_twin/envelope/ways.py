@@ -205,9 +205,18 @@ def _search(level: Level, graph: _Graph) -> Array | None:
         if not broken:
             return graph.points[path[::-1]]
         for i in broken:
-            a, b = path[i], path[i + 1]
-            both[a, b] = both[b, a] = np.inf
+            both[path[i], path[i + 1]] = both[path[i + 1], path[i]] = np.inf
+        _prune(level, graph.points, both, np.unique([path[i + side] for i in broken for side in (0, 1)]))
     return None
+
+
+def _prune(level: Level, points: Array, both: Any, near: NDArray[np.int64]) -> None:
+    """Break the other edges at these points whose middle lies outside: a gap breaks many, not only the one met."""
+    rows = np.repeat(near, np.diff(both.indptr)[near])
+    columns = np.concatenate([both.indices[both.indptr[i] : both.indptr[i + 1]] for i in near])
+    outside = level(0.5 * (points[rows] + points[columns])) < 0.0
+    both[rows[outside], columns[outside]] = np.inf
+    both[columns[outside], rows[outside]] = np.inf
 
 
 def _straightened(level: Level, corners: Array, one_at_a_time: bool) -> Array:

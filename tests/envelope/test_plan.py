@@ -1,0 +1,201 @@
+"""Plans: steps that respect rates, stay inside at every moment, and say what is certified and what is predicted."""
+
+import csv
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from physics_twin.envelope import Budget, Limit, find_envelope
+from physics_twin.envelope.ways import straight
+from physics_twin.errors import EnvelopeError, UnitError, UnknownNameError
+from physics_twin.parameters import Values
+from physics_twin.recipes import Phase, Recipe
+from physics_twin.signals import Setting
+
+HEAT = Setting("temperature", "degC", bounds=(0, 100))
+HOLD = Setting("hold", "min", bounds=(0, 60))
+SD = 0.01
+
+
+@pytest.fixture(scope="module")
+def bent(analytic):
+    """A region between two hyperbolas, x y in [0.1, 0.25] of the unit square up to a little noise: it is bent."""
+
+    def product(t, v):
+        return (v["temperature"] - 273.15) / 100.0 * v["hold"] / 3600.0 + SD * v["noise"]
+
+    model = analytic.closed_form({"product": product}, ["noise"])
+    recipe = Recipe([Phase("run", duration="1 h")], initial={"heat": HEAT, "time": HOLD})
+    limits = [Limit("product", lower="0.1 1"), Limit("product", upper="0.25 1")]
+    return find_envelope(
+        model,
+        analytic.gaussian_draws(model, 500, 0),
+        recipe=recipe,
+        settings=[HEAT, HOLD],
+        limits=limits,
+        rng=1,
+        budget=Budget(n_points=40),
+    )
+
+
+@pytest.fixture(scope="module")
+def lobes(analytic):
+    """One setting; both ends of its range are good, the middle is not."""
+    model = analytic.closed_form({"far": lambda t, v: (v["s0"] - 0.45) ** 2 + 1e-3 * v["noise"]}, ["noise"])
+    (knob,) = analytic.knobs(1)
+    return find_envelope(
+        model,
+        analytic.gaussian_draws(model, 500, 0),
+        recipe=analytic.one_hour([knob]),
+        settings=[knob],
+        limits=[Limit("far", lower="0.04 1")],
+        rng=1,
+    )
+
+
+def points_of(plan):
+    names = [s.name for s in plan.settings]
+    return np.array([[p[n] for n in names] for p in (plan.present, *(step.settings for step in plan.steps))])
+
+
+def along(plan):
+    """Points of the cube on all moves, close together."""
+    ends = plan.envelope.searched.cube(points_of(plan))
+    return np.concatenate([straight(a, b) for a, b in itertools.pairwise(ends)])
+
+
+def test_inside_the_box_the_way_is_straight_and_certified(bent):
+    present = {name: (low + 1e-3 * (high - low)) for name, (low, high) in bent.box.items()}
+    plan = bent.plan(Values(present))
+    assert plan.found
+    assert plan.certified
+    assert len(plan.steps) == 1
+    assert "certified over its whole length" in plan.message
+    assert plan.steps[-1].settings == pytest.approx(bent.set_point, rel=1e-12)
+
+
+def test_rates_and_steps_are_respected(bent):
+    rates, moves = {"temperature": "5 K/h"}, {"hold": "2 min"}
+    plan = bent.plan({"temperature": "40 degC", "hold": "25 min"}, rate_limits=rates, steps=moves, step="30 min")
+    size = np.abs(np.diff(points_of(plan), axis=0))
+    assert size[:, 0].max() <= 2.5 * (1.0 + 1e-9)
+    assert size[:, 1].max() <= 120.0 * (1.0 + 1e-9)
+    assert [step.time for step in plan.steps] == pytest.approx(1800.0 * np.arange(1, len(plan.steps) + 1))
+    # One setting is always as fast as it may be: the plan does not dawdle (but for the last step of each piece).
+    assert len(plan.steps) <= np.ceil(max(size.sum(axis=0) / [2.5, 120.0])) + 3
+
+
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+def test_a_bent_region_is_followed_at_every_moment(bent, one_at_a_time):
+    """The straight line between the two ends of the bent region leaves it; the plan does not, by the exact product."""
+    present, goal = {"temperature": "18 degC", "hold": "58 min"}, {"temperature": "95 degC", "hold": "11 min"}
+    searched = bent.searched
+    ends = [searched.cube(np.array([bent.checker.read(p)]))[0] for p in (present, goal)]
+    assert searched.level(straight(*ends)).min() < 0.0
+    plan = bent.plan(present, goal, rate_limits={"temperature": "10 K/h"}, one_at_a_time=one_at_a_time)
+    assert plan.found
+    product = np.prod(along(plan), axis=1)
+    assert product.min() > 0.1 + 1.6 * SD
+    assert product.max() < 0.25 - 1.6 * SD
+    assert min(step.least_probability for step in plan.steps) >= 0.95
+    if one_at_a_time:
+        assert ((np.abs(np.diff(points_of(plan), axis=0)) > 1e-6).sum(axis=1) == 1).all()
+
+
+def test_the_probability_of_a_step_is_that_of_its_whole_length(bent):
+    """A step from edge to edge through the middle: its ends are worse than any point between them, and both count."""
+    plan = bent.plan({"temperature": "18 degC", "hold": "58 min"}, {"temperature": "95 degC", "hold": "11 min"})
+    searched = bent.searched
+    at = searched.cube(points_of(plan))
+    for step, (a, b) in zip(plan.steps, itertools.pairwise(at), strict=True):
+        chances = searched.probability(straight(a, b))[:, 0]
+        assert step.least_probability == pytest.approx(chances.min())
+        assert step.probability == pytest.approx(chances[-1])
+
+
+def test_from_outside_the_first_steps_lead_in_and_it_is_said_loudly(bent):
+    plan = bent.plan({"temperature": "90 degC", "hold": "50 min"}, rate_limits={"temperature": "10 K/h"})
+    assert plan.found
+    assert not plan.certified
+    assert "OUTSIDE THE REGION" in plan.warnings[0]
+    assert "OUTSIDE" in plan.message
+    inside = [step.inside for step in plan.steps]
+    assert not inside[0]
+    assert inside[-1]
+    assert inside == sorted(inside)  # once in, it stays in
+    assert "OUTSIDE" in str(plan)
+
+
+def test_separate_parts_have_no_way_and_the_reason_is_the_answer(lobes):
+    other = "0.05 1" if lobes.box["s0"][0] > 0.45 else "0.95 1"
+    plan = lobes.plan({"s0": other})
+    assert not plan.found
+    assert plan.steps == ()
+    assert "separate parts" in plan.message
+    assert "falls to 0 " in plan.message
+
+
+def test_a_goal_outside_the_region_is_refused_with_its_probability(bent):
+    plan = bent.plan(Values(bent.set_point), {"temperature": "100 degC", "hold": "60 min"})
+    assert not plan.found
+    assert "not in the region: where 0 is predicted" in plan.message
+
+
+def test_at_the_set_point_there_is_nothing_to_do(bent):
+    plan = bent.plan(Values(bent.set_point))
+    assert plan.found
+    assert plan.steps == ()
+    assert "is the one to reach" in plan.message
+
+
+def test_gains_add_up_to_the_growth_of_the_joint_margin(bent):
+    plan = bent.plan({"temperature": "18 degC", "hold": "58 min"}, rate_limits={"temperature": "10 K/h"})
+    at = bent.searched.scaled_margins(bent.searched.cube(points_of(plan)[[0, -1]]))[:, 0]
+    assert sum(step.gain for step in plan.steps) == pytest.approx(at[1] - at[0])
+
+
+def test_wrong_arguments_are_named(bent):
+    here = Values(bent.set_point)
+    with pytest.raises(UnknownNameError, match="temperature"):
+        bent.plan(here, rate_limits={"temprature": "1 K/h"})
+    with pytest.raises(UnitError, match="rate_limits of temperature"):
+        bent.plan(here, rate_limits={"temperature": "1 K"})
+    with pytest.raises(EnvelopeError, match="above zero"):
+        bent.plan(here, steps={"hold": "0 min"})
+    with pytest.raises(EnvelopeError, match="more than"):
+        bent.plan({"temperature": "40 degC", "hold": "25 min"}, rate_limits={"temperature": "1e-6 K/h"})
+
+
+def test_tables_carry_units_and_the_file_gives_the_numbers_back(bent, tmp_path):
+    plan = bent.plan({"temperature": "40 degC", "hold": "25 min"}, rate_limits={"temperature": "5 K/h"})
+    plan.to_csv(tmp_path / "plan.csv")
+    rows = list(csv.DictReader((tmp_path / "plan.csv").read_text(encoding="utf8").splitlines()))
+    assert float(rows[0]["temperature [degC]"]) == pytest.approx(40.0)
+    assert float(rows[-1]["hold [min]"]) == pytest.approx(bent.set_point["hold"] / 60.0)
+    assert {row["claim"] for row in rows[1:]} <= {"certified", "predicted"}
+    assert "40 degC" in str(plan)
+    assert "25 min" in str(plan)
+
+
+def test_a_plan_has_a_picture(bent, lobes):
+    for plan in (bent.plan({"temperature": "90 degC", "hold": "50 min"}), lobes.plan(Values({"s0": 0.0}))):
+        figure = plan.plot()
+        assert figure.axes[-1].get_xlabel()
+        plt.close(figure)
+
+
+def test_a_prediction_is_no_claim(bent):
+    """Outside the box, inside the region: near the exact probability, and marked as not certified."""
+    found = bent.predict({"temperature": "18 degC", "hold": "58 min"})
+    assert not found.certified
+    assert found.in_region
+    assert found.probability == 1.0
+    assert "not certified" in str(found)
+    edge = bent.predict({"temperature": "50 degC", "hold": "30 min"})  # the product is at its limit: one half
+    assert edge.probability == pytest.approx(0.5, abs=3.0 * 0.5 / np.sqrt(200))
+    assert not edge.in_region
+    assert bent.predict(Values(bent.set_point)).certified
+    beyond = bent.predict({"temperature": "120 degC", "hold": "5 min"})
+    assert "nothing is known" in str(beyond)
