@@ -149,21 +149,23 @@ class ConvexSet:
         area, moment = np.zeros(len(self.ends)), np.zeros((len(self.ends), self.d))
         if self._hull is None:
             return area, moment
-        for simplex, equation in zip(self._hull.simplices, self._hull.equations, strict=True):
-            corners = self.vertices[simplex]
-            edges = corners[1:] - corners[0]
-            gram = max(0.0, float(np.linalg.det(edges @ edges.T)))
-            piece = math.sqrt(gram) / math.factorial(self.d - 1)
-            side = int(np.argmax(self.matrix @ equation[:-1]))
-            area[side] += piece
-            moment[side] += piece * corners.mean(axis=0)
+        corners = self.vertices[self._hull.simplices]
+        edges = corners[:, 1:] - corners[:, :1]
+        gram = np.linalg.det(edges @ edges.transpose(0, 2, 1))
+        pieces = np.sqrt(np.maximum(gram, 0.0)) / math.factorial(self.d - 1)
+        side = (self._hull.equations[:, :-1] @ self.matrix.T).argmax(axis=1)
+        np.add.at(area, side, pieces)
+        np.add.at(moment, side, pieces[:, None] * corners.mean(axis=1))
         return area, moment / np.where(area > 0.0, area, 1.0)[:, None]
 
     def trimmed(self) -> "ConvexSet":
         """The same set without sides that nothing touches; ranges end where the set does."""
         if len(self.vertices) == 0:
             return self
-        touched = self.meeting[:, 2 * self.d :].sum(axis=0) >= self.d
+        meeting = self.meeting[:, 2 * self.d :]
+        _, first = np.unique(meeting, axis=1, return_index=True)  # two sides through the same vertices are one
+        touched = np.zeros(meeting.shape[1], dtype=bool)
+        touched[first] = meeting[:, first].sum(axis=0) >= self.d
         low = np.maximum(self.low, self.vertices.min(axis=0))
         high = np.minimum(self.high, self.vertices.max(axis=0))
         return ConvexSet(low, high, self.normals[touched], self.offsets[touched])

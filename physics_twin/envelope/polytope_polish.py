@@ -29,8 +29,8 @@ FLAT = 0.05
 """Depth of an infeasible point below the nearest side, relative to CUT, from which on it counts as inside."""
 N_OBSTACLES = 12
 """Infeasible points met inside that one polish keeps out, the worst first."""
-N_EDGE = 9
-"""Pieces of each edge of a polygon between positions that are checked."""
+N_EDGE, N_FINE = 8, 128
+"""Pieces of each edge of a polygon between positions: those that one polish keeps, and those that are looked at."""
 LOG2_INSIDE, LOG2_ON_SIDE, MANY = 10, 6, 24
 """Points inside a set and on each of its sides (to the power of two), and vertices of a side that span them."""
 SHARP = 2.0
@@ -88,26 +88,50 @@ def _obstacles(level: Level, cloud: Array, levels: Array, body: ConvexSet) -> Ar
 
 
 def positions(body: ConvexSet) -> Array:
-    """Weights (n, n_vertices) of the points at which a set is checked: vertices, then points on its sides."""
+    """Weights (n, n_vertices) of the points that a polish keeps inside: vertices, then a few on each side."""
     n = len(body.vertices)
     rows = [np.eye(n)]
-    if body.d == 2:
-        between = (np.arange(1, N_EDGE) / N_EDGE)[:, None]
-        for side in body.meeting.T:
-            ends = np.flatnonzero(side)
-            if len(ends) == 2:
-                one = np.eye(n)
-                rows.append((1.0 - between) * one[ends[0]] + between * one[ends[1]])
-        return np.concatenate(rows)
     for side in body.meeting.T:
         on = np.flatnonzero(side)
         if len(on) < body.d:
             continue
-        middle = side / len(on)
-        rows.append(middle[None])
+        if body.d == 2:
+            rows.append(_between(body, on, N_EDGE))
+        else:
+            rows.append(side[None] / len(on))
         if body.d == 3:
-            rows.append(0.5 * (np.eye(n)[on] + middle))
+            rows.append(0.5 * (np.eye(n)[on] + side / len(on)))
     return np.concatenate(rows)
+
+
+def fine_positions(body: ConvexSet) -> list[Array]:
+    """Weights (n, n_vertices) of many points on each side."""
+    n = len(body.vertices)
+    sides = [np.flatnonzero(side) for side in body.meeting.T if side.sum() >= body.d]
+    return [_between(body, on, N_FINE) if body.d == 2 else _spread(on, n) for on in sides]
+
+
+def _between(body: ConvexSet, on: NDArray[np.intp], pieces: int) -> Array:
+    """Weights of points between the outermost of the vertices `on`; a third one lies between where two sides agree."""
+    t = np.arange(1, pieces) / pieces
+    weights = np.zeros((pieces - 1, len(body.vertices)))
+    along = body.vertices[on] - body.vertices[on[0]]
+    far = along[int(np.argmax((along**2).sum(axis=1)))]
+    order = np.argsort(along @ far, kind="stable")
+    ends = on[order[[0, -1]]]
+    weights[:, ends[0]], weights[:, ends[1]] = 1.0 - t, t
+    return weights
+
+
+def _spread(on: NDArray[np.intp], n: int) -> Array:
+    """Weights of points spread over the hull of the vertices `on`: over all there are, and near their corners."""
+    if len(on) > MANY:  # of so many the mean is all that one would see
+        on = on[np.linspace(0, len(on) - 1, MANY).astype(int)]
+    uniform = qmc.Sobol(len(on), scramble=False).random_base2(LOG2_ON_SIDE)[1:]
+    drawn = (-np.log(np.clip(uniform, 1e-9, 1.0 - 1e-9))) ** SHARP
+    weights = np.zeros((len(drawn), n))
+    weights[:, on] = drawn / drawn.sum(axis=1, keepdims=True)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +197,9 @@ def _maximized(level: Level, start: ConvexSet, obstacles: Array, reach: float) -
     assert start.center is not None
     center: Array = start.center
     sides, d = _Sides(center, start.d), start.d
-    corner, weights = start.corner_sides, positions(start)
+    corner = start.corner_sides
+    worst = [side[[int(np.argmin(level(side @ start.vertices)))]] for side in fine_positions(start)]
+    weights = np.concatenate([positions(start), *worst])
     whole = corner[:, 0] >= 0
     weights, corner = weights[:, whole][np.abs(weights[:, ~whole]).sum(axis=1) == 0.0], corner[whole]
     x0 = sides.unknowns(start)
@@ -239,20 +265,8 @@ def inner_points(body: ConvexSet) -> Array:
         return np.zeros((0, body.d))
     low, high = body.vertices.min(axis=0), body.vertices.max(axis=0)
     sobol = low + qmc.Sobol(body.d, scramble=False).random_base2(LOG2_INSIDE) * (high - low)
-    parts = [positions(body) @ body.vertices, sobol[body.contains(sobol)]]
-    if body.d > 2:
-        parts += [_spread(body.vertices[side]) for side in body.meeting.T if side.sum() >= body.d]
-    return np.concatenate(parts)
-
-
-def _spread(corners: Array) -> Array:
-    """Points (n, d) spread over the hull of some vertices: weights uniform over all there are."""
-    if len(corners) > MANY:  # Sobol points have at most some thousand dimensions, and the middle is all one would see
-        corners = corners[np.linspace(0, len(corners) - 1, MANY).astype(int)]
-    uniform = qmc.Sobol(len(corners), scramble=False).random_base2(LOG2_ON_SIDE)[1:]
-    weights = (-np.log(np.clip(uniform, 1e-9, 1.0 - 1e-9))) ** SHARP
-    points: Array = (weights / weights.sum(axis=1, keepdims=True)) @ corners
-    return points
+    on_sides = np.concatenate([positions(body), *fine_positions(body)]) @ body.vertices
+    return np.concatenate([on_sides, sobol[body.contains(sobol)]])
 
 
 def pulled_in(level: Level, cloud: Array, levels: Array, body: ConvexSet) -> ConvexSet | None:
