@@ -1,31 +1,27 @@
 """Margins by simulation: every possible next batch at every setting asked for.
 
-`simulate_members` is the only place that talks to a model. It takes the Ensembles capability where there is one,
-one Trajectories run for each member otherwise, and steps with `advance` as a last resort. A simulation that fails
-leaves NaN margins and a record; whoever counts takes NaN for a violation, since a run that cannot be computed cannot be
-claimed to keep its limits.
+Limits without a fault share one run of each member; those under the same fault share the runs in which it happens.
+A simulation that fails leaves NaN margins and a record; whoever counts takes NaN for a violation, since a run that
+cannot be computed cannot be claimed to keep its limits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Requirement, moments
+from physics_twin.envelope.fault_runs import Runs, margins_under, n_runs
+from physics_twin.envelope.faults import BoundFault
+from physics_twin.envelope.members import AFTER_JUMP, Begun, phase_times, simulate_members
+from physics_twin.envelope.requirements import Requirement, margins_of, moments
 from physics_twin.envelope.uncertainty import Batches
-from physics_twin.errors import EnvelopeError, SolveError
-from physics_twin.model import Ensembles, Failure, Model, Phased, Trajectories
+from physics_twin.errors import EnvelopeError
+from physics_twin.model import Failure, Model
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
-from physics_twin.units import to_si, unit as as_unit
 
-GRADING = 1.5
-"""Nodes of a phase stand at (i/n)**GRADING: transients live at the start of a phase."""
-AFTER_JUMP = 1e-6
-"""Share of a phase after which its first sample is taken: `observe` gives left limits, so a sample at the start of a
-phase would show the value before the jump."""
 MEMBERS_AT_ONCE = 2000
 """Bounds memory, and is the piece that one worker takes."""
 
@@ -40,6 +36,17 @@ class Problem:
     requirements: tuple[Requirement, ...]
     n_nodes: int
     """Samples for each phase, where a limit looks at the whole course."""
+
+    @property
+    def faults(self) -> tuple[BoundFault, ...]:
+        """The different faults that requirements are under."""
+        return tuple(dict.fromkeys(r.fault for r in self.requirements if r.fault is not None))
+
+    @property
+    def n_runs(self) -> int:
+        """Simulations of each member: one, and those under faults."""
+        n_phases = len(self.recipe.phases)
+        return 1 + sum(n_runs(f, sum(r.fault == f for r in self.requirements), n_phases) for f in self.faults)
 
     @property
     def low(self) -> Array:
@@ -80,6 +87,7 @@ class Evaluation:
     margins: Array
     """(n_points, n_batches, n_requirements) SI; NaN where the simulation failed."""
     failures: tuple[FailedRun, ...]
+    n_simulations: int
 
 
 def evaluate(problem: Problem, batches: Batches, points: Array, executor: Executor | None = None) -> Evaluation:
@@ -99,6 +107,9 @@ def evaluate(problem: Problem, batches: Batches, points: Array, executor: Execut
     else:
         results = list(executor.map(member_margins, [problem] * len(jobs), jobs))
     margins = np.concatenate([r[0] for r in results]).reshape(n_points, n, len(problem.requirements))
+    for j, requirement in enumerate(problem.requirements):
+        if requirement.noise:
+            margins[:, :, j] -= requirement.side * _error_of(requirement, batches)
     failures: list[FailedRun] = []
     for piece, (_, failed) in zip(pieces, results, strict=True):
         for failure in failed:
@@ -111,24 +122,45 @@ def evaluate(problem: Problem, batches: Batches, points: Array, executor: Execut
                     failure.time,
                 )
             )
-    return Evaluation(margins, tuple(failures))
+    return Evaluation(margins, tuple(failures), total * problem.n_runs)
+
+
+def _error_of(requirement: Requirement, batches: Batches) -> Array:
+    if requirement.reading not in batches.noise:
+        raise EnvelopeError(
+            f'"{requirement.name}" is on a reported value, and these batches were drawn without its measurement noise'
+        )
+    return batches.noise[requirement.reading]
 
 
 def member_margins(problem: Problem, values: Mapping[str, Array]) -> tuple[Array, tuple[Failure, ...]]:
-    """Margins (n_members, n_requirements) and the failures of one piece of work; runs in a worker process."""
-    dense = any(r.reduction.dense for r in problem.requirements)
+    """Margins (n_members, n_requirements) of true values and the failures of one piece of work; runs in a worker."""
+    requirements = problem.requirements
+    begun = phase_times(problem.model, problem.recipe, values)
+    margins, told = _undisturbed(problem, values, begun)
+    failures = {failure.member: failure for failure in told}
+    for fault in problem.faults:
+        columns = [j for j, r in enumerate(requirements) if r.fault == fault]
+        some = tuple(requirements[j] for j in columns)
+        runs = Runs(problem.model, problem.recipe, values, begun, fault, some, problem.n_nodes)
+        margins[:, columns], more = margins_under(runs, margins[:, columns])
+        failures = {failure.member: failure for failure in more} | failures
+    failed = ~np.isfinite(margins).all(axis=1)
+    for i in np.flatnonzero(failed):
+        if int(i) not in failures:
+            failures[int(i)] = Failure(int(i), _unfinished(problem, margins[i]), float(begun[0][i, -1]))
+    margins[failed] = np.nan
+    return margins, tuple(failures.values())
+
+
+def _undisturbed(problem: Problem, values: Mapping[str, Array], begun: Begun) -> tuple[Array, tuple[Failure, ...]]:
+    """Margins of all requirements in runs that follow the recipe, as far as any of them needs such a run."""
+    requirements = problem.requirements
+    n_nodes = problem.n_nodes if any(r.reduction.dense for r in requirements) else 0
     times, outputs, failures = simulate_members(
-        problem.model, problem.recipe, values, problem.n_nodes if dense else 0, moments(problem.requirements)
+        problem.model, problem.recipe, values, n_nodes, moments(requirements), begun
     )
-    margins = np.stack([r.margins(times, outputs) for r in problem.requirements], axis=1)
-    known = {failure.member for failure in failures}
-    lost = [
-        Failure(int(i), _unfinished(problem, margins[i]), float(times[i, -1]))
-        for i in np.flatnonzero(~np.isfinite(margins).all(axis=1))
-        if i not in known
-    ]
-    margins[~np.isfinite(margins).all(axis=1)] = np.nan
-    return margins, (*failures, *lost)
+    return margins_of(requirements, times, outputs), failures
 
 
 def _unfinished(problem: Problem, margins: Array) -> str:
@@ -136,132 +168,13 @@ def _unfinished(problem: Problem, margins: Array) -> str:
     return f'"{which[0]}" has no value: the run ends before the moment it is about, or the output is not finite'
 
 
-def simulate_members(
-    model: Model, recipe: Recipe, values: Mapping[str, Array], n_nodes: int, at: Sequence[float] = ()
-) -> tuple[Array, Array, tuple[Failure, ...]]:
-    """Simulate members that differ in parameters and settings.
-
-    values: name -> (n_members,) SI, every model parameter and open setting. n_nodes: samples in each phase, 0 for the
-    end of the run only. at: further moments (s); where the run is over earlier they are sampled at its end.
-
-    Returns times (n_members, n_times) s, outputs (n_members, n_times, n_outputs) SI, failures. Phases begin at a
-    double node in `times`, the second of which shows the value just after the jump.
-    """
-    n = len(next(iter(values.values())))
-    ends, failures = phase_times(model, recipe, values)
-    failed = {failure.member for failure in failures}
-    good = np.array([i for i in range(n) if i not in failed], dtype=int)
-    shown, sampled = _nodes(ends[good], n_nodes, at, recipe)
-    times = np.zeros((n, shown.shape[1]))
-    outputs = np.full((n, shown.shape[1], len(model.outputs)), np.nan)
-    if len(good):
-        times[good] = shown
-        out, more = _run(model, recipe, {k: v[good] for k, v in values.items()}, sampled)
-        outputs[good] = out
-        failures = [*failures, *(Failure(int(good[f.member]), f.reason, f.time) for f in more)]
-    for failure in failures:
-        outputs[failure.member] = np.nan
-    return times, outputs, tuple(failures)
-
-
-def phase_times(model: Model, recipe: Recipe, values: Mapping[str, Array]) -> tuple[Array, list[Failure]]:
-    """Beginning of each phase and end of the last, (n_members, n_phases + 1) s, and the members that have none."""
-    n = len(next(iter(values.values())))
-    ends = np.zeros((n, len(recipe.phases) + 1))
-    if any(phase.duration is None for phase in recipe.phases):
-        return _phase_times_of_runs(model, recipe, values, ends)
-    for i, phase in enumerate(recipe.phases):
-        if isinstance(phase.duration, Setting):
-            length = values[phase.duration.name]
-        else:
-            assert phase.duration is not None
-            length = np.full(n, _clock(phase.duration, phase.name))
-        ends[:, i + 1] = ends[:, i] + length
-    backward = np.diff(ends, axis=1).min(axis=1) < 0.0
-    failures = [
-        Failure(int(i), f"a phase would last {np.diff(ends[i]).min():g} s", 0.0) for i in np.flatnonzero(backward)
-    ]
-    return ends, failures
-
-
-def _clock(duration: object, phase: str) -> float:
-    if isinstance(duration, str) and duration.split()[:1] == ["inf"]:
-        raise EnvelopeError(
-            f'phase "{phase}" has no end, so "final" and "peak" have no meaning; give the recipe a duration, '
-            'for example Recipe.constant(duration="1 h", ...)'
-        )
-    return to_si(duration, as_unit("s"), name=f'duration of phase "{phase}"')  # type: ignore[arg-type]
-
-
-def _phase_times_of_runs(
-    model: Model, recipe: Recipe, values: Mapping[str, Array], ends: Array
-) -> tuple[Array, list[Failure]]:
-    """Phases that end on a level: only the run itself knows when."""
-    if not isinstance(model, Phased):
-        raise EnvelopeError(
-            f'the recipe has phases that end on a level, and the model "{model.name}" cannot tell when they end '
-            "(capability Phased); use phases with a duration"
-        )
-    failures: list[Failure] = []
-    for i in range(len(ends)):
-        try:
-            ends[i] = model.phase_times(recipe, {name: float(v[i]) for name, v in values.items()})
-        except SolveError as error:
-            failures.append(Failure(i, error.reason, error.time))
-    return ends, failures
-
-
-def _nodes(ends: Array, n_nodes: int, at: Sequence[float], recipe: Recipe) -> tuple[Array, Array]:
-    """Times (n, n_times) as reductions see them, and as the model is asked for them (just after a jump, not before)."""
-    columns, asked = [], []
-    if n_nodes == 0:
-        columns = asked = [ends[:, :1], ends[:, -1:]]
-    else:
-        grid = (np.arange(n_nodes + 1) / n_nodes) ** GRADING
-        for i in range(ends.shape[1] - 1):
-            start, length = ends[:, i : i + 1], np.diff(ends[:, i : i + 2], axis=1)
-            columns.append(start + grid * length)
-            columns[-1][:, -1] = ends[:, i + 1]
-            asked.append(columns[-1].copy())
-            if i > 0 or recipe.phases[0].start:
-                asked[-1][:, 0] += AFTER_JUMP * length[:, 0]
-    extra = [np.minimum(np.full((len(ends), 1), t), ends[:, -1:]) for t in at]
-    shown = np.concatenate([*columns, *extra], axis=1)
-    sampled = np.concatenate([*asked, *extra], axis=1)
-    if extra:
-        order = np.argsort(sampled, axis=1, kind="stable")
-        shown, sampled = np.take_along_axis(shown, order, axis=1), np.take_along_axis(sampled, order, axis=1)
-    return shown, sampled
-
-
-def _run(model: Model, recipe: Recipe, values: Mapping[str, Array], times: Array) -> tuple[Array, tuple[Failure, ...]]:
-    """Outputs (n_members, n_times, n_outputs), NaN for members that failed."""
-    if any(phase.duration is None for phase in recipe.phases):
-        # The end of a run that ends on a level is known to the integrator's tolerance only: a second run with other
-        # sample times may end a moment earlier than the first one said.
-        recipe = recipe.replace(hold_end=True)
-    if isinstance(model, Ensembles):
-        shared = bool((times == times[0]).all())  # one time grid for all is cheaper for most models
-        outputs, _, failures = model.trajectories(times[0] if shared else times, recipe, values)
-        return np.asarray(outputs, dtype=float), tuple(failures)
-    outputs = np.full((*times.shape, len(model.outputs)), np.nan)
-    failed: list[Failure] = []
-    for i in range(len(times)):
-        one = {name: float(v[i]) if v.ndim == 1 else v[i] for name, v in values.items()}
-        try:
-            outputs[i] = _one_run(model, recipe, one, times[i])
-        except SolveError as error:
-            failed.append(Failure(i, error.reason, error.time))
-    return outputs, tuple(failed)
-
-
-def _one_run(model: Model, recipe: Recipe, values: Mapping[str, float], times: Array) -> Array:
-    if isinstance(model, Trajectories):
-        return model.trajectory(times, recipe, values)[0]
-    state = model.initial_state(0.0, recipe, values)
-    rows, now = [], 0.0
-    for t in times:
-        if t > now:
-            state, now = model.advance(state, now, float(t), recipe, values), float(t)
-        rows.append(model.observe(state, now, recipe, values))
-    return np.stack(rows)
+__all__ = [
+    "AFTER_JUMP",
+    "Evaluation",
+    "FailedRun",
+    "Problem",
+    "evaluate",
+    "member_margins",
+    "phase_times",
+    "simulate_members",
+]

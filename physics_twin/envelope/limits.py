@@ -2,7 +2,7 @@
 
 A `Limit` is what a person writes. Bound to a model it becomes one or two `Requirement`s, one for each side, in SI.
 A margin is positive where the requirement is met: level - value for an upper limit, value - level for a lower one.
-Limits act on the true output; sensor noise is no part of it.
+Limits act on the true output; sensor noise is part of it only where a limit is on the reported value.
 """
 
 import math
@@ -10,7 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.reductions import LOWER, UPPER, At, Custom, Reduction, path
+from physics_twin.envelope.contradictions import refuse_contradictions
+from physics_twin.envelope.faults import BoundFault, Fault, bind_fault
+from physics_twin.envelope.rates import Rate
+from physics_twin.envelope.reductions import LOWER, UPPER, Custom, Extreme, Reduction, path
+from physics_twin.envelope.requirements import Requirement, moments
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Signal
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
@@ -26,6 +30,16 @@ class Limit:
     its number. name: how tables and plots call the limit; formed from the rest when left out. probability: with which
     this limit must be kept, by itself; without it, it is kept jointly with all others that have none.
 
+    reported: says that the limit is on what is reported and not on what is: the standard deviation of the measurement
+    noise, a difference ("2 K"). Every batch then has a measurement of its own: a normal error with mean zero on the
+    number that `over` gives, the same at all settings and none of its business with that of other limits. It is the
+    error of that number: of `final` and `at` the error of one reading; of `peak`, `path`, `mean` and the like give the
+    error of the reported peak or mean. (The highest of many noisy readings lies above the true peak by more the more
+    readings there are; that is the recorder's doing and no part of this.) Without it there is no noise in a limit.
+
+    under: a `Fault`; the limit must then hold for runs in which it happens. Without it, for runs that follow the
+    recipe; who wants both writes two limits.
+
     Raises EnvelopeError without a bound, with lower above upper (when bound to a model), for a function without `unit`,
     or for a probability that is none.
     """
@@ -37,6 +51,8 @@ class Limit:
     name: str | None = None
     unit: str | Unit | None = None
     probability: float | None = None
+    reported: QuantityLike | None = None
+    under: Fault | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
@@ -46,7 +62,8 @@ class Limit:
             if not callable(self.over):
                 raise EnvelopeError(
                     f'the limit on "{self.output}": over={self.over!r} is no reduction; use pt.final, '
-                    'pt.peak, pt.mean, pt.integral, pt.at("20 min"), pt.time_above("860 degC") or a function'
+                    'pt.peak, pt.mean, pt.integral, pt.rate, pt.at("20 min"), pt.time_above("860 degC"), '
+                    "pt.lethality() or a function"
                 )
             if self.unit is None:
                 raise EnvelopeError(
@@ -59,112 +76,117 @@ class Limit:
             raise EnvelopeError(
                 f'the limit on "{self.output}": probability = {self.probability:g}: it must lie between 0 and 1'
             )
+        if self.under is not None and not isinstance(self.under, Fault):
+            raise EnvelopeError(
+                f'the limit on "{self.output}": under={self.under!r} is no fault; write '
+                'under=pt.Fault("coolant_flow", "0 L/min")'
+            )
 
 
-@dataclass(frozen=True)
-class Requirement:
-    """One side of a limit, bound to a model, in SI."""
+def bind_limits(
+    limits: Sequence[Limit], outputs: Sequence[Signal], inputs: Sequence[Signal] | None = None
+) -> tuple[Requirement, ...]:
+    """The requirements of `limits` for a model with these outputs and inputs.
 
-    name: str
-    output: str
-    column: int
-    """Which output of the model."""
-    side: int
-    """UPPER or LOWER."""
-    level: float
-    """SI, in the dimension of `unit`."""
-    unit: Unit
-    """Unit in which level and margins are shown."""
-    output_unit: Unit
-    reduction: Reduction
-    limit: str = ""
-    """Name of the limit that this is a side of."""
-    probability: float | None = None
-    """Of the limit by itself; None: kept jointly with the others."""
+    inputs: left out by who looks at true outputs of undisturbed runs only; limits on reported values or under a fault
+    are then refused, since they would be taken for something else.
 
-    def margins(self, times: Array, outputs: Array) -> Array:
-        """Signed margins (n_members,) in SI; NaN where the course or its reduction failed.
-
-        times: (n_members, n_times) s. outputs: (n_members, n_times, n_outputs) SI.
-        """
-        reduced = self.reduction(times, outputs[:, :, self.column], self.side, self.output_unit)
-        return self.side * (self.level - reduced)
-
-    def format(self, margin: float) -> str:
-        """A margin with its unit: a difference, so 5 K of margin on a limit in degC is 5 K and not 278 K."""
-        return format_si(margin, self.unit, difference=True)
-
-
-def bind_limits(limits: Sequence[Limit], outputs: Sequence[Signal]) -> tuple[Requirement, ...]:
-    """The requirements of `limits` for a model with these outputs.
-
-    Raises UnknownNameError for an output the model does not have, UnitError for a wrong unit, EnvelopeError for no
-    limit at all, two of one name, or limits that contradict one another.
+    Raises UnknownNameError for an output or a fault's input the model does not have, UnitError for a wrong unit,
+    EnvelopeError for no limit at all, two of one name, or limits that can never all be met.
     """
     if not limits:
         raise EnvelopeError("an envelope needs at least one limit: limits=[pt.Limit(...)]")
     names = [signal.name for signal in outputs]
     found: list[Requirement] = []
-    for limit in limits:
+    seen: dict[str, int] = {}
+    for number, limit in enumerate(limits):
+        if not isinstance(limit, Limit):
+            raise EnvelopeError(f'{limit!r} is no limit; write pt.Limit("core_temperature", upper="900 degC")')
         if limit.output not in names:
             raise unknown_name("output", limit.output, names)
         column = names.index(limit.output)
-        found += _bind(limit, outputs[column], column)
-    _refuse_contradictions(found)
-    seen: set[str] = set()
-    for requirement in found:
-        if requirement.name in seen:
-            raise EnvelopeError(f'two limits are called "{requirement.name}"; drop one or give them different names')
-        seen.add(requirement.name)
+        for requirement in _bind(limit, outputs[column], column, inputs):
+            for name in (requirement.name, requirement.limit):
+                if seen.setdefault(name, number) != number:
+                    raise EnvelopeError(f'two limits are called "{name}"; drop one or give them different names')
+            found.append(requirement)
+    refuse_contradictions(found)
     return tuple(found)
 
 
-def _bind(limit: Limit, signal: Signal, column: int) -> list[Requirement]:
+def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | None) -> list[Requirement]:
     over = limit.over
     if not isinstance(over, Reduction):
         assert limit.unit is not None  # checked at construction
         over = Custom(over, as_unit(limit.unit))
     unit = over.unit(signal.unit)
     words = over.label(signal.name, signal.unit)
-    bound: list[Requirement] = []
+    noise, fault = _noise(limit, unit, words, inputs), _fault(limit, words, inputs)
+    words = f"reported {words}" if noise else words
+    under = "" if fault is None else f" under {fault}"
+    sides: list[tuple[int, float, str, str]] = []
     for side, quantity, sign, word in ((LOWER, limit.lower, ">=", "lower"), (UPPER, limit.upper, "<=", "upper")):
         if quantity is None:
             continue
         level = to_si(quantity, unit, name=f"{word} limit on {words}")
         if not math.isfinite(level):
             raise EnvelopeError(f"the {word} limit on {words} is {level}; a limit is a finite number")
-        name = f"{words} {sign} {format_si(level, unit)}"
+        sides.append((side, level, f"{words} {sign} {format_si(level, unit)}{under}", word))
+    whole = limit.name or sides[0][2]
+    if limit.name is None and len(sides) == 2:
+        whole = f"{words} from {format_si(sides[0][1], unit)} to {format_si(sides[1][1], unit)}{under}"
+    bound: list[Requirement] = []
+    for side, level, own, word in sides:
+        name = own
         if limit.name is not None:
-            both = limit.lower is not None and limit.upper is not None
-            name = f"{limit.name} ({word})" if both else limit.name
+            name = f"{limit.name} ({word})" if len(sides) == 2 else limit.name
+        # The highest and the lowest value are two readings; the final value of a band is one.
+        reading = f"{whole} ({word})" if isinstance(over, Extreme | Rate) else whole
         bound.append(
             Requirement(
-                name, signal.name, column, side, level, unit, signal.unit, over, limit.name or name, limit.probability
+                name=name,
+                output=signal.name,
+                column=column,
+                side=side,
+                level=level,
+                unit=unit,
+                output_unit=signal.unit,
+                reduction=over,
+                limit=whole,
+                probability=limit.probability,
+                noise=noise,
+                reading=reading if noise else "",
+                fault=fault,
             )
         )
     return bound
 
 
-def _refuse_contradictions(requirements: Sequence[Requirement]) -> None:
-    for low in requirements:
-        for high in requirements:
-            same = low.column == high.column and _same(low.reduction, high.reduction)
-            if same and low.side == LOWER and high.side == UPPER and low.level > high.level:
-                raise EnvelopeError(
-                    f"the limits on {low.output} contradict one another: at least {format_si(low.level, low.unit)} and "
-                    f"at most {format_si(high.level, high.unit)} cannot both be met"
-                )
+def _noise(limit: Limit, unit: Unit, words: str, inputs: Sequence[Signal] | None) -> float:
+    """Standard deviation of the measurement noise, SI; 0 without any."""
+    if limit.reported is None:
+        return 0.0
+    if inputs is None:
+        raise EnvelopeError(
+            f"the limit on {words} is on the reported value (reported=); here limits are on true outputs: leave it out"
+        )
+    sd = to_si(limit.reported, unit, name=f"measurement noise of {words} (reported=)", difference=True)
+    if not (math.isfinite(sd) and sd > 0.0):
+        raise EnvelopeError(
+            f"measurement noise of {words}: {format_si(sd, unit, difference=True)}; a standard deviation is above "
+            "zero; leave reported= out for a limit on the true value"
+        )
+    return sd
 
 
-def _same(a: Reduction, b: Reduction) -> bool:
-    # `peak` and `path` with two sides are about two different numbers (highest, lowest), yet the lowest value is never
-    # above the highest: lower > upper is contradictory for them too. `time_above` levels compare as written.
-    return a == b
+def _fault(limit: Limit, words: str, inputs: Sequence[Signal] | None) -> BoundFault | None:
+    if limit.under is None:
+        return None
+    if inputs is None:
+        raise EnvelopeError(
+            f"the limit on {words} is under a fault (under=); here runs follow their recipe: leave it out"
+        )
+    return bind_fault(limit.under, inputs)
 
 
-def moments(requirements: Sequence[Requirement]) -> tuple[float, ...]:
-    """Times in s at which a sample must stand."""
-    return tuple(sorted({t for r in requirements for t in r.reduction.moments}))
-
-
-__all__ = ["At", "Limit", "Requirement", "bind_limits", "moments"]
+__all__ = ["Limit", "Requirement", "bind_limits", "moments"]

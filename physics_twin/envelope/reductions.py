@@ -1,9 +1,7 @@
 """Reductions: what turns the course of an output into the one number that a limit acts on.
 
-Samples stand at nodes that are dense and graded (see `evaluation`), but a peak falls between nodes. Between them the
-course is taken as the cubic Hermite interpolant with three-point slopes: exact for parabolas, error O(h^3) at a peak
-and O(h^4) in an integral, and continuous in the settings, which sampling alone is not: a maximum over samples jumps
-when the highest one changes. Two nodes at the same time mark a jump or a kink; slopes never reach across it.
+Samples stand at nodes that are dense and graded (see `evaluation`), but a peak falls between nodes: there the course is
+a cubic (see `hermite`). Rates are in `rates`, lethality and the like in `thermal_integrals`.
 """
 
 import math
@@ -14,12 +12,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.hermite import highest, integrals, refined
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
 UPPER, LOWER = 1, -1
 """Sides of a limit: an upper limit looks at the highest value, a lower limit at the lowest."""
-
-N_PARTS = 4  # parts into which an interval is cut to find when a level is crossed; linear within a part
 
 
 @runtime_checkable
@@ -87,7 +84,7 @@ class Extreme:
 
     def __call__(self, times: Array, values: Array, side: int, unit: Unit) -> Array:
         """Peaks (upper side) or troughs (lower side), refined between samples."""
-        return side * _peaks(times, side * values)
+        return side * highest(times, side * values)
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ class At:
 
     def label(self, output: str, unit: Unit) -> str:
         """In words."""
-        return f"{output} at {_duration(self.time)}"
+        return f"{output} at {duration_text(self.time)}"
 
     def unit(self, output: Unit) -> Unit:
         """The output's own unit."""
@@ -137,7 +134,7 @@ class Mean:
         """Integral over duration; the first value where a run has no duration."""
         length = times[:, -1] - times[:, 0]
         safe = np.where(length > 0.0, length, 1.0)
-        return np.where(length > 0.0, _integrals(times, values) / safe, values[:, 0])
+        return np.where(length > 0.0, integrals(times, values) / safe, values[:, 0])
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ class Integral:
 
     def __call__(self, times: Array, values: Array, side: int, unit: Unit) -> Array:
         """Integrals of the Hermite interpolant."""
-        return _integrals(times, values)
+        return integrals(times, values)
 
 
 @dataclass(frozen=True)
@@ -178,7 +175,7 @@ class TimeAbove:
 
     def __call__(self, times: Array, values: Array, side: int, unit: Unit) -> Array:
         """Seconds above the level, crossings found between samples."""
-        t, above = _refined(times, values - self._level(unit))
+        t, above = refined(times, values - self._level(unit))
         left, right, h = above[:, :-1], above[:, 1:], np.diff(t, axis=1)
         span = np.abs(left) + np.abs(right)
         crossing = np.sign(left) * np.sign(right) < 0.0
@@ -239,82 +236,9 @@ def time_above(level: QuantityLike) -> TimeAbove:
     return TimeAbove(level)
 
 
-def _duration(time: float) -> str:
+def duration_text(time: float) -> str:
+    """A duration for people: in h, min or s."""
     for text, size in (("h", 3600.0), ("min", 60.0)):
         if time >= size:
             return f"{time / size:.4g} {text}"
     return f"{time:.4g} s"
-
-
-def _slopes(times: Array, values: Array) -> tuple[Array, Array]:
-    """Widths (n, n_times - 1) and three-point slopes (n, n_times), one-sided at ends and at double nodes."""
-    h = np.diff(times, axis=1)
-    open_ = h > 0.0
-    secant = np.where(open_, np.diff(values, axis=1) / np.where(open_, h, 1.0), 0.0)
-    slopes = np.empty_like(values)
-    slopes[:, 0], slopes[:, -1] = secant[:, 0], secant[:, -1]
-    if values.shape[1] > 2:
-        left, right = h[:, :-1], h[:, 1:]
-        width = np.where(left + right > 0.0, left + right, 1.0)
-        centered = (right * secant[:, :-1] + left * secant[:, 1:]) / width
-        one_sided = np.where(left > 0.0, secant[:, :-1], secant[:, 1:])
-        inner = np.where((left > 0.0) & (right > 0.0), centered, one_sided)
-        slopes[:, 1:-1] = inner
-        # Ends and sides of a double node: the parabola through the next interval (second order too).
-        starts = np.concatenate([np.ones((len(h), 1), bool), ~open_[:, :-1]], axis=1) & open_
-        stops = np.concatenate([~open_[:, 1:], np.ones((len(h), 1), bool)], axis=1) & open_
-        begin = starts[:, :-1] & ~stops[:, :-1]
-        slopes[:, :-2] = np.where(begin, 2.0 * secant[:, :-1] - slopes[:, 1:-1], slopes[:, :-2])
-        end = stops[:, 1:] & ~starts[:, 1:]
-        slopes[:, 2:] = np.where(end, 2.0 * secant[:, 1:] - slopes[:, 1:-1], slopes[:, 2:])
-    return h, slopes
-
-
-def _peaks(times: Array, values: Array) -> Array:
-    """Maximum (n,) of the Hermite interpolant.
-
-    Only intervals whose slopes say "up, then down" are refined: at a corner (a clipped signal) the cubic would
-    overshoot and invent a violation.
-    """
-    highest: Array = values.max(axis=1)
-    if values.shape[1] < 3:
-        return highest
-    h, slopes = _slopes(times, values)
-    m0, m1, rise = slopes[:, :-1] * h, slopes[:, 1:] * h, np.diff(values, axis=1)
-    tops = (m0 > 0.0) & (m1 < 0.0)
-    c2, c3 = 3.0 * rise - 2.0 * m0 - m1, m0 + m1 - 2.0 * rise
-    # Root of m0 + 2 c2 s + 3 c3 s^2 in (0, 1), in the form that stays accurate as c3 goes to zero.
-    root = np.sqrt(np.maximum(c2 * c2 - 3.0 * c3 * m0, 0.0))
-    denominator = root - c2
-    s = np.where(tops & (denominator > 0.0), m0 / np.where(denominator > 0.0, denominator, 1.0), 0.0)
-    s = np.clip(s, 0.0, 1.0)
-    crest = values[:, :-1] + s * (m0 + s * (c2 + s * c3))
-    highest = np.maximum(highest, np.where(tops, crest, -math.inf).max(axis=1))
-    return highest
-
-
-def _integrals(times: Array, values: Array) -> Array:
-    """Integral (n,) of the Hermite interpolant: trapezium plus h^2 (y0' - y1') / 12."""
-    if values.shape[1] < 2:
-        return np.zeros(len(values))
-    h, slopes = _slopes(times, values)
-    pieces = 0.5 * h * (values[:, :-1] + values[:, 1:]) + h * h * (slopes[:, :-1] - slopes[:, 1:]) / 12.0
-    total: Array = pieces.sum(axis=1)
-    return total
-
-
-def _refined(times: Array, values: Array) -> tuple[Array, Array]:
-    """Times and values with every interval cut into N_PARTS by the Hermite interpolant."""
-    if values.shape[1] < 2:
-        return times, values
-    h, slopes = _slopes(times, values)
-    m0, m1, rise = slopes[:, :-1] * h, slopes[:, 1:] * h, np.diff(values, axis=1)
-    c2, c3 = 3.0 * rise - 2.0 * m0 - m1, m0 + m1 - 2.0 * rise
-    s = np.arange(N_PARTS) / N_PARTS
-    t = times[:, :-1, None] + h[:, :, None] * s
-    y = values[:, :-1, None] + s * (m0[:, :, None] + s * (c2[:, :, None] + s * c3[:, :, None]))
-    n = len(times)
-    return (
-        np.concatenate([t.reshape(n, -1), times[:, -1:]], axis=1),
-        np.concatenate([y.reshape(n, -1), values[:, -1:]], axis=1),
-    )

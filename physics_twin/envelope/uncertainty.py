@@ -8,8 +8,8 @@ smooth functions of the settings, and two points of a region differ by their set
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.requirements import Requirement
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import bound_initials, check_fitted, member_values
 from physics_twin.posterior.populations import each_of, population_names
+from physics_twin.posterior.tables import DISCREPANCY
 from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
@@ -39,6 +41,8 @@ class Batches:
     setting_errors: Mapping[str, Array]
     """Setting -> (n,) SI, added to the setting."""
     n: int
+    noise: Mapping[str, Array] = field(default_factory=dict)
+    """Reading of a limit on a reported value -> (n,) SI, added to the number that the limit is about."""
 
     def take(self, rows: NDArray[np.integer[Any]]) -> "Batches":
         """The batches of these rows."""
@@ -46,6 +50,7 @@ class Batches:
             {name: values[rows] for name, values in self.values.items()},
             {name: errors[rows] for name, errors in self.setting_errors.items()},
             len(rows),
+            {name: errors[rows] for name, errors in self.noise.items()},
         )
 
 
@@ -71,6 +76,7 @@ def next_batches(
     tolerance: Mapping[str, QuantityLike],
     rng: np.random.Generator,
     held: Mapping[str, QuantityLike] | Values | None = None,
+    requirements: Sequence[Requirement] = (),
 ) -> Uncertainty:
     """One possible next batch for each draw of the posterior.
 
@@ -78,6 +84,7 @@ def next_batches(
     draw, within the parameter's bounds) or a prior (the batch's value is drawn from it, whatever was fitted).
     tolerance: setting -> standard deviation of what the plant runs about what was set.
     held: parameter or setting of the recipe -> the one value of all batches, before draws and what the fit held.
+    requirements: those on reported values get the noise of a measurement of their own.
 
     Raises ModelError for the posterior of another model, UnknownNameError and UnitError for a wrong name or unit.
     """
@@ -94,18 +101,9 @@ def next_batches(
     unused = sorted({name.partition("@")[0] for name in drawn} & bound)
     doubts += [f"{name}: the recipe's value is used, not the fitted one" for name in unused]
     drawn = [name for name in drawn if name.partition("@")[0] not in {*bound, *kept}]
-    used = [name for name in drawn if "@" not in name]
     batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
-    includes = ["parameters: " + (", ".join(used) or "none")] if used or not batchwise else []
-    populations = population_names(posterior.names)
-    for name in batchwise:
-        if name in batch_variation:
-            continue
-        origin = "as in one of the fitted experiments, drawn at random"
-        if name in populations:
-            n = sum(other.startswith(f"{name}@") for other in drawn)
-            origin = f"of a new {each_of(posterior, name)}, drawn from the population of the {n} that were fitted"
-        includes.append(f"batch-to-batch variation: {name} {origin}")
+    includes = _of_draws(posterior, drawn, batch_variation)
+    doubts += _without_discrepancy(model, drawn, {*kept, *(n for n, x in posterior.fixed.items() if np.any(x))})
     for name, given in batch_variation.items():
         if name not in model.parameters:
             hint = "; the scatter of a setting is its tolerance=" if name in chosen else ""
@@ -130,9 +128,61 @@ def next_batches(
         includes.append(f"tolerance of {name}: sd {format_si(spreads[name], unit, difference=True)}")
     if len(includes) == 1 and not batchwise:
         includes[0] += " (parameters only: no batch-to-batch variation, no tolerance of the settings)"
+    noise = _noise(requirements, len(rows), rng, includes)
     includes += same
     assumed = (*doubts, *(note for note in notes if not batchwise and not unused))
-    return Uncertainty(Batches(values, errors, len(rows)), tuple(includes), assumed, spreads, draws_hash(posterior))
+    batches = Batches(values, errors, len(rows), noise)
+    return Uncertainty(batches, tuple(includes), assumed, spreads, draws_hash(posterior))
+
+
+def _of_draws(posterior: Posterior, drawn: Sequence[str], varied: Container[str]) -> list[str]:
+    """What the draws bring along, in words; `varied`: what has a batch-to-batch scatter from elsewhere."""
+    used = list(dict.fromkeys(_shown(name) for name in drawn if "@" not in name))
+    batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
+    includes = ["parameters: " + (", ".join(used) or "none")] if used or not batchwise else []
+    populations = population_names(posterior.names)
+    for name in batchwise:
+        if name in varied:
+            continue
+        origin = "as in one of the fitted experiments, drawn at random"
+        if name in populations:
+            n = sum(other.startswith(f"{name}@") for other in drawn)
+            origin = f"of a new {each_of(posterior, name)}, drawn from the population of the {n} that were fitted"
+        includes.append(f"batch-to-batch variation: {_shown(name)} {origin}")
+    return list(dict.fromkeys(includes))
+
+
+def _shown(name: str) -> str:
+    """A parameter as a person knows it: the coefficients of a discrepancy mean nothing one by one."""
+    return f"discrepancy of {_corrected(name)}" if name.startswith(DISCREPANCY) else name
+
+
+def _corrected(name: str) -> str:
+    """The output whose discrepancy a coefficient belongs to."""
+    return name.removeprefix(DISCREPANCY).rpartition(".")[0]
+
+
+def _without_discrepancy(model: Model, drawn: Sequence[str], kept: Container[str]) -> list[str]:
+    """Doubts about outputs that have a discrepancy of which the posterior knows nothing: it is zero then."""
+    known = {_corrected(name.partition("@")[0]) for name in drawn if name.startswith(DISCREPANCY)}
+    declared = [name for name in model.parameters if name.startswith(DISCREPANCY) and name not in kept]
+    missing = dict.fromkeys(output for output in map(_corrected, declared) if output not in known)
+    return [
+        f"the discrepancy of {output} is taken as zero: the posterior holds none of its coefficients"
+        for output in missing
+    ]
+
+
+def _noise(
+    requirements: Sequence[Requirement], n: int, rng: np.random.Generator, includes: list[str]
+) -> dict[str, Array]:
+    """Errors (n,) SI of each reading of a limit on a reported value; adds what it is to `includes`."""
+    drawn: dict[str, Array] = {}
+    for r in requirements:
+        if r.noise and r.reading not in drawn:
+            drawn[r.reading] = r.noise * rng.standard_normal(n)
+            includes.append(f'measurement noise of "{r.reading}": sd {format_si(r.noise, r.unit, difference=True)}')
+    return drawn
 
 
 def draws_hash(posterior: Posterior) -> str:
