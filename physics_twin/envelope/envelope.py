@@ -1,7 +1,7 @@
 """The Envelope: what `find_envelope` returns, and what a plant works by."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,19 +11,24 @@ import xarray as xr
 from physics_twin.envelope.certificate import Certificate
 from physics_twin.envelope.check import Check, Checker, checker_of
 from physics_twin.envelope.evaluation import FailedRun
+from physics_twin.envelope.landscape import Landscape
+from physics_twin.envelope.objectives import ObjectiveValue
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.errors import unknown_name
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
-from physics_twin.units import QuantityLike, Unit
+from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from physics_twin.envelope.history import History
     from physics_twin.envelope.plan import Plan
     from physics_twin.envelope.predict import Predicted, SearchedRegion
+    from physics_twin.measurements import Experiment
+    from physics_twin.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,10 +79,12 @@ class Envelope:
     """Setting -> its proven acceptable range, the others held at the set point."""
     operating: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Setting -> normal operating range (low, high) about the set point, where a tolerance was given."""
-    objectives: Mapping[str, tuple[float, Unit]] = field(default_factory=dict)
-    """Objective -> its value at the set point, SI, and the unit in which it is shown."""
+    objectives: Mapping[str, ObjectiveValue] = field(default_factory=dict)
+    """Objective -> its value at the set point, with its uncertainty, on the held-out draws."""
     front: xr.Dataset | None = None
     """The Pareto front, where there are several objectives."""
+    landscape: Landscape | None = None
+    """The objectives over the settings, as the search for the best point learned them inside the box."""
     known_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     """What covers which range of the settings, SI: the data of the fit, the model's domain of validity."""
 
@@ -165,11 +172,49 @@ class Envelope:
         """A copy with one more warning, for example that the model failed its hold-out."""
         return replace(self, warnings=(*self.warnings, reason))
 
-    def plot(self, ax: Any = None) -> "Figure":
-        """Region, box, set point and binding limits; `ax` for one or two settings, a figure of its own for more."""
+    def against(
+        self,
+        history: "Sequence[Experiment]",
+        *,
+        settings: Mapping[str, Mapping[str, QuantityLike]] | None = None,
+        posterior: "Posterior | None" = None,
+        confidence: float = 0.95,
+    ) -> "History":
+        """Judge past batches by what was measured: where they ran, which limits they met, and what that says.
+
+        history: the batches. settings: batch -> setting -> quantity, where the batch's recipe and context do not say at
+        which settings it ran. posterior: of a fit that held or estimated settings of single batches. confidence: of the
+        intervals. Batches whose settings are unknown and limits that were not measured are listed with the reason.
+
+        Raises EnvelopeError for no batch or two of one name, UnknownNameError for a name in `settings`, UnitError for a
+        channel that is not in the dimension of its limit.
+        """
+        from physics_twin.envelope.history import against
+
+        return against(self, history, settings=settings, posterior=posterior, confidence=confidence)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        history: "Sequence[Experiment] | History | None" = None,
+        present: Mapping[str, QuantityLike] | None = None,
+    ) -> "Figure":
+        """Region, box, set point and binding limits; `ax` for one or two settings, a figure of its own for more.
+
+        history: past batches, drawn as pass, fail or not judged. present: where the plant runs now.
+        """
         from physics_twin.envelope.plots import plot_envelope  # matplotlib takes a quarter of a second to import
 
-        return plot_envelope(self, ax)
+        return plot_envelope(self, ax, history=history, present=present)
+
+    def plot_front(self, ax: Any = None) -> "Figure":
+        """The Pareto front with its knee; raises EnvelopeError where there is none."""
+        from physics_twin.envelope.pareto import plot_front
+
+        if self.front is None:
+            raise EnvelopeError("this envelope has no front: give find_envelope two objectives or more")
+        return plot_front(self.front, ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a NetCDF file, whole or not at all; `Envelope.load` gives the same numbers back."""

@@ -110,6 +110,7 @@ def as_html(envelope: Envelope) -> str:
 
 
 def aligned(table: Table) -> list[str]:
+    """Lines of a table, its columns under one another."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
 
