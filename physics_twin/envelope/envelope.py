@@ -16,7 +16,7 @@ from physics_twin.envelope.objectives import ObjectiveValue
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.surrogate import DesignSpace
-from physics_twin.errors import unknown_name
+from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Requirement
 from physics_twin.envelope.reductions import LOWER, UPPER, Custom, Reduction, final, path
+from physics_twin.envelope.requirements import Requirement
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Setting, Signal
 from physics_twin.units import Unit, format_si, unit as as_unit

@@ -14,6 +14,7 @@ from physics_twin.envelope import (
     allowed,
     certificate,
     evaluation,
+    landscape,
     limits,
     objectives,
     question as question_module,
@@ -34,6 +35,7 @@ CLASSES: Classes = {
         *(reductions.TimeAbove, reductions.Custom),
         *(shapes.LargestBox, shapes.Polytope),
         *(objectives.Objective, objectives.Expectation, objectives.WorstCase, objectives.CVaR),
+        *(objectives.ObjectiveValue, objectives.Target, landscape.Landscape),
         *(certificate.Certificate, certificate.Attempt, allowed.Group),
         *(set_point.Margin, evaluation.FailedRun, surrogate.DesignSpace),
     )

@@ -154,8 +154,8 @@ def _point_text(envelope: Envelope, name: str) -> str:
 def _objective_text(envelope: Envelope, name: str) -> str:
     if name not in envelope.objectives:
         return "-"
-    value, unit = envelope.objectives[name]
-    return format_si(value, unit)
+    found = envelope.objectives[name]
+    return format_si(found.value, found.unit)
 
 
 def compare_scenarios(

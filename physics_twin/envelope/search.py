@@ -26,7 +26,7 @@ from physics_twin.envelope.draws import Draws, split_draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit, bind_limits
-from physics_twin.envelope.objectives import Objective
+from physics_twin.envelope.objectives import Objective, bind_objectives
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.shapes import LargestBox, Shape
@@ -92,7 +92,7 @@ def find_envelope(
     """
     question = Question(
         recipe=recipe,
-        settings=_checked_settings(settings, recipe),
+        settings=checked_settings(settings, recipe),
         limits=tuple(limits),
         probability=probability,
         confidence=confidence,
@@ -119,6 +119,7 @@ def answer(
     """The envelope that a question has with this model and posterior; arguments and errors as of `find_envelope`."""
     recipe, settings, budget = question.recipe, question.settings, question.budget
     problem = Problem(model, recipe, settings, bind_limits(question.limits, model.outputs), budget.n_nodes)
+    bind_objectives(question.objectives, model.outputs, settings)  # a wrong name fails now and not after the search
     groups = groups_of(problem.requirements, question.probability)
     own = generator(rng)
     seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
@@ -130,10 +131,10 @@ def answer(
     with _reporting(progress) as report:
         trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, own, report)
         report("set point and region")
-        return outcome(Inputs(question, posterior, draws, groups, seed, _recipe_hash(recipe)), simulate, trial, cloud)
+        return outcome(Inputs(question, posterior, draws, groups, seed, recipe_hash(recipe)), simulate, trial, cloud)
 
 
-def _recipe_hash(recipe: Recipe) -> str:
+def recipe_hash(recipe: Recipe) -> str:
     """Hash of everything that the recipe holds."""
     record, tables = recipe_record(recipe)
     digest = hashlib.sha256(json.dumps(record, sort_keys=True, default=float).encode())
@@ -144,7 +145,8 @@ def _recipe_hash(recipe: Recipe) -> str:
     return digest.hexdigest()[:16]
 
 
-def _checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setting, ...]:
+def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setting, ...]:
+    """Settings that may be searched; raises EnvelopeError, or UnknownNameError for one the recipe does not have."""
     if not settings:
         raise EnvelopeError("an envelope needs at least one setting: settings=[pt.Setting(...)]")
     seen: set[str] = set()

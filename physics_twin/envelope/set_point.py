@@ -14,8 +14,9 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Allowed, share_of
 from physics_twin.envelope.box import Box
+from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.design_space import compass, relative_cloud
-from physics_twin.envelope.limits import Requirement
+from physics_twin.envelope.requirements import Requirement
 from physics_twin.envelope.surrogate import DesignSpace, shares
 from physics_twin.units import Unit
 
@@ -52,15 +53,34 @@ def best_point(
     space: DesignSpace, box: Box, allowed: Allowed, tolerance: Array | float = 0.0, room: float = ROOM
 ) -> Array:
     """The set point (d,) in the unit cube; tolerance: (d,) standard deviations relative to the bounds."""
-    d = box.low.size
-    inset = np.minimum(np.maximum(N_SD * tolerance, room * box.widths), 0.5 * box.widths)
-    # Errors at a side that the setting's bound ends count like any other: the plant would run beyond its bound.
-    inner = Box(box.low + inset, box.high - inset)
-    cloud = relative_cloud(d)
+    inner = inner_box(box, tolerance, room)
+    cloud = relative_cloud(box.low.size)
     levels = space.level(inner.at(cloud), allowed)
     start = cloud[int(np.argmax(levels))]
     best: Array = inner.at(compass(lambda t: space.level(inner.at(t), allowed), start)[None])[0]
     return best
+
+
+def inner_box(box: Box, tolerance: Array | float = 0.0, room: float = ROOM) -> Box:
+    """The part of a box that a set point may take: away from its sides by `room` of the widths and by the tolerance."""
+    inset = np.minimum(np.maximum(N_SD * tolerance, room * box.widths), 0.5 * box.widths)
+    # Errors at a side that the setting's bound ends count like any other: the plant would run beyond its bound.
+    return Box(box.low + inset, box.high - inset)
+
+
+def inner_set(body: ConvexSet, tolerance: Array | float = 0.0, room: float = ROOM) -> ConvexSet:
+    """As `inner_box`, of a convex set: shrunk about its middle, then every side moved in by the tolerance across it."""
+    if body.center is None:
+        return body
+    shrunk = body.toward(body.center, 1.0 - 2.0 * room)
+    spread = np.broadcast_to(tolerance, body.center.shape)
+    moved = ConvexSet(
+        np.maximum(shrunk.low, body.low + N_SD * spread),
+        np.minimum(shrunk.high, body.high - N_SD * spread),
+        body.normals,
+        np.minimum(shrunk.offsets, body.offsets - N_SD * np.linalg.norm(body.normals * spread, axis=1)),
+    )
+    return moved if moved.center is not None else shrunk
 
 
 def margins_at(margins: Array, requirements: Sequence[Requirement], probability: float) -> tuple[Margin, ...]:

@@ -90,6 +90,8 @@ def as_text(envelope: Envelope) -> str:
     if not envelope.empty:
         lines += [probability_text(envelope), ""]
     lines += [f"at the {where} ({at}):", *aligned(margin_table(envelope)), ""]
+    if envelope.objectives:
+        lines += [*(f"  {found}" for found in envelope.objectives.values()), ""]
     lines += ["the probability includes:", *(f"  - {item}" for item in envelope.includes)]
     if envelope.warnings:
         lines += ["warnings:", *(f"  ! {item}" for item in envelope.warnings)]
@@ -102,6 +104,7 @@ def as_html(envelope: Envelope) -> str:
     parts = [f"<p><b>{html.escape(headline(envelope))}</b></p>", _html_table(box_table(envelope))]
     parts.append(f"<p>{html.escape(probability_text(envelope))}</p>")
     parts.append(_html_table(margin_table(envelope)))
+    parts += [f"<p>{html.escape(str(found))}</p>" for found in envelope.objectives.values()]
     for title, items in (("The probability includes", envelope.includes), ("Warnings", envelope.warnings)):
         if items:
             parts.append(f"<p>{title}:</p><ul>" + "".join(f"<li>{html.escape(i)}</li>" for i in items) + "</ul>")

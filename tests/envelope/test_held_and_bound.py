@@ -131,15 +131,15 @@ def test_a_parameter_is_held_or_varies(tank, with_initial):
 
 
 def test_the_hash_of_the_recipe_sees_tables_bounds_and_values():
-    from physics_twin.envelope.search import _recipe_hash
+    from physics_twin.envelope.search import recipe_hash
 
     def with_table(last, high=20, value=None):
         duration = pt.Setting("duration", "s", bounds=(1, high), value=value)
         return draining(duration, u=pt.table([0, 5, 10], [0, 1, last], "kg/s"))
 
     recipes = [with_table(3), with_table(4), with_table(3, high=30), with_table(3, value="7 s")]
-    assert len({_recipe_hash(recipe) for recipe in recipes}) == len(recipes)
-    assert _recipe_hash(with_table(3)) == _recipe_hash(with_table(3))
+    assert len({recipe_hash(recipe) for recipe in recipes}) == len(recipes)
+    assert recipe_hash(with_table(3)) == recipe_hash(with_table(3))
 
 
 def test_the_hash_of_the_posterior_sees_what_the_fit_held(tank, with_initial, tmp_path):
