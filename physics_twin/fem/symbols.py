@@ -56,6 +56,9 @@ class Symbols:
         self.constants = [dolfinx.fem.Constant(domain.mesh, 0.0) for _ in self.names]
         self.variables = [ufl.variable(c) for c in self.constants]
         self.directions = [dolfinx.fem.Constant(domain.mesh, 0.0) for _ in self.names]
+        # Views of their memory: asking a Constant for its number costs more than writing it.
+        self._numbers = [np.asarray(c.value) for c in self.constants]
+        self._slopes = [np.asarray(c.value) for c in self.directions]
         units = [*(p.unit for p in self.parameters), *(s.unit for s in self.inputs)]
         self._dimensions = [*(u.dimension for u in units), _SECOND]
         self.distributions: list[Distributed] = []
@@ -101,15 +104,13 @@ class Symbols:
 
     def set(self, theta: Array) -> None:
         """Give the constants of the forms their numbers."""
-        for constant, value in zip(self.constants, theta, strict=True):
-            constant.value = value
+        _write(self._numbers, theta)
         for distribution in self.distributions:
             distribution.write(distribution.field, theta)
 
     def set_direction(self, direction: Array) -> None:
         """Give the constants of the tangent forms their numbers."""
-        for constant, value in zip(self.directions, direction, strict=True):
-            constant.value = value
+        _write(self._slopes, direction)
         for distribution in self.distributions:
             distribution.write(distribution.direction, direction)
 
@@ -190,3 +191,8 @@ def _settled(magnitude: ca.SX, expression: Expression) -> ca.SX:
 def settled(expression: Expression) -> Any:
     """The CasADi magnitude of an expression with its switches decided at each point."""
     return _settled(ca.SX(expression.magnitude), expression)
+
+
+def _write(views: Sequence[Array], values: Array) -> None:
+    for view, value in zip(views, values, strict=True):
+        view[()] = value
