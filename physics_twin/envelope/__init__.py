@@ -1,11 +1,13 @@
 """Operating envelopes: the ranges in which every limit is met with a stated probability."""
 
+from physics_twin.envelope.best_settings import find_set_point
 from physics_twin.envelope.certificate import Attempt, Certificate
 from physics_twin.envelope.check import Check, Checker, Checks
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.limits import Limit
-from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, WorstCase
+from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, ObjectiveValue, WorstCase
+from physics_twin.envelope.optimum import Binding, SetPoint, Start
 from physics_twin.envelope.plan import Plan, Step
 from physics_twin.envelope.predict import Predicted
 from physics_twin.envelope.question import Budget, Question
@@ -17,6 +19,7 @@ from physics_twin.envelope.shapes import LargestBox, Polytope
 
 __all__ = [
     "Attempt",
+    "Binding",
     "Budget",
     "CVaR",
     "Certificate",
@@ -32,6 +35,7 @@ __all__ = [
     "Maximize",
     "Minimize",
     "Objective",
+    "ObjectiveValue",
     "Plan",
     "Polytope",
     "Predicted",
@@ -39,12 +43,15 @@ __all__ = [
     "Reduction",
     "Scenario",
     "Scenarios",
+    "SetPoint",
+    "Start",
     "Step",
     "WorstCase",
     "at",
     "compare_scenarios",
     "final",
     "find_envelope",
+    "find_set_point",
     "integral",
     "mean",
     "path",
