@@ -40,6 +40,7 @@ def split_draws(problem: Problem, posterior: Posterior, question: Question, rng:
         question.tolerance,
         rng,
         question.values,
+        requirements=problem.requirements,
     )
     batches = uncertainty.batches
     # A posterior may know that its draws are correlated (MCMC); independent draws count in full.

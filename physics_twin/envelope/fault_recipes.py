@@ -129,11 +129,11 @@ class _Writer:
     ) -> None:
         phase = self.recipe.phases[number]
         place = f"{number}_{k}"
-        inputs = {n: self._course(number, n, begin, place) for n in phase.inputs}
+        inputs = {n: self._course(number, n, begin, end, place) for n in phase.inputs}
         if failed:
             inputs[self.fault.input] = (self.fault.value, self.fault.unit.si_text)
         elif named and self.fault.input not in inputs:
-            inputs[self.fault.input] = self._course(number, self.fault.input, begin, place)
+            inputs[self.fault.input] = self._course(number, self.fault.input, begin, end, place)
         words = phase.name if k == 0 else f"{phase.name}, {'fault' if failed else 'after the fault'}"
         ends: dict[str, object] = {}
         if end is not None:
@@ -174,25 +174,36 @@ class _Writer:
                 found.append((self._later(when, begin, f"event_{place}_{k}"), events))
         return found
 
-    def _course(self, number: int, name: str, begin: Array, place: str) -> Input:
-        """An input from `begin` of a phase on."""
+    def _course(self, number: int, name: str, begin: Array, end: Array | None, place: str) -> Input:
+        """An input in a piece of a phase."""
         given = _given(self.recipe, number, name)
-        unit = self.units[name]
         if isinstance(given, Ramp):
-            over = given.over if given.over is not None else self.recipe.phases[number].duration
-            assert over is not None  # a recipe whose phase ends on a level says how long its ramps take
-            if not begin.any():
-                return Ramp(given.start, given.end, over)
-            length = amounts(over, SECOND, self.values, self.n)
-            low, high = (amounts(x, unit, self.values, self.n) for x in (given.start, given.end))
-            share = np.where(length > begin, begin / np.where(length > 0.0, length, 1.0), 1.0)
-            here = self._setting(f"level_{place}_{name}", unit, low + share * (high - low))
-            # A ramp that is over stays at its end; how long it then takes to get there does not matter.
-            left = self._setting(f"ramp_{place}_{name}", SECOND, np.where(length > begin, length - begin, 1.0))
-            return Ramp(here, given.end, left)
+            return self._ramp(given, number, name, begin, end, place)
         if isinstance(given, Table):
             return _table_from(given, float(begin[0]))
         return given
+
+    def _ramp(self, ramp: Ramp, number: int, name: str, begin: Array, end: Array | None, place: str) -> Ramp:
+        unit, place = self.units[name], f"{place}_{name}"
+        over = ramp.over if ramp.over is not None else self.recipe.phases[number].duration
+        assert over is not None  # a recipe whose phase ends on a level says how long its ramps take
+        length = amounts(over, SECOND, self.values, self.n)
+        low, high = (amounts(x, unit, self.values, self.n) for x in (ramp.start, ramp.end))
+
+        def level(when: Array) -> Array:
+            share = np.where(length > when, when / np.where(length > 0.0, length, 1.0), 1.0)
+            return np.asarray(low + share * (high - low))
+
+        first = self._setting(f"from_{place}", unit, level(begin)) if begin.any() else ramp.start
+        if end is not None and bool((length >= end).all()):
+            # A ramp that goes on behind the cut ends with the piece: members then share their corners.
+            last = self._setting(f"to_{place}", unit, level(end))
+            return Ramp(first, last, self._setting(f"ramp_{place}", SECOND, end - begin))
+        if not begin.any():
+            return Ramp(first, ramp.end, over)
+        # A ramp that is over stays at its end; how long it then takes to get there does not matter.
+        left = self._setting(f"ramp_{place}", SECOND, np.where(length > begin, length - begin, 1.0))
+        return Ramp(first, ramp.end, left)
 
 
 def _given(recipe: Recipe, number: int, name: str) -> Input:
