@@ -5,6 +5,7 @@ from physics_twin.envelope.certificate import Attempt, Certificate
 from physics_twin.envelope.check import Check, Checker, Checks
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
+from physics_twin.envelope.influence import Influence
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, ObjectiveValue, WorstCase
 from physics_twin.envelope.optimum import Binding, SetPoint, Start
@@ -29,6 +30,7 @@ __all__ = [
     "Envelope",
     "Expectation",
     "FailedRun",
+    "Influence",
     "LargestBox",
     "Limit",
     "Margin",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.errors import EnvelopeError, unknown_name
+from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from physics_twin.envelope.history import History
+    from physics_twin.envelope.influence import Influence
     from physics_twin.envelope.plan import Plan
     from physics_twin.envelope.predict import Predicted, SearchedRegion
     from physics_twin.measurements import Experiment
@@ -167,6 +170,27 @@ class Envelope:
         return make_plan(
             self, present, to, rate_limits=rate_limits, steps=steps, step=step, one_at_a_time=one_at_a_time
         )
+
+    def influence(
+        self,
+        model: Model,
+        posterior: "Posterior",
+        *,
+        narrowed: float = 0.5,
+        n_draws: int = 1000,
+        executor: Executor | None = None,
+    ) -> "Influence":
+        """What ends each side, what the margins depend on, and what narrowing a source of uncertainty would buy.
+
+        model, posterior: those that the envelope was found with. narrowed: share of its spread that a source keeps; one
+        source at a time. n_draws: how many of the draws are simulated, at the set point and at the worst point of every
+        side that a limit ends. Nothing of it is certified: a new envelope would be.
+
+        Raises EnvelopeError for another posterior and for an envelope that does not hold its question.
+        """
+        from physics_twin.envelope.influence import influence
+
+        return influence(self, model, posterior, narrowed=narrowed, n_draws=n_draws, executor=executor)
 
     def marked(self, reason: str) -> "Envelope":
         """A copy with one more warning, for example that the model failed its hold-out."""
