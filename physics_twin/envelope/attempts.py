@@ -1,6 +1,5 @@
 """Boxes proposed by the search draws and tried on the held-out draws, until one passes or the error is spent."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO, Memo
+from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed, Group, violations
 from physics_twin.envelope.box import Box, corners
 from physics_twin.envelope.certificate import (
@@ -38,21 +39,19 @@ N_WORST = (2, 4, 8)
 
 
 class Simulator:
-    """Simulates margins and keeps count: of simulations and of those that failed."""
+    """Simulates margins and keeps count: of simulations and of those that failed; memo: remembers what it simulated."""
 
-    def __init__(
-        self, problem: Problem, executor: Executor | None, checkpoint: str | os.PathLike[str] | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, executor: Executor | None, memo: Memo = NO_MEMO) -> None:
         self.problem = problem
         self.executor = executor
-        self.checkpoint = checkpoint
+        self.memo = memo
         self.n_simulations = 0
         self.failures: list[FailedRun] = []
 
     def __call__(self, batches: Batches, points: Array) -> Array:
         """Margins (n_points, n_batches, n_requirements) SI at points of the unit cube, NaN for failed runs."""
-        found = evaluate(self.problem, batches, self.problem.si(points), self.executor)
-        self.n_simulations += len(points) * batches.n
+        found = evaluate(self.problem, batches, self.problem.si(points), self.executor, self.memo)
+        self.n_simulations += found.n_simulations
         self.failures += found.failures
         return found.margins
 
@@ -117,17 +116,19 @@ def make_attempts(
     confidence: float,
     cloud: Array,
     n_points: int,
+    aim: Aim,
     rng: np.random.Generator,
     report: Callable[[str], None],
 ) -> Trial:
     """Propose, confirm and certify boxes.
 
     groups: limits that are kept together, with the probability of each. cloud: where the surrogate is searched.
-    n_points: budget of design points for the first attempt; each further one has a third of it more.
+    n_points: budget of design points for the first attempt; each further one has a third of it more. aim: which box is
+    the best one.
     """
     d, search = cloud.shape[1], draws.search
     tests = tests_of(draws, groups, confidence, n_certified(d))
-    first = start_design(d, rng)
+    first = start_design(d, rng, aim)
     space = DesignSpace(first, simulate(search, first))
     few = search.take(np.arange(min(N_DRAWS, search.n)))
     scouts = send_scouts(lambda u: simulate(few, u), d, rng)
@@ -145,14 +146,15 @@ def make_attempts(
             test.search,
             budget,
             lambda s: scouts.points[scouts.surprises(s)],
+            aim,
             report,
         )
         space, settled, box = found.space, found.settled, found.box
         if box is None:
             break
         if number > 0 and test.search.k == tests[number - 1].search.k:  # no violation is left to give up
-            box = box.toward(best_point(space, box, test.search, room=0.0), STRICTER**number)
-        space, confirmed, points = _confirmed(simulate, search, space, box, cloud, test.search)
+            box = box.toward(aim.moved(best_point(space, box, test.search, room=0.0)), STRICTER**number)
+        space, confirmed, points = _confirmed(simulate, search, space, box, cloud, test.search, aim)
         if confirmed is None:
             break
         margins = simulate(draws.held, points)
@@ -186,11 +188,11 @@ def _judged(problem: Problem, box: Box, points: Array, margins: Array, test: Tes
 
 
 def _confirmed(
-    simulate: Simulator, search: Batches, space: DesignSpace, box: Box, cloud: Array, allowed: Allowed
+    simulate: Simulator, search: Batches, space: DesignSpace, box: Box, cloud: Array, allowed: Allowed, aim: Aim
 ) -> tuple[DesignSpace, Box | None, Array]:
     """The box, pulled in until the model itself confirms corners and worst points on the search draws."""
     d = box.low.size
-    anchor = best_point(space, box, allowed, room=0.0)
+    anchor = aim.moved(best_point(space, box, allowed, room=0.0))
     for share in PULLS:
         tried = box.toward(anchor, share)
         if share > 0.9:  # a side that a setting's bound ends stays there unless nothing else helps

@@ -1,10 +1,9 @@
 """The largest axis-aligned box inside a region, in the unit cube of the settings.
 
-Volume is the product of widths relative to the bounds, so no unit of a setting weighs more than another. The region
-is where a `level` function is not negative. With one or two settings the largest rectangle of feasible grid nodes is
-found exactly; with more, boxes grow from feasible seeds between infeasible points of a cloud. A continuous polish
-follows: maximize the sum of log widths such that the level at check positions (corners, faces, the worst points met)
-stays at or above zero.
+Volume is the product of widths relative to the bounds, so no unit of a setting weighs more than another, unless weights
+are given. The region is where a `level` function is not negative. From the starts of `box_starts` a continuous polish
+follows: maximize the weighted sum of log widths such that the level at check positions (corners, faces, the worst
+points met) stays at or above zero, and the box holds the point that it must hold.
 """
 
 import itertools
@@ -17,13 +16,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.aim import Aim
+from physics_twin.envelope.box_starts import Ends, best_rectangle, feasible_seeds, grown_boxes, longest_run
 
 Level = Callable[[Array], Array]
 """(n, d) points of the unit cube -> (n,) signed levels, >= 0 inside the region."""
 
 N_LINE, N_GRID = 1001, 101
 """Grid nodes for one setting and for each of two; the polish takes care of what lies between them."""
-N_SEEDS = 48
 MIN_WIDTH = 1e-6
 """Relative width below which a box is a point."""
 THIN = 0.035
@@ -93,30 +93,40 @@ def check_positions(d: int) -> Array:
     return np.concatenate([grid[is_corner], grid[~is_corner]])
 
 
-def largest_box(level: Level, cloud: Array, levels: Array, extra: Array) -> Box | None:
-    """The largest box found, or None when no point of the cloud (or grid) is feasible.
+def largest_box(level: Level, cloud: Array, levels: Array, extra: Array, aim: Aim | None = None) -> Box | None:
+    """The best box found, or None when no point of the cloud (or grid) is feasible, or not what the box must hold.
 
     level: the region. cloud: (n, d) points of the unit cube and levels: (n,) the level at them (a full grid in
     `grid_points` order for d <= 2). extra: (m, d) points of the cube that are checked as well when they fall inside.
+    aim: which box is the best one; that of the largest volume when left out.
     """
     d = cloud.shape[1]
+    aim = Aim.volume(d) if aim is None else aim
+    held, held_levels = cloud, levels
+    if aim.held.any():
+        held = aim.around[None] if aim.held.all() else aim.moved(cloud)
+        held_levels = level(held)
     feasible = levels >= 0.0
-    if not feasible.any():
+    if held_levels.max() < 0.0 or not (feasible.any() or aim.held.any()):
         return None
+    deepest = held[int(np.argmax(held_levels))]
+    found: list[Ends | None]
     if d == 1:
-        starts = [_longest_run(cloud[:, 0], feasible)]
+        found = [longest_run(cloud[:, 0], feasible, aim)]
     elif d == 2:
-        starts = [_largest_rectangle(cloud, feasible)]
-        if starts[0].widths.min() < THIN:  # a region as thin as the grid: try its deepest point as well
-            deepest = cloud[int(np.argmax(levels))]
-            starts.append(Box(deepest, deepest))
+        found = [best_rectangle(cloud, feasible, aim)]
+        if (
+            found[0] is None or (found[0][1] - found[0][0]).min() < THIN
+        ):  # as thin as the grid: the deepest point as well
+            found.append((deepest, deepest))
     else:
-        starts = _grown_boxes(cloud, levels)
+        found = [*grown_boxes(cloud, levels, feasible_seeds(held, held_levels), aim)]
+    starts = [Box(*ends) for ends in found if ends is not None] or [Box(deepest, deepest)]
     known = (np.concatenate([cloud, extra]), np.concatenate([levels, level(extra) if len(extra) else np.zeros(0)]))
     best: Box | None = None
     for start in starts:
-        box = _polished(level, start, *known)
-        if box is not None and (best is None or box.log_volume > best.log_volume):
+        box = _polished(level, start, *known, aim)
+        if box is not None and (best is None or aim.worth(box.widths) > aim.worth(best.widths)):
             best = box
     return best
 
@@ -129,81 +139,7 @@ def grid_points(d: int) -> Array:
     return np.stack([a.ravel() for a in np.meshgrid(line, line, indexing="ij")], axis=1)
 
 
-def _longest_run(x: Array, feasible: NDArray[np.bool_]) -> Box:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], feasible, [False]]).astype(int)))
-    starts, stops = edges[::2], edges[1::2] - 1
-    longest = int(np.argmax(x[stops] - x[starts]))
-    return Box(x[starts[longest]][None], x[stops[longest]][None])
-
-
-def _largest_rectangle(grid: Array, feasible: NDArray[np.bool_]) -> Box:
-    """Largest rectangle of feasible nodes: for each first row, the columns feasible down to each last row."""
-    n = round(len(grid) ** 0.5)
-    open_ = feasible.reshape(n, n)
-    best, where = -1.0, (0, 0, 0, 0)
-    for first in range(n):
-        columns = np.logical_and.accumulate(open_[first:], axis=0)
-        # run[i, j]: number of feasible columns in a row that end at j
-        count = np.cumsum(columns, axis=1)
-        reset = np.maximum.accumulate(np.where(columns, 0, count), axis=1)
-        run = count - reset
-        longest = run.max(axis=1)
-        # A rectangle one node wide has no area; it still beats nothing.
-        area = (np.arange(len(longest)) + 1e-3) * np.maximum(longest - 1 + 1e-3, 0.0)
-        area[longest == 0] = -1.0
-        last = int(np.argmax(area))
-        if area[last] > best:
-            end = int(np.argmax(run[last]))
-            best, where = float(area[last]), (first, first + last, end - int(longest[last]) + 1, end)
-    line = grid[:n, 1]
-    return Box(np.array([line[where[0]], line[where[2]]]), np.array([line[where[1]], line[where[3]]]))
-
-
-def _grown_boxes(cloud: Array, levels: Array) -> list[Box]:
-    """A few large boxes without infeasible cloud points, each around a feasible seed.
-
-    Infeasible points are met in order of their distance from the seed; each one still inside is cut off on the side
-    that costs the least volume.
-    """
-    feasible = np.flatnonzero(levels >= 0.0)
-    bad = cloud[levels < 0.0]
-    # Seeds: the deepest points, and every k-th of the rest, so that each lobe of a region has a chance.
-    ranked = feasible[np.argsort(-levels[feasible], kind="stable")]
-    spread = ranked[:: max(1, len(ranked) // (N_SEEDS - N_SEEDS // 4))]
-    seeds = list(dict.fromkeys([*ranked[: N_SEEDS // 4].tolist(), *spread.tolist()]))[:N_SEEDS]
-    boxes = [_grown(cloud[seed], bad) for seed in seeds]
-    boxes.sort(key=lambda box: -box.log_volume)
-    kept: list[Box] = []
-    for box in boxes:  # the best few that differ
-        if all(np.abs(box.low - k.low).max() + np.abs(box.high - k.high).max() > 0.1 for k in kept):
-            kept.append(box)
-        if len(kept) == 3:
-            break
-    return kept
-
-
-def _grown(seed: Array, bad: Array) -> Box:
-    low, high = np.zeros(seed.size), np.ones(seed.size)
-    rest = bad[np.argsort(np.abs(bad - seed).max(axis=1), kind="stable")]
-    while len(rest):
-        point = rest[0]
-        gap = 1e-9
-        above = point > seed
-        # share of the width that stays when this axis is cut at the point
-        kept = np.where(above, point - low, high - point) / np.maximum(high - low, 1e-300)
-        kept = np.where(np.abs(point - seed) > gap, kept, -1.0)
-        axis = int(np.argmax(kept))
-        if kept[axis] < 0.0:
-            break  # the seed itself
-        if above[axis]:
-            high[axis] = max(seed[axis], point[axis] - gap)
-        else:
-            low[axis] = min(seed[axis], point[axis] + gap)
-        rest = rest[((rest >= low) & (rest <= high)).all(axis=1)]
-    return Box(low, high)
-
-
-def _polished(level: Level, start: Box, points: Array, levels: Array) -> Box | None:
+def _polished(level: Level, start: Box, points: Array, levels: Array, aim: Aim) -> Box | None:
     """The start box, pushed out (or in) until its check positions touch the region's edge.
 
     points: (n, d) with known levels (n,), which the box must not hold where they are negative.
@@ -211,7 +147,7 @@ def _polished(level: Level, start: Box, points: Array, levels: Array) -> Box | N
     positions = check_positions(start.low.size)
     box = start
     for _ in range(4):
-        box = _maximized(level, box, positions)
+        box = _maximized(level, box, positions, aim)
         inside = box.contains(points)
         if not inside.any() or levels[inside].min() >= 0.0:
             break
@@ -219,11 +155,11 @@ def _polished(level: Level, start: Box, points: Array, levels: Array) -> Box | N
         positions = np.concatenate([positions, np.clip(box.position(worst), 0.0, 1.0)])
     # The polish may have stopped short of feasible (an island that its check positions do not see); the start then
     # stands, pushed out to the edge side by side. Its own corners may lie where the points do not show the region.
-    polished = _pulled_in(level, box, positions, points, levels)
-    plain = _pulled_in(level, start, positions, points, levels)
-    if plain is not None and (polished is None or polished.log_volume < plain.log_volume + ROUNDING):
+    polished = _pulled_in(level, box, positions, points, levels, aim)
+    plain = _pulled_in(level, start, positions, points, levels, aim)
+    if plain is not None and (polished is None or aim.worth(polished.widths) < aim.worth(plain.widths) + ROUNDING):
         plain = _pushed_out(level, plain, points[levels < 0.0])
-    return max((b for b in (polished, plain) if b is not None), key=lambda b: b.log_volume, default=None)
+    return max((b for b in (polished, plain) if b is not None), key=lambda b: aim.worth(b.widths), default=None)
 
 
 def _pushed_out(level: Level, box: Box, bad: Array) -> Box:
@@ -248,8 +184,8 @@ def _side_moved(box: Box, axis: int, up: bool, by: float) -> Box:
     return Box(box.low, np.minimum(box.high + step, 1.0)) if up else Box(np.maximum(box.low - step, 0.0), box.high)
 
 
-def _maximized(level: Level, start: Box, positions: Array) -> Box:
-    """Largest box that is feasible at relative `positions`, from `start`, which need not be feasible.
+def _maximized(level: Level, start: Box, positions: Array, aim: Aim) -> Box:
+    """Best box that is feasible at relative `positions`, from `start`, which need not be feasible.
 
     Variables are the middle and the log widths: the objective is then linear and thin boxes are as well scaled as
     wide ones.
@@ -276,19 +212,22 @@ def _maximized(level: Level, start: Box, positions: Array) -> Box:
         jacobian: Array = (values[1:] - values[0]).T / (step * scale)
         return jacobian
 
+    held = aim.held
+
     def room(x: Array) -> Array:
         w = 0.5 * np.exp(x[d:])
-        return np.concatenate([x[:d] - w, 1.0 - x[:d] - w])
+        over = (x[:d] - aim.around)[held]
+        return np.concatenate([x[:d] - w, 1.0 - x[:d] - w, w[held] - over, w[held] + over])
 
     def room_slope(x: Array) -> Array:
         w, one = np.diag(0.5 * np.exp(x[d:])), np.eye(d)
-        return np.block([[one, -w], [-one, -w]])
+        return np.block([[one, -w], [-one, -w], [-one[held], w[held]], [one[held], w[held]]])
 
     constraints: Any = [  # the stubs know neither dicts of functions on arrays nor their slopes
         {"type": "ineq", "fun": kept, "jac": kept_slope},
         {"type": "ineq", "fun": room, "jac": room_slope},
     ]
-    gradient = np.concatenate([np.zeros(d), -np.ones(d)])
+    gradient = np.concatenate([np.zeros(d), -aim.weights])
     objective: Any = lambda x: (float(gradient @ x), gradient)  # noqa: E731  # the same goes for value and slope
     result = minimize(
         objective,
@@ -302,11 +241,11 @@ def _maximized(level: Level, start: Box, positions: Array) -> Box:
     if not np.isfinite(result.x).all():
         return start
     w = 0.5 * np.exp(result.x[d:])
-    low, high = result.x[:d] - w, result.x[:d] + w
+    low, high = np.fmin(result.x[:d] - w, aim.around), np.fmax(result.x[:d] + w, aim.around)
     return Box(np.where(low < ROUNDING, 0.0, low), np.where(high > 1.0 - ROUNDING, 1.0, high))
 
 
-def _pulled_in(level: Level, box: Box, positions: Array, points: Array, levels: Array) -> Box | None:
+def _pulled_in(level: Level, box: Box, positions: Array, points: Array, levels: Array, aim: Aim) -> Box | None:
     """The box shrunk about its deepest point until it is feasible at `positions` and at the points that it holds."""
     held = box.contains(points)
     checked, found = box.at(positions), level(box.at(positions))
@@ -314,9 +253,13 @@ def _pulled_in(level: Level, box: Box, positions: Array, points: Array, levels: 
     least = -ROUNDING * float(np.abs(all_levels).max())
     if all_levels.min() >= least:
         return box
-    if all_levels.max() < 0.0:
+    anchors, depths = everything, all_levels
+    if aim.held.any():
+        anchors = aim.moved(everything)
+        depths = level(anchors)
+    if depths.max() < 0.0:
         return None
-    anchor = everything[int(np.argmax(all_levels))]
+    anchor = anchors[int(np.argmax(depths))]
     bad = everything[all_levels < least]
 
     def met(share: float) -> bool:

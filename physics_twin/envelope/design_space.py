@@ -8,14 +8,16 @@ itself confirms and certifies.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed
 from physics_twin.envelope.box import N_GRID, Box, corners, grid_points, largest_box
-from physics_twin.envelope.surrogate import DesignSpace, by_dimension, distances
+from physics_twin.envelope.surrogate import MIN_DISTANCE, DesignSpace, by_dimension, distances
 
 N_CLOUD = 2**12
 """Points at which more than two settings are searched."""
@@ -37,16 +39,24 @@ Evaluate = Callable[[Array], Array]
 """(n, d) points of the unit cube -> margins (n, n_draws, n_requirements) SI, NaN where a simulation failed."""
 
 
-def start_design(d: int, rng: np.random.Generator) -> Array:
-    """First points (n, d) of the unit cube: a grid for one or two settings, corners and Sobol points for more."""
+def start_design(d: int, rng: np.random.Generator, aim: Aim) -> Array:
+    """First points (n, d) of the unit cube: a grid for one or two settings, corners and Sobol points for more.
+
+    The point that the box must hold is one of them, where it is known in all settings.
+    """
     if d == 1:
-        return np.linspace(0.0, 1.0, 7)[:, None]
-    if d == 2:
+        points = np.linspace(0.0, 1.0, 7)[:, None]
+    elif d == 2:
         line = np.linspace(0.0, 1.0, 5)
-        return np.stack([a.ravel() for a in np.meshgrid(line, line, indexing="ij")], axis=1)
-    ends = corners(d) if d <= 5 else np.zeros((0, d))
-    sobol = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2((d + 1) * (d + 2)))))
-    return np.concatenate([ends, np.full((1, d), 0.5), sobol])
+        points = np.stack([a.ravel() for a in np.meshgrid(line, line, indexing="ij")], axis=1)
+    else:
+        ends = corners(d) if d <= 5 else np.zeros((0, d))
+        sobol = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2((d + 1) * (d + 2)))))
+        points = np.concatenate([ends, np.full((1, d), 0.5), sobol])
+    if not aim.held.all():
+        return points
+    apart = np.abs(points - aim.around).max(axis=1) >= by_dimension(d, MIN_DISTANCE)
+    return np.concatenate([points[apart], aim.around[None]])
 
 
 def search_cloud(d: int, rng: np.random.Generator) -> Array:
@@ -78,12 +88,13 @@ def explore(
     allowed: Allowed,
     n_points: int,
     points_in_doubt: Callable[[DesignSpace], Array],
+    aim: Aim,
     report: Callable[[str], None] = lambda text: None,
 ) -> Found:
     """Refine `space` until the largest box with no more violations than allowed at every point no longer moves.
 
     n_points: budget of design points in all. points_in_doubt: points (n, d) at which the surrogate is known to be
-    wrong. The box returned is that of the surrogate, which is exact at the design.
+    wrong. aim: which box is looked for. The box returned is that of the surrogate, which is exact at the design.
     """
     d = cloud.shape[1]
     # The full grid is there for the exact rectangle; doubt is seen on every other line of it.
@@ -92,7 +103,8 @@ def explore(
     stuck = 0
     while True:
         levels = space.level(cloud, allowed)
-        box = largest_box(lambda u, s=space: s.level(u, allowed), cloud, levels, space.points)  # type: ignore[misc]
+        region = partial(space.level, allowed=allowed)
+        box = largest_box(region, cloud, levels, space.points, aim)
         moved = np.inf
         if box is not None and before is not None:
             moved = max(np.abs(box.low - before.low).max(), np.abs(box.high - before.high).max())

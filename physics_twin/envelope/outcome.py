@@ -7,18 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.attempts import Simulator, Trial
 from physics_twin.envelope.box import Box
 from physics_twin.envelope.certificate import Certificate, lower_bounds
 from physics_twin.envelope.check import ranges_known
-from physics_twin.envelope.design_space import climbed, relative_cloud
+from physics_twin.envelope.convex_set import ConvexSet
+from physics_twin.envelope.design_space import compass, relative_cloud
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
+from physics_twin.envelope.landscape import Chosen, best_of_set
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.region import region_data
-from physics_twin.envelope.set_point import SETTING_BOUND, best_point, binding_sides, margins_at
+from physics_twin.envelope.set_point import SETTING_BOUND, best_point, binding_sides, inner_box, margins_at
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.envelope.why_empty import why_empty
 from physics_twin.posterior import Posterior
@@ -37,6 +40,7 @@ class Inputs:
     posterior: Posterior
     draws: Draws
     groups: tuple[Group, ...]
+    aim: Aim
     seed: str
     recipe_hash: str
 
@@ -45,7 +49,11 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     """The envelope of a trial; simulates the recommended point on both halves of the draws."""
     problem, question, box = simulate.problem, inputs.question, trial.box
     settings = problem.settings
-    point = _closest(inputs, trial, cloud) if box is None else _set_point(inputs, problem, trial, box)
+    chosen = None if box is None or not question.objectives else _best(inputs, simulate, box)
+    if box is None:
+        point = _closest(inputs, trial, cloud)
+    else:
+        point = _set_point(inputs, problem, trial, box) if chosen is None else chosen.point
     at = _named(settings, problem.si(point))
     draws = inputs.draws
     both = np.concatenate([simulate(draws.search, point[None])[0], simulate(draws.held, point[None])[0]])
@@ -54,15 +62,15 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     binding: dict[str, tuple[str, str]] = {}
     if box is None:
         kept = 1.0 - violations(both[None], inputs.groups)[0] / len(both)
-        message = why_empty(
-            trial, inputs.draws, question.confidence, margins, kept, _settings_text(settings, at), cloud
-        )
+        held = [s for s, is_held in zip(settings, inputs.aim.held, strict=True) if is_held]
+        words = _settings_text(settings, at), _settings_text(held, at)
+        message = why_empty(trial, draws, question.confidence, margins, kept, words, cloud)
         points = point[None]
         probability, lower, average = float(kept[0]), 0.0, float(kept[0])
     else:
         sides = binding_sides(trial.space, box, problem.requirements, trial.allowed)
         binding = {s.name: ends for s, ends in zip(settings, sides, strict=True)}
-        message = _summary(inputs, binding)
+        message = _summary(inputs, binding) + ("" if chosen is None else f"; {chosen.words}")
         points = np.concatenate([trial.points[: 2 ** len(settings)], point[None]])
         probability = 1.0 - int(certificate.violations[:, 0].max()) / draws.held.n
         lower = float(certificate.lower_bounds[:, 0].min())
@@ -90,6 +98,9 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         message=message,
         question=question,
         space=trial.space,
+        objectives={} if chosen is None else {found.name: found for found in chosen.objectives},
+        front=None if chosen is None else chosen.front,
+        landscape=None if chosen is None else chosen.landscape,
         known_ranges=ranges_known(settings, inputs.posterior.coverage, problem.model.validity),
     )
 
@@ -100,10 +111,22 @@ def _set_point(inputs: Inputs, problem: Problem, trial: Trial, box: Box) -> Arra
     return best_point(trial.space, box, trial.allowed, tolerance / (problem.high - problem.low))
 
 
+def _best(inputs: Inputs, simulate: Simulator, box: Box) -> Chosen:
+    """The best point of the certified box for the objectives."""
+    problem = simulate.problem
+    spread = inputs.draws.uncertainty.tolerance
+    tolerance = np.array([spread.get(s.name, 0.0) for s in problem.settings]) / (problem.high - problem.low)
+    inside = ConvexSet.of_box(inner_box(box, tolerance))
+    # Where the landscape is sampled steers the search and decides nothing: one seed for all.
+    return best_of_set(simulate, inputs.draws, inputs.question.objectives, inside, np.random.default_rng(0))
+
+
 def _closest(inputs: Inputs, trial: Trial, cloud: Array) -> Array:
-    """The settings that come closest to meeting all limits."""
-    allowed = Allowed.share(inputs.groups, trial.space.n_draws)
-    return climbed(trial.space, cloud[int(np.argmax(trial.space.level(cloud, allowed)))], allowed)
+    """The settings that come closest to meeting all limits, among those that the box may not leave out."""
+    allowed, aim = Allowed.share(inputs.groups, trial.space.n_draws), inputs.aim
+    tried = aim.moved(cloud)
+    best = tried[int(np.argmax(trial.space.level(tried, allowed)))]
+    return aim.moved(compass(lambda u: trial.space.level(aim.moved(u), allowed), best))
 
 
 def _search_warnings(simulate: Simulator, trial: Trial) -> list[str]:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from physics_twin.envelope.aim import aim_of
 from physics_twin.envelope.allowed import Group, groups_of
 from physics_twin.envelope.attempts import Simulator, make_attempts, n_certified
 from physics_twin.envelope.certificate import attempt_error, draws_needed
@@ -29,6 +30,7 @@ from physics_twin.envelope.limits import Limit, bind_limits
 from physics_twin.envelope.objectives import Objective, bind_objectives
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.resume import remembering, replays_said
 from physics_twin.envelope.shapes import LargestBox, Shape
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
@@ -118,20 +120,25 @@ def answer(
 ) -> Envelope:
     """The envelope that a question has with this model and posterior; arguments and errors as of `find_envelope`."""
     recipe, settings, budget = question.recipe, question.settings, question.budget
-    problem = Problem(model, recipe, settings, bind_limits(question.limits, model.outputs), budget.n_nodes)
+    problem = Problem(
+        model, recipe, settings, bind_limits(question.limits, model.outputs, model.inputs), budget.n_nodes
+    )
     bind_objectives(question.objectives, model.outputs, settings)  # a wrong name fails now and not after the search
     groups = groups_of(problem.requirements, question.probability)
+    aim = aim_of(question.shape, settings)
     own = generator(rng)
     seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
     draws = split_draws(problem, posterior, question, own)
     _refuse_too_few(draws, groups, len(settings), question)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
-    simulate = Simulator(problem, executor, checkpoint)
-    with _reporting(progress) as report:
-        trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, own, report)
+    journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
+    with journal as memo, _reporting(progress) as show:
+        simulate, report = Simulator(problem, executor, memo), replays_said(show, memo)
+        trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, aim, own, report)
         report("set point and region")
-        return outcome(Inputs(question, posterior, draws, groups, seed, recipe_hash(recipe)), simulate, trial, cloud)
+        inputs = Inputs(question, posterior, draws, groups, aim, seed, recipe_hash(recipe))
+        return outcome(inputs, simulate, trial, cloud)
 
 
 def recipe_hash(recipe: Recipe) -> str:

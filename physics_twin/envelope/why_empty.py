@@ -13,12 +13,21 @@ from physics_twin.units import format_si
 
 
 def why_empty(
-    trial: Trial, draws: Draws, confidence: float, margins: Sequence[Margin], kept: Array, where: str, cloud: Array
+    trial: Trial,
+    draws: Draws,
+    confidence: float,
+    margins: Sequence[Margin],
+    kept: Array,
+    words: tuple[str, str],
+    cloud: Array,
 ) -> str:
-    """margins: at the closest settings, `where` in words. kept: (n_groups,) share of draws that keep each group there.
+    """The reason for people.
 
-    cloud: points (n, d) of the unit cube over which the surrogate says what each limit could reach alone.
+    margins: at the closest settings. kept: (n_groups,) share of draws that keep each group there. words: those
+    settings, and which of them the box must hold ("" where it is free). cloud: points (n, d) of the unit cube over
+    which the surrogate says what each limit could reach alone.
     """
+    where, around = words
     groups = trial.allowed.groups
     required = np.array([group.probability for group in groups])
     if (kept >= required).all():
@@ -27,6 +36,10 @@ def why_empty(
     group = groups[short]
     own = [margins[j] for j in group.columns]
     worst = min(own, key=lambda m: (m.probability, m.assured))
+    if around:
+        least = f"{_limits(group)} only with probability {kept[short]:.3f} where {group.probability:g} is required"
+        reach = f"{where} meets {least}" if where == around else f"the closest settings with it, {where}, meet {least}"
+        return f"no box can hold {around}: {reach}. {_shortfall(worst)}; ask for a box around another point"
     j = margins.index(worst)
     alone = float(trial.space.probability(cloud)[:, 1 + j].max())
     text = (

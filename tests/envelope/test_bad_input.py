@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from physics_twin.envelope import Budget, Limit, final, find_envelope
+from physics_twin.envelope import Budget, LargestBox, Limit, final, find_envelope
 from physics_twin.errors import EnvelopeError, ModelError, PhysicsTwinError, UnitError, UnknownNameError
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Phase, Recipe, reaches
@@ -66,7 +66,7 @@ def test_no_setting_and_one_given_twice(case):
 
 
 def test_too_few_draws_say_how_many_are_needed(case, analytic):
-    with pytest.raises(EnvelopeError, match=r"too few draws.*Give at least 165"):
+    with pytest.raises(EnvelopeError, match=r"too few draws.*Give at least 165 draws \(there are 100\)"):
         ask(case, posterior=analytic.gaussian_draws(case["model"], 100, 1))
     enough = ask(case, posterior=analytic.gaussian_draws(case["model"], 165, 1), limits=[Limit("y", upper=9.0)])
     assert enough.certificate.passed
@@ -147,3 +147,14 @@ def test_draws_that_are_all_of_sensors_say_nothing_about_the_model(case):
     noise = Posterior.from_draws([Parameter("noise.y", 1.0, unit="1")], np.ones((500, 1)))
     with pytest.raises(EnvelopeError, match="no parameter of the model"):
         ask(case, posterior=noise)
+
+
+def test_a_point_to_hold_that_is_not_searched_and_weights_of_unknown_settings(case):
+    with pytest.raises(EnvelopeError, match=r"around: s0 = 1\.2 lies outside of what is searched, 0 to 1"):
+        ask(case, shape=LargestBox(around={"s0": 1.2}))
+    with pytest.raises(UnknownNameError, match="setting"):
+        ask(case, shape=LargestBox(around={"s1": 0.5}))
+    with pytest.raises(UnknownNameError, match="setting"):
+        ask(case, shape=LargestBox(weights={"s1": 2.0}))
+    with pytest.raises(EnvelopeError, match="weight"):
+        LargestBox(weights={"s0": 0.0})

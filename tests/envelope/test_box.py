@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.box import Box, corners, largest_box
+from physics_twin.envelope.box_starts import best_rectangle
 from physics_twin.envelope.design_space import search_cloud
 
 
-def found(level, d, seed=0):
+def found(level, d, seed=0, aim=None):
     cloud = search_cloud(d, np.random.default_rng(seed))
-    return largest_box(level, cloud, level(cloud), np.zeros((0, d)))
+    return largest_box(level, cloud, level(cloud), np.zeros((0, d)), aim)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
@@ -77,8 +79,6 @@ def test_a_region_thinner_than_the_grid_still_has_room():
 
 def test_the_exact_rectangle_on_a_grid_beats_all_others():
     """Against brute force over all rectangles of a small random mask."""
-    from physics_twin.envelope import box as module
-
     rng = np.random.default_rng(3)
     n = 9
     line = np.linspace(0.0, 1.0, n)
@@ -93,9 +93,68 @@ def test_the_exact_rectangle_on_a_grid_beats_all_others():
             for j1 in range(j0, n)
             if mask[i0 : i1 + 1, j0 : j1 + 1].all()
         )
-        rectangle = module._largest_rectangle(grid, mask.ravel())
-        area = np.prod(np.round(rectangle.widths * (n - 1)))
+        low, high = best_rectangle(grid, mask.ravel(), Aim.volume(2))
+        area = np.prod(np.round((high - low) * (n - 1)))
         assert area == best
+
+
+def test_the_exact_rectangle_counts_weights_and_holds_its_point():
+    """Against brute force over all rectangles of a small random mask that hold a point between its nodes."""
+    rng = np.random.default_rng(4)
+    n = 9
+    line = np.linspace(0.0, 1.0, n)
+    grid = np.stack([a.ravel() for a in np.meshgrid(line, line, indexing="ij")], axis=1)
+    aim = Aim(np.array([1.5, 0.5]), np.array([0.3, np.nan]))  # 0.3 lies between the rows 2 and 3
+    for _ in range(30):
+        mask = rng.random((n, n)) < 0.85
+        best = max(
+            aim.worth(np.array([line[i1] - line[i0], line[j1] - line[j0]]))
+            for i0 in range(3)
+            for i1 in range(3, n)
+            for j0 in range(n)
+            for j1 in range(j0, n)
+            if mask[i0 : i1 + 1, j0 : j1 + 1].all()
+        )
+        low, high = best_rectangle(grid, mask.ravel(), aim)
+        assert aim.worth(high - low) == pytest.approx(best)
+        assert low[0] <= 0.3 <= high[0]
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_weights_share_the_room_in_closed_form(d):
+    """sum u <= c: widths c w_i / sum w. Ball of radius r: half widths r sqrt(w_i / sum w)."""
+    weights = np.arange(1.0, d + 1.0)
+    aim = Aim(weights * d / weights.sum(), np.full(d, np.nan))
+    box = found(lambda u: 0.7 - u.sum(axis=1), d, aim=aim)
+    assert box.widths == pytest.approx(0.7 * weights / weights.sum(), abs=1e-4)
+    box = found(lambda u: 0.16 - ((u - 0.5) ** 2).sum(axis=1), d, aim=aim)
+    assert 0.5 * box.widths == pytest.approx(0.4 * np.sqrt(weights / weights.sum()), abs=1e-4)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_a_box_around_a_point_holds_it_where_another_would_be_larger(d):
+    """sum u <= 1 around a point with u_0 = 0.8: the first width is then at least 0.8, the others share what is left."""
+    aim = Aim(np.ones(d), np.array([0.8] + [0.05] * (d - 1)))
+    box = found(lambda u: 1.0 - u.sum(axis=1), d, aim=aim)
+    assert box.low == pytest.approx(np.zeros(d), abs=1e-6)
+    assert box.high == pytest.approx([0.8] + [0.2 / (d - 1)] * (d - 1), abs=1e-3)
+    one = Aim(np.ones(d), np.array([0.8] + [np.nan] * (d - 1)))
+    assert found(lambda u: 1.0 - u.sum(axis=1), d, aim=one).high == pytest.approx(box.high, abs=1e-3)
+
+
+def test_a_box_around_a_point_outside_of_the_region_is_none():
+    aim = Aim(np.ones(2), np.array([0.9, 0.9]))
+    assert found(lambda u: 1.0 - u.sum(axis=1), 2, aim=aim) is None
+
+
+def test_a_box_around_a_point_stays_in_the_smaller_of_two_lobes():
+    def level(u):
+        small = 0.2 - np.abs(u - 0.22).max(axis=1)
+        large = 0.24 - np.abs(u - 0.74).max(axis=1)
+        return np.maximum(small, large)
+
+    box = found(level, 2, aim=Aim(np.ones(2), np.array([0.3, 0.1])))
+    assert (box.low, box.high) == (pytest.approx([0.02, 0.02], abs=2e-3), pytest.approx([0.42, 0.42], abs=2e-3))
 
 
 def test_boxes_shrink_about_a_point_and_know_their_corners():

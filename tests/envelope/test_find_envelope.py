@@ -1,10 +1,12 @@
 """find_envelope against boxes and probabilities known in closed form."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from physics_twin.envelope import Budget, Limit, final, find_envelope, path
+from physics_twin.envelope import Budget, LargestBox, Limit, final, find_envelope, path
 from physics_twin.recipes import Phase, Recipe
 from physics_twin.signals import Setting
 
@@ -207,6 +209,37 @@ def test_a_prior_as_batch_variation_replaces_what_was_fitted(analytic):
         batch_variation={"a": Normal(0.0, 2.0)},
     )
     assert P <= norm.cdf((1.0 - envelope.box["s0"][1]) / 0.2) <= 0.99
+
+
+# Which box -------------------------------------------------------------------------------------------------------
+
+
+def test_weights_give_a_setting_more_of_the_room(analytic):
+    """s0 + s1 <= 1 without uncertainty: with weights 3 and 1 the widths are 3/4 and 1/4."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + v["s1"] + 0.0 * v["a"]}, ["a"])
+    shape = LargestBox(weights={"s0": 3.0})
+    envelope = ask(analytic, model, certain(analytic, model), analytic.knobs(2), [Limit("y", upper=1.0)], shape=shape)
+    assert envelope.box["s0"][1] == pytest.approx(0.75, abs=2e-3)
+    assert envelope.box["s1"][1] == pytest.approx(0.25, abs=2e-3)
+
+
+def test_a_box_around_a_point_holds_it_or_says_which_limit_it_breaks_and_by_how_much(analytic):
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + v["s1"] + 0.05 * v["a"]}, ["a"])
+    posterior, settings = analytic.gaussian_draws(model, 1500, 1), analytic.knobs(2)
+    limits = [Limit("y", upper=1.0, over=final)]
+    inside = ask(analytic, model, posterior, settings, limits, shape=LargestBox(around={"s0": "70 percent", "s1": 0.1}))
+    assert inside.box["s0"][1] >= 0.7
+    assert inside.box["s1"][1] >= 0.1
+    assert norm.cdf((1.0 - inside.box["s0"][1] - inside.box["s1"][1]) / 0.05) >= P
+    outside = ask(analytic, model, posterior, settings, limits, shape=LargestBox(around={"s0": 0.8, "s1": 0.3}))
+    assert outside.empty
+    short = float(re.search(r"short by ([0-9.]+)", outside.message).group(1))
+    assert short == pytest.approx(0.1 + 0.05 * norm.ppf(P), abs=0.01)
+    assert "no box can hold s0 = 0.8, s1 = 0.3: s0 = 0.8, s1 = 0.3 meets the limits only with probability 0.0" in (
+        outside.message
+    )
+    half = ask(analytic, model, posterior, settings, [Limit("y", upper=0.8)], shape=LargestBox(around={"s0": 0.9}))
+    assert "no box can hold s0 = 0.9: the closest settings with it, s0 = 0.9, s1 = 0, meet the limits" in half.message
 
 
 # Answers that are no box ------------------------------------------------------------------------------------------
