@@ -14,8 +14,10 @@ import io
 import json
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +93,15 @@ class Memo:
             raise
         self._write(key, ARRAYS, pack(found))
         return found
+
+    def knows(self, what: str, at: tuple[Array, ...]) -> bool:
+        """Whether `recall` would answer from the journal."""
+        if self.path is None:
+            return False
+        if self._places is None:
+            self._open()
+        assert self._places is not None
+        return _key(what, at) in self._places
 
     def __len__(self) -> int:
         """How many answers are recorded."""
@@ -169,6 +180,12 @@ def _unwritable(path: Path, error: OSError) -> StoppedError:
 
 
 NO_MEMO = Memo()
+
+
+def worker_deaths() -> tuple[type[Exception], ...]:
+    """How executors say that a worker died: Dask does not derive its error from that of the standard library."""
+    distributed = sys.modules.get("distributed")
+    return (BrokenExecutor,) if distributed is None else (BrokenExecutor, distributed.KilledWorker)
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,23 @@ cannot be computed cannot be claimed to keep its limits.
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO, Memo
 from physics_twin.envelope.fault_runs import Runs, margins_under, n_runs
 from physics_twin.envelope.faults import BoundFault
 from physics_twin.envelope.members import AFTER_JUMP, Begun, phase_times, simulate_members
+from physics_twin.envelope.records import identity
+from physics_twin.envelope.remembered import MEMBERS_AT_ONCE, in_pieces, piece_size
 from physics_twin.envelope.requirements import Requirement, margins_of, moments
 from physics_twin.envelope.uncertainty import Batches
 from physics_twin.errors import EnvelopeError
 from physics_twin.model import Failure, Model
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
-
-MEMBERS_AT_ONCE = 2000
-"""Bounds memory, and is the piece that one worker takes."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,10 @@ class Evaluation:
     n_simulations: int
 
 
-def evaluate(problem: Problem, batches: Batches, points: Array, executor: Executor | None = None) -> Evaluation:
-    """Margins at `points` (n_points, n_settings) SI for every batch."""
+def evaluate(
+    problem: Problem, batches: Batches, points: Array, executor: Executor | None = None, memo: Memo = NO_MEMO
+) -> Evaluation:
+    """Margins at `points` (n_points, n_settings) SI for every batch; memo: remembers what was simulated before."""
     n_points, n = len(points), batches.n
     values = {name: np.tile(v, (n_points, *[1] * (v.ndim - 1))) for name, v in batches.values.items()}
     for j, setting in enumerate(problem.settings):
@@ -100,12 +102,11 @@ def evaluate(problem: Problem, batches: Batches, points: Array, executor: Execut
             column = column + np.tile(batches.setting_errors[setting.name], n_points)
         values[setting.name] = column
     total = n_points * n
-    pieces = [slice(i, min(i + MEMBERS_AT_ONCE, total)) for i in range(0, total, MEMBERS_AT_ONCE)]
+    size = piece_size(problem.model)
+    pieces = [slice(i, min(i + size, total)) for i in range(0, total, size)]
     jobs = [{name: v[piece] for name, v in values.items()} for piece in pieces]
-    if executor is None:
-        results = [member_margins(problem, job) for job in jobs]
-    else:
-        results = list(executor.map(member_margins, [problem] * len(jobs), jobs))
+    about = identity(replace(problem, model=problem.model.fingerprint)) if memo.path else ""  # type: ignore[arg-type]
+    results = in_pieces(member_margins, problem, jobs, executor, memo, about)
     margins = np.concatenate([r[0] for r in results]).reshape(n_points, n, len(problem.requirements))
     for j, requirement in enumerate(problem.requirements):
         if requirement.noise:
@@ -170,6 +171,7 @@ def _unfinished(problem: Problem, margins: Array) -> str:
 
 __all__ = [
     "AFTER_JUMP",
+    "MEMBERS_AT_ONCE",
     "Evaluation",
     "FailedRun",
     "Problem",

@@ -4,11 +4,11 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from physics_twin.checkpoints import NO_MEMO, Checkpoint, Memo
+from physics_twin.checkpoints import NO_MEMO, Checkpoint, Memo, worker_deaths
 from physics_twin.errors import StoppedError
 from physics_twin.estimation.progress import Progress
 
@@ -61,7 +61,7 @@ class Work:
                     futures.popleft()  # a future keeps its result
                     yield result
                     del result
-            except _worker_deaths() as error:
+            except worker_deaths() as error:
                 hint = (
                     "what was simulated so far is kept: call calibrate again with the same checkpoint="
                     if self.checkpoint
@@ -83,9 +83,3 @@ def remembered[R](function: Callable[..., R], job: tuple[Any, ...], memo: Memo, 
     """One job, in whichever process; lets go of its journal at the end. attempt: makes the call unlike others."""
     with memo:
         return function(*job, memo)
-
-
-def _worker_deaths() -> tuple[type[Exception], ...]:
-    """How executors say that a worker died: Dask does not derive its error from that of the standard library."""
-    distributed = sys.modules.get("distributed")
-    return (BrokenExecutor,) if distributed is None else (BrokenExecutor, distributed.KilledWorker)
