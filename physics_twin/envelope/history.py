@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import binom, binomtest
 
+from physics_twin.envelope.allowed import Group
 from physics_twin.envelope.capability import Capability, one_sided, two_sided
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.measured_limits import Judgment, judged, rules_of
@@ -216,7 +217,7 @@ def against(
         placed = all(s.found for s in at.values()) and not envelope.empty
         inside = envelope.checker.si([s.value for s in at.values()]).inside if placed else None
         batches.append(PastBatch(run.name, at, inside, tuple(judged(rule, run) for rule in rules)))
-    verdicts = [_verdict(name, required, columns, batches, confidence) for name, required, columns in _groups(envelope)]
+    verdicts = [_verdict(group, batches, confidence) for group in envelope.certificate.groups]
     return History(envelope, tuple(batches), tuple(verdicts), _capability(envelope, batches, confidence), confidence)
 
 
@@ -251,32 +252,13 @@ def _check_names(
             envelope.setting(setting)
 
 
-def _groups(envelope: Envelope) -> list[tuple[str, float, list[int]]]:
-    """Name, required probability and limits (columns) of what is kept with one probability."""
-    assert envelope.question is not None  # checked by the caller
-    joint: list[int] = []
-    own: list[tuple[str, float, list[int]]] = []
-    column = 0
-    for limit in envelope.question.limits:
-        n = (limit.lower is not None) + (limit.upper is not None)
-        columns = list(range(column, column + n))
-        column += n
-        if limit.probability is None:
-            joint += columns
-        else:
-            own.append((limit.name or envelope.limits[columns[0]], limit.probability, columns))
-    name = "all other limits" if own else "all limits"
-    return [*([(name, envelope.question.probability, joint)] if joint else []), *own]
-
-
-def _verdict(
-    name: str, required: float, columns: Sequence[int], batches: Sequence[PastBatch], confidence: float
-) -> Verdict:
-    inside = [outcome_of([b.judgments[j] for j in columns]) for b in batches if b.inside]
+def _verdict(group: Group, batches: Sequence[PastBatch], confidence: float) -> Verdict:
+    inside = [outcome_of([b.judgments[j] for j in group.columns]) for b in batches if b.inside]
     n, k = sum(o is not Outcome.NOT_JUDGED for o in inside), inside.count(Outcome.FAIL)
-    chance = float(binom.sf(k - 1, n, 1.0 - required))
-    enough = int(binom.isf(DOUBT, n, 1.0 - required)) + 1 if n else 1
-    return Verdict(name, required, share_of(k, n, confidence), chance, enough)
+    broken = 1.0 - group.probability
+    chance = float(binom.sf(k - 1, n, broken))
+    enough = int(np.argmax(binom.sf(np.arange(-1, n + 1), n, broken) < DOUBT))
+    return Verdict(group.name, group.probability, share_of(k, n, confidence), chance, enough)
 
 
 def _capability(envelope: Envelope, batches: Sequence[PastBatch], confidence: float) -> tuple[Capability, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.history import History
 from physics_twin.envelope.uncertainty import draws_hash
 from physics_twin.estimation import HoldOut
 from physics_twin.estimation.predicted import PredictedChannel, affordable, predict_channels
@@ -36,6 +37,8 @@ class Content:
     alternatives: tuple[tuple[str, Posterior], ...]
     notes: tuple[str, ...]
     date: str
+    history: History | None = None
+    """Past batches against the envelope."""
 
     @property
     def fits(self) -> dict[str, Posterior]:

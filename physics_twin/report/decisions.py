@@ -1,10 +1,12 @@
 """Chapters that a decision rests on: dependent channels, the hold-out, the operating envelope."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.history import History, PastBatch
+from physics_twin.envelope.history_tables import capability_table
 from physics_twin.estimation import HoldOut
 from physics_twin.report import figures
 from physics_twin.report.content import Content
@@ -23,6 +25,7 @@ from physics_twin.report.page import (
     table,
     tag,
 )
+from physics_twin.report.slices import slices
 
 
 def dependent(content: Content, number: Numbering) -> Section:
@@ -131,14 +134,57 @@ def envelope(content: Content, number: Numbering) -> Section:
     message = e.message[:1].upper() + e.message[1:]
     parts += [paragraph(f"{signs(message)}."), paragraph(f"It rests on the draws of {rests}.")]
     caption = "Probability that every limit is met, the operating box and the recommended set point."
-    parts.append(number(Picture.of(e.plot(), caption, "map of the probability over the settings, with the box")))
+    if content.history is not None:
+        caption += " Past batches are drawn where they ran."
+    drawn = e.plot(history=content.history)
+    parts.append(number(Picture.of(drawn, caption, "map of the probability over the settings, with the box")))
+    parts.append(slices(e, content.history))
     parts += [_box_table(e), _probability(e), _margins(e)]
+    if content.history is not None:
+        parts += _past(content.history)
     parts += [tag("h3", "What the probability includes"), bullets(map(signs, e.includes))]
     parts.append(paragraph("Whatever is not in this list is not in the probability.", css="small"))
     if e.failures:
         failed = f"{count(len(e.failures), 'simulation')} failed and counted as violations; the first: "
         parts.append(note(paragraph(failed + e.failures[0].reason)))
     return Section("envelope", "Operating envelope", joined(parts))
+
+
+def _past(history: History) -> list[Html]:
+    """Past batches: counts, what they say of the certificate, capability, and those that failed or were not judged."""
+    shares = [
+        ("Failures inside", history.failures_inside),
+        ("Passes outside", history.passes_outside),
+    ]
+    rows = [[words, str(s.k), str(s.n), joined([percent(s.low), " to ", percent(s.high)])] for words, s in shares]
+    kind = "good" if history.compatible else "bad"
+    verdict = flag("fits the certificate" if history.compatible else "contradicts the certificate", kind)
+    if all(v.failures.n == 0 for v in history.verdicts):
+        kind, verdict = "plain", flag("no judged batch inside", "doubt")
+    head = ["", "batches", "of those judged", f"share ({percent(history.confidence)} interval)"]
+    return [
+        tag("h3", f"{count(len(history.batches), 'past batch', 'past batches')}"),
+        note(paragraph(verdict), bullets(signs(str(v)) for v in history.verdicts), kind=kind),
+        table(head, rows, numbers=(1, 2, 3)),
+        table(*_with_head(capability_table(history)), numbers=(2, 3), caption=CAPABILITY),
+        _listed([b for b in history.batches if b.why]),
+    ]
+
+
+def _with_head(rows: Sequence[Sequence[str]]) -> tuple[list[object], list[list[object]]]:
+    head, *body = ([signs(cell) for cell in row] for row in rows)
+    return list(head), [list(row) for row in body]
+
+
+def _listed(batches: Sequence[PastBatch]) -> Html:
+    if not batches:
+        return Html("")
+    title = f"{count(len(batches), 'batch', 'batches')} failed, not judged in full, or with unknown settings"
+    rows = [[b.name, b.outcome.value, signs(b.why)] for b in batches]
+    return tag("details", tag("summary", title), table(["batch", "outcome", "why"], rows))
+
+
+CAPABILITY = "Capability with the overall standard deviation (Ppk, often called Cpk), and its interval"
 
 
 def _box_table(e: Envelope) -> Html:

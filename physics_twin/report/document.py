@@ -10,6 +10,8 @@ from pathlib import Path
 
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.history import History
+from physics_twin.errors import EnvelopeError
 from physics_twin.estimation import HoldOut
 from physics_twin.files import atomic_write
 from physics_twin.measurements import Experiment, Redundancy
@@ -36,6 +38,7 @@ def write_report(
     comparison: Comparison | None = None,
     holdout: HoldOut | Mapping[str, HoldOut] | None = None,
     envelope: Envelope | None = None,
+    history: History | Experiment | Sequence[Experiment] | None = None,
     dependent: Redundancy | None = None,
     alternatives: Mapping[str, Posterior] | Sequence[tuple[str, Posterior]] = (),
     notes: Sequence[str] = (),
@@ -45,11 +48,13 @@ def write_report(
 
     posterior: the fit. experiments: what it was fitted to. model: needed for the predictive band. recipe: of the
     envelope. comparison: of `compare`. holdout: one, or name -> hold-out; the one named like a fit stands beside the
-    envelope that rests on that fit. dependent: of `find_dependent_channels`. alternatives: name -> other fit, shown
-    beside the first. notes: remarks for the first page. date: printed if given; without it, the same input gives the
-    same bytes.
+    envelope that rests on that fit. history: past batches that are judged against the envelope and drawn over it, or
+    what `Envelope.against` made of them; it needs an envelope. dependent: of `find_dependent_channels`. alternatives:
+    name -> other fit, shown beside the first. notes: remarks for the first page. date: printed if given; without it,
+    the same input gives the same bytes.
 
-    Chapters without content are left out. The file is written whole or not at all.
+    An envelope of three or more settings has slices with sliders; they are the only part that needs a script, which is
+    inside the page. Chapters without content are left out. The file is written whole or not at all.
     """
     checks = {"": holdout} if isinstance(holdout, HoldOut) else dict(holdout or {})
     content = Content(
@@ -65,6 +70,7 @@ def write_report(
         alternatives=tuple(alternatives.items() if isinstance(alternatives, Mapping) else alternatives),
         notes=tuple(notes),
         date="" if date is None else date.isoformat(),
+        history=_judged(envelope, history),
     )
     text = render(content)
     final = Path(path)
@@ -72,6 +78,14 @@ def write_report(
     with atomic_write(final) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return final
+
+
+def _judged(envelope: Envelope | None, history: History | Experiment | Sequence[Experiment] | None) -> History | None:
+    if history is None or isinstance(history, History):
+        return history
+    if envelope is None:
+        raise EnvelopeError("a report judges past batches against an envelope: give envelope= with history=")
+    return envelope.against([history] if isinstance(history, Experiment) else history)
 
 
 def render(content: Content) -> str:

@@ -58,6 +58,28 @@ code { font: .86em/1.4 "DejaVu Sans Mono", Consolas, Menlo, monospace; overflow-
 footer { border-top: 1px solid var(--line); margin-top: 2.4rem; padding-top: .6rem; }
 details { margin: .6rem 0; }
 summary { cursor: pointer; color: var(--accent); }
+.slices { border: 1px solid var(--line); padding: .7rem 1rem; margin: 1rem 0; }
+.slices[hidden] { display: none; }
+.sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .4rem 1.6rem; }
+.slider { display: grid; grid-template-columns: 1fr auto; font-size: .9rem; }
+.slider input { grid-column: 1 / 3; width: 100%; accent-color: var(--accent); }
+.slider output { font-variant-numeric: tabular-nums; font-weight: 600; }
+.verdict { font-weight: 600; }
+.panels { display: grid; gap: .3rem; }
+.panels svg { width: 100%; height: auto; }
+.panels text { font-size: 9.5px; fill: var(--ink); }
+.panels text.name { font-size: 10.5px; }
+.panels .border { fill: none; stroke: #4d4d4d; stroke-width: .8; }
+.panels .tick { stroke: #4d4d4d; stroke-width: .8; }
+.panels .frame { fill: none; stroke: #0b5394; stroke-width: 2.4; }
+.panels .frame.beside { stroke-width: 1.3; stroke-dasharray: 2 3; }
+.panels .frame.thin { stroke-width: 1.2; }
+.panels .polytope { fill: none; stroke: #0b5394; stroke-width: 2.4; }
+.panels .here { stroke: #1f2429; stroke-width: .7; stroke-dasharray: 4 3; opacity: .7; }
+.panels .batch.pass { fill: #1a1a1a; stroke: #fff; stroke-width: .6; }
+.panels .batch.fail { fill: none; stroke: #d55e00; stroke-width: 2; }
+.panels .batch.not-judged { fill: #fff; stroke: #1a1a1a; stroke-width: 1; }
+.panels .set-point { fill: #fff; stroke: #b45f06; stroke-width: 1.8; }
 @media screen and (max-width: 46rem) { main { padding: 1.2rem; margin: 0; } nav ol { columns: 1; } }
 @page { size: A4; margin: 17mm 16mm; }
 @media print {
@@ -69,5 +91,6 @@ summary { cursor: pointer; color: var(--accent); }
   th, td { padding-right: .55rem; }
   a { color: inherit; text-decoration: none; }
   .scroll { overflow: visible; }
+  .slices { display: none; }
 }
 """
