@@ -32,6 +32,8 @@ AT_EDGE = 0.1
 """Level, in units of the margins' spread, below which the limits hold the objective back."""
 GIVEN_WAY = 0.05
 """Of a limit, in the same units, to see how much of the level is its."""
+CLEAR = 1e-5
+"""Level that points of a front keep on the interpolation, in the same units: its error must not break a limit."""
 
 Run = Callable[[Array], tuple[Array, Array]]
 """(n, d) points of the unit cube -> margins (n, n_draws, n_limits) and values (n, n_draws, n_targets), SI."""
@@ -150,10 +152,18 @@ def simulated_front(
     explored: Explored, optima: Array, run: Run, problem: Problem, independence: float, rng: np.random.Generator
 ) -> xr.Dataset | None:
     """The front where the limits hold, its points simulated; None where none of them keeps the limits."""
-    level = None if explored.space is None else explored.level
     targets = explored.landscape.targets
-    points = pareto_points(explored.landscape.worth, whole_range(optima.shape[1]), optima, rng, level)
-    points = np.concatenate([optima, points])
+
+    def level(points: Array) -> Array:
+        return explored.level(points) - CLEAR
+
+    points = pareto_points(
+        explored.landscape.worth,
+        whole_range(optima.shape[1]),
+        optima,
+        rng,
+        None if explored.space is None else level,
+    )
     margins, values = run(points)
     kept = keeps(margins, explored.allowed) & np.isfinite(values).any(axis=1).all(axis=1)
     if not kept.any():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.evaluation import Problem
+from physics_twin.envelope.landscape import climbed_within
 from physics_twin.envelope.objectives import Target, measured, standard_error
 from physics_twin.errors import EnvelopeError, MissingDependencyError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 N_POPULATION, N_GENERATIONS = 80, 100
 """Points of a generation, and generations: all on the interpolation, less than a second for two objectives."""
+OTHERS = 1e-4
+"""Weight of the other objectives at an end of the front, relative to their ranges."""
 N_FRONT = 25
 """Points of the front that the model simulates."""
 
@@ -54,6 +57,7 @@ def pareto_points(
         return sides if level is None else np.column_stack([sides, -level(points)])
 
     scale = np.maximum(np.ptp(worth(optima), axis=0), 1e-12)
+    optima = np.array([_end(worth, j, scale, start, inside, level) for j, start in enumerate(optima)])
 
     class InSet(Searched):  # type: ignore[misc]  # pymoo has no annotations
         def __init__(self) -> None:
@@ -81,6 +85,19 @@ def pareto_points(
     numbers = worth(found) / scale
     keep = efficient(numbers)
     return found[keep][_spread(numbers[keep], N_FRONT)]
+
+
+def _end(
+    worth: Callable[[Array], Array],
+    column: int,
+    scale: Array,
+    start: Array,
+    inside: ConvexSet,
+    level: Callable[[Array], Array] | None,
+) -> Array:
+    """The end of a front: of the points that are best for one objective, one that is best for the others."""
+    weights = np.where(np.arange(len(scale)) == column, 1.0, OTHERS) / scale
+    return climbed_within(lambda u: worth(u) @ weights, start, inside, level)
 
 
 def efficient(worth: Array) -> NDArray[np.bool_]:
