@@ -1,0 +1,96 @@
+"""A recipe simulated on draws: margins, the objective and the courses."""
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from physics_twin.arrays import Array
+from physics_twin.envelope.members import simulate_members
+from physics_twin.envelope.objectives import Target
+from physics_twin.envelope.optimal_recipe.task import Task
+from physics_twin.envelope.requirements import Requirement, margins_of, moments
+from physics_twin.envelope.uncertainty import Batches
+from physics_twin.model import Failure, Model
+from physics_twin.recipes import Recipe
+
+MEMBERS_AT_ONCE = 1000
+"""The piece that one worker takes: it returns whole courses, which costs memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What every draw makes of one recipe."""
+
+    margins: Array
+    """(n_draws, n_requirements) SI; NaN where the simulation failed."""
+    objective: Array
+    """(n_draws,) SI."""
+    times: Array
+    """(n_times,) s."""
+    quantiles: Array
+    """(3, n_times, n_outputs) SI: 0.025, 0.5 and 0.975."""
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    model: Model
+    recipe: Recipe
+    requirements: tuple[Requirement, ...]
+    target: Target
+    n_nodes: int
+
+
+def outcomes(
+    task: Task,
+    recipe: Recipe,
+    batches: Batches,
+    settings: Mapping[str, float],
+    n_nodes: int,
+    executor: Executor | None = None,
+) -> Outcomes:
+    """Simulate a recipe on all batches; settings: those that were chosen, SI."""
+    wanted = {*task.model.parameters.names, *recipe.settings}
+    values = {name: column for name, column in batches.values.items() if name in wanted}
+    for name in (n for n in recipe.settings if n in settings):
+        values[name] = np.full(batches.n, settings[name])
+    job = _Job(task.model, recipe, task.requirements, task.target, n_nodes)
+    starts = range(0, batches.n, MEMBERS_AT_ONCE)
+    pieces = [{name: v[i : i + MEMBERS_AT_ONCE] for name, v in values.items()} for i in starts]
+    run = map if executor is None else executor.map
+    results = list(run(_piece, [job] * len(pieces), pieces))
+    failures: list[Failure] = []
+    for first, result in zip(starts, results, strict=True):
+        failures += [Failure(first + f.member, f.reason, f.time) for f in result[4]]
+    outputs = np.concatenate([result[3] for result in results])
+    good = np.isfinite(outputs).all(axis=(1, 2))
+    levels = np.full((3, *outputs.shape[1:]), np.nan)
+    if good.any():
+        levels = np.quantile(outputs[good], (0.025, 0.5, 0.975), axis=0)
+    objective = np.concatenate([result[1] for result in results])
+    if task.target.of_setting:
+        objective = np.full(batches.n, settings[task.target.output])
+    margins = np.concatenate([result[0] for result in results])
+    return Outcomes(margins, objective, results[0][2], levels, tuple(failures))
+
+
+def _piece(job: _Job, values: Mapping[str, Array]) -> tuple[Array, Array, Array, Array, tuple[Failure, ...]]:
+    target = job.target
+    at = sorted({*moments(job.requirements), *target.reduction.moments})
+    times, outputs, failures = simulate_members(job.model, job.recipe, values, job.n_nodes, at)
+    margins = margins_of(job.requirements, times, outputs) if job.requirements else np.zeros((len(outputs), 0))
+    margins[~np.isfinite(outputs).all(axis=(1, 2))] = np.nan
+    objective = np.zeros(len(outputs))
+    if not target.of_setting:
+        course = outputs[:, :, target.column]
+        objective = target.reduction(times, course, target.side, target.output_unit)
+    good = np.flatnonzero(np.isfinite(outputs).all(axis=(1, 2)))
+    shown = times[good[0]] if good.size else times[0]
+    return margins, objective, shown, outputs, failures
+
+
+def single(values: Mapping[str, float]) -> Batches:
+    """One batch of these values."""
+    return Batches({name: np.asarray([value], dtype=float) for name, value in values.items()}, {}, 1)
