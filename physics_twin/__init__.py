@@ -7,6 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from physics_twin.advisor import (
+        Advisor as Advisor,
+        Approval as Approval,
+        approve as approve,
+    )
     from physics_twin.assimilation import (
         AdaptiveInflation as AdaptiveInflation,
         EnsembleKalman as EnsembleKalman,
@@ -47,6 +52,12 @@ if TYPE_CHECKING:
         peak as peak,
         rate as rate,
         time_above as time_above,
+    )
+    from physics_twin.envelope.optimal_recipe import (
+        Collocation as Collocation,
+        OptimalRecipe as OptimalRecipe,
+        Profile as Profile,
+        find_recipe as find_recipe,
     )
     from physics_twin.errors import (
         BoundsError as BoundsError,
@@ -392,6 +403,8 @@ _HOME = {
         "rate",
         "time_above",
     ),
+    "envelope.optimal_recipe": ("Collocation", "OptimalRecipe", "Profile", "find_recipe"),
+    "advisor": ("Advisor", "Approval", "approve"),
     "experiment_design": (
         "AOptimal",
         "DOptimal",

@@ -13,7 +13,7 @@ from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.objectives import valued
 from physics_twin.envelope.optimal_recipe.draws import Outcomes, outcomes, single
-from physics_twin.envelope.optimal_recipe.nominal import KEPT, Setup, Start
+from physics_twin.envelope.optimal_recipe.nominal import KEPT, RecipeStart, Setup
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe, PathLimit
 from physics_twin.envelope.optimal_recipe.robust import Trial
 from physics_twin.envelope.optimal_recipe.simulated import Decision, recipe_of
@@ -37,7 +37,7 @@ N_TIMES = 401
 
 
 def single_recipe(
-    setup: Setup, solution: Solution, starts: Sequence[Start], gap: float, warnings: Sequence[str]
+    setup: Setup, solution: Solution, starts: Sequence[RecipeStart], gap: float, warnings: Sequence[str]
 ) -> OptimalRecipe:
     """The recipe of one batch, without a certificate."""
     task, decision = setup.task, solution.decision
@@ -54,7 +54,7 @@ def single_recipe(
 def certified_recipe(
     setup: Setup,
     trial: Trial,
-    starts: Sequence[Start],
+    starts: Sequence[RecipeStart],
     draws: Draws,
     posterior: Posterior,
     question: Question,
@@ -160,7 +160,7 @@ def _result(
     found: Outcomes,
     margins: Sequence[Margin],
     certificate: Certificate | None,
-    starts: Sequence[Start],
+    starts: Sequence[RecipeStart],
     n_scenarios: int,
     includes: tuple[str, ...],
     warnings: tuple[str, ...],

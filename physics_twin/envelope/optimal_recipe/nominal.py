@@ -36,7 +36,7 @@ MORE = 1.5
 
 
 @dataclass(frozen=True)
-class Start:
+class RecipeStart:
     """How one start of the optimization ended."""
 
     name: str
@@ -151,18 +151,20 @@ def _size(task: Task, course: Course) -> float:
     return largest if largest > 0.0 else 1.0
 
 
-def best_of_starts(setup: Setup, present: Decision, rng: np.random.Generator) -> tuple[Solution | None, list[Start]]:
+def best_of_starts(
+    setup: Setup, present: Decision, rng: np.random.Generator
+) -> tuple[Solution | None, list[RecipeStart]]:
     """The best solution for the median batch over all starts, and how each of them went."""
     solver = setup.solver()
     found: list[Solution] = []
-    starts: list[Start] = []
+    starts: list[RecipeStart] = []
     for number in range(setup.method.starts):
         name = "the present recipe" if number == 0 else f"profiles drawn at random ({number})"
         decision = present if number == 0 else _drawn(setup.task, present, rng)
         try:
             scenario = setup.scenario(decision, setup.values)
         except SolveError as error:
-            starts.append(Start(name, np.nan, False, f"its simulation fails: {error}", 0))
+            starts.append(RecipeStart(name, np.nan, False, f"its simulation fails: {error}", 0))
             continue
         solution = solver(decision, [scenario], setup.inset)
         starts.append(_start(name, solution))
@@ -218,7 +220,7 @@ def tightened(setup: Setup, solution: Solution) -> Solution:
     return solution
 
 
-def why_none(setup: Setup, present: Decision, starts: Sequence[Start]) -> EnvelopeError:
+def why_none(setup: Setup, present: Decision, starts: Sequence[RecipeStart]) -> EnvelopeError:
     """What to say where no start was solved."""
     ends = "; ".join(f"from {s.name}: {s.words}" for s in starts)
     advice = "try another present recipe, more starts, more elements or other bounds"
@@ -241,9 +243,9 @@ def why_none(setup: Setup, present: Decision, starts: Sequence[Start]) -> Envelo
     )
 
 
-def _start(name: str, solution: Solution) -> Start:
+def _start(name: str, solution: Solution) -> RecipeStart:
     objective = solution.objective if solution.solved else np.nan
-    return Start(name, objective, solution.solved, solution.words, solution.iterations)
+    return RecipeStart(name, objective, solution.solved, solution.words, solution.iterations)
 
 
 def _drawn(task: Task, present: Decision, rng: np.random.Generator) -> Decision:

@@ -11,7 +11,7 @@ import xarray as xr
 from physics_twin.arrays import Array
 from physics_twin.envelope.certificate import Certificate
 from physics_twin.envelope.objectives import ObjectiveValue
-from physics_twin.envelope.optimal_recipe.nominal import Start
+from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
 from physics_twin.envelope.set_point import Margin
 from physics_twin.measurements.records import recipe_record
 from physics_twin.recipes import Recipe
@@ -58,7 +58,7 @@ class OptimalRecipe:
     limits: tuple[PathLimit, ...]
     certificate: Certificate | None
     """None without a posterior or without limits."""
-    starts: tuple[Start, ...]
+    starts: tuple[RecipeStart, ...]
     """How each start of the optimization for the median batch ended."""
     n_scenarios: int
     """Possible batches that the optimization kept the limits for."""

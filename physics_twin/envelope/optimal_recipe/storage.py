@@ -12,7 +12,7 @@ import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.objectives import ObjectiveValue
-from physics_twin.envelope.optimal_recipe.nominal import Start
+from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe, PathLimit
 from physics_twin.envelope.question_record import CLASSES
 from physics_twin.envelope.records import Reader, Writer
@@ -22,7 +22,7 @@ from physics_twin.simulation import Run
 
 FORMAT, VERSION = "physics_twin optimal recipe", 1
 RECORD, ARRAYS, DATASETS = "recipe_record", "/arrays", "/datasets"
-OWN = {**CLASSES, **{c.__name__: c for c in (OptimalRecipe, PathLimit, Start, ObjectiveValue)}}
+OWN = {**CLASSES, **{c.__name__: c for c in (OptimalRecipe, PathLimit, RecipeStart, ObjectiveValue)}}
 
 
 def save_recipe(found: OptimalRecipe, path: str | os.PathLike[str]) -> None:
