@@ -5,7 +5,6 @@ set. Outside of it, nothing is certified; the probability is predicted by the se
 step and not only at its ends, and a way is looked for in the region that has the search's slack.
 """
 
-import csv
 import itertools
 import math
 import os
@@ -14,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.predict import SearchedRegion
 from physics_twin.envelope.ways import Pace, shortest_way, straight, way_in
 from physics_twin.errors import EnvelopeError, unknown_name
-from physics_twin.files import atomic_write
 from physics_twin.posterior.tables import aligned
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
@@ -30,10 +29,19 @@ if TYPE_CHECKING:
     from physics_twin.envelope.envelope import Envelope
     from physics_twin.parameters import Values
 
-AT_SIDE = 1e-9
-"""Distance beyond a side of the certified range, relative to the range searched, that is rounding."""
 MOST_STEPS = 10_000
 """A plan of more is a slip in a unit."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """An objective at the end of a step, as the search learned it inside the certified range."""
+
+    value: float
+    """SI; NaN outside the certified range, where nothing was learned about it."""
+    gain: float
+    """By how much the move makes it better, SI, a difference; positive is better, whether it is large or small."""
+    unit: Unit
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class Step:
     """In which the margin is shown, as a difference."""
     gain: float
     """By how much the joint margin grows with the move, in units of its spread over the draws."""
+    objectives: Mapping[str, Reached]
+    """What the move does for each objective of the envelope."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,25 +101,9 @@ class Plan:
     @property
     def rows(self) -> list[list[str]]:
         """The plan as a table, with the heading in the first row."""
-        names = [s.name for s in self.settings]
-        rows = [["step", "time", *names, "probability", "least margin", "of", "gain"]]
-        rows.append(["now", "0 h", *self._shown(self.present), _predicted(self.present_probability), "", "", ""])
-        for number, step in enumerate(self.steps, start=1):
-            rows.append(
-                [
-                    str(number),
-                    f"{step.time / 3600.0:.3g} h",
-                    *self._shown(step.settings),
-                    _chance(step, self.required),
-                    format_si(step.margin, step.unit, 3, difference=True),
-                    step.limit,
-                    f"{step.gain:+.2f} sd",
-                ]
-            )
-        return rows
+        from physics_twin.envelope.plan_text import plan_rows
 
-    def _shown(self, point: Mapping[str, float]) -> list[str]:
-        return [format_si(point[s.name], s.unit) for s in self.settings]
+        return plan_rows(self)
 
     def __str__(self) -> str:
         """The plan for people."""
@@ -129,38 +123,9 @@ class Plan:
 
         `claim` is "certified", "predicted" or "outside": see `Step`.
         """
-        heading = ["step", "time [s]", *(f"{s.name} [{s.unit.text}]" for s in self.settings)]
-        heading += ["claim", "predicted probability", "least predicted probability", "limit", "margin", "margin unit"]
-        now = [0, 0.0, *self._numbers(self.present), "", self.present_probability, "", "", "", ""]
-        with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf8") as file:
-            writer = csv.writer(file)
-            writer.writerow(heading)
-            writer.writerow(now)
-            for number, step in enumerate(self.steps, start=1):
-                shown = step.unit.difference()
-                margin = shown.from_si(step.margin, True)
-                row = [number, step.time, *self._numbers(step.settings), _claim(step)]
-                row += [step.probability, step.least_probability, step.limit, margin, shown.text]
-                writer.writerow(row)
+        from physics_twin.envelope.plan_text import write_csv
 
-    def _numbers(self, point: Mapping[str, float]) -> list[float]:
-        return [s.unit.from_si(point[s.name]) for s in self.settings]
-
-
-def _claim(step: Step) -> str:
-    return "certified" if step.certified else "predicted" if step.inside else "outside"
-
-
-def _predicted(probability: float) -> str:
-    return "unknown" if math.isnan(probability) else f"{probability:.3f} predicted"
-
-
-def _chance(step: Step, required: float) -> str:
-    if step.certified:
-        return f">= {required:g} certified"
-    if step.inside:
-        return f"{step.least_probability:.3f} at least, predicted"
-    return "OUTSIDE, " + ("unknown" if math.isnan(step.least_probability) else f"{step.least_probability:.3f}")
+        write_csv(self, path)
 
 
 def make_plan(
@@ -261,8 +226,8 @@ def _steps(
         outside += [piece < n_outside] * n
     at_ends = region.probability(np.array(ends))[:, 0]
     scaled = region.scaled_margins(np.array(ends))
-    checks = envelope.checker.many(region.si(np.array(ends)))
-    inside = (checks.margins >= -AT_SIDE * region.widths).all(axis=1)
+    inside = region.certified(np.array(ends))
+    reached = _objectives(envelope, region, np.array(ends), inside)
     found = []
     for i, (a, b) in enumerate(itertools.pairwise(ends), start=1):
         tightest = int(np.argmin(scaled[i, 1:]))
@@ -279,9 +244,29 @@ def _steps(
                 margin=float(scaled[i, 1 + tightest] * region.space.scale[tightest]),
                 unit=margin.unit,
                 gain=float(scaled[i, 0] - scaled[i - 1, 0]),
+                objectives=reached[i],
             )
         )
     return tuple(found)
+
+
+def _objectives(
+    envelope: "Envelope", region: SearchedRegion, ends: Array, inside: NDArray[np.bool_]
+) -> list[dict[str, Reached]]:
+    """For each end what the objectives reach there, and by how much better that is than at the end before."""
+    landscape = envelope.landscape
+    found: list[dict[str, Reached]] = [{} for _ in ends]
+    if landscape is None:
+        return found
+    values = landscape.measures(ends)
+    for j, target in enumerate(landscape.targets):
+        # Outside the certified range the interpolation has seen nothing; a setting is known wherever it stands.
+        known = values[:, j] if not target.of_setting else region.si(ends)[:, target.column]
+        known = known if target.of_setting else np.where(inside, known, np.nan)
+        gains = np.concatenate([[0.0], target.sign * np.diff(known)])
+        for i in range(len(ends)):
+            found[i][target.name] = Reached(float(known[i]), float(gains[i]), target.unit)
+    return found
 
 
 def _no_plan(envelope: "Envelope", here: Array, goal: Array, step: float, reason: str) -> Plan:

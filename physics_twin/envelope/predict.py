@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from physics_twin.parameters import Values
 
 AT_BOUND = 1e-9
-"""Distance beyond a bound of the search, relative to its range, that is rounding."""
+"""Distance beyond a bound or a side, relative to the range searched, that is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,14 @@ class SearchedRegion:
         What is certified is in the region, whatever rounding leaves of the surrogate's level at its sides.
         """
         level = self.space.level(np.clip(points, 0.0, 1.0), self.allowed)
-        level = np.where(self.envelope.checker.many(self.si(points)).inside, np.maximum(level, 0.0), level)
+        level = np.where(self.certified(points), np.maximum(level, 0.0), level)
         return np.where(self.searched(points), level, -np.inf)
+
+    def certified(self, points: Array) -> NDArray[np.bool_]:
+        """(n,) which points lie inside the certified range, up to rounding."""
+        margins = self.envelope.checker.many(self.si(points)).margins
+        found: NDArray[np.bool_] = (margins >= -AT_BOUND * self.widths).all(axis=1)
+        return found
 
     def searched(self, points: Array) -> NDArray[np.bool_]:
         """(n,) whether the search looked there."""
