@@ -20,6 +20,9 @@ from physics_twin.units import QuantityLike, Unit, to_si, unit as as_unit
 SAME = 1e-3
 """Nodes closer than this share of the intervals beside them are one: their difference is the integrator's rounding."""
 
+ROUNDING = 1e-13
+"""Of the end of a window, relative to the end of the run."""
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -112,14 +115,25 @@ def _steepest(times: Array, values: Array) -> Array:
 
 
 def _crests(x: Array, y: Array, inside: NDArray[np.bool_]) -> Array:
-    """Tops (n, m - 2) of the parabolas through three neighbors of which the middle one is highest, -inf elsewhere."""
+    """Tops (n, m - 2) of the parabolas through three neighbors of which the middle one is highest, -inf elsewhere.
+
+    A parabola stands higher than its middle point by as much as the neighboring ones are bent alike: beside a corner
+    they are not, and it would invent a rate.
+    """
     if y.shape[1] < 3:
         return np.full((len(y), 1), -np.inf)
-    d = np.diff(y, axis=1) / np.where(np.diff(x, axis=1) > 0.0, np.diff(x, axis=1), 1.0)
-    crest = inside[:, :-2] & inside[:, 1:-1] & inside[:, 2:] & (d[:, :-1] > 0.0) & (d[:, 1:] < 0.0)
-    bend = np.where(crest, (d[:, 1:] - d[:, :-1]) / np.where(crest, x[:, 2:] - x[:, :-2], 1.0), -1.0)
-    slope = d[:, :-1] + bend * (x[:, 1:-1] - x[:, :-2])
-    return np.where(crest, y[:, 1:-1] - slope**2 / (4.0 * bend), -np.inf)
+    step = np.diff(x, axis=1)
+    d = np.diff(y, axis=1) / np.where(step > 0.0, step, 1.0)
+    three = inside[:, :-2] & inside[:, 1:-1] & inside[:, 2:]
+    crest = three & (d[:, :-1] > 0.0) & (d[:, 1:] < 0.0)
+    width = np.where(three, x[:, 2:] - x[:, :-2], 1.0)
+    bend = (d[:, 1:] - d[:, :-1]) / width
+    own = np.where(crest, bend, -1.0)
+    before = np.concatenate([own[:, :1], np.where(three, bend, own)[:, :-1]], axis=1)
+    after = np.concatenate([np.where(three, bend, own)[:, 1:], own[:, -1:]], axis=1)
+    alike = np.clip(np.maximum(before, after) / own, 0.0, 1.0)
+    slope = d[:, :-1] + own * (x[:, 1:-1] - x[:, :-2])
+    return np.where(crest, y[:, 1:-1] - alike * slope**2 / (4.0 * own), -np.inf)
 
 
 def _jumps(h: Array, slopes: Array, rise: Array) -> Array:
@@ -134,7 +148,7 @@ def _jumps(h: Array, slopes: Array, rise: Array) -> Array:
     beside = np.minimum(np.concatenate([edge, wide[:, :-1]], axis=1), np.concatenate([wide[:, 1:], edge], axis=1))
     known = shut & np.isfinite(beside)
     over = np.where(known, beside, 1.0)
-    return np.where(known, np.minimum(slopes[:, :-1], slopes[:, 1:]) + rise / over, -np.inf)
+    return np.where(known, np.maximum(slopes[:, :-1], slopes[:, 1:]) + rise / over, -np.inf)
 
 
 def _steepest_mean(times: Array, values: Array, window: float) -> Array:
@@ -142,18 +156,24 @@ def _steepest_mean(times: Array, values: Array, window: float) -> Array:
     t, _ = refined(times, values)
     out = np.full(len(values), np.nan)
     for i in np.flatnonzero(np.isfinite(values).all(axis=1)):
-        begin, end = times[i, 0], times[i, -1]
-        if end <= begin:
-            out[i] = 0.0
-            continue
-        width = min(window, end - begin)
-        last = end - width
-        starts = np.concatenate([t[i], t[i] - width, [begin, last]])
-        starts = np.unique(np.clip(starts, begin, last))
-        rises = []
-        for left in (True, False):  # a jump counts with the window that just reaches it
-            early = values_at(times[i], values[i], starts, left)
-            late = values_at(times[i], values[i], starts + width, left)
-            rises.append(highest(starts[None], (late - early)[None])[0])
-        out[i] = max(rises) / width
+        length = float(times[i, -1] - times[i, 0])
+        out[i] = _highest_rise(times[i], values[i], t[i], min(window, length)) if length > 0.0 else 0.0
     return out
+
+
+def _highest_rise(times: Array, values: Array, fine: Array, width: float) -> float:
+    """Highest mean rate over windows of this width; times, values: one course; fine: moments to look at."""
+    begin, last = float(times[0]), float(times[-1]) - width
+    breaks = times[:-1][np.diff(times) <= 0.0]  # double nodes: a jump enters the window, or leaves it
+    breaks = np.concatenate([breaks, breaks - width])
+    starts = np.unique(np.clip(np.concatenate([fine, fine - width, breaks, [begin, last]]), begin, last))
+    ends = starts + width
+    # A window that begins or ends at a node does so exactly, whatever the sum was rounded to.
+    nearest = times[np.clip(np.searchsorted(times, ends), 1, times.size - 1) - np.array([[1], [0]])]
+    for node in nearest:
+        ends = np.where(np.abs(ends - node) <= ROUNDING * times[-1], node, ends)
+    before, after = (values_at(times, values, ends, s) - values_at(times, values, starts, s) for s in (True, False))
+    doubled = np.isin(starts, breaks)
+    where, rises = np.concatenate([starts, starts[doubled]]), np.concatenate([before, after[doubled]])
+    order = np.argsort(where, kind="stable")
+    return float(highest(where[order][None], rises[order][None])[0]) / width

@@ -25,6 +25,8 @@ GAS_CONSTANT = 8.31446261815324
 CHANGE, N_GAUSS = 2.0, 6
 """Error of n Gauss points for exp(c s) on an interval: (n!)^4 / ((2n+1) (2n)!^3) c^(2n), 1e-12 for c = 2 and n = 6."""
 MOST_PARTS = 256
+MOST = 600.0
+"""Exponent that stands for all higher ones: their exponentials are no numbers."""
 CELSIUS = as_unit("degC")
 KELVIN = as_unit("K")
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(N_GAUSS)
@@ -155,7 +157,7 @@ def _gauss(cubic: Array, n: int, exponent: Callable[[Array], Array]) -> Array:
     for part in range(n):
         for node, weight in zip(NODES, WEIGHTS, strict=True):
             s = (part + 0.5 * (node + 1.0)) / n
-            total += 0.5 * weight / n * np.exp(exponent(_positive(_cubic(cubic, s))))
+            total += 0.5 * weight / n * np.exp(np.minimum(exponent(_positive(_cubic(cubic, s))), MOST))
     return total
 
 

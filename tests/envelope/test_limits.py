@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from physics_twin.envelope import Limit, at, final, integral, peak, time_above
+from physics_twin.envelope import Fault, Limit, at, final, integral, lethality, mean, path, peak, rate, time_above
 from physics_twin.envelope.limits import bind_limits
-from physics_twin.errors import EnvelopeError, UnitError, UnknownNameError
+from physics_twin.errors import BoundsError, EnvelopeError, UnitError, UnknownNameError
 from physics_twin.signals import Signal
 
 OUTPUTS = (Signal("core_temperature", "degC"), Signal("dimer", "percent"))
+INPUTS = (Signal("gas_temperature", "degC", upper="1200 degC"), Signal("flow", "L/min"))
 
 
 def test_a_limit_is_bound_in_si_and_named_in_declared_units():
@@ -33,6 +34,9 @@ def test_two_sides_become_two_requirements():
         (Limit("dimer", upper="300 percent*s", over=integral), 3.0),
         (Limit("core_temperature", upper="950 degC", over=at("20 min")), 1223.15),
         (Limit("core_temperature", upper="2 K/min", over=lambda t, y: 0.0, unit="K/min"), 2.0 / 60.0),
+        (Limit("core_temperature", upper="6 K/min", over=rate), 0.1),
+        (Limit("core_temperature", lower="-6 degC/min", over=rate(over="5 min")), -0.1),
+        (Limit("dimer", upper="3 percent/min", over=rate), 0.03 / 60.0),
     ],
 )
 def test_each_reduction_takes_its_own_unit(limit, level):
@@ -60,6 +64,61 @@ def test_contradictory_limits_are_refused():
         bind_limits(two, OUTPUTS)
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (Limit("dimer", lower="6 percent", over=final), Limit("dimer", upper="5 percent", over=peak)),
+        (Limit("dimer", lower="6 percent", over=at("1 h")), Limit("dimer", upper="5 percent")),
+        (Limit("dimer", lower="6 percent", over=mean), Limit("dimer", upper="5 percent", over=path)),
+        (Limit("dimer", lower="6 percent", over=path), Limit("dimer", upper="5 percent", over=final)),
+        (Limit("dimer", lower="6 percent", over=peak), Limit("dimer", upper="5 percent", over=path)),
+        (
+            Limit("dimer", lower="2 percent/min", over=rate),
+            Limit("dimer", upper="1 percent/min", over=rate(over="1 h")),
+        ),
+        (
+            Limit("core_temperature", lower="30 min", over=time_above("860 degC")),
+            Limit("core_temperature", upper="850 degC"),
+        ),
+    ],
+)
+def test_what_no_run_can_do_is_refused_across_reductions(low, high):
+    with pytest.raises(EnvelopeError, match="contradict"):
+        bind_limits([low, high], OUTPUTS)
+    with pytest.raises(EnvelopeError, match="contradict"):
+        bind_limits([high, low], OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        (Limit("dimer", lower="6 percent", over=final), Limit("dimer", upper="5 percent", over=at("1 h"))),
+        (Limit("dimer", lower="6 percent", over=final), Limit("dimer", upper="5 percent", over=mean)),
+        (Limit("core_temperature", lower="860 degC"), Limit("dimer", upper="5 percent")),
+        (
+            Limit("core_temperature", lower="30 min", over=time_above("850 degC")),
+            Limit("core_temperature", upper="860 degC"),
+        ),
+    ],
+)
+def test_what_some_run_can_do_is_not_refused(low, high):
+    assert len(bind_limits([low, high], OUTPUTS)) == 2
+
+
+def test_limits_under_different_circumstances_do_not_contradict():
+    low = Limit("dimer", lower="6 percent", over=final)
+    high = Limit("dimer", upper="5 percent", over=peak, under=Fault("flow", "0 L/min"))
+    assert len(bind_limits([low, high], OUTPUTS, INPUTS)) == 2
+    with pytest.raises(EnvelopeError, match="contradict"):
+        bind_limits([Limit("dimer", lower="6 percent", over=final, under=high.under), high], OUTPUTS, INPUTS)
+
+
+def test_a_time_is_never_below_zero():
+    for over in (time_above("860 degC"), lethality()):
+        with pytest.raises(EnvelopeError, match="never below zero"):
+            bind_limits([Limit("core_temperature", upper="-1 min", over=over)], OUTPUTS)
+
+
 def test_a_limit_without_a_bound_or_unit_or_reduction_is_refused():
     with pytest.raises(EnvelopeError, match="limits nothing"):
         Limit("dimer")
@@ -74,3 +133,79 @@ def test_a_limit_without_a_bound_or_unit_or_reduction_is_refused():
 def test_two_limits_of_one_name_are_refused():
     with pytest.raises(EnvelopeError, match="two limits are called"):
         bind_limits([Limit("dimer", upper="5 percent"), Limit("dimer", upper="5 percent")], OUTPUTS)
+
+
+def test_a_name_is_that_of_one_limit_alone():
+    """Also where one of the two has both sides, and so names of its own for them."""
+    both = Limit("dimer", lower="1 percent", upper="5 percent", name="dimer")
+    with pytest.raises(EnvelopeError, match='two limits are called "dimer"'):
+        bind_limits([both, Limit("core_temperature", upper="900 degC", name="dimer")], OUTPUTS)
+
+
+def test_the_two_sides_of_a_limit_have_one_name_together():
+    """A limit with a probability of its own is one group, whether somebody named it or not."""
+    found = bind_limits([Limit("dimer", lower="1 percent", upper="5 percent", probability=0.99)], OUTPUTS)
+    assert {r.limit for r in found} == {"dimer from 1 percent to 5 percent"}
+
+
+def test_what_is_no_limit_is_refused():
+    with pytest.raises(EnvelopeError, match="is no limit"):
+        bind_limits(["core_temperature < 900 degC"], OUTPUTS)
+
+
+def test_the_noise_of_a_reported_value_is_a_difference_in_the_unit_of_its_number():
+    (found,) = bind_limits([Limit("core_temperature", upper="900 degC", over=final, reported="2 degC")], OUTPUTS, ())
+    assert found.noise == pytest.approx(2.0)
+    assert found.name == "reported final core_temperature <= 900 degC"
+    (found,) = bind_limits([Limit("core_temperature", upper="2 K*h", over=integral, reported="60 K*s")], OUTPUTS, ())
+    assert found.noise == pytest.approx(60.0)
+    with pytest.raises(UnitError, match="measurement noise"):
+        bind_limits([Limit("core_temperature", upper="900 degC", reported="2 bar")], OUTPUTS, ())
+    for wrong in ("0 K", "-2 K"):
+        with pytest.raises(EnvelopeError, match="standard deviation"):
+            bind_limits([Limit("core_temperature", upper="900 degC", reported=wrong)], OUTPUTS, ())
+
+
+def test_the_sides_of_a_band_share_a_reading_and_extremes_have_two():
+    band = {"lower": "1 percent", "upper": "5 percent", "reported": "0.1 percent"}
+    assert len({r.reading for r in bind_limits([Limit("dimer", over=final, **band)], OUTPUTS, ())}) == 1
+    assert len({r.reading for r in bind_limits([Limit("dimer", over=peak, **band)], OUTPUTS, ())}) == 2
+
+
+def test_who_cannot_honor_noise_or_a_fault_does_not_ignore_it():
+    with pytest.raises(EnvelopeError, match="reported"):
+        bind_limits([Limit("dimer", upper="5 percent", reported="1 percent")], OUTPUTS)
+    with pytest.raises(EnvelopeError, match="under"):
+        bind_limits([Limit("dimer", upper="5 percent", under=Fault("flow", "0 L/min"))], OUTPUTS)
+
+
+def test_a_fault_is_named_with_its_limit():
+    fault = Fault("flow", "0 L/min", lasts="10 min")
+    (found,) = bind_limits([Limit("dimer", upper="5 percent", under=fault)], OUTPUTS, INPUTS)
+    assert found.name == "dimer <= 5 percent under flow = 0 L/min for 10 min from any moment on"
+    fault = Fault("gas_temperature", "20 degC", at="20 min")
+    (found,) = bind_limits([Limit("dimer", upper="5 percent", under=fault)], OUTPUTS, INPUTS)
+    assert found.name == "dimer <= 5 percent under gas_temperature = 20 degC from 20 min on"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "match"),
+    [
+        (Fault("flwo", "0 L/min"), UnknownNameError, 'did you mean "flow"'),
+        (Fault("flow", "0 K"), UnitError, "the fault of flow"),
+        (Fault("flow", "0 L/min", at="20 K"), UnitError, "at"),
+        (Fault("flow", "0 L/min", at="-1 min"), EnvelopeError, "starts at 0 s"),
+        (Fault("flow", "0 L/min", lasts="0 min"), EnvelopeError, "lasts"),
+        (Fault("gas_temperature", "1300 degC"), BoundsError, "gas_temperature"),
+    ],
+)
+def test_a_fault_that_cannot_be(fault, error, match):
+    with pytest.raises(error, match=match):
+        bind_limits([Limit("dimer", upper="5 percent", under=fault)], OUTPUTS, INPUTS)
+
+
+def test_a_fault_is_a_fault_and_tries_some_moments():
+    with pytest.raises(EnvelopeError, match="is no fault"):
+        Limit("dimer", upper="5 percent", under="flow")
+    with pytest.raises(EnvelopeError, match="moments"):
+        Fault("flow", "0 L/min", moments=1)
