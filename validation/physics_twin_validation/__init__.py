@@ -36,7 +36,9 @@ from physics_twin_validation.thermal_contact.case import CASES as THERMAL_CONTAC
 from physics_twin_validation.thermal_stress.case import CASES as THERMAL_STRESS
 from physics_twin_validation.thick_cylinder.case import CASES as THICK_CYLINDER
 from physics_twin_validation.transistor_amplifier.case import CASES as TRANSISTOR_AMPLIFIER
+from physics_twin_validation.van_de_vusse.case import CASES as VAN_DE_VUSSE
 from physics_twin_validation.van_der_pol.case import CASES as VAN_DER_POL
+from physics_twin_validation.williams_otto.case import CASES as WILLIAMS_OTTO
 
 CASES: tuple[Case, ...] = (
     *ROBERTSON,
@@ -47,6 +49,8 @@ CASES: tuple[Case, ...] = (
     *SENSITIVITIES,
     *KINETICS_ESTIMATES,
     *JACKETED_REACTOR,
+    *VAN_DE_VUSSE,
+    *WILLIAMS_OTTO,
     *HEATED_BLOCK,
     *HEATED_BLOCK_ONLINE,
     *LABORATORY_SCATTER,
