@@ -26,7 +26,7 @@ def envelope() -> pt.Envelope:
         pt.Limit("temperature", lower="60 degC", over=pt.final),
         pt.Limit("temperature", upper="120 degC", over=pt.final),
     ]
-    posterior = pt.Posterior.from_draws(model.parameters, lags)
+    posterior = pt.Posterior.from_draws(pt.ParameterSet([model.parameters["lag"]]), lags)
     return pt.find_envelope(model, posterior, recipe=recipe, settings=[GAS, HOLD], limits=limits, rng=1)
 
 
