@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from physics_twin.envelope import Budget, Limit, find_envelope
+from physics_twin.envelope import Budget, Limit, Maximize, Minimize, find_envelope
 from physics_twin.envelope.ways import straight
 from physics_twin.errors import EnvelopeError, UnitError, UnknownNameError
 from physics_twin.parameters import Values
@@ -199,3 +199,34 @@ def test_a_prediction_is_no_claim(bent):
     assert bent.predict(Values(bent.set_point)).certified
     beyond = bent.predict({"temperature": "120 degC", "hold": "5 min"})
     assert "nothing is known" in str(beyond)
+
+
+def test_steps_say_what_they_do_for_the_objectives(analytic):
+    """Profit is s0 - 0.5 s1 exactly: gains are sums of moves, and a smaller cost is better."""
+    formulas = {
+        "sum": lambda t, v: v["s0"] + v["s1"] + 0.01 * v["noise"],
+        "profit": lambda t, v: v["s0"] - 0.5 * v["s1"] + 0.0 * v["noise"],
+    }
+    model = analytic.closed_form(formulas, ["noise"])
+    knobs = analytic.knobs(2)
+    envelope = find_envelope(
+        model,
+        analytic.gaussian_draws(model, 400, 0),
+        recipe=analytic.one_hour(knobs),
+        settings=knobs,
+        limits=[Limit("sum", upper="1.5 1")],
+        objectives=[Maximize("profit"), Minimize("s1", name="cost")],
+        rng=1,
+        budget=Budget(n_points=30),
+    )
+    present = {name: low + 0.05 * (high - low) for name, (low, high) in envelope.box.items()}
+    plan = envelope.plan(Values(present), steps={"s0": "0.05 1", "s1": "0.05 1"})
+    assert plan.certified
+    at = points_of(plan)
+    profit = at[:, 0] - 0.5 * at[:, 1]
+    found = [step.objectives for step in plan.steps]
+    name = next(key for key in found[0] if "profit" in key)
+    assert [f[name].value for f in found] == pytest.approx(profit[1:], abs=1e-6)
+    assert [f[name].gain for f in found] == pytest.approx(np.diff(profit), abs=1e-6)
+    assert [f["cost"].gain for f in found] == pytest.approx(-np.diff(at[:, 1]), abs=1e-9)
+    assert "better by" in str(plan)
