@@ -1,12 +1,14 @@
 """`simulate`: one run of any model; `compare`: a model that has not been fitted over measured data."""
 
+import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.errors import FileFormatError, ModelError, RecipeError, ShapeError, unknown_name
@@ -17,11 +19,13 @@ from physics_twin.parameters import Parameter, Values
 from physics_twin.recipes import STEADY, Recipe
 from physics_twin.signals import Setting, Signal
 from physics_twin.units import QuantityLike, seconds
+from physics_twin.validity import MODEL, Course, extrapolations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _FORMAT = "physics_twin run 1"
+_OUTSIDE = "outside."
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,16 @@ class Run:
     model's name, version and fingerprint, the values used and the phases in its attributes.
     state: the model's state at the last time. statistics: what the integrator did. fields: those that `simulate` was
     asked for, else None; `save` leaves them out, `save_fields` writes them.
+    outside: name of a parameter, setting, input or output -> (n_times,) True where it is outside the model's domain of
+    validity. notes: the same in sentences.
     """
 
     dataset: xr.Dataset
     state: Array
     statistics: Mapping[str, int]
     fields: FieldSeries | None = None
+    outside: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, output: str) -> xr.DataArray:
         """One output, SI; `run.in_units()["core_temperature"]` is in its declared unit."""
@@ -74,7 +82,7 @@ class Run:
             lines.append(
                 "  " + ", ".join(f"{count} {name.removeprefix('n_')}" for name, count in self.statistics.items())
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  ! {note}" for note in self.notes)])
 
     __repr__ = __str__
 
@@ -111,6 +119,11 @@ class Run:
         """Write NetCDF: whole, or not at all."""
         stored = self.dataset.copy()
         stored["end_state"] = ("state", self.state)
+        for name, where in self.outside.items():
+            about = {"units": "1", "description": f"{name} is outside the model's domain of validity"}
+            stored[f"{_OUTSIDE}{name}"] = ("time", where.astype(np.int8), about)
+        if self.notes:
+            stored.attrs["notes"] = json.dumps(self.notes, ensure_ascii=False)
         stored.attrs |= {"format": _FORMAT, **{f"statistics.{k}": v for k, v in self.statistics.items()}}
         with atomic_write(path) as temporary:
             stored.to_netcdf(temporary, engine="h5netcdf")
@@ -128,8 +141,11 @@ class Run:
         marked = {k: v for k, v in stored.attrs.items() if k.startswith("statistics.")}
         statistics = {k.removeprefix("statistics."): int(v) for k, v in marked.items()}
         state = np.asarray(stored["end_state"].values, dtype=float)
-        stored.attrs = {k: v for k, v in stored.attrs.items() if k not in marked and k != "format"}
-        return cls(stored.drop_vars("end_state"), state, statistics)
+        notes = tuple(str(note) for note in json.loads(stored.attrs.get("notes", "[]")))
+        marks = [str(name) for name in stored.data_vars if str(name).startswith(_OUTSIDE)]
+        outside = {name.removeprefix(_OUTSIDE): np.asarray(stored[name].values, dtype=bool) for name in marks}
+        stored.attrs = {k: v for k, v in stored.attrs.items() if k not in marked and k not in ("format", "notes")}
+        return cls(stored.drop_vars(["end_state", *marks]), state, statistics, outside=outside, notes=notes)
 
 
 def simulate(
@@ -163,12 +179,16 @@ def simulate(
     if names:
         assert isinstance(model, Fields)
         outputs, end, statistics, kept = model.field_trajectory(t, recipe, full, names, state)
-        return Run(run_dataset(model, recipe, t, outputs, full), end, statistics, kept)
+        return Run(
+            run_dataset(model, recipe, t, outputs, full), end, statistics, kept, *_left(model, recipe, t, outputs, full)
+        )
     if state is None and isinstance(model, Counted):
         outputs, end, statistics = model.counted_trajectory(t, recipe, full)
     else:
         outputs, end = trajectory(model, t, recipe, full, state)
-    return Run(run_dataset(model, recipe, t, outputs, full), end, statistics)
+    return Run(
+        run_dataset(model, recipe, t, outputs, full), end, statistics, None, *_left(model, recipe, t, outputs, full)
+    )
 
 
 def trajectory(
@@ -267,6 +287,34 @@ def run_dataset(model: Model, recipe: Recipe, times: Array, outputs: Array, valu
             used |= {f"value.{name}": float(value), f"value.{name}.units": declared[name].unit.si_text}
     attrs = {"model": model.name, "version": model.version, "fingerprint": model.fingerprint, **used}
     return xr.Dataset(variables, {"time": ("time", times, {"units": "s", "long_name": "time"})}, attrs)
+
+
+def _left(
+    model: Model, recipe: Recipe, times: Array, outputs: Array, values: Values
+) -> tuple[dict[str, NDArray[np.bool_]], tuple[str, ...]]:
+    """What leaves the model's domain of validity, when, and the same in sentences."""
+    if not model.validity:
+        return {}, ()
+    found, marks = extrapolations(_courses(model, recipe, times, outputs, values), {MODEL: model.validity})
+    outside = {name: np.broadcast_to(where, times.shape).copy() for name, where in found.items()}
+    return outside, tuple(mark.text for mark in marks)
+
+
+def _courses(model: Model, recipe: Recipe, times: Array, outputs: Array, values: Values) -> Iterator[Course]:
+    """Parameters, settings, inputs and outputs that the model's validity is about."""
+    known: dict[str, Parameter | Setting] = {**dict(model.parameters.items()), **recipe.settings}
+    for name, declared in known.items():
+        if name in model.validity and name in values and np.ndim(values[name]) == 0:
+            yield Course(name, declared.unit, values[name])
+    if any(signal.name in model.validity for signal in model.inputs):
+        from physics_twin.posterior.inputs import input_values  # a posterior imports this module
+
+        course = input_values(model, recipe, values, times)
+        for j, signal in enumerate(model.inputs):
+            yield Course(signal.name, signal.unit, course[:, j])
+    for k, signal in enumerate(model.outputs):
+        if signal.name in model.validity:
+            yield Course(signal.name, signal.unit, outputs[:, k])
 
 
 def _fields_of(model: Model, fields: "bool | str | Sequence[str]") -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from physics_twin import plot_style
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axe
         by_unit.setdefault(column.attrs["units"], []).append(str(name))
     scale = plot_style.time_scale(float(run.time[-1] - run.time[0]))
     t = scale(run.time)
+    outside = np.zeros(run.time.size, dtype=bool)
+    for where in run.outside.values():
+        outside |= where
     with plot_style.style():
         axes = plot_style.panels(len(by_unit), ax, height=2.4)
         for one, (unit, names) in zip(axes, by_unit.items(), strict=True):
@@ -37,7 +42,13 @@ def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axe
             if len(names) > 1:
                 one.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
             one.margins(x=0.0)
+            if outside.any():
+                across = one.get_xaxis_transform()
+                one.fill_between(
+                    t, 0.0, 1.0, where=outside, transform=across, fc="0.85", ec="0.6", hatch="//", lw=0, zorder=0
+                )
         plot_style.label_times(axes, scale)
         if ax is None:
-            axes[0].set_title(f"{run.dataset.attrs['model'].replace('_', ' ')} {run.dataset.attrs['version']}")
+            title = f"{run.dataset.attrs['model'].replace('_', ' ')} {run.dataset.attrs['version']}"
+            axes[0].set_title(f"{title}; hatched: outside its domain of validity" if outside.any() else title)
     return axes

@@ -313,7 +313,7 @@ def _residual_lines(axis: "Axes", series: str, runs: Sequence[tuple[str, Any]], 
 
 @plot_style.style()
 def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
-    """Bands of each output over time; what lies outside the data is shaded."""
+    """Bands of each output over time; what lies outside what is known is shaded."""
     bands = predicted.in_units()
     figure, axes = panels(len(predicted.outputs), ax)
     times: Array = predicted.times
@@ -333,7 +333,9 @@ def prediction(predicted: "Prediction", ax: "Axes | Sequence[Axes] | None" = Non
         axis.plot(t, true[2], color=BLUE, lw=1.4, label="median")
         if outside.any():
             low, high = axis.get_ylim()
-            axis.fill_between(t, low, high, where=outside, color=ORANGE, alpha=0.10, lw=0, label="outside the data")
+            axis.fill_between(
+                t, low, high, where=outside, color=ORANGE, alpha=0.10, lw=0, label="outside what is known"
+            )
             axis.set_ylim(low, high)
         axis.set_xlabel(f"time / {text}")
         axis.set_ylabel(label(signal.name, signal.unit))

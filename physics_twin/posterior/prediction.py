@@ -5,7 +5,7 @@ drawn). Where inputs, settings, outputs or time leave the ranges that the data c
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,9 @@ from physics_twin.posterior.inputs import input_values
 from physics_twin.posterior.members import generator, is_fitted, member_values
 from physics_twin.posterior.sensor_noise import SensorNoise
 from physics_twin.recipes import Recipe
-from physics_twin.signals import Setting, Signal
-from physics_twin.units import QuantityLike, format_si, seconds
+from physics_twin.signals import Signal
+from physics_twin.units import QuantityLike, seconds
+from physics_twin.validity import DATA, MODEL, OUTPUT_SLACK, Course, extrapolations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +39,6 @@ COVERED = 1e-6
 """Share of a range by which a value may leave it before it counts as extrapolation."""
 
 
-OUTPUT_SLACK = 0.05
-"""The same for outputs, whose range was seen through noise."""
-
-
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """Outputs for draws of a posterior; floats in SI, times in s.
@@ -49,7 +46,8 @@ class Prediction:
     draws: DataArray (draw, time, output) without measurement noise; NaN for members whose simulation failed.
     measured: the same with measurement noise, for outputs whose noise is known.
     extrapolated: what leaves the range of the data -> (n_times,) True where it does.
-    notes: what was assumed and what is outside the data, in sentences. failures: simulations that failed.
+    notes: what was assumed and what is outside the data or the model's domain of validity, in sentences. failures:
+    simulations that failed.
     """
 
     draws: xr.DataArray
@@ -74,7 +72,11 @@ class Prediction:
                 band = _quantiles(np.asarray(values.values[:, :, k]))
                 found[signal.name + suffix] = (("quantile", "time"), band, attrs)
         for name, where in self.extrapolated.items():
-            found[f"outside_data_{name}"] = ("time", where, {"units": "1", "description": f"{name} outside the data"})
+            found[f"outside_data_{name}"] = (
+                "time",
+                where,
+                {"units": "1", "description": f"{name} outside what is known"},
+            )
         time = xr.Variable("time", self.times, {"units": "s"})
         return xr.Dataset(found, coords={"quantile": list(QUANTILES), "time": time})
 
@@ -96,7 +98,7 @@ class Prediction:
         return str(self)
 
     def plot(self, ax: "Axes | list[Axes] | None" = None) -> "Figure":
-        """Bands over time, one panel per output; times outside the data are shaded."""
+        """Bands over time, one panel per output; times outside what is known are shaded."""
         from physics_twin.posterior import plots
 
         return plots.prediction(self, ax)
@@ -233,45 +235,41 @@ def _quantiles(values: Array) -> Array:
 def _extrapolation(
     posterior: "Posterior", model: Model, recipe: Recipe, times: Array, values: Mapping[str, float], outputs: Array
 ) -> tuple[dict[str, NDArray[np.bool_]], tuple[str, ...]]:
-    """What leaves the ranges of the data, and where."""
+    """What leaves the ranges of the data and the model's domain of validity, and where."""
     coverage = posterior.coverage
-    if not coverage:
+    if not coverage and not model.validity:
         return {}, ()
-    found: dict[str, NDArray[np.bool_]] = {}
-    notes: list[str] = []
-
+    found, marks = extrapolations(
+        _courses(model, recipe, times, values, outputs), {DATA: coverage, MODEL: model.validity}
+    )
+    found = {name: np.broadcast_to(where, times.shape).copy() for name, where in found.items()}
     array_of = {c.output: c.array for c in posterior.channels if c.array}
-    said: set[str] = set()
-
-    def check(signal: Signal | Setting, course: Array, share: float = 0.0) -> None:
-        if signal.name not in coverage:
-            return
-        low, high = coverage[signal.name]
-        slack = COVERED * max(high - low, abs(low), abs(high)) + share * (high - low)
-        with np.errstate(invalid="ignore"):
-            outside = (course < low - slack) | (course > high + slack)
-        if outside.any():
-            found[signal.name] = np.broadcast_to(outside, times.shape).copy()
-            array = array_of.get(signal.name, "")
-            if array in said:
-                return  # one sensor of an array speaks for all
-            said.update({array} - {""})
-            seen = f"{format_si(low, signal.unit)} to {format_si(high, signal.unit)}"
-            worst = course[outside][int(np.argmax(np.abs(course[outside] - 0.5 * (low + high))))]
-            name = f"{signal.name} (of {array})" if array else signal.name
-            notes.append(f"extrapolation: {name} reaches {format_si(float(worst), signal.unit)}, the data cover {seen}")
-
+    notes: dict[tuple[str, str], str] = {}  # one sensor of an array speaks for all
+    for mark in marks:
+        array = array_of.get(mark.name, "")
+        words = mark.text.replace(f"{mark.name} reaches", f"{mark.name} (of {array}) reaches") if array else mark.text
+        notes.setdefault((array or mark.name, mark.source), words)
+    said = list(notes.values())
     end = coverage.get("time", (0.0, np.inf))[1]
     if times.max() > end * (1.0 + COVERED):
         found["time"] = times > end * (1.0 + COVERED)
-        notes.append(f"extrapolation: the prediction runs to {times.max():g} s, the data end at {end:g} s")
+        said.insert(0, f"extrapolation: the prediction runs to {times.max():g} s, the data end at {end:g} s")
+    return found, tuple(said)
+
+
+def _courses(
+    model: Model, recipe: Recipe, times: Array, values: Mapping[str, float], outputs: Array
+) -> Iterator[Course]:
+    """Inputs, settings, parameters and outputs of the median member."""
     inputs = input_values(model, recipe, values, times)
     for j, signal in enumerate(model.inputs):
-        check(signal, inputs[:, j])
+        yield Course(signal.name, signal.unit, inputs[:, j], COVERED)
     for name, setting in recipe.settings.items():
         if name in values:
-            check(setting, np.array([values[name]]))
+            yield Course(name, setting.unit, np.array([values[name]]), COVERED)
+    for name in model.validity:
+        if name in model.parameters and name in values and name not in recipe.settings:
+            yield Course(name, model.parameters[name].unit, np.array([values[name]]), COVERED)
     middle = np.median(outputs[np.isfinite(outputs).all(axis=(1, 2))], axis=0)
     for k, signal in enumerate(model.outputs):
-        check(signal, middle[:, k], OUTPUT_SLACK)
-    return found, tuple(notes)
+        yield Course(signal.name, signal.unit, middle[:, k], OUTPUT_SLACK)

@@ -165,7 +165,7 @@ def test_what_leaves_the_data_or_the_validity_is_marked(model, posterior):
     assert "extrapolation: soak_temperature reaches" in text
     assert "the data cover 66.85 degC to 71.85 degC" in text
     assert "extrapolation: hold_time reaches" in text
-    assert "the model's domain of validity covers 0 min to 30 min" in text
+    assert "the model is valid for 0 min to 30 min" in text
     assert "impurity reaches" not in text
     assert "k reaches" not in text
 
