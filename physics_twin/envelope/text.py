@@ -1,11 +1,15 @@
 """An envelope as text and as HTML, in declared units, for people."""
 
 import html
+import math
 from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
 
 from physics_twin.envelope.allowed import claim
 from physics_twin.envelope.envelope import Envelope
-from physics_twin.units import format_si
+from physics_twin.units import Unit, format_si
 
 Table = Sequence[Sequence[str]]
 """Rows of cells, the first row is the heading."""
@@ -18,7 +22,8 @@ def headline(envelope: Envelope) -> str:
     stated = f"every limit is met with probability {envelope.required:g} or more"
     if any(margin.required != envelope.required for margin in envelope.margins):
         stated = claim(envelope.certificate.groups)
-    return f"Operating envelope: {stated} at every point of the box (confidence {envelope.confidence:g})"
+    kind = "box" if envelope.polytope is None else "polytope"
+    return f"Operating envelope: {stated} at every point of the {kind} (confidence {envelope.confidence:g})"
 
 
 def box_table(envelope: Envelope) -> Table:
@@ -32,9 +37,66 @@ def box_table(envelope: Envelope) -> Table:
             )
         else:
             low, high = envelope.box[name]
-            values = (low, high, envelope.set_point[name])
-            rows.append([name, *(format_si(x, unit) for x in values), *envelope.binding[name]])
+            point = format_si(envelope.set_point[name], unit)
+            rows.append([name, *inward(low, high, unit), point, *envelope.binding[name]])
     return rows
+
+
+def inward(low: float, high: float, unit: Unit) -> tuple[str, str]:
+    """Both ends of a range (SI) in `unit`, rounded into the range: what is printed is never more than was shown.
+
+    >>> inward(300.0044, 310.0056, Unit("K"))
+    ('300.01 K', '310.00 K')
+    """
+    ends = np.sort(np.array([unit.from_si(low), unit.from_si(high)]))
+    width = float(ends[1] - ends[0])
+    size = width if width > 0.0 else abs(float(ends[0])) or 1.0
+    decimals = max(0, 3 - math.floor(math.log10(size)))
+    step = 10.0**-decimals
+    # A number that is round already must not lose a step to the rounding of its last bit.
+    first, last = math.ceil(ends[0] / step - 1e-6), math.floor(ends[1] / step + 1e-6)
+    if first > last:
+        return format_si(low, unit, 6), format_si(high, unit, 6)
+    return f"{first * step:.{decimals}f} {unit.text}", f"{last * step:.{decimals}f} {unit.text}"
+
+
+def polytope_lines(envelope: Envelope) -> list[str]:
+    """Sides of the polytope in words, and how much of the region it holds; nothing without one."""
+    polytope = envelope.polytope
+    if polytope is None:
+        return []
+    held = (
+        f"it holds {100.0 * polytope.coverage:.3g} % of the region as predicted, the largest box alone "
+        f"{100.0 * polytope.box_coverage:.3g} %"
+    )
+    return ["operating polytope, all of:", *(f"  {line}" for line in polytope.lines), held]
+
+
+def range_table(envelope: Envelope) -> Table:
+    """Acceptable range of each setting alone and normal operating range; only the heading where there is neither."""
+    rows = [["setting", "acceptable from", "to", "ended by", "met at its ends by", "normal operating range"]]
+    for s in envelope.settings:
+        if s.name not in envelope.acceptable and s.name not in envelope.operating:
+            continue
+        cells = ["", "", "", ""]
+        if s.name in envelope.acceptable:
+            found = envelope.acceptable[s.name]
+            shares = (
+                f"{100 * p:.4g} % (at least {100 * least:.4g} %)"
+                for p, least in zip(found.probability, found.probability_lower, strict=True)
+            )
+            cells = [*inward(found.low, found.high, s.unit), " and ".join(found.ends), " and ".join(shares)]
+        normal = ""
+        if s.name in envelope.operating:
+            normal = " to ".join(format_si(x, s.unit) for x in envelope.operating[s.name])
+        rows.append([s.name, *cells, normal])
+    return rows
+
+
+RANGES = (
+    "one setting at a time, the others at the set point (no part of the certificate; draws of the search count too)"
+)
+"""What stands above the acceptable ranges."""
 
 
 def margin_table(envelope: Envelope) -> Table:
@@ -87,11 +149,18 @@ def as_text(envelope: Envelope) -> str:
     if envelope.empty:
         lines += ["", envelope.message]
     lines += ["", *aligned(box_table(envelope)), ""]
+    if envelope.polytope is not None:
+        lines += [*polytope_lines(envelope), ""]
     if not envelope.empty:
         lines += [probability_text(envelope), ""]
     lines += [f"at the {where} ({at}):", *aligned(margin_table(envelope)), ""]
+    ranges = range_table(envelope)
+    if len(ranges) > 1:
+        lines += [f"{RANGES}:", *aligned(ranges), ""]
     if envelope.objectives:
         lines += [*(f"  {found}" for found in envelope.objectives.values()), ""]
+    if envelope.front is not None:
+        lines += [front_text(envelope.front), ""]
     lines += ["the probability includes:", *(f"  - {item}" for item in envelope.includes)]
     if envelope.warnings:
         lines += ["warnings:", *(f"  ! {item}" for item in envelope.warnings)]
@@ -104,12 +173,25 @@ def as_html(envelope: Envelope) -> str:
     parts = [f"<p><b>{html.escape(headline(envelope))}</b></p>", _html_table(box_table(envelope))]
     parts.append(f"<p>{html.escape(probability_text(envelope))}</p>")
     parts.append(_html_table(margin_table(envelope)))
+    if envelope.polytope is not None:
+        parts.append("<p>" + "<br>".join(html.escape(line) for line in polytope_lines(envelope)) + "</p>")
+    ranges = range_table(envelope)
+    if len(ranges) > 1:
+        parts += [f"<p>{html.escape(RANGES)}:</p>", _html_table(ranges)]
     parts += [f"<p>{html.escape(str(found))}</p>" for found in envelope.objectives.values()]
+    if envelope.front is not None:
+        parts.append(f"<p>{html.escape(front_text(envelope.front))}</p>")
     for title, items in (("The probability includes", envelope.includes), ("Warnings", envelope.warnings)):
         if items:
             parts.append(f"<p>{title}:</p><ul>" + "".join(f"<li>{html.escape(i)}</li>" for i in items) + "</ul>")
     parts.append(f"<p><small>Certificate: {html.escape(certificate_text(envelope))}</small></p>")
     return "".join(parts)
+
+
+def front_text(front: xr.Dataset) -> str:
+    """How many points the Pareto front has."""
+    n = front.sizes["point"]
+    return f"Pareto front of {n} points between the objectives: .front"
 
 
 def aligned(table: Table) -> list[str]:

@@ -204,21 +204,24 @@ SCRIPT = r"""
 
     function batches(marks, a, b, X, Y) {
       marks.textContent = "";
-      for (const batch of data.batches) {
+      const faded = (point, least) => {
         let apart = 0;
-        for (let k = 0; k < d; k++) if (k !== a && k !== b) apart = Math.max(apart, Math.abs(batch.at[k] - at[k]));
-        const least = batch.outcome === "fail" ? 0.35 : 0.15;
-        const opacity = least + (1 - least) * Math.exp(-Math.pow(apart / REACH, 2));
+        for (let k = 0; k < d; k++) if (k !== a && k !== b) apart = Math.max(apart, Math.abs(point[k] - at[k]));
+        return (least + (1 - least) * Math.exp(-Math.pow(apart / REACH, 2))).toFixed(2);
+      };
+      for (const batch of data.batches) {
         const u = batch.at[a], v = batch.at[b], out = u < 0 || u > 1 || v < 0 || v > 1;
         const x = X(Math.min(Math.max(u, 0), 1)), y = Y(Math.min(Math.max(v, 0), 1));
-        const kind = {class: "batch " + batch.outcome.replace(" ", "-"), opacity: opacity.toFixed(2)};
+        const kind = {class: "batch " + batch.outcome.replace(" ", "-"),
+          opacity: faded(batch.at, batch.outcome === "fail" ? 0.35 : 0.15)};
         const mark = batch.outcome === "fail"
           ? node(marks, "path", Object.assign({d: "M" + (x - 3.5) + " " + (y - 3.5) + "l7 7m0 -7l-7 7"}, kind))
           : node(marks, "circle", Object.assign({cx: x, cy: y, r: 3}, kind));
         node(mark, "title", {}, batch.name + ": " + batch.outcome + (out ? ", beyond the ranges searched" : ""));
       }
       const x = X(data.start[a]), y = Y(data.start[b]);
-      node(marks, "path", {class: "set-point", d: "M" + x + " " + (y - 5) + "l5 5l-5 5l-5 -5z"});
+      const diamond = "M" + x + " " + (y - 5) + "l5 5l-5 5l-5 -5z";
+      node(marks, "path", {class: "set-point", d: diamond, opacity: faded(data.start, 0.35)});
     }
 
     function here() {

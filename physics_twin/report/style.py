@@ -63,7 +63,7 @@ summary { cursor: pointer; color: var(--accent); }
 .sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .4rem 1.6rem; }
 .slider { display: grid; grid-template-columns: 1fr auto; font-size: .9rem; }
 .slider input { grid-column: 1 / 3; width: 100%; accent-color: var(--accent); }
-.slider output { font-variant-numeric: tabular-nums; font-weight: 600; }
+.slider output { grid-row: 1; grid-column: 2; font-variant-numeric: tabular-nums; font-weight: 600; }
 .verdict { font-weight: 600; }
 .panels { display: grid; gap: .3rem; }
 .panels svg { width: 100%; height: auto; }

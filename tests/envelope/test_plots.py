@@ -1,0 +1,182 @@
+"""Pictures of envelopes: what is drawn, where, and that a stranger can read it without color."""
+
+import warnings
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import Polygon
+from scipy.spatial import ConvexHull
+
+import physics_twin as pt
+from physics_twin.envelope import Budget, Envelope, Limit, Polytope, final, find_envelope
+from physics_twin.envelope.history import Outcome
+from physics_twin.envelope.plot_marks import MARKS, polytope_slice, scene_of
+from physics_twin.errors import EnvelopeError, UnknownNameError
+
+TIMES = np.linspace(0.0, 3600.0, 9)
+
+
+def ask(analytic, d: int, **options) -> Envelope:
+    """0.1 d <= sum s + 0.1 a <= 0.9 d."""
+    model = analytic.closed_form({"y": lambda t, v: sum(v[f"s{i}"] for i in range(d)) + 0.1 * v["a"]}, ["a"])
+    settings = analytic.knobs(d)
+    limits = [Limit("y", lower=0.1 * d, upper=0.9 * d, over=final)]
+    posterior = analytic.gaussian_draws(model, 500, 1)
+    budget = Budget(n_points=40)
+    return find_envelope(
+        model,
+        posterior,
+        recipe=analytic.one_hour(settings),
+        settings=settings,
+        limits=limits,
+        probability=0.9,
+        rng=1,
+        budget=budget,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def envelopes(analytic) -> dict[int, Envelope]:
+    return {d: ask(analytic, d) for d in (1, 2, 3)}
+
+
+def batches(envelope: Envelope) -> list[pt.Experiment]:
+    """At the set point one that passes, one that fails and one that is not judged; one far beyond the ranges."""
+    made, d = [], len(envelope.settings)
+    for name, far, y, output in (
+        ("good", False, 0.5, "y"),
+        ("bad", False, 0.95, "y"),
+        ("open", False, 0.5, "other"),
+        ("far", True, 0.95, "y"),
+    ):
+        channel = pt.Channel(output, unit="1", noise=0.01)
+        context = {f"s{i}": 1.4 if far else envelope.set_point[f"s{i}"] for i in range(d)}
+        data = {output: np.full(TIMES.size, y * d)}
+        made.append(pt.Experiment.from_arrays(name, (TIMES, "s"), data, channels=[channel], context=context))
+    return made
+
+
+def texts(figure) -> str:
+    """All texts of a figure, drawn with warnings as errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+    return " | ".join(t.get_text() for t in figure.findobj(plt.Text))
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_past_batches_are_drawn_and_counted(envelopes, d):
+    """The legend counts what met the limits, what broke one, and what was not measured."""
+    figure = envelopes[d].plot(history=batches(envelopes[d]), present={f"s{i}": 0.5 for i in range(d)})
+    words = texts(figure)
+    plt.close(figure)
+    for part in (
+        "past batch that met every limit (1, 1 of them inside)",
+        "past batch that broke a limit (2, 1 of them inside)",
+        "past batch, not every limit measured (1, 1 of them inside)",
+        "present settings",
+        "recommended set point",
+    ):
+        assert part in words
+    assert ("fade" in words) == (d > 2)
+
+
+def test_marks_differ_without_color():
+    """A filled circle, a cross, an open circle."""
+    looks = {(m["marker"], m.get("mfc") == "white") for m in MARKS.values()}
+    assert len(looks) == len(MARKS)
+
+
+def test_a_batch_beyond_the_ranges_stands_at_the_edge_with_an_arrow(envelopes):
+    """Its mark is inside the picture, the arrow points to where it ran."""
+    far = batches(envelopes[2])[3]
+    figure = envelopes[2].plot(history=[far])
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    (arrow,) = [a for a in ax.texts if a.arrow_patch is not None]
+    tip, tail = ax.transData.transform(arrow.xy), arrow.get_window_extent().p0
+    assert arrow.xy == (1.0, 1.0)
+    (mark,) = [line for line in ax.lines if line.get_marker() == MARKS[Outcome.FAIL]["marker"]]
+    at = mark.get_transform().transform(mark.get_xydata())[0]
+    assert ax.bbox.contains(*at) and (at < tip).all()
+    assert np.isfinite(tail).all()
+    plt.close(figure)
+
+
+def test_batches_off_the_slice_fade(envelopes):
+    """The farther from the settings that a panel holds, the fainter; failures never vanish."""
+    envelope = envelopes[3]
+    at = [envelope.margins_at[f"s{i}"] for i in range(3)]
+    runs = []
+    for name, shift in (("near", 0.0), ("off", 0.12), ("away", 0.4)):
+        context = {"s0": at[0], "s1": at[1], "s2": at[2] - shift}
+        channel = pt.Channel("y", unit="1", noise=0.01)
+        data = {"y": np.full(TIMES.size, 1.5)}
+        runs.append(pt.Experiment.from_arrays(name, (TIMES, "s"), data, channels=[channel], context=context))
+    figure = envelope.plot(history=runs)
+    first = figure.axes[0]  # s1 over s0: s2 is held
+    marker = MARKS[Outcome.PASS]["marker"]
+    alphas = [line.get_alpha() for line in first.lines if line.get_marker() == marker and line.get_alpha() is not None]
+    assert alphas == sorted(alphas, reverse=True) and alphas[0] == 1.0 and 0.0 < alphas[2] < 0.2
+    plt.close(figure)
+
+
+def test_the_legend_hides_nothing(envelopes):
+    """Legend and axes do not overlap, nor do the title and the axes, whatever is drawn."""
+    for d, envelope in envelopes.items():
+        figure = envelope.plot(history=batches(envelope), present={f"s{i}": 0.5 for i in range(d)})
+        figure.canvas.draw()
+        legend = figure.legends[0] if d > 2 else figure.axes[0].get_legend()
+        box = legend.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        for ax in figure.axes:
+            assert not box.overlaps(ax.get_window_extent())
+        plt.close(figure)
+
+
+def test_ranges_of_single_settings_and_what_the_data_cover_are_drawn(envelopes):
+    """Acceptable and normal operating ranges have entries in the legend; the uncovered is hatched and named."""
+    envelope = envelopes[2]
+    point = envelope.set_point
+    rich = replace(
+        envelope,
+        operating={"s0": (point["s0"] - 0.02, point["s0"] + 0.02)},
+        known_ranges={"data": {"s0": (0.2, 1.0)}, "model's domain of validity": {"s1": (0.0, 0.9)}},
+    )
+    figure = rich.plot()
+    words = texts(figure)
+    assert "normal operating range" in words
+    assert "outside the data" in words and "outside the model's domain of validity" in words
+    assert len({p.get_hatch() for p in figure.axes[0].patches if p.get_hatch()}) == 2
+    plt.close(figure)
+    plain = envelope.plot()
+    assert "outside the" not in texts(plain) and "normal operating range" not in texts(plain)
+    plt.close(plain)
+
+
+def test_a_polytope_is_drawn_by_its_corners(analytic):
+    """Its outline is the hull of its vertices, and the largest box in it is drawn as well."""
+    envelope = ask(analytic, 2, shape=Polytope())
+    assert envelope.polytope is not None
+    a, b = envelope.settings
+    outline = polytope_slice(envelope, a, b)
+    hull = ConvexHull(envelope.polytope.vertices)
+    assert ConvexHull(outline).volume == pytest.approx(hull.volume, rel=1e-6)
+    figure = envelope.plot()
+    words = texts(figure)
+    assert "operating range (polytope)" in words and "largest operating box in it" in words
+    assert any(isinstance(p, Polygon) for p in figure.axes[0].patches)
+    plt.close(figure)
+
+
+def test_a_present_point_is_read_like_any_settings(envelopes):
+    """Unknown and missing settings are named."""
+    assert scene_of(envelopes[2], None, {"s0": 0.2, "s1": "40 percent"}).present == {"s0": 0.2, "s1": 0.4}
+    with pytest.raises(UnknownNameError, match="s1"):
+        envelopes[2].plot(present={"s0": 0.2, "t1": 0.4})
+    with pytest.raises(EnvelopeError, match='no "s1"'):
+        envelopes[2].plot(present={"s0": 0.2})
