@@ -170,7 +170,8 @@ def influence(
     for k, source in enumerate(known.sources):
         then = simulate(known.narrowed(source, narrowed))
         gains[:, :, k] = _kept(then, problem, question) - kept
-        better = _levels(then, problem, question, region) - levels
+        with np.errstate(invalid="ignore"):  # a level is -inf where too many runs fail
+            better = _levels(then, problem, question, region) - levels
         moves[:, k] = [_move(p, problem, gain, slope) for p, gain, slope in zip(places, better, slopes, strict=True)]
     source_slopes, shares, unexplained = _regressed(now, known)
     return Influence(

@@ -152,3 +152,31 @@ def test_another_posterior_is_refused(linear, analytic):
         envelope.influence(model, analytic.gaussian_draws(model, 4000, 1))
     with pytest.raises(EnvelopeError, match="narrowed"):
         envelope.influence(model, posterior, narrowed=1.0)
+
+
+def test_where_too_many_runs_fail_nothing_is_known_and_it_says_so(analytic):
+    """A tenth of the runs fails whatever the settings are: no margin is kept with 0.95, and none can be gained."""
+    model = analytic.closed_form(
+        {"sum": lambda t, v: v["s0"] + A * v["a"]}, ["a"], fails=lambda v: v["a"] > 1.2815515655446004
+    )
+    posterior = analytic.gaussian_draws(model, 400, 0)
+    envelope = envelope_of(analytic, model, posterior)
+    found = envelope.influence(model, posterior, narrowed=0.9)
+    assert envelope.empty
+    assert np.isnan(found.margins).all()
+    assert np.isnan(found.gains).all()
+    assert "unknown" in str(found)
+    assert found.unexplained[0, 0] == pytest.approx(0.0, abs=1e-12)  # of the runs that did not fail
+
+
+def test_limits_with_a_probability_of_their_own_are_judged_by_it(analytic):
+    """The same margin kept with 0.8 and with 0.95: the first is larger by the difference of the normal quantiles."""
+    formulas = {name: lambda t, v: v["s0"] + A * v["a"] for name in ("sum", "other")}
+    model = analytic.closed_form(formulas, ["a"])
+    posterior = analytic.gaussian_draws(model, 2000, 0)
+    limits = [Limit("sum", upper="0.6 1"), Limit("other", upper="0.6 1", probability=0.8)]
+    envelope = envelope_of(analytic, model, posterior, limits=limits)
+    found = envelope.influence(model, posterior, n_draws=2000)
+    margins = np.sort(-A * posterior["a"])
+    exact = margins[int(0.2 * 2000 + 1e-9)] - margins[int(0.05 * 2000 + 1e-9)]
+    assert found.margins[0, 1] - found.margins[0, 0] == pytest.approx(exact)
