@@ -44,9 +44,10 @@ class Problem:
 
     @property
     def n_runs(self) -> int:
-        """Simulations of each member: one, and those under faults."""
+        """Simulations of each member: one that follows the recipe where a limit needs it, and those under faults."""
         n_phases = len(self.recipe.phases)
-        return 1 + sum(n_runs(f, sum(r.fault == f for r in self.requirements), n_phases) for f in self.faults)
+        own = int(any(r.fault is None or r.fault.at is None for r in self.requirements))
+        return own + sum(n_runs(f, sum(r.fault == f for r in self.requirements), n_phases) for f in self.faults)
 
     @property
     def low(self) -> Array:
@@ -155,8 +156,11 @@ def member_margins(problem: Problem, values: Mapping[str, Array]) -> tuple[Array
 
 
 def _undisturbed(problem: Problem, values: Mapping[str, Array], begun: Begun) -> tuple[Array, tuple[Failure, ...]]:
-    """Margins of all requirements in runs that follow the recipe, as far as any of them needs such a run."""
-    requirements = problem.requirements
+    """Margins of all requirements in runs that follow the recipe; zeros where each has a fault in every run."""
+    requirements, ends = problem.requirements, begun[0][:, -1]
+    faults = [r.fault for r in requirements]
+    if not any(f is None or f.at is None or bool((ends <= f.at).any()) for f in faults):
+        return np.zeros((len(ends), len(requirements))), tuple(begun[1])
     n_nodes = problem.n_nodes if any(r.reduction.dense for r in requirements) else 0
     times, outputs, failures = simulate_members(
         problem.model, problem.recipe, values, n_nodes, moments(requirements), begun

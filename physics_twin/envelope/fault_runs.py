@@ -17,11 +17,12 @@ from physics_twin.envelope.members import GRADING, Begun, simulate_members
 from physics_twin.envelope.requirements import Requirement, margins_of, moments
 from physics_twin.errors import EnvelopeError, SolveError
 from physics_twin.model import Failure, Model, Phased
-from physics_twin.recipes import Recipe
+from physics_twin.recipes import Recipe, Steady
 from physics_twin.units import unit as as_unit
 
 FIRST = 1e-3
-"""Share of a phase after which its first fault begins: the recipe's own step at its beginning has then been made."""
+"""Share of the first phase before which nothing fails in a run that starts from the steady state: that state is the one
+of the recipe's inputs and not of the fault's."""
 N_CLOSER = 2
 """Simulations that refine the worst moment of each limit."""
 APART = 0.02
@@ -96,7 +97,7 @@ def _worst(runs: Runs, undisturbed: Array) -> tuple[Array, list[Failure]]:
     """Margins at the worst moment of each member and requirement."""
     n_phases = len(runs.recipe.phases)
     n_each = _in_each_phase(runs.fault, n_phases)
-    grid = np.maximum((np.arange(n_each) / n_each) ** GRADING, FIRST)
+    grid = (np.arange(n_each) / n_each) ** GRADING
     lengths = np.diff(runs.begins, axis=1)
     times = (runs.begins[:, :-1, None] + lengths[:, :, None] * grid).reshape(runs.n, -1)
     times = np.concatenate([times, runs.begins[:, -1:]], axis=1)
@@ -151,8 +152,10 @@ def _at(runs: Runs, moment: Array, undisturbed: Array) -> tuple[Array, list[Fail
     phase = np.array([int(np.searchsorted(b, m, side="right")) - 1 for b, m in zip(runs.begins, moment, strict=True)])
     for number in np.unique(phase[hit]):
         rows = hit[phase[hit] == number]
-        some = runs.take(rows)
-        for part, cut, lengths, lost in _plans(some, int(number), moment[rows] - runs.begins[rows, number]):
+        some, after = runs.take(rows), moment[rows] - runs.begins[rows, number]
+        if number == 0 and isinstance(runs.recipe.initial, Steady):
+            after = np.maximum(after, FIRST * some.begins[:, 1])
+        for part, cut, lengths, lost in _plans(some, int(number), after):
             if lost is not None:
                 margins[rows[part]] = np.nan
                 failures.append(Failure(int(rows[part][0]), lost.reason, lost.time))
