@@ -6,7 +6,6 @@ program with a few unknowns, solved on the model itself to the last digits, from
 """
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
@@ -31,8 +30,6 @@ from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike
-
-logger = logging.getLogger(__name__)
 
 N_STARTS = 8
 

@@ -1,6 +1,7 @@
 """The SetPoint: what `find_set_point` returns."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+AS_GOOD = 1e-6
+"""Relative difference of an objective within which two points are as good."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,19 @@ class SetPoint:
         objectives = {o.name: (float(o.unit.from_si(o.value)), o.unit.text) for o in self.objectives}
         return {"settings": settings, "objectives": objectives}
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a NetCDF file, whole or not at all; `SetPoint.load` gives the same numbers back."""
+        from physics_twin.envelope.optimum_file import save_set_point
+
+        save_set_point(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "SetPoint":
+        """Read what `save` wrote; raises FileFormatError for anything else."""
+        from physics_twin.envelope.optimum_file import load_set_point
+
+        return load_set_point(path)
+
     def plot(self, ax: Any = None) -> "Figure":
         """The objective along each setting, gray where a limit is broken; of several objectives the front."""
         from physics_twin.envelope.optimum_plot import plot_set_point  # matplotlib takes a quarter of a second
@@ -133,10 +150,13 @@ def of_starts(starts: tuple[Start, ...]) -> str:
     ended = sum(s.best for s in starts)
     failed = sum(not math.isfinite(s.value) for s in starts)
     unmet = sum(math.isfinite(s.value) and not s.met for s in starts)
-    elsewhere = len(starts) - ended - failed - unmet
+    others = [s.value for s in starts if s.met and not s.best]
+    reached = [s.value for s in starts if s.best]
+    equal = sum(any(math.isclose(v, r, rel_tol=AS_GOOD) for r in reached) for v in others)
     text = f"{ended} of {len(starts)} starts ended there"
     for number, words in (
-        (elsewhere, "at a worse point"),
+        (equal, "at another point that is as good"),
+        (len(others) - equal, "at a worse point"),
         (unmet, "where limits are broken"),
         (failed, "with a failed simulation"),
     ):

@@ -16,6 +16,7 @@ from physics_twin.envelope.allowed import Allowed, share_of
 from physics_twin.envelope.box import Box
 from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.design_space import compass, relative_cloud
+from physics_twin.envelope.missed import limit_missed
 from physics_twin.envelope.requirements import Requirement
 from physics_twin.envelope.surrogate import DesignSpace, shares
 from physics_twin.units import Unit
@@ -129,11 +130,6 @@ def binding_sides(
             face[:, i] = side
             points = box.at(face)
             points[:, i] = np.clip(points[:, i] + sign * OUTWARD, 0.0, 1.0)
-            levels = space.group_levels(points, allowed)
-            row, group = np.unravel_index(int(np.argmin(levels)), levels.shape)
-            columns = list(allowed.groups[group].columns)
-            predicted = space.predicted(points[[row]])[0, columns]
-            broken = (predicted < 0.0).sum(axis=1) - 1e-3 * np.median(predicted, axis=1)
-            names.append(requirements[columns[int(np.argmax(broken))]].name)
+            names.append(limit_missed(space, points, requirements, allowed))
         found.append((names[0], names[1]))
     return tuple(found)

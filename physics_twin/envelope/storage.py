@@ -37,7 +37,7 @@ def save_envelope(envelope: Envelope, path: str | os.PathLike[str]) -> None:
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     # A variable, not an attribute: HDF5 holds attributes of up to 64 KB, and a thousand failures need more.
     root = envelope.region.assign({RECORD: ((), text, {"format": FORMAT, "version": VERSION})})
-    groups = {"/": root, ARRAYS: _as_dataset(writer.arrays)}
+    groups = {"/": root, ARRAYS: as_dataset(writer.arrays)}
     groups |= {f"{DATASETS}/{name}": dataset for name, dataset in writer.datasets.items()}
     with atomic_write(path) as temporary:
         for i, (group, dataset) in enumerate(groups.items()):
@@ -56,7 +56,7 @@ def read_envelope(source: str | os.PathLike[str] | io.BytesIO, name: str) -> Env
     try:
         groups = xr.open_groups(source, engine="h5netcdf", decode_times=False)
         try:
-            found = {group: _plain(dataset.load()) for group, dataset in groups.items()}
+            found = {group: plain(dataset.load()) for group, dataset in groups.items()}
         finally:
             for dataset in groups.values():
                 dataset.close()
@@ -91,14 +91,14 @@ def _envelope(record: Mapping[str, Any], root: xr.Dataset, reader: Reader) -> En
     )
 
 
-def _as_dataset(arrays: Mapping[str, Array]) -> xr.Dataset:
+def as_dataset(arrays: Mapping[str, Array]) -> xr.Dataset:
     """Each array with dimensions of its own; empty ones too."""
     return xr.Dataset(
         {name: ([f"{name}.{axis}" for axis in range(x.ndim)], x, {"units": "SI"}) for name, x in arrays.items()}
     )
 
 
-def _plain(data: xr.Dataset) -> xr.Dataset:
+def plain(data: xr.Dataset) -> xr.Dataset:
     """The dataset as it was before it went through a file: texts of fixed width, no encoding."""
     found = data.copy()
     for name, variable in data.variables.items():

@@ -78,6 +78,17 @@ def test_other_local_optima_are_said(analytic):
     assert f"{len(elsewhere)} at a worse point" in found.message
 
 
+def test_two_optima_that_are_as_good_are_said(analytic):
+    """A valley on either side of a ridge: where there is no single best point, the message does not claim one."""
+    model = analytic.closed_form({"y": lambda t, v: ((v["s0"] - 0.5) ** 2 - 0.09) ** 2 + 0.0 * v["a"]}, ["a"])
+    found = ask(analytic, model, settings=analytic.knobs(1), objectives=pt.Maximize("y", name="height"))
+    assert "at a worse point" in found.message  # the hump in the middle
+    model = analytic.closed_form({"y": lambda t, v: 1.0 + ((v["s0"] - 0.5) ** 2 - 0.09) ** 2 + 0.0 * v["a"]}, ["a"])
+    found = ask(analytic, model, settings=analytic.knobs(1), objectives=pt.Minimize("y"))
+    assert abs(found.settings["s0"] - 0.5) == pytest.approx(0.3, abs=1e-4)
+    assert "at another point that is as good" in found.message
+
+
 def test_limits_that_cannot_be_met_name_the_shortfall(analytic, bowl):
     """The load is at most 2, so that 2.5 is short by 0.5: an answer, not an error."""
     found = ask(analytic, bowl, objectives=pt.Minimize("cost"), limits=[pt.Limit("load", lower=2.5, over=pt.final)])
@@ -253,6 +264,23 @@ def test_the_picture_shows_the_objective_along_each_setting(analytic, bowl):
     figure = found.plot()
     assert [ax.get_xlabel() for ax in figure.axes] == ["s0 in 1", "s1 in 1"]
     assert "a limit is broken" in [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+
+
+def test_a_set_point_is_saved(analytic, edge, tmp_path):
+    """Everything comes back to the last bit; what is no set point is refused."""
+    found = ask(
+        analytic, edge, analytic.gaussian_draws(edge, 800, seed=1), objectives=pt.Maximize("gain"), limits=[LIMIT]
+    )
+    found.save(tmp_path / "point.nc")
+    loaded = pt.SetPoint.load(tmp_path / "point.nc")
+    assert str(loaded) == str(found)
+    assert loaded.settings == found.settings
+    assert loaded.binding == found.binding
+    assert loaded.slices.identical(found.slices)
+    assert (loaded.certificate.violations == found.certificate.violations).all()
+    (tmp_path / "other.nc").write_text("no set point")
+    with pytest.raises(pt.FileFormatError, match=r"other\.nc"):
+        pt.SetPoint.load(tmp_path / "other.nc")
 
 
 # Inside a certified box -------------------------------------------------------------------------------------------
