@@ -1,16 +1,19 @@
 """Which box of a region is the best one: weights of its widths, and a point that it must hold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.shapes import LargestBox, Shape
+from physics_twin.envelope.shapes import Polytope, Shape
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Setting
 from physics_twin.units import format_si, to_si
+
+MOST_SETTINGS = 5
+"""Settings over which a polytope is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,8 @@ class Aim:
     """(d,) the sum of weights times log widths is made as large as possible; all one for the largest volume."""
     around: Array
     """(d,) a point that the box must hold; NaN along axes where it need not hold any value."""
+    n_sides: int = 0
+    """Most slanted sides of a polytope; none for a box."""
 
     @classmethod
     def volume(cls, d: int) -> "Aim":
@@ -45,8 +50,14 @@ class Aim:
 def aim_of(shape: Shape, settings: Sequence[Setting]) -> Aim:
     """The aim in the unit cube; raises UnknownNameError, UnitError, and EnvelopeError for a value out of bounds."""
     d = len(settings)
-    if not isinstance(shape, LargestBox):
-        return Aim.volume(d)
+    if isinstance(shape, Polytope):
+        if d > MOST_SETTINGS:
+            raise EnvelopeError(
+                f"a polytope over {d} settings: its vertices are too many to certify; at most {MOST_SETTINGS} "
+                "settings, or a box (shape=LargestBox())"
+            )
+        # The only convex set of one setting is its range.
+        return replace(Aim.volume(d), n_sides=shape.n_sides if d > 1 else 0)
     names = [s.name for s in settings]
     for given in (shape.weights, shape.around):
         _refuse_unknown(given, names)

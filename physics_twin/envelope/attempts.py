@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from physics_twin.envelope.certificate import (
     search_violations,
     violations_allowed,
 )
-from physics_twin.envelope.design_space import explore, start_design, worst_points
+from physics_twin.envelope.convex_set import ConvexSet, box_inside
+from physics_twin.envelope.design_space import Found, explore, start_design, worst_points
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
+from physics_twin.envelope.polytope_attempts import confirmed_polytope, explore_polytope, points_certified
 from physics_twin.envelope.scouts import N_DRAWS, send_scouts
 from physics_twin.envelope.set_point import AT_BOUND, best_point
 from physics_twin.envelope.surrogate import DesignSpace
@@ -34,6 +37,8 @@ STRICTER = 0.85
 PULLS = (1.0 - 1e-7, 1.0 - 1e-5, 1.0 - 1e-4, 1.0 - 1e-3, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5)
 """Shares of a box that are tried until the model itself confirms it on the search draws. The first only makes up for
 rounding: a corner that stands exactly on the edge has as good a chance to lie outside."""
+POLYTOPE_POINTS = 30
+"""Design points for each setting that a polytope may need beyond those of the box."""
 N_WORST = (2, 4, 8)
 """Points of the directed search that are certified beside the corners, for 1, 2 and more settings."""
 
@@ -73,6 +78,10 @@ class Trial:
     error: float
     """Error spent at each point and group of the last attempt."""
     settled: bool
+    polytope: ConvexSet | None = None
+    """The polytope that passed, where one was asked for; `box` is then the largest box inside it."""
+    largest_box: Box | None = None
+    """The largest box that the search saw, to compare a polytope with."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +113,10 @@ def tests_of(draws: Draws, groups: tuple[Group, ...], confidence: float, n_point
     return tuple(found)
 
 
-def n_certified(d: int) -> int:
-    """Points at which a box of `d` settings is certified: its corners and the worst points found."""
-    return int(2**d) + N_WORST[min(d, 3) - 1]
+def n_certified(d: int, n_sides: int = 0) -> int:
+    """Points at which a box (or polytope) of `d` settings is certified: its vertices and the worst points found."""
+    n_worst = N_WORST[min(d, 3) - 1]
+    return points_certified(d, n_sides, n_worst) if n_sides else int(2**d) + n_worst
 
 
 def make_attempts(
@@ -127,11 +137,15 @@ def make_attempts(
     the best one.
     """
     d, search = cloud.shape[1], draws.search
-    tests = tests_of(draws, groups, confidence, n_certified(d))
+    tests = tests_of(draws, groups, confidence, n_certified(d, aim.n_sides))
     first = start_design(d, rng, aim)
     space = DesignSpace(first, simulate(search, first))
     few = search.take(np.arange(min(N_DRAWS, search.n)))
     scouts = send_scouts(lambda u: simulate(few, u), d, rng)
+
+    def in_doubt(seen: DesignSpace) -> Array:
+        return scouts.points[scouts.surprises(seen)]
+
     attempts: list[Attempt] = []
     settled, points = True, np.zeros((0, d))
     margins = np.zeros((0, draws.held.n, len(simulate.problem.requirements)))
@@ -139,31 +153,82 @@ def make_attempts(
     for number, test in enumerate(tests):
         report(f"attempt {number + 1}: at most {_counts(test.search)} of {search.n} search draws may violate a limit")
         budget = n_points if number == 0 else len(space.points) + n_points // 3
-        found = explore(
-            lambda u: simulate(search, u),
-            space,
-            cloud,
-            test.search,
-            budget,
-            lambda s: scouts.points[scouts.surprises(s)],
-            aim,
-            report,
-        )
-        space, settled, box = found.space, found.settled, found.box
-        if box is None:
+        found = explore(partial(simulate, search), space, cloud, test.search, budget, in_doubt, aim, report)
+        space, settled = found.space, found.settled
+        if found.box is None:
             break
-        if number > 0 and test.search.k == tests[number - 1].search.k:  # no violation is left to give up
-            box = box.toward(aim.moved(best_point(space, box, test.search, room=0.0)), STRICTER**number)
-        space, confirmed, points = _confirmed(simulate, search, space, box, cloud, test.search, aim)
-        if confirmed is None:
+        # Where no violation is left to give up, room is.
+        share = STRICTER**number if number > 0 and test.search.k == tests[number - 1].search.k else 1.0
+        proposal = _proposed(simulate, search, found, found.box, cloud, test.search, aim, share, in_doubt, report)
+        space, settled = proposal.space, proposal.settled
+        if proposal.box is None:
             break
+        points = proposal.points
+        test = _paid(test, draws, confidence, number, len(points))
         margins = simulate(draws.held, points)
-        attempt = _judged(simulate.problem, confirmed, points, margins, test, draws)
+        attempt = _judged(simulate.problem, proposal.box, points, margins, test, draws)
         attempts.append(attempt)
         report(f"attempt {number + 1}: {max(attempt.violations)} violations of {draws.held.n} at the worst point")
         if attempt.passed:
-            return Trial(space, confirmed, test.search, points, margins, tuple(attempts), test.error, settled)
+            passed = Trial(space, proposal.box, test.search, points, margins, tuple(attempts), test.error, settled)
+            return replace(passed, polytope=proposal.polytope, largest_box=found.box)
     return Trial(space, None, test.search, points, margins, tuple(attempts), test.error, settled)
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A range that the model has confirmed on the search draws; its box is None where there is none."""
+
+    space: DesignSpace
+    box: Box | None
+    points: Array
+    """(n_points, d) of the unit cube: where it was confirmed, vertices first."""
+    settled: bool
+    polytope: ConvexSet | None = None
+
+
+def _proposed(
+    simulate: Simulator,
+    search: Batches,
+    found: Found,
+    box: Box,
+    cloud: Array,
+    allowed: Allowed,
+    aim: Aim,
+    share: float,
+    in_doubt: Callable[[DesignSpace], Array],
+    report: Callable[[str], None],
+) -> Proposal:
+    """The box that was found, or the polytope grown from it, at `share` of its widths and confirmed by the model."""
+    space = found.space
+    if aim.n_sides == 0:
+        if share < 1.0:
+            box = box.toward(aim.moved(best_point(space, box, allowed, room=0.0)), share)
+        space, confirmed, points = _confirmed(simulate, search, space, box, cloud, allowed, aim)
+        return Proposal(space, confirmed, points, found.settled)
+    evaluate = partial(simulate, search)
+    n_points = len(space.points) + cloud.shape[1] * POLYTOPE_POINTS
+    grown = explore_polytope(evaluate, space, box, cloud, allowed, n_points, aim.n_sides, in_doubt, report)
+    settled = found.settled and grown.settled
+    inside = None if grown.body is None else box_inside(grown.body)
+    if grown.body is None or inside is None:
+        return Proposal(grown.space, None, np.zeros((0, cloud.shape[1])), settled)
+    body = grown.body
+    if share < 1.0:
+        body = body.toward(best_point(grown.space, inside, allowed, room=0.0), share)
+    n_worst = N_WORST[min(cloud.shape[1], 3) - 1]
+    space, passed, points = confirmed_polytope(evaluate, grown.space, body, cloud, allowed, PULLS, n_worst)
+    return Proposal(space, None if passed is None else box_inside(passed), points, settled, passed)
+
+
+def _paid(test: Test, draws: Draws, confidence: float, number: int, n_points: int) -> Test:
+    """The test for so many points: a polytope may have more vertices than were foreseen, never for less error each."""
+    groups = test.held.groups
+    error = min(test.error, attempt_error(confidence, number, n_points * len(groups)))
+    if error == test.error:
+        return test
+    allowed = tuple(violations_allowed(draws.n_effective, group.probability, error) for group in groups)
+    return Test(error, Allowed(groups, allowed), test.search)
 
 
 def _counts(allowed: Allowed) -> str:

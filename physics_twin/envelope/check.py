@@ -288,6 +288,7 @@ def checker_of(envelope: "Envelope") -> Checker:
 
 def _slanted(envelope: "Envelope") -> Slanted:
     polytope = envelope.polytope
+    assert polytope is not None  # asked for only where there is one
     normals, levels = np.asarray(polytope.sides, dtype=float), np.asarray(polytope.levels, dtype=float)
     widths = np.array([s.bounds[1] - s.bounds[0] for s in envelope.settings])
     return Slanted(normals, levels, tuple(polytope.binding), ROUNDING * (np.abs(normals) @ widths))

@@ -16,7 +16,7 @@ from scipy.optimize import linprog, minimize
 from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.box import Box
+from physics_twin.envelope.box import ROUNDING, Box
 
 SMALLEST = 1e-7
 """Radius of the largest ball inside below which a set has no room, and distance at which vertices are one."""
@@ -168,6 +168,8 @@ class ConvexSet:
         touched[first] = meeting[:, first].sum(axis=0) >= self.d
         low = np.maximum(self.low, self.vertices.min(axis=0))
         high = np.minimum(self.high, self.vertices.max(axis=0))
+        # Bounds of the cube are met exactly, not to the optimizer's last digit.
+        low, high = np.where(low < ROUNDING, 0.0, low), np.where(high > 1.0 - ROUNDING, 1.0, high)
         return ConvexSet(low, high, self.normals[touched], self.offsets[touched])
 
 
@@ -192,12 +194,11 @@ def box_inside(body: ConvexSet) -> Box | None:
     found = minimize(cost, x0, jac=True, method="SLSQP", constraints=kept, options={"maxiter": 200, "ftol": 1e-12})
     x = found.x if np.isfinite(found.x).all() else x0
     low, high = np.clip(x[:d], body.low, body.high), np.clip(x[d:], body.low, body.high)
-    box = Box(np.minimum(low, high), np.maximum(low, high))
-    # The last digits of the optimizer may lie outside: the box is pulled in by as much.
-    over = float((worst @ np.concatenate([box.low, box.high]) - ends).max())
-    return box if over <= 0.0 else Box(*_inset(box, over))
-
-
-def _inset(box: Box, by: float) -> tuple[Array, Array]:
-    middle = 0.5 * (box.low + box.high)
-    return np.minimum(box.low + by, middle), np.maximum(box.high - by, middle)
+    low = np.where(low - body.low < ROUNDING, body.low, np.minimum(low, high))
+    high = np.where(body.high - high < ROUNDING, body.high, np.maximum(low, high))
+    # The last digits of the optimizer may lie outside: the sides that no range ends are pulled in by as much.
+    over = max(0.0, float((worst @ np.concatenate([low, high]) - ends).max())) * math.sqrt(d)
+    middle = 0.5 * (low + high)
+    low = np.where(low > body.low, np.minimum(low + over, middle), low)
+    high = np.where(high < body.high, np.maximum(high - over, middle), high)
+    return Box(low, high)

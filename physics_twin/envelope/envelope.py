@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from physics_twin.envelope.acceptable import AcceptableRange
 from physics_twin.envelope.certificate import Certificate
 from physics_twin.envelope.check import Check, Checker, checker_of
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.landscape import Landscape
 from physics_twin.envelope.objectives import ObjectiveValue
+from physics_twin.envelope.operating_polytope import OperatingPolytope
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import Margin
 from physics_twin.envelope.surrogate import DesignSpace
@@ -24,12 +26,15 @@ from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from physics_twin.envelope.history import History
     from physics_twin.envelope.influence import Influence
+    from physics_twin.envelope.limits import Limit
     from physics_twin.envelope.plan import Plan
     from physics_twin.envelope.predict import Predicted, SearchedRegion
+    from physics_twin.envelope.recertify import Recertification
     from physics_twin.measurements import Experiment
     from physics_twin.posterior import Posterior
 
@@ -76,9 +81,9 @@ class Envelope:
     """What was asked, so that it can be asked again."""
     space: DesignSpace | None = None
     """The settings tried and the margins of the search draws there: what the surrogate knows."""
-    polytope: Any = None
+    polytope: OperatingPolytope | None = None
     """Sides and vertices, where the shape asked for is a polytope; `box` is then the largest box in it."""
-    acceptable: Mapping[str, Any] = field(default_factory=dict)
+    acceptable: Mapping[str, AcceptableRange] = field(default_factory=dict)
     """Setting -> its proven acceptable range, the others held at the set point."""
     operating: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Setting -> normal operating range (low, high) about the set point, where a tolerance was given."""
@@ -191,6 +196,25 @@ class Envelope:
         from physics_twin.envelope.influence import influence
 
         return influence(self, model, posterior, narrowed=narrowed, n_draws=n_draws, executor=executor)
+
+    def recertify(
+        self,
+        model: Model,
+        posterior: "Posterior",
+        *,
+        limits: "Sequence[Limit] | None" = None,
+        rng: "int | np.random.Generator | None" = None,
+        executor: Executor | None = None,
+    ) -> "Recertification":
+        """The certificate computed anew, anywhere, with this model and posterior; see `recertify.recertify`.
+
+        The same model and posterior give the same numbers bit for bit; draws of a new posterior are all unseen. limits:
+        once more, where one is a function of your own and the envelope comes from a file. rng: where the envelope was
+        found with a generator.
+        """
+        from physics_twin.envelope.recertify import recertify  # it needs the search, which makes envelopes
+
+        return recertify(self, model, posterior, limits=limits, rng=rng, executor=executor)
 
     def marked(self, reason: str) -> "Envelope":
         """A copy with one more warning, for example that the model failed its hold-out."""

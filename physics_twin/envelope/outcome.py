@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.acceptable import acceptable_ranges, leaving_the_box, normal_ranges
 from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.attempts import Simulator, Trial
@@ -19,9 +20,18 @@ from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.landscape import Chosen, best_of_set
+from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.polytope_sides import certified_polytope
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.region import region_data
-from physics_twin.envelope.set_point import SETTING_BOUND, best_point, binding_sides, inner_box, margins_at
+from physics_twin.envelope.set_point import (
+    SETTING_BOUND,
+    best_point,
+    binding_sides,
+    inner_box,
+    inner_set,
+    margins_at,
+)
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.envelope.why_empty import why_empty
 from physics_twin.posterior import Posterior
@@ -49,7 +59,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     """The envelope of a trial; simulates the recommended point on both halves of the draws."""
     problem, question, box = simulate.problem, inputs.question, trial.box
     settings = problem.settings
-    chosen = None if box is None or not question.objectives else _best(inputs, simulate, box)
+    chosen = None if box is None or not question.objectives else _best(inputs, simulate, trial, box)
     if box is None:
         point = _closest(inputs, trial, cloud)
     else:
@@ -60,6 +70,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     margins = margins_at(both, problem.requirements, question.probability)
     certificate = _certificate(inputs, simulate, trial)
     binding: dict[str, tuple[str, str]] = {}
+    polytope = None if trial.polytope is None else certified_polytope(trial, problem)
     if box is None:
         kept = 1.0 - violations(both[None], inputs.groups)[0] / len(both)
         held = [s for s, is_held in zip(settings, inputs.aim.held, strict=True) if is_held]
@@ -70,15 +81,25 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     else:
         sides = binding_sides(trial.space, box, problem.requirements, trial.allowed)
         binding = {s.name: ends for s, ends in zip(settings, sides, strict=True)}
-        message = _summary(inputs, binding) + ("" if chosen is None else f"; {chosen.words}")
-        points = np.concatenate([trial.points[: 2 ** len(settings)], point[None]])
+        message = _summary(inputs, binding, polytope) + ("" if chosen is None else f"; {chosen.words}")
+        ends = trial.points[: 2 ** len(settings)] if trial.polytope is None else trial.polytope.vertices
+        points = np.concatenate([ends, point[None]])
         probability = 1.0 - int(certificate.violations[:, 0].max()) / draws.held.n
         lower = float(certificate.lower_bounds[:, 0].min())
         inside = trial.space.group_probability(box.at(relative_cloud(len(settings))), inputs.groups)
         average = float(inside[:, 0].mean())
     doubts = trust_warnings(problem, inputs.posterior, draws.held, problem.si(points))
+    ranges = {} if box is None else _ranges(problem, box)
+    normal = {} if box is None else normal_ranges(settings, at, draws.uncertainty.tolerance)
+    acceptable = (
+        {}
+        if box is None
+        else acceptable_ranges(
+            simulate, draws, trial.space, box, point, inputs.groups, problem.requirements, settings, question.confidence
+        )
+    )
     return Envelope(
-        box={} if box is None else _ranges(problem, box),
+        box=ranges,
         settings=settings,
         set_point={} if box is None else at,
         required=inputs.groups[0].probability,
@@ -90,7 +111,10 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         margins=margins,
         margins_at=at,
         includes=draws.uncertainty.includes,
-        warnings=(*draws.uncertainty.notes, *_search_warnings(simulate, trial), *doubts),
+        warnings=(
+            *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
+            *(*leaving_the_box(settings, normal, ranges), *doubts),
+        ),
         certificate=certificate,
         region=region_data(problem, trial.space, point, inputs.groups),
         failures=tuple(simulate.failures),
@@ -98,6 +122,9 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         message=message,
         question=question,
         space=trial.space,
+        polytope=polytope,
+        acceptable=acceptable,
+        operating=normal,
         objectives={} if chosen is None else {found.name: found for found in chosen.objectives},
         front=None if chosen is None else chosen.front,
         landscape=None if chosen is None else chosen.landscape,
@@ -111,12 +138,14 @@ def _set_point(inputs: Inputs, problem: Problem, trial: Trial, box: Box) -> Arra
     return best_point(trial.space, box, trial.allowed, tolerance / (problem.high - problem.low))
 
 
-def _best(inputs: Inputs, simulate: Simulator, box: Box) -> Chosen:
-    """The best point of the certified box for the objectives."""
+def _best(inputs: Inputs, simulate: Simulator, trial: Trial, box: Box) -> Chosen:
+    """The best point of the certified box, or polytope, for the objectives."""
     problem = simulate.problem
     spread = inputs.draws.uncertainty.tolerance
     tolerance = np.array([spread.get(s.name, 0.0) for s in problem.settings]) / (problem.high - problem.low)
     inside = ConvexSet.of_box(inner_box(box, tolerance))
+    if trial.polytope is not None:
+        inside = inner_set(trial.polytope, tolerance)
     # Where the landscape is sampled steers the search and decides nothing: one seed for all.
     return best_of_set(simulate, inputs.draws, inputs.question.objectives, inside, np.random.default_rng(0))
 
@@ -186,11 +215,12 @@ def _certificate(inputs: Inputs, simulate: Simulator, trial: Trial) -> Certifica
     )
 
 
-def _summary(inputs: Inputs, binding: dict[str, tuple[str, str]]) -> str:
-    ends = [end for sides in binding.values() for end in sides]
-    stated = f"{claim(inputs.groups)} at every point of the box"
+def _summary(inputs: Inputs, binding: dict[str, tuple[str, str]], polytope: OperatingPolytope | None) -> str:
+    kind = "box" if polytope is None else "polytope"
+    ends = [end for sides in binding.values() for end in sides] if polytope is None else list(polytope.binding)
+    stated = f"{claim(inputs.groups)} at every point of the {kind}"
     if all(end == SETTING_BOUND for end in ends):
-        return f"{stated}; no limit binds: the bounds of the settings end every side of the box"
+        return f"{stated}; no limit binds: the bounds of the settings end every side of the {kind}"
     limits = list(dict.fromkeys(end for end in ends if end != SETTING_BOUND))
     more = " and by bounds of the settings" if SETTING_BOUND in ends else ""
-    return f"{stated}; the box is ended by " + " and ".join(limits) + more
+    return f"{stated}; the {kind} is ended by " + " and ".join(limits) + more

@@ -107,7 +107,9 @@ def polytope_slice(envelope: Envelope, a: Setting, b: Setting) -> Array:
     point = np.array([envelope.set_point[name] for name in names])
     (x0, x1), (y0, y1) = a.bounds, b.bounds
     outline = [np.array(p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
-    for side, level in zip(envelope.polytope.sides, envelope.polytope.levels, strict=True):
+    polytope = envelope.polytope
+    assert polytope is not None  # asked for only where there is one
+    for side, level in zip(polytope.sides, polytope.levels, strict=True):
         normal = side[[i, j]]
         room = level - side @ point + normal @ point[[i, j]]
         outline = _cut(outline, normal, float(room))
@@ -188,6 +190,7 @@ def _polytope_places(
     """For two settings: what ends each side, its middle, and the way out (points)."""
     corners = polytope_slice(envelope, a, b)
     polytope = envelope.polytope
+    assert polytope is not None  # asked for only where there is one
     size = np.array([np.ptp(shown(s, s.bounds)) for s in (a, b)])
     center = corners.mean(axis=0)
     found = []

@@ -127,9 +127,9 @@ def answer(
     groups = groups_of(problem.requirements, question.probability)
     aim = aim_of(question.shape, settings)
     own = generator(rng)
-    seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
+    seed = seed_text(rng)
     draws = split_draws(problem, posterior, question, own)
-    _refuse_too_few(draws, groups, len(settings), question)
+    _refuse_too_few(draws, groups, n_certified(len(settings), aim.n_sides), question)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
@@ -139,6 +139,13 @@ def answer(
         report("set point and region")
         inputs = Inputs(question, posterior, draws, groups, aim, seed, recipe_hash(recipe))
         return outcome(inputs, simulate, trial, cloud)
+
+
+def seed_text(rng: int | np.random.Generator) -> str:
+    """What a certificate keeps of a seed: the number, or a hash of the generator's state."""
+    if isinstance(rng, int):
+        return str(rng)
+    return hashlib.sha256(repr(generator(rng).bit_generator.state).encode()).hexdigest()[:16]
 
 
 def recipe_hash(recipe: Recipe) -> str:
@@ -174,9 +181,8 @@ def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setti
     return tuple(settings)
 
 
-def _refuse_too_few(draws: Draws, groups: Sequence[Group], d: int, question: Question) -> None:
+def _refuse_too_few(draws: Draws, groups: Sequence[Group], n_points: int, question: Question) -> None:
     confidence, budget, n = question.confidence, question.budget, draws.uncertainty.batches.n
-    n_points = n_certified(d)
     error = attempt_error(confidence, 0, n_points * len(groups))
     strictest = max(groups, key=lambda group: group.probability)
     needed = draws_needed(strictest.probability, error)
