@@ -81,11 +81,15 @@ def write_report(
 
 
 def _judged(envelope: Envelope | None, history: History | Experiment | Sequence[Experiment] | None) -> History | None:
-    if history is None or isinstance(history, History):
-        return history
+    if history is None:
+        return None
     if envelope is None:
         raise EnvelopeError("a report judges past batches against an envelope: give envelope= with history=")
-    return envelope.against([history] if isinstance(history, Experiment) else history)
+    if not isinstance(history, History):
+        return envelope.against([history] if isinstance(history, Experiment) else history)
+    if history.envelope.box != envelope.box or history.envelope.limits != envelope.limits:
+        raise EnvelopeError("history= was judged against another envelope; give the experiments, or judge them anew")
+    return history
 
 
 def render(content: Content) -> str:

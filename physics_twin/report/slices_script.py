@@ -33,7 +33,7 @@ SCRIPT = r"""
   }
 
   function number(x, width) {
-    const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(width) || 1)));
+    const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(width) || 1)));
     return x.toFixed(Math.min(digits, 9)).replace("-", "\u2212");
   }
 

@@ -139,7 +139,7 @@ def test_what_was_not_measured_is_never_a_pass(envelope):
 
 
 def test_bad_samples_are_left_out_and_a_run_that_ends_early_is_not_judged(envelope):
-    """A last sample that was excluded breaks nothing; the last sample at half time is no final value, and no whole course."""
+    """A last sample that was excluded breaks nothing; a last sample at half time is no final value."""
     spiked = np.full(TIMES.size, 0.5)
     spiked[-1] = 9.0
     options = {"channels": [pt.Channel("y", unit="1", noise=0.01)], "context": {"s0": 0.3, "s1": 0.2}}
