@@ -1,0 +1,218 @@
+"""The next batch: measurement noise, a new lot, the discrepancy of the model, fields; probabilities in closed form."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+import physics_twin as pt
+from physics_twin.envelope.evaluation import Problem, evaluate
+from physics_twin.envelope.limits import bind_limits
+from physics_twin.envelope.uncertainty import next_batches
+from physics_twin.errors import EnvelopeError
+from physics_twin.parameters import Parameter
+from physics_twin.posterior import Posterior
+
+N = 20_000
+
+
+def batches_of(model, posterior, recipe, settings, limits, seed=1, **options):
+    requirements = bind_limits(limits, model.outputs, model.inputs)
+    rng = np.random.default_rng(seed)
+    given = {"batch_variation": {}, "tolerance": {}, **options}
+    found = next_batches(model, posterior, recipe, settings, rng=rng, requirements=requirements, **given)
+    return Problem(model, recipe, tuple(settings), requirements, 8), found
+
+
+def kept(problem, uncertainty, *points):
+    """Share of the batches that keep all limits, at points in SI."""
+    margins = evaluate(problem, uncertainty.batches, np.array(points)).margins
+    return (margins >= 0.0).all(axis=2).mean(axis=1)
+
+
+def is_share(found, truth, n=N):
+    """Within the binomial scatter, at the 1e-4 level."""
+    low, high = binom.ppf(5e-5, n, truth) / n, binom.ppf(1.0 - 5e-5, n, truth) / n
+    return low <= found <= high
+
+
+@pytest.fixture
+def linear(analytic):
+    """y = s + 0.1 a and z = s + 0.1 b, a and b standard normal."""
+    model = analytic.closed_form(
+        {"y": lambda t, v: v["s0"] + 0.1 * v["a"], "z": lambda t, v: v["s0"] + 0.1 * v["b"]}, ["a", "b"]
+    )
+    settings = analytic.knobs(1)
+    return model, analytic.gaussian_draws(model, N, 3), analytic.one_hour(settings), settings
+
+
+@pytest.mark.parametrize("over", [pt.final, pt.at("10 min"), pt.peak, pt.mean])
+def test_noise_of_a_reported_value_adds_to_its_scatter(linear, over):
+    """y <= 1 as reported with sd 0.3: P = Phi((1 - s) / sqrt(0.1^2 + 0.3^2)); without reported= no noise is in."""
+    for sd, limit in (
+        (0.1, pt.Limit("y", upper=1.0, over=over)),
+        (np.hypot(0.1, 0.3), pt.Limit("y", upper=1.0, over=over, reported=0.3)),
+    ):
+        problem, found = batches_of(*linear, [limit])
+        for s, share in zip((0.5, 0.9), kept(problem, found, [0.5], [0.9]), strict=True):
+            assert is_share(share, norm.cdf((1.0 - s) / sd))
+
+
+def test_every_limit_has_a_measurement_of_its_own(linear):
+    """Two limits on one output, each reported: P = E[Phi((1 - y) / 0.3)^2], and not that of one measurement."""
+    limits = [pt.Limit("y", upper=1.0, over=pt.final, reported=0.3, name=name) for name in ("lab", "plant")]
+    problem, found = batches_of(*linear, limits)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    truth = weights @ norm.cdf((1.0 - 0.8 - 0.1 * nodes) / 0.3) ** 2 / weights.sum()
+    assert is_share(kept(problem, found, [0.8])[0], truth)
+
+
+def test_both_sides_of_a_band_are_judged_on_one_measurement(linear):
+    """0.7 <= reported y <= 1 at y = 0.85 +- 0.1: one reading cannot be on both sides."""
+    problem, found = batches_of(*linear, [pt.Limit("y", lower=0.7, upper=1.0, over=pt.final, reported=0.3)])
+    sd = np.hypot(0.1, 0.3)
+    assert is_share(kept(problem, found, [0.85])[0], norm.cdf(0.15 / sd) - norm.cdf(-0.15 / sd))
+
+
+def test_a_batch_keeps_its_noise_at_all_settings_and_in_every_subset(linear):
+    """Common random numbers: between two points margins differ by their settings alone."""
+    problem, found = batches_of(*linear, [pt.Limit("y", upper=1.0, over=pt.final, reported=0.3)])
+    margins = evaluate(problem, found.batches, np.array([[0.2], [0.7]])).margins[:, :, 0]
+    assert margins[0] - margins[1] == pytest.approx(np.full(N, 0.5), abs=1e-12)
+    rows = np.array([5, 17, 4000])
+    few = evaluate(problem, found.batches.take(rows), np.array([[0.2]])).margins[0, :, 0]
+    assert few == pytest.approx(margins[0, rows], abs=1e-12)
+
+
+def test_noise_changes_nothing_else_that_is_drawn(linear):
+    quiet = pt.Limit("y", upper=1.0, over=pt.final)
+    noisy = pt.Limit("y", upper=1.0, over=pt.final, reported=0.3)
+    one, two = (batches_of(*linear, [limit], tolerance={"s0": 0.01})[1] for limit in (quiet, noisy))
+    assert (one.batches.setting_errors["s0"] == two.batches.setting_errors["s0"]).all()
+    assert (one.batches.values["a"] == two.batches.values["a"]).all()
+    assert not any("noise" in line for line in one.includes)
+    assert 'measurement noise of "reported final y <= 1": sd 0.3' in two.includes
+
+
+def test_batches_drawn_without_their_noise_are_refused(linear):
+    problem, _ = batches_of(*linear, [pt.Limit("y", upper=1.0, reported=0.3)])
+    _, found = batches_of(*linear, [pt.Limit("y", upper=1.0)])
+    with pytest.raises(EnvelopeError, match="without its measurement noise"):
+        evaluate(problem, found.batches, np.array([[0.5]]))
+
+
+def test_an_envelope_on_reported_values_is_narrower_and_says_why(linear):
+    model, posterior, recipe, settings = linear
+    limit = pt.Limit("y", upper=1.0, over=pt.final, reported=0.2)
+    envelope = pt.find_envelope(model, posterior, recipe=recipe, settings=settings, limits=[limit], rng=1)
+    edge = 1.0 - norm.ppf(0.95) * np.hypot(0.1, 0.2)
+    assert envelope.box["s0"][1] <= edge + 0.01
+    assert envelope.box["s0"][1] == pytest.approx(edge, abs=0.05)
+    assert any(line.startswith("measurement noise of") for line in envelope.includes)
+
+
+@pytest.fixture
+def lots(analytic):
+    """y = s + a; a of lots: the lots that were fitted are all far from the population's mean."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + v["a"]}, ["a"])
+    names = ["mean.a", "spread.a", "a@lot_1", "a@lot_2"]
+    rng = np.random.default_rng(5)
+    draws = np.column_stack(
+        [0.2 * rng.standard_normal(N), np.full(N, 0.5), np.full(N, 7.0), 9.0 + 0.1 * rng.standard_normal(N)]
+    )
+    bounds = {"spread.a": (0.0, 10.0)}
+    declared = [Parameter(name, 0.1, unit="1", bounds=bounds.get(name)) for name in names]
+    settings = analytic.knobs(1, -2.0, 2.0)
+    return model, Posterior.from_draws(declared, draws), analytic.one_hour(settings), settings
+
+
+def test_the_next_lot_is_a_new_one_of_the_population(lots):
+    """P(s + a <= 1) = Phi((1 - s) / sqrt(0.2^2 + 0.5^2)), whatever the fitted lots were."""
+    problem, found = batches_of(*lots, [pt.Limit("y", upper=1.0, over=pt.final)])
+    for s, share in zip((0.0, 0.6), kept(problem, found, [0.0], [0.6]), strict=True):
+        assert is_share(share, norm.cdf((1.0 - s) / np.hypot(0.2, 0.5)))
+    assert any("of a new lot, drawn from the population of the 2" in line for line in found.includes)
+
+
+def test_the_lot_of_each_batch_is_its_own(lots):
+    """What is left of a after the mean of its draw is as wide as the spread and knows nothing of the mean."""
+    _, found = batches_of(*lots, [pt.Limit("y", upper=1.0)])
+    own = found.batches.values["a"] - lots[1]["mean.a"]
+    assert own.std() == pytest.approx(0.5, rel=5.0 / np.sqrt(2.0 * N))
+    assert abs(np.corrcoef(own, lots[1]["mean.a"])[0, 1]) < 5.0 / np.sqrt(N)
+    _, other = batches_of(*lots, [pt.Limit("y", upper=1.0)], seed=2)
+    assert abs(np.corrcoef(other.batches.values["a"] - lots[1]["mean.a"], own)[0, 1]) < 5.0 / np.sqrt(N)
+
+
+@pytest.fixture
+def corrected(analytic):
+    """y = s + delta(t), delta with sd 0.4; what is known of it is what was said before any data."""
+    inner = analytic.closed_form({"y": lambda t, v: v["s0"] + 0.0 * v["a"]}, ["a"])
+    said = pt.Discrepancy("0.4", "20 min", "time", between=("0 min", "60 min"))
+    model = pt.with_discrepancy(inner, {"y": said})
+    settings = analytic.knobs(1)
+    coefficients = [p for p in model.parameters.parameters if p.name.startswith("discrepancy.")]
+    posterior = Posterior.from_prior(model.parameters.select([p.name for p in coefficients]), N, 1)
+    return model, posterior, analytic.one_hour(settings), settings
+
+
+def test_the_discrepancy_of_the_model_is_part_of_the_next_batch(corrected):
+    """P(y <= 1 at the end) = Phi((1 - s) / sd of delta there); the sd is that of the draws, 0.4 up to its basis."""
+    model, posterior, *_ = corrected
+    problem, found = batches_of(*corrected, [pt.Limit("y", upper=1.0, over=pt.final)])
+    sd = model.discrepancy_of("y", np.array([3600.0]), {n: posterior[n] for n in posterior.names}).std()
+    assert sd == pytest.approx(0.4, rel=0.05)
+    for s, share in zip((0.5, 0.9), kept(problem, found, [0.5], [0.9]), strict=True):
+        assert is_share(share, norm.cdf((1.0 - s) / sd))
+    assert found.includes[0].startswith("parameters: discrepancy of y")
+    assert "x1" not in found.includes[0]
+
+
+def test_a_discrepancy_that_nobody_fitted_is_said_to_be_zero(corrected, analytic):
+    model, _, recipe, settings = corrected
+    posterior = Posterior.from_draws([model.parameters["a"]], np.zeros((200, 1)))
+    _, found = batches_of(model, posterior, recipe, settings, [pt.Limit("y", upper=1.0)])
+    assert "the discrepancy of y is taken as zero: the posterior holds none of its coefficients" in found.notes
+    _, found = batches_of(*corrected, [pt.Limit("y", upper=1.0)])
+    assert not any("taken as zero" in note for note in found.notes)
+
+
+def test_a_discrepancy_of_each_experiment_is_batch_to_batch_variation(corrected):
+    """Coefficients of two experiments: the next batch has those of one of them, all from the same."""
+    model, posterior, recipe, settings = corrected
+    names = list(posterior.names)
+    declared = [Parameter(f"{n}@run_{k}", 0.0, unit="1") for k in (1, 2) for n in names]
+    draws = np.concatenate([np.full((400, len(names)), 0.1), np.full((400, len(names)), -0.1)], axis=1)
+    _, found = batches_of(model, Posterior.from_draws(declared, draws), recipe, settings, [pt.Limit("y", upper=1.0)])
+    table = np.stack([found.batches.values[n] for n in names])
+    assert (table == table[0]).all()
+    assert set(table[0]) == {0.1, -0.1}
+    lines = [line for line in found.includes if "discrepancy of y" in line]
+    assert lines == ["batch-to-batch variation: discrepancy of y as in one of the fitted experiments, drawn at random"]
+
+
+def test_a_limit_on_a_field_is_a_limit_like_any_other():
+    """A bar of five cells, heated at one end by a flux q and held at 20 degC at the other: its hottest point is at
+    20 degC + q L / k, exactly also in linear elements, and so are the margins of all conductivities drawn."""
+    fem = pytest.importorskip("physics_twin.fem")
+    flux = pt.Setting("heating", "kW/m^2", bounds=(10, 200))
+    model = fem.HeatConduction(
+        mesh=fem.mesh.bar("10 cm", 5),
+        materials={"bar": fem.Solid(conductivity=pt.Parameter("k", "40 W/m/K", bounds=("1 W/m/K", "500 W/m/K")))},
+        boundaries={
+            "left": fem.Flux(pt.Signal("flux", "W/m^2")),
+            "right": fem.Temperature("20 degC"),
+        },
+        sensors={"hottest": fem.Maximum("bar")},
+        steady=True,
+    )
+    recipe = pt.Recipe([pt.Phase("heat", flux=flux, duration="1 s")])
+    k = 40.0 * np.exp(0.1 * np.random.default_rng(0).standard_normal((6, 1)))
+    posterior = Posterior.from_draws([model.parameters["k"]], k)
+    for over in (pt.final, pt.peak):
+        limit = pt.Limit("hottest", upper="220 degC", over=over)
+        problem, found = batches_of(model, posterior, recipe, [flux], [limit])
+        fluxes = np.array([[50e3], [90e3]])
+        margins = evaluate(problem, found.batches, fluxes).margins[:, :, 0]
+        assert margins == pytest.approx(200.0 - fluxes * 0.1 / k[:, 0], abs=1e-6)
+    assert (margins > 0.0).any()
+    assert (margins < 0.0).any()
