@@ -105,14 +105,28 @@ def test_a_bent_region_is_followed_at_every_moment(bent, one_at_a_time):
 
 
 def test_the_probability_of_a_step_is_that_of_its_whole_length(bent):
-    """A step from edge to edge through the middle: its ends are worse than any point between them, and both count."""
-    plan = bent.plan({"temperature": "18 degC", "hold": "58 min"}, {"temperature": "95 degC", "hold": "11 min"})
+    """The way in begins where the limits are broken and ends where they are met: its end alone says too much."""
+    plan = bent.plan({"temperature": "90 degC", "hold": "50 min"})
     searched = bent.searched
     at = searched.cube(points_of(plan))
     for step, (a, b) in zip(plan.steps, itertools.pairwise(at), strict=True):
         chances = searched.probability(straight(a, b))[:, 0]
         assert step.least_probability == pytest.approx(chances.min())
         assert step.probability == pytest.approx(chances[-1])
+    assert plan.steps[0].least_probability == 0.0
+    assert plan.steps[0].probability >= 0.95
+
+
+def test_a_step_that_enters_the_box_is_not_certified_those_after_it_are(bent):
+    (low, high), point = bent.box["hold"], dict(bent.set_point)
+    size = 0.1 * (high - low)
+    start = {**point, "hold": low - 0.5 * size}
+    plan = bent.plan(Values(start), steps={"hold": (size, "s")})
+    claims = [step.certified for step in plan.steps]
+    assert claims[0] is False
+    assert all(claims[1:])
+    assert len(claims) >= 2
+    assert bent.checker.many(points_of(plan)[1:2]).inside.all()  # the end of the first step alone is inside
 
 
 def test_from_outside_the_first_steps_lead_in_and_it_is_said_loudly(bent):
