@@ -6,7 +6,7 @@ leaves a known range by more than a share of its width that the caller allows. N
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,20 @@ class Mark:
     known_low: float | None = None
     """Of the range that is known, SI."""
     known_high: float | None = None
+
+
+class Judged(Protocol):
+    """The result of a check that a model can pass or fail."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it did."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """The finding, fit to stand beside other results."""
+        ...
 
 
 def left(values: Any, known: tuple[float, float], slack: float = SLACK) -> Mask:

@@ -24,8 +24,11 @@ from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike
+from physics_twin.validity import Mark
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from physics_twin.envelope.recertify import Recertification
     from physics_twin.measurements import Experiment
     from physics_twin.posterior import Posterior
+    from physics_twin.validity import Judged
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,6 +99,8 @@ class Envelope:
     """The objectives over the settings, as the search for the best point learned them inside the box."""
     known_ranges: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     """What covers which range of the settings, SI: the data of the fit, the model's domain of validity."""
+    marks: tuple[Mark, ...] = ()
+    """What rests on extrapolation, on a prior or on a fit in doubt: the numbers behind sentences in `warnings`."""
 
     @property
     def limits(self) -> tuple[str, ...]:
@@ -216,9 +222,34 @@ class Envelope:
 
         return recertify(self, model, posterior, limits=limits, rng=rng, executor=executor)
 
-    def marked(self, reason: str) -> "Envelope":
-        """A copy with one more warning, for example that the model failed its hold-out."""
-        return replace(self, warnings=(*self.warnings, reason))
+    def marked(self, reason: "str | Judged") -> "Envelope":
+        """A copy with one more mark and warning: a sentence, or the result of `hold_out` or `validate`.
+
+        A check that was passed leaves the envelope as it is.
+        """
+        if isinstance(reason, str):
+            mark = Mark("stated", "", reason)
+        elif reason.passed:
+            return self
+        else:
+            mark = Mark("hold-out", "", reason.sentence)
+        return replace(self, warnings=(*self.warnings, mark.text), marks=(*self.marks, mark))
+
+    def to_json(self, path: str | os.PathLike[str], expires: "str | dt.date | None" = None) -> None:
+        """Write the ranges and what they claim and rest on as JSON for other systems.
+
+        expires: last day of use ("2027-06-30"); without one the file says that there is none. Raises EnvelopeError for
+        what is no date. The form of the file is in `physics_twin/envelope/envelope_export.schema.json`.
+        """
+        from physics_twin.envelope.export import write_json
+
+        write_json(self, path, expires)
+
+    def to_csv(self, path: str | os.PathLike[str], expires: "str | dt.date | None" = None) -> None:
+        """Write one row a setting as CSV for other systems; arguments and errors as of `to_json`."""
+        from physics_twin.envelope.export import write_csv
+
+        write_csv(self, path, expires)
 
     def against(
         self,

@@ -32,7 +32,7 @@ from physics_twin.envelope.set_point import (
     inner_set,
     margins_at,
 )
-from physics_twin.envelope.validity import trust_warnings
+from physics_twin.envelope.validity import trust_marks
 from physics_twin.envelope.why_empty import why_empty
 from physics_twin.posterior import Posterior
 from physics_twin.signals import Setting
@@ -88,7 +88,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         lower = float(certificate.lower_bounds[:, 0].min())
         inside = trial.space.group_probability(box.at(relative_cloud(len(settings))), inputs.groups)
         average = float(inside[:, 0].mean())
-    doubts = trust_warnings(problem, inputs.posterior, draws.held, problem.si(points))
+    marks = trust_marks(problem, inputs.posterior, draws.held, problem.si(points))
     ranges = {} if box is None else _ranges(problem, box)
     normal = {} if box is None else normal_ranges(settings, at, draws.uncertainty.tolerance)
     acceptable = (
@@ -113,7 +113,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         includes=draws.uncertainty.includes,
         warnings=(
             *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
-            *(*leaving_the_box(settings, normal, ranges), *doubts),
+            *(*leaving_the_box(settings, normal, ranges), *(mark.text for mark in marks)),
         ),
         certificate=certificate,
         region=region_data(problem, trial.space, point, inputs.groups),
@@ -129,6 +129,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         front=None if chosen is None else chosen.front,
         landscape=None if chosen is None else chosen.landscape,
         known_ranges=ranges_known(settings, inputs.posterior.coverage, problem.model.validity),
+        marks=marks,
     )
 
 

@@ -10,18 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from physics_twin import validity
 from physics_twin.envelope import (
+    acceptable,
     allowed,
     certificate,
     evaluation,
+    faults,
     landscape,
     limits,
     objectives,
+    operating_polytope,
     question as question_module,
+    rates,
     reductions,
     set_point,
     shapes,
     surrogate,
+    thermal_integrals,
 )
 from physics_twin.envelope.named_function import NamedFunction
 from physics_twin.envelope.question import Question
@@ -32,11 +38,13 @@ CLASSES: Classes = {
     for one in (
         *(question_module.Question, question_module.Budget, limits.Limit),
         *(reductions.Final, reductions.Extreme, reductions.At, reductions.Mean, reductions.Integral),
-        *(reductions.TimeAbove, reductions.Custom),
+        *(reductions.TimeAbove, reductions.Custom, rates.Rate),
+        *(thermal_integrals.Lethality, thermal_integrals.EquivalentTime, faults.Fault, faults.Moment),
         *(shapes.LargestBox, shapes.Polytope),
         *(objectives.Objective, objectives.Expectation, objectives.WorstCase, objectives.CVaR),
         *(objectives.ObjectiveValue, objectives.Target, landscape.Landscape),
         *(certificate.Certificate, certificate.Attempt, allowed.Group),
+        *(operating_polytope.OperatingPolytope, acceptable.AcceptableRange, validity.Mark),
         *(set_point.Margin, evaluation.FailedRun, surrogate.DesignSpace),
     )
 }

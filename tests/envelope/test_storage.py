@@ -10,15 +10,19 @@ import xarray as xr
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, find_envelope, path
+from physics_twin.envelope.faults import Fault
 from physics_twin.envelope.named_function import NamedFunction, source_hash
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.question_record import CLASSES, functions_of, question_text
+from physics_twin.envelope.rates import Rate
 from physics_twin.envelope.records import Reader, Writer
+from physics_twin.envelope.thermal_integrals import EquivalentTime, Lethality
 from physics_twin.envelope.version_1 import migrated
 from physics_twin.errors import EnvelopeError, FileFormatError
 from physics_twin.recipes import Phase, Ramp, Recipe, Rule, Table
 from physics_twin.signals import Setting
 from physics_twin.units import Unit
+from physics_twin.validity import Mark
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -158,6 +162,7 @@ def test_priors_come_back_as_declared_and_in_si(prior, unit):
 def test_every_reduction_objective_and_shape_has_a_form():
     """A class that a question can hold and that no file knows would be found by a person who saves."""
     reductions = [pt.final, path, pt.peak, pt.mean, pt.integral, pt.at("20 min"), pt.time_above("860 degC")]
+    reductions += [Rate(), Lethality(394.25, 10.0), EquivalentTime(8e4, 453.15)]
     for one in reductions:
         assert there_and_back(Limit("y", upper="900 degC", over=one, probability=0.99)).over == one
     for one in (
@@ -166,6 +171,8 @@ def test_every_reduction_objective_and_shape_has_a_form():
         pt.LargestBox(weights={"a": 2.0}, around={"a": "3 min"}),
         pt.Polytope(6),
         Budget(n_points=7),
+        Limit("y", upper="400 K", under=Fault("coolant", "0 L/min", lasts="10 min"), reported="2 K"),
+        Mark("prior", "k", "k rests on its prior"),
     ):
         assert there_and_back(one) == one
 
