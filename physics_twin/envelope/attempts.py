@@ -11,7 +11,7 @@ from physics_twin.arrays import Array
 from physics_twin.checkpoints import NO_MEMO, Memo
 from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed, Group, violations
-from physics_twin.envelope.box import Box, corners
+from physics_twin.envelope.box import Box
 from physics_twin.envelope.certificate import (
     Attempt,
     attempt_error,
@@ -19,13 +19,14 @@ from physics_twin.envelope.certificate import (
     search_violations,
     violations_allowed,
 )
+from physics_twin.envelope.confirmation import N_WORST, PULLS, confirmed
 from physics_twin.envelope.convex_set import ConvexSet, box_inside
-from physics_twin.envelope.design_space import Found, explore, start_design, worst_points
+from physics_twin.envelope.design_space import Found, explore, start_design
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
 from physics_twin.envelope.polytope_attempts import confirmed_polytope, explore_polytope, points_certified
 from physics_twin.envelope.scouts import N_DRAWS, send_scouts
-from physics_twin.envelope.set_point import AT_BOUND, best_point
+from physics_twin.envelope.set_point import best_point
 from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.envelope.uncertainty import Batches
 
@@ -34,13 +35,8 @@ CHANCES = (0.95, 0.985, 0.995, 0.999)
 lower one attempts."""
 STRICTER = 0.85
 """Share of its widths that a box keeps from one attempt to the next where no violation is left to give up."""
-PULLS = (1.0 - 1e-7, 1.0 - 1e-5, 1.0 - 1e-4, 1.0 - 1e-3, 0.99, 0.97, 0.93, 0.85, 0.7, 0.5)
-"""Shares of a box that are tried until the model itself confirms it on the search draws. The first only makes up for
-rounding: a corner that stands exactly on the edge has as good a chance to lie outside."""
 POLYTOPE_POINTS = 30
 """Design points for each setting that a polytope may need beyond those of the box."""
-N_WORST = (2, 4, 8)
-"""Points of the directed search that are certified beside the corners, for 1, 2 and more settings."""
 
 
 class Simulator:
@@ -204,8 +200,8 @@ def _proposed(
     if aim.n_sides == 0:
         if share < 1.0:
             box = box.toward(aim.moved(best_point(space, box, allowed, room=0.0)), share)
-        space, confirmed, points = _confirmed(simulate, search, space, box, cloud, allowed, aim)
-        return Proposal(space, confirmed, points, found.settled)
+        space, tried, points = confirmed(partial(simulate, search), space, box, cloud, allowed, aim)
+        return Proposal(space, tried, points, found.settled)
     evaluate = partial(simulate, search)
     n_points = len(space.points) + cloud.shape[1] * POLYTOPE_POINTS
     grown = explore_polytope(evaluate, space, box, cloud, allowed, n_points, aim.n_sides, in_doubt, report)
@@ -250,27 +246,3 @@ def _judged(problem: Problem, box: Box, points: Array, margins: Array, test: Tes
         tuple(int(n) for n in broken.max(axis=0)),
         len(points),
     )
-
-
-def _confirmed(
-    simulate: Simulator, search: Batches, space: DesignSpace, box: Box, cloud: Array, allowed: Allowed, aim: Aim
-) -> tuple[DesignSpace, Box | None, Array]:
-    """The box, pulled in until the model itself confirms corners and worst points on the search draws."""
-    d = box.low.size
-    anchor = aim.moved(best_point(space, box, allowed, room=0.0))
-    for share in PULLS:
-        tried = box.toward(anchor, share)
-        if share > 0.9:  # a side that a setting's bound ends stays there unless nothing else helps
-            tried = Box(
-                np.where(box.low <= AT_BOUND, 0.0, tried.low), np.where(box.high >= 1.0 - AT_BOUND, 1.0, tried.high)
-            )
-        worst = worst_points(space, tried, cloud, allowed, N_WORST[min(d, 3) - 1])
-        points = np.concatenate([tried.at(corners(d)), worst])
-        margins = simulate(search, points)
-        if allowed.kept(violations(margins, allowed.groups)):
-            return space, tried, points
-        new = space.unseen(points)
-        keep = [int(np.abs(points - p).max(axis=1).argmin()) for p in new]
-        if keep:
-            space = space.with_(new, margins[keep])
-    return space, None, points

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from physics_twin.arrays import Array
 from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.box_starts import Ends, best_rectangle, feasible_seeds, grown_boxes, longest_run
+from physics_twin.envelope.probing import compass, relative_cloud
 
 Level = Callable[[Array], Array]
 """(n, d) points of the unit cube -> (n,) signed levels, >= 0 inside the region."""
@@ -30,6 +31,11 @@ THIN = 0.035
 START_WIDTH = 0.02
 """Least width from which the polish starts: a box of one grid node has no volume to improve on."""
 SLSQP_TOLERANCE = 1e-8
+N_ROUNDS = (4, 6)
+"""Polishes, each with the points that broke the one before, for up to two settings and for more."""
+N_LOWEST, TOLERATED = 2, 1e-4
+"""Starts of the directed search for the lowest level in a box, and how far below zero, relative to the largest, counts:
+the edge itself is touched at many points."""
 PUSH, N_SIDE = 0.011, 101
 """Farthest that a side is pushed out (the grid rectangle stops less than a cell before the edge), and points on it."""
 ROUNDING = 1e-9
@@ -144,15 +150,19 @@ def _polished(level: Level, start: Box, points: Array, levels: Array, aim: Aim) 
 
     points: (n, d) with known levels (n,), which the box must not hold where they are negative.
     """
-    positions = check_positions(start.low.size)
+    d = start.low.size
+    positions = check_positions(d)
     box = start
-    for _ in range(4):
+    for _ in range(N_ROUNDS[int(d > 2)]):
         box = _maximized(level, box, positions, aim)
         inside = box.contains(points)
-        if not inside.any() or levels[inside].min() >= 0.0:
+        broken = points[inside][np.argsort(levels[inside], kind="stable")[:3]]
+        bad = np.clip(box.position(broken), 0.0, 1.0) if inside.any() and levels[inside].min() < 0.0 else broken[:0]
+        if d > 2:  # a cloud of some thousand points sees little of a box in more settings
+            bad = np.concatenate([bad, _lowest(level, box)])
+        if len(bad) == 0:
             break
-        worst = points[inside][np.argsort(levels[inside], kind="stable")[:3]]
-        positions = np.concatenate([positions, np.clip(box.position(worst), 0.0, 1.0)])
+        positions = np.concatenate([positions, bad])
     # The polish may have stopped short of feasible (an island that its check positions do not see); the start then
     # stands, pushed out to the edge side by side. Its own corners may lie where the points do not show the region.
     polished = _pulled_in(level, box, positions, points, levels, aim)
@@ -160,6 +170,16 @@ def _polished(level: Level, start: Box, points: Array, levels: Array, aim: Aim) 
     if plain is not None and (polished is None or aim.worth(polished.widths) < aim.worth(plain.widths) + ROUNDING):
         plain = _pushed_out(level, plain, points[levels < 0.0])
     return max((b for b in (polished, plain) if b is not None), key=lambda b: aim.worth(b.widths), default=None)
+
+
+def _lowest(level: Level, box: Box) -> Array:
+    """Relative positions (n, d) inside the box where the level is below zero: the lowest found by a directed search."""
+    cloud = relative_cloud(box.low.size)
+    levels = level(box.at(cloud))
+    lowest = cloud[np.argsort(levels, kind="stable")[:N_LOWEST]]
+    found = np.array([compass(lambda t: -level(box.at(t)), start, step=0.1, smallest=0.01) for start in lowest])
+    depth = level(box.at(found))
+    return found[depth < -TOLERATED * float(np.abs(levels).max())]
 
 
 def _pushed_out(level: Level, box: Box, bad: Array) -> Box:

@@ -17,6 +17,7 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed
 from physics_twin.envelope.box import N_GRID, Box, corners, grid_points, largest_box
+from physics_twin.envelope.probing import compass, relative_cloud
 from physics_twin.envelope.surrogate import MIN_DISTANCE, DesignSpace, by_dimension, distances
 
 N_CLOUD = 2**12
@@ -178,18 +179,6 @@ def worst_points(space: DesignSpace, box: Box, cloud: Array, allowed: Allowed, n
     return box.at(np.array(kept).reshape(-1, d))
 
 
-def relative_cloud(d: int) -> Array:
-    """Relative positions that cover a box whatever its size: a grid, or Sobol points half of which lie on faces."""
-    if d <= 2:
-        line = np.linspace(0.0, 1.0, 41)
-        return np.stack([a.ravel() for a in np.meshgrid(*[line] * d, indexing="ij")], axis=1)
-    points = qmc.Sobol(d, scramble=False).random_base2(9)
-    faces = points.copy()
-    index = np.arange(len(faces))
-    faces[index, index % d] = (index // d) % 2
-    return np.concatenate([points, faces])
-
-
 def _descended(space: DesignSpace, box: Box, position: Array, allowed: Allowed) -> Array:
     """Compass search for a lower level, in relative positions of the box."""
     return compass(lambda t: -space.level(box.at(t), allowed), position)
@@ -198,17 +187,3 @@ def _descended(space: DesignSpace, box: Box, position: Array, allowed: Allowed) 
 def climbed(space: DesignSpace, point: Array, allowed: Allowed) -> Array:
     """Compass search for a higher level in the cube."""
     return compass(lambda u: space.level(u, allowed), point)
-
-
-def compass(worth: Callable[[Array], Array], start: Array, step: float = 0.05, smallest: float = 1e-3) -> Array:
-    """Maximize `worth` over the unit cube from `start` by steps along the axes."""
-    best, value = start, float(worth(start[None])[0])
-    while step >= smallest:
-        tries = np.clip(best + step * np.concatenate([np.eye(best.size), -np.eye(best.size)]), 0.0, 1.0)
-        values = worth(tries)
-        i = int(np.argmax(values))
-        if values[i] > value:
-            best, value = tries[i], float(values[i])
-        else:
-            step *= 0.5
-    return best

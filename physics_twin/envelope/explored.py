@@ -16,7 +16,7 @@ from scipy.stats import qmc
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Allowed, violations
-from physics_twin.envelope.attempts import PULLS
+from physics_twin.envelope.confirmation import PULLS
 from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.design_space import climbed
 from physics_twin.envelope.evaluation import Problem

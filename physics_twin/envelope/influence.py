@@ -21,11 +21,11 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import groups_of
 from physics_twin.envelope.box import Box
-from physics_twin.envelope.design_space import relative_cloud
 from physics_twin.envelope.evaluation import Problem, evaluate
 from physics_twin.envelope.limits import bind_limits
 from physics_twin.envelope.narrowing import Known, Source, known_about
 from physics_twin.envelope.predict import SearchedRegion
+from physics_twin.envelope.probing import relative_cloud
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.set_point import SETTING_BOUND, margins_at
 from physics_twin.envelope.uncertainty import Batches, draws_hash

@@ -15,13 +15,13 @@ from physics_twin.envelope.box import Box
 from physics_twin.envelope.certificate import Certificate, lower_bounds
 from physics_twin.envelope.check import ranges_known
 from physics_twin.envelope.convex_set import ConvexSet
-from physics_twin.envelope.design_space import compass, relative_cloud
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.landscape import Chosen, best_of_set
 from physics_twin.envelope.operating_polytope import OperatingPolytope
 from physics_twin.envelope.polytope_sides import certified_polytope
+from physics_twin.envelope.probing import compass, relative_cloud
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.region import region_data
 from physics_twin.envelope.set_point import (

@@ -15,9 +15,10 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Allowed, violations
 from physics_twin.envelope.box import N_GRID, Box, Level
 from physics_twin.envelope.convex_set import ConvexSet, box_inside
-from physics_twin.envelope.design_space import Evaluate, compass
+from physics_twin.envelope.design_space import Evaluate
 from physics_twin.envelope.polytope import largest_polytope
 from physics_twin.envelope.polytope_polish import inner_points, polished
+from physics_twin.envelope.probing import compass
 from physics_twin.envelope.set_point import AT_BOUND, best_point
 from physics_twin.envelope.surrogate import DesignSpace
 

@@ -16,7 +16,6 @@ from scipy.stats import qmc
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Group, groups_of, violations
-from physics_twin.envelope.attempts import N_WORST
 from physics_twin.envelope.certificate import (
     Attempt,
     Certificate,
@@ -25,6 +24,7 @@ from physics_twin.envelope.certificate import (
     lower_bounds,
     violations_allowed,
 )
+from physics_twin.envelope.confirmation import N_WORST
 from physics_twin.envelope.draws import Draws, split_draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem, evaluate

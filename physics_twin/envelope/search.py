@@ -45,6 +45,7 @@ from physics_twin.units import QuantityLike
 
 logger = logging.getLogger(__name__)
 
+MOST_SETTINGS = 8
 POINTS_PER_SETTING = (40, 50, 50)
 """Design points for each setting, for 1, 2 and more of them, where the caller does not say."""
 
@@ -163,6 +164,11 @@ def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setti
     """Settings that may be searched; raises EnvelopeError, or UnknownNameError for one the recipe does not have."""
     if not settings:
         raise EnvelopeError("an envelope needs at least one setting: settings=[pt.Setting(...)]")
+    if len(settings) > MOST_SETTINGS:
+        raise EnvelopeError(
+            f"{len(settings)} settings: an envelope is certified at all corners of its box, which is done for at most "
+            f"{MOST_SETTINGS}; hold those that matter least (values=), pt.rank_influences tells which"
+        )
     seen: set[str] = set()
     for setting in settings:
         if setting.name in seen:

@@ -15,8 +15,8 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Allowed, share_of
 from physics_twin.envelope.box import Box
 from physics_twin.envelope.convex_set import ConvexSet
-from physics_twin.envelope.design_space import compass, relative_cloud
 from physics_twin.envelope.missed import limit_missed
+from physics_twin.envelope.probing import compass, relative_cloud
 from physics_twin.envelope.requirements import Requirement
 from physics_twin.envelope.surrogate import DesignSpace, shares
 from physics_twin.units import Unit
