@@ -6,6 +6,7 @@ jump or a kink; slopes never reach across it.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -89,18 +90,19 @@ def refined(times: Array, values: Array) -> tuple[Array, Array]:
 
 
 def values_at(times: Array, values: Array, at: Array, left: bool) -> Array:
-    """The interpolant (n,) of one course, times and values (n_times,), at moments (n,); at a jump the value before it
-    (`left`) or after it.
-    """
-    h, slopes = slopes_of(times[None], values[None])
-    place = np.searchsorted(times, at, side="left" if left else "right") - 1
-    open_ = np.flatnonzero(h[0] > 0.0)
-    if not open_.size:
-        return np.full(at.shape, values[0 if left else -1])
+    """The interpolants (n, m) at moments (n, m) of each course; at a jump the value before it (`left`) or after it."""
+    h, slopes = slopes_of(times, values)
+    side: Literal["left", "right"] = "left" if left else "right"
+    place = np.stack([np.searchsorted(t, moments, side=side) - 1 for t, moments in zip(times, at, strict=True)])
     # The interval of a moment before the first or behind the last node is the nearest one that has a length.
-    place = np.clip(place, open_[0], open_[-1])
-    width = np.where(h[0][place] > 0.0, h[0][place], 1.0)
-    s = np.clip((at - times[place]) / width, 0.0, 1.0)
-    m0, m1, rise = slopes[0][place] * width, slopes[0][place + 1] * width, values[place + 1] - values[place]
-    result: Array = values[place] + s * (m0 + s * (3.0 * rise - 2.0 * m0 - m1 + s * (m0 + m1 - 2.0 * rise)))
-    return result
+    open_ = h > 0.0
+    first, last = open_.argmax(axis=1), h.shape[1] - 1 - open_[:, ::-1].argmax(axis=1)
+    place = np.clip(place, first[:, None], last[:, None])
+
+    def of(array: Array, shift: int = 0) -> Array:
+        return np.take_along_axis(array, place + shift, axis=1)
+
+    width = np.where(of(h) > 0.0, of(h), 1.0)
+    s = np.clip((at - of(times)) / width, 0.0, 1.0)
+    m0, m1, rise = of(slopes) * width, of(slopes, 1) * width, of(values, 1) - of(values)
+    return of(values) + s * (m0 + s * (3.0 * rise - 2.0 * m0 - m1 + s * (m0 + m1 - 2.0 * rise)))
