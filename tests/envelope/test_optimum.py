@@ -96,6 +96,20 @@ def test_limits_that_cannot_be_met_name_the_shortfall(analytic, bowl):
     assert 'short of "final load >= 2.5" by 0.5' in found.message
 
 
+def test_a_flat_optimum_is_known_to_as_many_digits_as_its_slope():
+    """Worth -1e-6 (cosh 3x + cosh 5y + x y), x and y from (0.7, 0.6): a search that stops on changes of worth stops 2e-6
+    beside the optimum (SLSQP alone does), the Newton steps on the slopes do not."""
+    from physics_twin.envelope.local_optimum import Point, local_optimum
+
+    def program(u):
+        x, y = u - [0.7, 0.6]
+        slope = np.array([3.0 * np.sinh(3.0 * x) + y, 5.0 * np.sinh(5.0 * y) + x])
+        worth = np.cosh(3.0 * x) + np.cosh(5.0 * y) + x * y
+        return Point(-1e-6 * float(worth), np.zeros(0), -1e-6 * slope, np.zeros((0, 2)))
+
+    assert local_optimum(program, np.array([0.2, 0.1])).point == pytest.approx([0.7, 0.6], abs=1e-9)
+
+
 def test_runs_that_fail_are_walked_around(analytic):
     """The pump runs dry beyond s0 = 0.6; the best of the rest is found at its edge and the failures are kept."""
     model = analytic.closed_form(
@@ -235,6 +249,26 @@ def test_a_curved_edge_is_followed(analytic):
     s0, s1 = found.settings.values()
     assert s0 == pytest.approx(s1, abs=0.01)
     assert P <= norm.cdf((1.0 - s0**2 - s1**2) / 0.1) <= 0.98
+
+
+def test_the_point_found_keeps_the_limits_as_simulated(analytic):
+    """The limit has a kink where it is met, which no interpolation follows: the point is taken back to where the model
+    itself confirms it on the search draws, and no further than the kink asks for."""
+    from physics_twin.envelope.allowed import EVERY, Allowed, Group
+    from physics_twin.envelope.explored import explore, improved, keeps
+    from physics_twin.envelope.objectives import bind_objectives
+
+    (knob,) = analytic.knobs(1)
+    targets = bind_objectives([pt.Maximize("s0")], (), (knob,))
+    allowed = Allowed((Group((0,), 0.9, EVERY),), (0,))
+
+    def run(points):
+        margins = 0.6123 - points - 40.0 * np.maximum(points - 0.6123, 0.0)
+        return margins[:, None, :], points[:, None, :]
+
+    point, _ = improved(explore(run, targets, allowed, 1, np.random.default_rng(0)), 0, run)
+    assert keeps(run(point[None])[0], allowed)[0]
+    assert point[0] == pytest.approx(0.6123, abs=2e-3)
 
 
 def test_certified_set_points_are_right_as_often_as_stated(analytic, edge):

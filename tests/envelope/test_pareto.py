@@ -86,6 +86,21 @@ def test_dominated_points_are_told_from_efficient_ones():
     assert efficient(worth).tolist() == [True, True, True, False, False, False]
 
 
+def test_points_that_the_simulation_shows_as_dominated_are_dropped():
+    """The interpolation believed in three points; the model says that the second is worse than the third in both."""
+    from physics_twin.envelope.evaluation import Problem
+    from physics_twin.envelope.objectives import bind_objectives
+    from physics_twin.envelope.pareto import front_data
+    from physics_twin.signals import Setting, Signal
+
+    knob = Setting("s0", "1", bounds=(0, 1))
+    targets = bind_objectives([pt.Minimize("f"), pt.Minimize("g")], (Signal("f", "1"), Signal("g", "1")), (knob,))
+    values = np.array([[0.0, 1.0], [0.6, 0.6], [0.5, 0.5], [np.nan, 0.0]])[:, None, :]
+    problem = Problem(None, None, (knob,), (), 4)
+    front = front_data(problem, targets, np.array([[0.0], [0.2], [0.4], [0.6]]), values, 1.0)
+    assert front["settings"].values.ravel().tolist() == [0.0, 0.4]
+
+
 def test_the_knee_does_not_depend_on_units():
     """It is the point that gives up least of either; another unit of an objective changes nothing."""
     x = np.linspace(0.0, 1.0, 51)
