@@ -7,6 +7,7 @@ import numpy as np
 from physics_twin.envelope import Envelope
 from physics_twin.envelope.history import History, PastBatch
 from physics_twin.envelope.history_tables import capability_table
+from physics_twin.envelope.text import RANGES, polytope_lines, range_table
 from physics_twin.estimation import HoldOut
 from physics_twin.report import figures
 from physics_twin.report.content import Content
@@ -139,7 +140,8 @@ def envelope(content: Content, number: Numbering) -> Section:
     drawn = e.plot(history=content.history)
     parts.append(number(Picture.of(drawn, caption, "map of the probability over the settings, with the box")))
     parts.append(slices(e, content.history))
-    parts += [_box_table(e), _probability(e), _margins(e)]
+    parts += [_box_table(e), _more_ranges(e), _probability(e), _margins(e)]
+    parts.append(bullets(signs(str(value)) for value in e.objectives.values()))
     if content.history is not None:
         parts += _past(content.history)
     parts += [tag("h3", "What the probability includes"), bullets(map(signs, e.includes))]
@@ -209,10 +211,33 @@ def _box_table(e: Envelope) -> Html:
     return table(head, rows, numbers=(1, 2, 3))
 
 
+def _more_ranges(e: Envelope) -> Html:
+    """The polytope, and the ranges of single settings; nothing where there are none."""
+    parts: list[Html] = []
+    if e.polytope is not None:
+        title, *sides, held = polytope_lines(e)
+        parts += [paragraph(signs(f"{title[:1].upper()}{title[1:]}")), bullets(signs(x) for x in sides)]
+        parts.append(paragraph(signs(f"{held[:1].upper()}{held[1:]}."), css="small"))
+    ranges = range_table(e)
+    if len(ranges) > 1:
+        head, rows = _with_head(ranges)
+        parts.append(table(head, rows, caption=f"{RANGES[:1].upper()}{RANGES[1:]}"))
+    return joined(parts)
+
+
 def _probability(e: Envelope) -> Html:
     c = e.certificate
     if e.empty:
         return paragraph(f"Best probability found anywhere: {percent(e.probability)}; required: {percent(e.required)}.")
+    if len(c.groups) > 1:
+        lower, worst = c.lower_bounds.min(axis=0), 1.0 - c.violations.max(axis=0) / c.n_certification
+        rows = [
+            [signs(g.name), percent(g.probability), percent(float(p)), percent(float(low))]
+            for g, p, low in zip(c.groups, worst, lower, strict=True)
+        ]
+        head = ["limits", "required", "found at the worst point", f"at least (confidence {e.confidence:g})"]
+        caption = f"Probability at every point of the box, from {c.n_certification} draws that the search never saw"
+        return table(head, rows, numbers=(1, 2, 3), caption=caption)
     return paragraph(
         "Required at every point of the box: ",
         tag("b", percent(e.required)),
@@ -225,14 +250,16 @@ def _probability(e: Envelope) -> Html:
 
 
 def _margins(e: Envelope) -> Html:
+    own = any(m.required != e.required for m in e.margins)
     rows = []
     for m in e.margins:
         shown = (quantity(x, m.unit, 3, difference=True) if np.isfinite(x) else "none" for x in (m.expected, m.assured))
-        rows.append([signs(m.limit), *shown, percent(m.probability)])
+        rows.append([signs(m.limit), *shown, percent(m.probability), percent(m.required) if own else ""])
     where = "closest settings" if e.empty else "set point"
     at = signs(listed([f"{s.name} = {s.format(e.margins_at[s.name])}" for s in e.settings]))
-    head = ["limit", "expected margin", f"margin kept with probability {e.required:g}", "met in"]
-    return table(head, rows, numbers=(1, 2, 3), caption=f"Margins at the {where} ({at}); negative means broken")
+    kept = "margin kept with the probability required" if own else f"margin kept with probability {e.required:g}"
+    head = ["limit", "expected margin", kept, "met in", "required"]
+    return table(head, rows, numbers=(1, 2, 3, 4), caption=f"Margins at the {where} ({at}); negative means broken")
 
 
 __all__ = ["dependent", "envelope", "holdout"]

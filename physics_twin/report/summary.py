@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from physics_twin.envelope.allowed import claim
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.posterior.evidence import arrays_together
@@ -154,13 +155,18 @@ def _operate(content: Content) -> Html:
         if limits
         else " No limit ends the box, only the ranges searched."
     )
+    groups = envelope.certificate.groups
+    bounds = envelope.certificate.lower_bounds.min(axis=0)
+    claimed, shown = claim(groups), f"at least {listed([str(numeral(float(b))) for b in bounds])}"
+    if len(groups) == 1:
+        claimed = f"every limit is met with a probability of at least {numeral(envelope.required)}"
     return joined(
         [
             head,
             "With ",
             joined(ranges, " and "),
-            f" every limit is met with a probability of at least {numeral(envelope.required)} everywhere in the box "
-            f"(shown on draws held back: at least {numeral(envelope.probability_lower)} with confidence ",
+            f" {claimed} everywhere in the box (shown on draws held back: ",
+            f"{shown} with confidence ",
             numeral(envelope.confidence),
             ").",
             by,
@@ -182,14 +188,12 @@ def _box(content: Content) -> Html:
                 tag("td", "set point ", quantity(envelope.set_point[s.name], s.unit)),
             )
         )
-    claim = joined(
-        [
-            "Probability that all limits are met, at every point: at least ",
-            tag("b", percent(envelope.probability_lower)),
-            f" (confidence {percent(envelope.confidence)})",
-        ]
-    )
-    parts = [tag("b", "Operating box"), tag("table", tag("tbody", *rows)), paragraph(claim)]
+    groups = envelope.certificate.groups
+    lower = [tag("b", percent(float(b))) for b in envelope.certificate.lower_bounds.min(axis=0)]
+    whose = ["all limits are met"] if len(groups) == 1 else [f"{signs(g.name)} met" for g in groups]
+    shown = [joined([f"{name}, at every point: at least ", low]) for name, low in zip(whose, lower, strict=True)]
+    claimed = joined(["Probability that ", joined(shown, "; "), f" (confidence {percent(envelope.confidence)})"])
+    parts = [tag("b", "Operating box"), tag("table", tag("tbody", *rows)), paragraph(claimed)]
     if envelope.warnings:
         words = f"{count(len(envelope.warnings), 'warning')}: read the chapter on the envelope before using it"
         parts.append(paragraph(flag(words, "doubt")))

@@ -12,6 +12,7 @@ from scipy.spatial import ConvexHull
 import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, Polytope, final, find_envelope
 from physics_twin.envelope.history import Outcome
+from physics_twin.envelope.operating_polytope import OperatingPolytope
 from physics_twin.envelope.plot_marks import MARKS, polytope_slice, scene_of
 from physics_twin.errors import EnvelopeError, UnknownNameError
 
@@ -98,7 +99,7 @@ def test_a_batch_beyond_the_ranges_stands_at_the_edge_with_an_arrow(envelopes):
     ax = figure.axes[0]
     (arrow,) = [a for a in ax.texts if a.arrow_patch is not None]
     tip, tail = ax.transData.transform(arrow.xy), arrow.get_window_extent().p0
-    assert arrow.xy == (1.0, 1.0)
+    assert arrow.xy == (1.0, 1.0) and max(arrow.xyann) < 0.0, "from inside to the edge"
     (mark,) = [line for line in ax.lines if line.get_marker() == MARKS[Outcome.FAIL]["marker"]]
     at = mark.get_transform().transform(mark.get_xydata())[0]
     assert ax.bbox.contains(*at) and (at < tip).all()
@@ -171,6 +172,18 @@ def test_a_polytope_is_drawn_by_its_corners(analytic):
     assert "operating range (polytope)" in words and "largest operating box in it" in words
     assert any(isinstance(p, Polygon) for p in figure.axes[0].patches)
     plt.close(figure)
+
+
+def test_a_slice_of_a_polytope_knows_the_settings_held(envelopes):
+    """s0 + s1 + s2 <= 2 with s2 at the set point: corners keep s0 + s1 <= 2 - s2, and two of them touch it."""
+    envelope = envelopes[3]
+    sides = np.vstack([np.eye(3), -np.eye(3), np.ones((1, 3))])
+    levels = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 2.0])
+    ends = ("setting bound",) * 6 + (envelope.limits[0],)
+    polytope = OperatingPolytope(envelope.settings, sides, levels, ends, np.zeros((1, 3)), 0.8, 0.9, 0.5)
+    outline = polytope_slice(replace(envelope, polytope=polytope), *envelope.settings[:2])
+    room = 2.0 - envelope.set_point["s2"] - outline.sum(axis=1)
+    assert room.min() == pytest.approx(0.0, abs=1e-12) and (np.abs(room) < 1e-12).sum() == 2
 
 
 def test_a_present_point_is_read_like_any_settings(envelopes):
