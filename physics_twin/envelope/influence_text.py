@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physics_twin.posterior.tables import aligned
-from physics_twin.units import Unit, format_number, format_si
+from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
     from physics_twin.envelope.influence import Influence
@@ -55,7 +55,7 @@ def source_rows(found: "Influence") -> list[list[str]]:
                     *head,
                     source.name,
                     _share(found.shares[i, j, k]),
-                    _text(found.source_slopes[i, j, k] * source.sd, unit, signed=True),
+                    _text(_not_rounding(found, i, j, int(k)), unit, signed=True),
                     _text(found.gains[i, j, k], unit, signed=True),
                     _moved(found, i, int(k)),
                 ]
@@ -64,6 +64,12 @@ def source_rows(found: "Influence") -> list[list[str]]:
         if len(order) and np.isfinite(rest) and abs(rest) >= 5e-3:
             rows.append(["", "", "", "no source by itself (curvature)", _share(rest), "", "", ""])
     return rows
+
+
+def _not_rounding(found: "Influence", place: int, limit: int, source: int) -> float:
+    """The slope for one standard deviation; zero where it is rounding beside that of the other sources."""
+    sizes = np.array([s.sd for s in found.sources]) * found.source_slopes[place, limit]
+    return float(sizes[source]) if abs(sizes[source]) > 1e-9 * np.abs(sizes).max() else 0.0
 
 
 def _moved(found: "Influence", place: int, source: int) -> str:
@@ -75,7 +81,7 @@ def _moved(found: "Influence", place: int, source: int) -> str:
 
 
 def _share(share: float) -> str:
-    return UNKNOWN if not np.isfinite(share) else f"{format_number(100.0 * share, 3)} %"
+    return UNKNOWN if not np.isfinite(share) else f"{100.0 * share + 0.0:.1f} %"
 
 
 def _text(x: float, unit: Unit, signed: bool = False) -> str:

@@ -226,7 +226,7 @@ def draw_unknown_ranges(envelope: Envelope, ax: Axes, a: Setting, b: Setting | N
                     span(from_, to, fill=False, hatch=hatch, ec="0.35", lw=0.0, alpha=0.55, zorder=3)
 
 
-UNKNOWN = {"data": "////", "model's domain of validity": "\\\\\\\\"}
+UNKNOWN = {"range of the data": "////", "model's domain of validity": "\\\\\\\\"}
 """What may not cover a range, and how that is hatched."""
 
 
