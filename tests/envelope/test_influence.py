@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from physics_twin.envelope import Budget, Limit, find_envelope
+from physics_twin.envelope import Budget, Envelope, Limit, find_envelope
 from physics_twin.errors import EnvelopeError, UnknownNameError
 from physics_twin.posterior import Posterior
 
@@ -180,3 +180,17 @@ def test_limits_with_a_probability_of_their_own_are_judged_by_it(analytic):
     margins = np.sort(-A * posterior["a"])
     exact = margins[int(0.2 * 2000 + 1e-9)] - margins[int(0.05 * 2000 + 1e-9)]
     assert found.margins[0, 1] - found.margins[0, 0] == pytest.approx(exact)
+
+
+def test_a_loaded_envelope_answers_as_the_one_that_was_saved(linear, found, tmp_path):
+    """Question and design are in the file: influences and plans come out the same to the last bit."""
+    model, posterior, envelope = linear
+    envelope.save(tmp_path / "e.nc")
+    loaded = Envelope.load(tmp_path / "e.nc")
+    again = loaded.influence(model, posterior, n_draws=4000)
+    for name in ("margins", "setting_slopes", "source_slopes", "shares", "gains", "moves"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+    there = {"s0": "0.05 1"}
+    assert loaded.plan(there, steps={"s0": "0.1 1"}).steps == envelope.plan(there, steps={"s0": "0.1 1"}).steps
+    assert loaded.predict(there) == envelope.predict(there)
+    assert loaded.check(there) == envelope.check(there)
