@@ -35,6 +35,8 @@ N_STARTS = 5
 STEP = 1e-6
 """Difference of the interpolation's slopes, relative to the searched range."""
 MOST_VERTICES = 64
+LEAST_WIDTH = 0.02
+"""Relative width below which the landscape is sampled beyond the set; the point itself stays inside."""
 
 Worth = Callable[[Array], Array]
 """(n, d) points of the unit cube -> (n,) the more the better."""
@@ -124,7 +126,7 @@ def best_of_set(
     def run(points: Array, batches: Batches = draws.search) -> Array:
         return simulated_values(simulate, targets, batches, points)
 
-    design = inner_design(inside, rng)
+    design = inner_design(_with_room(inside), rng)
     landscape = Landscape(targets, design, run(design))
     optima = []
     for j in range(len(targets)):
@@ -155,9 +157,10 @@ def best_by(
     def climb() -> Array:
         known = landscape.simulated_worth()[:, column]
         allowed = inside.contains(landscape.points, STEP) & np.isfinite(known)
-        order = np.argsort(np.where(allowed, -known, np.inf), kind="stable")[:N_STARTS]
+        order = np.argsort(np.where(allowed, -known, np.inf), kind="stable")[: min(N_STARTS, int(allowed.sum()))]
         worth = landscape.worth
-        tried = [climbed_within(lambda u: worth(u)[:, column], landscape.points[i], inside) for i in order]
+        starts = [middle_of(inside), *landscape.points[order]]
+        tried = [climbed_within(lambda u: worth(u)[:, column], start, inside) for start in starts]
         return tried[int(np.argmax(worth(np.array(tried))[:, column]))]
 
     point = climb()
@@ -238,8 +241,22 @@ def inner_design(inside: ConvexSet, rng: np.random.Generator) -> Array:
         inner = np.concatenate([inner, points[inside.contains(points)]])
         if len(inner) >= needed:
             break
-    middle = 0.5 * (inside.low + inside.high) if inside.center is None else inside.center
-    return _apart(np.concatenate([middle[None], chosen, inner[:needed]]))
+    return _apart(np.concatenate([middle_of(inside)[None], chosen, inner[:needed]]))
+
+
+def middle_of(inside: ConvexSet) -> Array:
+    """A point (d,) well inside a set; of a set without room in some direction, the middle of its ranges."""
+    middle: Array = 0.5 * (inside.low + inside.high) if inside.center is None else inside.center
+    return middle
+
+
+def _with_room(inside: ConvexSet) -> ConvexSet:
+    """The set itself, or a box around one that is thinner than LEAST_WIDTH: slopes need some room to be seen in."""
+    if (inside.high - inside.low).min() >= LEAST_WIDTH and inside.center is not None:
+        return inside
+    half = 0.5 * np.maximum(inside.high - inside.low, LEAST_WIDTH)
+    middle = np.clip(0.5 * (inside.low + inside.high), half, 1.0 - half)
+    return ConvexSet(middle - half, middle + half, np.zeros((0, inside.d)), np.zeros(0))
 
 
 def _apart(points: Array) -> Array:

@@ -97,8 +97,8 @@ def test_limits_that_cannot_be_met_name_the_shortfall(analytic, bowl):
 
 
 def test_a_flat_optimum_is_known_to_as_many_digits_as_its_slope():
-    """Worth -1e-6 (cosh 3x + cosh 5y + x y), x and y from (0.7, 0.6): a search that stops on changes of worth stops 2e-6
-    beside the optimum (SLSQP alone does), the Newton steps on the slopes do not."""
+    """Worth -1e-6 (cosh 3x + cosh 5y + x y), x and y from (0.7, 0.6): a search that stops on changes of worth stops
+    2e-6 beside the optimum (SLSQP alone does), the Newton steps on the slopes do not."""
     from physics_twin.envelope.local_optimum import Point, local_optimum
 
     def program(u):
@@ -371,6 +371,33 @@ def test_tolerance_keeps_the_set_point_away_from_the_side(analytic, risky):
     low, high = envelope.box["s0"]
     assert 0.2 * (high - low) < 0.24
     assert envelope.set_point["s0"] == pytest.approx(high - 0.24, abs=1e-6)
+
+
+def test_a_tolerance_that_leaves_no_choice_leaves_the_middle(analytic, risky):
+    """Where two standard deviations are more than half of the width, only the middle of the box is left."""
+    envelope = envelope_of(analytic, risky, objectives=pt.Maximize("gain"), tolerance={"s0": 0.2})
+    low, high = envelope.box["s0"]
+    assert 0.5 * (high - low) < 0.4
+    assert envelope.set_point["s0"] == pytest.approx(0.5 * (low + high), abs=1e-6)
+
+
+def test_the_best_point_of_a_polytope_may_lie_outside_its_box(analytic, edge):
+    """Under s0 + s1 <= 1 the gain 2 s0 + s1 wants all load in s0; the box inside gives half of it to each."""
+    knobs = analytic.knobs(2)
+    envelope = pt.find_envelope(
+        edge,
+        analytic.gaussian_draws(edge, 1500, seed=1),
+        recipe=analytic.one_hour(knobs),
+        settings=knobs,
+        limits=[LIMIT],
+        objectives=pt.Maximize("gain"),
+        shape=pt.Polytope(),
+        rng=1,
+    )
+    point = np.array([list(envelope.set_point.values())])
+    assert (point @ envelope.polytope.sides.T <= envelope.polytope.levels).all()
+    assert envelope.set_point["s0"] > envelope.box["s0"][1]
+    assert envelope.objectives["final gain"].value > 2.0 * envelope.box["s0"][1]
 
 
 def test_an_envelope_with_objectives_is_saved(analytic, risky, tmp_path):
