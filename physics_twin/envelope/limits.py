@@ -141,7 +141,7 @@ def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | 
         if limit.name is not None:
             name = f"{limit.name} ({word})" if len(sides) == 2 else limit.name
         # The highest and the lowest value are two readings; the final value of a band is one.
-        reading = f"{whole} ({word})" if isinstance(over, Extreme | Rate) else whole
+        reading = f"{whole} ({word})" if len(sides) == 2 and isinstance(over, Extreme | Rate) else whole
         bound.append(
             Requirement(
                 name=name,

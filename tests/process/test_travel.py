@@ -114,6 +114,27 @@ def test_members_of_an_ensemble_are_single_runs(name):
         np.testing.assert_allclose(ends[k], end, rtol=1e-7, atol=1e-7)
 
 
+def test_members_whose_phases_begin_at_other_times_are_simulated_together():
+    """Samples at the same shares of a phase are the same grid, also a millionth of the phase after its beginning, where
+    subtracting the times leaves ten digits."""
+    from physics_twin.process import ensemble
+
+    b = pt.ProcessBuilder("tank", version="1.0")
+    k = b.parameter("k", "0.1 1/s", bounds=("1e-3 1/s", "10 1/s"))
+    x = b.state("x", "kg", initial="1 kg")
+    b.rate(x, -k * x)
+    b.output("x", x)
+    model = b.build()
+    first = pt.Setting("first", "s")
+    recipe = pt.Recipe([pt.Phase("one", duration=first), pt.Phase("two", duration="600 s")])
+    columns = {"k": np.full(8, 0.01), "initial.x": np.full(8, 1.0), "first": np.linspace(700.0, 900.0, 8) / 1.7}
+    times = columns["first"][:, None] + 600.0 * np.array([1e-6, 0.0055, 0.3, 1.0])
+    members = ensemble._members(times, columns, None)
+    done = ensemble._together(model, model._schedule(recipe), members, np.arange(8))
+    assert done is not None
+    np.testing.assert_allclose(done[0][:, :, 0], np.exp(-0.01 * times), rtol=0, atol=1e-6)
+
+
 def test_a_member_that_fails_is_listed_and_the_others_are_not_touched():
     """NaN only in its own row; reason and time are given."""
     model, recipe = explosion(), pt.Recipe.constant()
