@@ -7,7 +7,9 @@ a minute to an hour each, and claims that are not met.
 from physics_twin.verification import Case
 from physics_twin_validation.akzo_nobel.case import CASES as AKZO_NOBEL
 from physics_twin_validation.autofrettage.case import CASES as AUTOFRETTAGE
+from physics_twin_validation.batch_temperature.case import CASES as BATCH_TEMPERATURE
 from physics_twin_validation.calibration_coverage.case import CASES as CALIBRATION_COVERAGE
+from physics_twin_validation.catalyst_mixing.case import CASES as CATALYST_MIXING
 from physics_twin_validation.convection_diffusion.case import CASES as CONVECTION_DIFFUSION
 from physics_twin_validation.cook_membrane.case import CASES as COOK_MEMBRANE
 from physics_twin_validation.heat_conduction_exact.case import CASES as HEAT_CONDUCTION_EXACT
@@ -27,6 +29,7 @@ from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELAST
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
 from physics_twin_validation.natural_frequencies.case import CASES as NATURAL_FREQUENCIES
 from physics_twin_validation.oregonator.case import CASES as OREGONATOR
+from physics_twin_validation.penicillin_feed.case import CASES as PENICILLIN_FEED, STUDIES as PENICILLIN_FEED_STUDIES
 from physics_twin_validation.plate_with_hole.case import CASES as PLATE_WITH_HOLE
 from physics_twin_validation.robertson.case import CASES as ROBERTSON
 from physics_twin_validation.semi_infinite_solid.case import CASES as SEMI_INFINITE_SOLID
@@ -71,8 +74,16 @@ CASES: tuple[Case, ...] = (
     *NATURAL_FREQUENCIES,
     *AUTOFRETTAGE,
     *LORENZ,
+    *CATALYST_MIXING,
+    *BATCH_TEMPERATURE,
+    *PENICILLIN_FEED,
 )
 
-STUDIES: tuple[Case, ...] = (*CALIBRATION_COVERAGE, *LORENZ_STUDIES, *HEATED_BLOCK_ONLINE_STUDIES)
+STUDIES: tuple[Case, ...] = (
+    *CALIBRATION_COVERAGE,
+    *LORENZ_STUDIES,
+    *HEATED_BLOCK_ONLINE_STUDIES,
+    *PENICILLIN_FEED_STUDIES,
+)
 
 __all__ = ["CASES", "STUDIES"]

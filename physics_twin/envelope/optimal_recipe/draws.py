@@ -17,6 +17,8 @@ from physics_twin.recipes import Recipe
 
 MEMBERS_AT_ONCE = 1000
 """The piece that one worker takes: it returns whole courses, which costs memory."""
+AFTER = 1e-7
+"""Share of its moment by which a sample stands behind a step: outputs at the step are those before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class _Job:
     requirements: tuple[Requirement, ...]
     target: Target
     n_nodes: int
+    corners: tuple[float, ...]
+    """s: where a free input steps or bends; a sample stands on either side."""
 
 
 def outcomes(
@@ -56,7 +60,7 @@ def outcomes(
     values = {name: column for name, column in batches.values.items() if name in wanted}
     for name in (n for n in recipe.settings if n in settings):
         values[name] = np.full(batches.n, settings[name])
-    job = _Job(task.model, recipe, task.requirements, task.target, n_nodes)
+    job = _Job(task.model, recipe, task.requirements, task.target, n_nodes, _corners(task, recipe))
     starts = range(0, batches.n, MEMBERS_AT_ONCE)
     pieces = [{name: v[i : i + MEMBERS_AT_ONCE] for name, v in values.items()} for i in starts]
     run = map if executor is None else executor.map
@@ -76,10 +80,21 @@ def outcomes(
     return Outcomes(margins, objective, results[0][2], levels, tuple(failures))
 
 
+def _corners(task: Task, recipe: Recipe) -> tuple[float, ...]:
+    """Inner corners of all profiles, s."""
+    if recipe.duration is None:
+        return ()
+    every = np.unique(np.concatenate([profile.corners for profile in task.profiles]))
+    return tuple((every[1:-1] * recipe.duration).tolist())
+
+
 def _piece(job: _Job, values: Mapping[str, Array]) -> tuple[Array, Array, Array, Array, tuple[Failure, ...]]:
     target = job.target
-    at = sorted({*moments(job.requirements), *target.reduction.moments})
+    after = {corner * (1.0 + AFTER): corner for corner in job.corners}
+    at = sorted({*moments(job.requirements), *target.reduction.moments, *after, *after.values()})
     times, outputs, failures = simulate_members(job.model, job.recipe, values, job.n_nodes, at)
+    for late, corner in after.items():
+        times[times == late] = corner  # two samples of one moment mark a step, which no reduction smooths
     margins = margins_of(job.requirements, times, outputs) if job.requirements else np.zeros((len(outputs), 0))
     margins[~np.isfinite(outputs).all(axis=(1, 2))] = np.nan
     objective = np.zeros(len(outputs))

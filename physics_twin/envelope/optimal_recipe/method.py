@@ -25,7 +25,7 @@ class Collocation:
     degree: int = 3
     starts: int = 4
     iterations: int = 1000
-    tolerance: float = 1e-8
+    tolerance: float = 1e-9
     refinements: int = 2
 
     def __post_init__(self) -> None:

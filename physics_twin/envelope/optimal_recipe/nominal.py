@@ -10,7 +10,6 @@ from physics_twin.envelope.optimal_recipe.draws import outcomes, single
 from physics_twin.envelope.optimal_recipe.grid import Grid, make_grid
 from physics_twin.envelope.optimal_recipe.method import Collocation
 from physics_twin.envelope.optimal_recipe.simulated import (
-    Course,
     Decision,
     course_of,
     known_inputs,
@@ -108,29 +107,27 @@ class Setup:
 
 
 def make_setup(task: Task, method: Collocation, values: Mapping[str, float]) -> tuple[Setup, Decision]:
-    """Simulate the present recipe; raises SolveError, EnvelopeError."""
+    """Simulate the present recipe; raises EnvelopeError where that fails."""
     span = float(task.edges(values)[-1])
     grid = make_grid(task.corners(values), method.elements, method.degree)
     settings = {s.name: float(np.clip(values[s.name], *s.bounds)) for s in task.chosen}
     decision = Decision(read_profiles(task, task.recipe, values, span), settings)
     begun = Setup(task, grid, Scales(np.ones(0), np.ones(0), np.ones(0), 1.0), span, method, values)
-    try:
-        course = begun.scenario(decision, values).course
-    except SolveError as error:
-        raise EnvelopeError(
-            f"the present recipe cannot be simulated, so there is nothing to start from: {error}. Give a recipe that "
-            "runs to its end"
-        ) from error
-    return replace(begun, scales=_scales(begun, decision, course)), decision
+    return replace(begun, scales=_scales(begun, decision)), decision
 
 
-def _scales(setup: Setup, decision: Decision, course: Course) -> Scales:
+def _scales(setup: Setup, decision: Decision) -> Scales:
     """Sizes from the present recipe; where a number is zero there, one."""
     task = setup.task
     blocks = {block.name: block.scale for block in task.model.state}
     every = {**setup.values, **decision.settings}
     recipe = recipe_of(task, decision, every)
     found = outcomes(task, recipe, single(every), decision.settings, setup.n_nodes)
+    if found.failures:
+        raise EnvelopeError(
+            f"the present recipe cannot be simulated (at {found.failures[0].time:g} s: {found.failures[0].reason}), so "
+            "there is nothing to start from; give a recipe that runs to its end"
+        )
     levels = np.array([abs(r.level) for r in task.requirements])
     reached = np.array([abs(r.side * r.level - m) for r, m in zip(task.requirements, found.margins[0], strict=True)])
     margins = np.maximum(levels, reached)
@@ -139,15 +136,15 @@ def _scales(setup: Setup, decision: Decision, course: Course) -> Scales:
         np.array([blocks[name] for name in task.equations.differential]),
         np.array([blocks[name] for name in task.equations.algebraic]),
         np.where(margins > 0.0, margins, 1.0),
-        objective if objective > 0.0 else _size(task, course),
+        objective if objective > 0.0 else _size(task, found.quantiles),
     )
 
 
-def _size(task: Task, course: Course) -> float:
+def _size(task: Task, courses: Array) -> float:
     """Of an objective that is zero under the present recipe."""
     if task.target.of_setting:
         return 1.0
-    largest = float(np.abs(course.outputs[:, task.target.column]).max())
+    largest = float(np.abs(courses[:, :, task.target.column]).max())
     return largest if largest > 0.0 else 1.0
 
 

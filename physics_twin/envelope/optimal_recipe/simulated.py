@@ -1,6 +1,6 @@
 """Recipes by simulation: where the collocation starts, and what its result is held against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,6 @@ class Course:
     """(n_points, n_z) SI."""
     start: Array
     """(n_x,) SI."""
-    outputs: Array
-    """(n_points, n_outputs) SI."""
 
 
 def recipe_of(task: Task, decision: Decision, values: Mapping[str, float]) -> Recipe:
@@ -75,13 +73,12 @@ def course_of(task: Task, grid: Grid, span: float, recipe: Recipe, values: Mappi
         first += block.size
     x_at, z_at = [where[name] for name in eq.differential], [where[name] for name in eq.algebraic]
     state, now = model.initial_state(0.0, recipe, values), 0.0
-    rows, outputs, begin = [], [], state[x_at]
+    rows, begin = [], state[x_at]
     for t in grid.shares.reshape(-1) * span:
         state, now = model.advance(state, now, float(t), recipe, values), float(t)
         rows.append(state)
-        outputs.append(model.observe(state, now, recipe, values))
     table = np.array(rows)
-    return Course(table[:, x_at], table[:, z_at], begin, np.array(outputs))
+    return Course(table[:, x_at], table[:, z_at], begin)
 
 
 def read_profiles(task: Task, recipe: Recipe, values: Mapping[str, float], span: float) -> tuple[Array, ...]:
@@ -104,10 +101,3 @@ def parameter_row(task: Task, values: Mapping[str, float]) -> Array:
             for name, amount in task.schedule.initial.items()
         }
     return np.array([bound[n] if n in bound else float(values[n]) for n in task.equations.parameters])
-
-
-def sizes(courses: Sequence[Course]) -> Array:
-    """(n_outputs,) largest magnitude of each output over the courses; 1 where it is zero."""
-    every = np.concatenate([course.outputs for course in courses])
-    largest: Array = np.abs(every).max(axis=0)
-    return np.where(largest > 0.0, largest, 1.0)
