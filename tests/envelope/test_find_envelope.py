@@ -91,16 +91,6 @@ def test_linear_limit_and_gaussian_parameter_the_edge_is_known_in_closed_form(an
     assert np.ptp(highs) < 1e-3 * np.mean(highs) + 1e-9
 
 
-def test_more_settings_than_a_grid_can_hold(analytic):
-    """Five settings, ball of radius 0.4: half widths 0.4/sqrt(5), less the slack."""
-    model = analytic.closed_form(
-        {"y": lambda t, v: sum((v[f"s{i}"] - 0.5) ** 2 for i in range(5)) + 0.0 * v["a"]}, ["a"]
-    )
-    envelope = ask(analytic, model, certain(analytic, model, 1000), analytic.knobs(5), [Limit("y", upper=0.16)])
-    widths = [high - low for low, high in envelope.box.values()]
-    assert widths == pytest.approx([0.8 / np.sqrt(5.0)] * 5, rel=5e-3)
-
-
 # The claim --------------------------------------------------------------------------------------------------------
 
 
