@@ -6,6 +6,7 @@ from physics_twin.envelope.check import Check, Checker, Checks
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.faults import Fault, any_moment
+from physics_twin.envelope.folder import Study, load_study, save_study
 from physics_twin.envelope.influence import Influence
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, ObjectiveValue, WorstCase
@@ -52,6 +53,7 @@ __all__ = [
     "SetPoint",
     "Start",
     "Step",
+    "Study",
     "WorstCase",
     "any_moment",
     "at",
@@ -62,9 +64,11 @@ __all__ = [
     "find_set_point",
     "integral",
     "lethality",
+    "load_study",
     "mean",
     "path",
     "peak",
     "rate",
+    "save_study",
     "time_above",
 ]
