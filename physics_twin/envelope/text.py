@@ -148,9 +148,11 @@ def as_text(envelope: Envelope) -> str:
     lines = [headline(envelope)]
     if envelope.empty:
         lines += ["", envelope.message]
-    lines += ["", *aligned(box_table(envelope)), ""]
     if envelope.polytope is not None:
-        lines += [*polytope_lines(envelope), ""]
+        lines += ["", *polytope_lines(envelope), "", "largest box in it (the set point is that of the polytope):"]
+    else:
+        lines.append("")
+    lines += [*aligned(box_table(envelope)), ""]
     if not envelope.empty:
         lines += [probability_text(envelope), ""]
     lines += [f"at the {where} ({at}):", *aligned(margin_table(envelope)), ""]
@@ -170,11 +172,13 @@ def as_text(envelope: Envelope) -> str:
 
 def as_html(envelope: Envelope) -> str:
     """The envelope as a piece of HTML."""
-    parts = [f"<p><b>{html.escape(headline(envelope))}</b></p>", _html_table(box_table(envelope))]
-    parts.append(f"<p>{html.escape(probability_text(envelope))}</p>")
-    parts.append(_html_table(margin_table(envelope)))
+    parts = [f"<p><b>{html.escape(headline(envelope))}</b></p>"]
     if envelope.polytope is not None:
         parts.append("<p>" + "<br>".join(html.escape(line) for line in polytope_lines(envelope)) + "</p>")
+        parts.append("<p>Largest box in it:</p>")
+    parts.append(_html_table(box_table(envelope)))
+    parts.append(f"<p>{html.escape(probability_text(envelope))}</p>")
+    parts.append(_html_table(margin_table(envelope)))
     ranges = range_table(envelope)
     if len(ranges) > 1:
         parts += [f"<p>{html.escape(RANGES)}:</p>", _html_table(ranges)]

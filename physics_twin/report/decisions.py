@@ -140,6 +140,8 @@ def envelope(content: Content, number: Numbering) -> Section:
     drawn = e.plot(history=content.history)
     parts.append(number(Picture.of(drawn, caption, "map of the probability over the settings, with the box")))
     parts.append(slices(e, content.history))
+    if e.polytope is not None:
+        parts.append(paragraph("The largest box in the operating polytope; the set point is that of the polytope:"))
     parts += [_box_table(e), _more_ranges(e), _probability(e), _margins(e)]
     parts.append(bullets(signs(str(value)) for value in e.objectives.values()))
     if content.history is not None:

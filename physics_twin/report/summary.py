@@ -157,7 +157,7 @@ def _operate(content: Content) -> Html:
     )
     groups = envelope.certificate.groups
     bounds = envelope.certificate.lower_bounds.min(axis=0)
-    claimed, shown = claim(groups), f"at least {listed([str(numeral(float(b))) for b in bounds])}"
+    claimed, shown = signs(claim(groups)), f"at least {listed([str(numeral(float(b))) for b in bounds])}"
     if len(groups) == 1:
         claimed = f"every limit is met with a probability of at least {numeral(envelope.required)}"
     return joined(
@@ -193,7 +193,8 @@ def _box(content: Content) -> Html:
     whose = ["all limits are met"] if len(groups) == 1 else [f"{signs(g.name)} met" for g in groups]
     shown = [joined([f"{name}, at every point: at least ", low]) for name, low in zip(whose, lower, strict=True)]
     claimed = joined(["Probability that ", joined(shown, "; "), f" (confidence {percent(envelope.confidence)})"])
-    parts = [tag("b", "Operating box"), tag("table", tag("tbody", *rows)), paragraph(claimed)]
+    title = "Operating box" if envelope.polytope is None else "Largest box in the operating polytope"
+    parts = [tag("b", title), tag("table", tag("tbody", *rows)), paragraph(claimed)]
     if envelope.warnings:
         words = f"{count(len(envelope.warnings), 'warning')}: read the chapter on the envelope before using it"
         parts.append(paragraph(flag(words, "doubt")))

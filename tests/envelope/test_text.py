@@ -1,0 +1,57 @@
+"""The printed envelope: what it says is never more than what was shown."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physics_twin.envelope import Limit, final, find_envelope
+from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.text import inward
+from physics_twin.units import Unit
+
+
+@pytest.mark.parametrize("unit", ["K", "degC", "degF", "min", "1", "percent"])
+def test_printed_ranges_lie_inside_and_lose_less_than_a_thousandth(unit):
+    """Whatever the unit, both ends are rounded into the range, by no more than 0.2 % of its width in all."""
+    rng = np.random.default_rng(0)
+    shown = Unit(unit)
+    for _ in range(200):
+        low = float(rng.uniform(1.0, 1000.0))
+        high = low + float(10.0 ** rng.uniform(-3, 3))
+        ends = [float(text.split()[0]) for text in inward(low, high, shown)]
+        first, last = shown.from_si(low), shown.from_si(high)
+        slack = 1e-5 * (last - first)
+        assert first - slack <= ends[0] < ends[1] <= last + slack
+        assert (ends[0] - first) + (last - ends[1]) < 2.1e-3 * (last - first)
+
+
+def test_round_numbers_stay_as_they_are():
+    """A bound of 110 degC is not printed as 109.99 degC because of the last bit of its value in kelvin."""
+    assert inward(Unit("degC").to_si(60.0), Unit("degC").to_si(110.0), Unit("degC")) == ("60.00 degC", "110.00 degC")
+    assert inward(5.0, 5.0, Unit("K")) == ("5.000 K", "5.000 K")
+
+
+def test_a_polytope_comes_before_the_box_in_it(analytic):
+    """Who reads the box reads that it is only a part, and the sides with their units come first."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + v["s1"] + 0.1 * v["a"]}, ["a"])
+    settings = analytic.knobs(2)
+    envelope = find_envelope(
+        model,
+        analytic.gaussian_draws(model, 500, 1),
+        recipe=analytic.one_hour(settings),
+        settings=settings,
+        limits=[Limit("y", upper=1.5, over=final)],
+        probability=0.9,
+        rng=1,
+    )
+    assert "polytope" not in str(envelope)
+    sides, levels = np.vstack([np.eye(2), -np.eye(2), np.ones((1, 2))]), np.array([1.0, 1.0, 0.0, 0.0, 1.3])
+    corners = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.3], [0.3, 1.0], [0.0, 1.0]])
+    ends = ("setting bound",) * 4 + envelope.limits
+    slanted = replace(envelope, polytope=OperatingPolytope(settings, sides, levels, ends, corners, 0.9, 0.95, 0.6))
+    text = str(slanted)
+    assert "at every point of the polytope" in text
+    assert text.index("operating polytope, all of:") < text.index("largest box in it")
+    assert "it holds 95 % of the region as predicted, the largest box alone 60 %" in text
+    assert "Largest box in it" in slanted._repr_html_()
