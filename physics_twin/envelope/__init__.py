@@ -7,6 +7,7 @@ from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import FailedRun
 from physics_twin.envelope.faults import Fault, any_moment
 from physics_twin.envelope.folder import Study, load_study, save_study
+from physics_twin.envelope.history import History, Outcome
 from physics_twin.envelope.influence import Influence
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import CVaR, Expectation, Maximize, Minimize, Objective, ObjectiveValue, WorstCase
@@ -35,6 +36,7 @@ __all__ = [
     "Expectation",
     "FailedRun",
     "Fault",
+    "History",
     "Influence",
     "LargestBox",
     "Limit",
@@ -43,6 +45,7 @@ __all__ = [
     "Minimize",
     "Objective",
     "ObjectiveValue",
+    "Outcome",
     "Plan",
     "Polytope",
     "Predicted",
