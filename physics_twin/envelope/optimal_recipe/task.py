@@ -18,7 +18,7 @@ from physics_twin.inputs import lines_of
 from physics_twin.model import HasEquations, Model, SIValues
 from physics_twin.recipes import Recipe
 from physics_twin.schedules import Schedule, bind
-from physics_twin.signals import Setting
+from physics_twin.signals import Setting, Signal
 from physics_twin.units import unit as as_unit
 
 SMOOTH = (Final, Extreme, Mean, Integral, At)
@@ -88,7 +88,7 @@ def make_task(
     for setting in charges:
         _check_charge(setting, recipe, equations)
     if duration is not None:
-        _check_duration(duration, recipe, schedule, bound, requirements)
+        _check_duration(duration, recipe, schedule, model.inputs, bound, requirements)
     chosen = (*((duration,) if duration is not None else ()), *charges)
     target = _target(objective, model, chosen)
     return Task(model, equations, recipe, schedule, bound, requirements, target, duration, tuple(charges))
@@ -166,6 +166,7 @@ def _check_duration(
     duration: Setting,
     recipe: Recipe,
     schedule: Schedule,
+    inputs: Sequence[Signal],
     profiles: Sequence[BoundProfile],
     requirements: Sequence[Requirement],
 ) -> None:
@@ -182,9 +183,9 @@ def _check_duration(
     free = {profile.column for profile in profiles}
     for column, pieces in enumerate(schedule.phases[0].inputs):
         if pieces.level is None and column not in free:
-            name = next(n for i, n in enumerate(recipe.phases[0].inputs) if i == column)
             raise EnvelopeError(
-                f"a free duration needs the other inputs held; one of them ({name} or another) changes over the phase"
+                f"a free duration needs the other inputs held, and {inputs[column].name} changes over the phase; "
+                "hold it, or make it a profile too"
             )
     for requirement in requirements:
         if requirement.reduction.moments:

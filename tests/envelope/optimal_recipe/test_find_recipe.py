@@ -5,7 +5,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Budget
-from physics_twin.errors import EnvelopeError, ModelError, UnknownNameError
+from physics_twin.errors import EnvelopeError, FileFormatError, ModelError, UnknownNameError
 from physics_twin.posterior.inputs import input_values
 
 ONE = pt.Collocation(elements=10, starts=1)
@@ -230,3 +230,53 @@ def test_a_model_without_equations_is_sent_to_settings(analytic):
         pt.find_recipe(
             model, recipe=pt.Recipe.constant(duration="1 h"), profiles=GAS, objective=pt.Maximize("y"), rng=1
         )
+
+
+def test_a_free_duration_stretches_what_is_held_only():
+    """Another input that ramps over the phase has no meaning where the phase has no length yet; nor has a moment."""
+    m = pt.ProcessBuilder("two_inputs", version="1")
+    gas, feed = m.input("gas", "degC"), m.input("feed", "kg/s")
+    core = m.state("core", "degC", initial="20 degC")
+    charge = m.state("charge", "kg", initial="1 kg")
+    m.rate(core, m.constant("0.02 1/min") * (gas - core))
+    m.rate(charge, feed)
+    m.output("core", core)
+    m.output("charge", charge)
+    time = pt.Setting("run_time", "min", bounds=(10, 200))
+    ask = dict(profiles=GAS, objective=pt.Minimize("run_time"), duration=time, method=ONE, rng=1)
+    held = pt.Recipe.constant(duration="1 h", gas="300 degC", feed="1 g/s")
+    ramped = pt.Recipe([pt.Phase("run", duration="1 h", gas="300 degC", feed=pt.ramp("0 kg/s", "1 kg/s"))])
+    hot = [pt.Limit("core", lower="200 degC", over=pt.final)]
+    found = pt.find_recipe(m.build(), recipe=held, limits=hot, **ask)
+    # Full heat from the start: 200 = 400 - 380 exp(-0.02 t).
+    assert found.duration == pytest.approx(60.0 * np.log(380.0 / 200.0) / 0.02, rel=1e-5)
+    with pytest.raises(EnvelopeError, match="feed changes over the phase"):
+        pt.find_recipe(m.build(), recipe=ramped, limits=hot, **ask)
+    with pytest.raises(EnvelopeError, match="fixed moment"):
+        pt.find_recipe(m.build(), recipe=held, limits=[pt.Limit("core", lower="30 degC", over=pt.at("5 min"))], **ask)
+
+
+def test_a_moment_can_be_limited_with_other_inputs_and_phases():
+    """At 20 min the core is at most 60 degC, then full heat: 400 - 340 exp(-0.8) = 247.2 degC after an hour."""
+    two = pt.Recipe(
+        [pt.Phase("slow", duration="20 min", gas="100 degC"), pt.Phase("fast", duration="40 min", gas="300 degC")]
+    )
+    found = pt.find_recipe(
+        heater(),
+        recipe=two,
+        profiles={"gas": pt.Profile(("20 degC", "400 degC"), pieces=3)},
+        objective=pt.Maximize("core"),
+        limits=[pt.Limit("core", upper="60 degC", over=pt.at("20 min"))],
+        method=ONE,
+        rng=1,
+    )
+    assert found.objective.value - 273.15 == pytest.approx(400.0 - 340.0 * np.exp(-0.8), abs=1e-3)
+    assert [phase.name for phase in found.recipe.phases] == ["slow", "fast"]
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    """What is no recipe is not read as one."""
+    other = tmp_path / "other.nc"
+    drive().run.save(other)
+    with pytest.raises(FileFormatError):
+        pt.OptimalRecipe.load(other)
