@@ -4,6 +4,7 @@ Simulations, predictions, forecasts and envelopes all judge by the rule that sta
 leaves a known range by more than a share of its width that the caller allows. Nothing is changed by it; it is said.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -77,9 +78,9 @@ class Judged(Protocol):
 def left(values: Any, known: tuple[float, float], slack: float = SLACK) -> Mask:
     """Where `values` (SI, any shape) leave the range `known` by more than `slack` of its width; NaN does not."""
     low, high = known
-    ends = [abs(end) for end in known if np.isfinite(end)]
-    width = high - low if np.isfinite(high - low) else 0.0
-    room = max(slack * width, ROUNDING * max(ends, default=0.0))
+    width = high - low if math.isfinite(high - low) else 0.0
+    size = max((abs(end) for end in known if math.isfinite(end)), default=0.0)
+    room = max(slack * width, ROUNDING * size)
     with np.errstate(invalid="ignore"):
         return np.asarray((values < low - room) | (values > high + room), dtype=bool)
 
