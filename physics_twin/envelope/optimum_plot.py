@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from physics_twin.envelope.optimum import SetPoint
 
+N_FINE = 501
+
 
 def plot_set_point(found: "SetPoint", ax: Any = None) -> "Figure":
     """A panel for each setting, the others held; `ax` for one setting or a front of two objectives."""
@@ -27,12 +29,13 @@ def plot_set_point(found: "SetPoint", ax: Any = None) -> "Figure":
     for place, setting in zip(places, found.declared, strict=False):
         x = np.asarray(setting.unit.from_si(found.slices[setting.name].values), dtype=float)
         y = np.asarray(objective.unit.from_si(found.slices[f"objective_{setting.name}"].values), dtype=float)
-        broken = found.slices[f"margin_{setting.name}"].values < -1e-6
+        fine = np.linspace(x[0], x[-1], N_FINE)  # the edge lies between nodes
+        broken = np.interp(fine, x, found.slices[f"margin_{setting.name}"].values) < -1e-6
         at = float(setting.unit.from_si(found.settings[setting.name]))
         place.plot(x, y, color="0.1", linewidth=1.4, label=objective.name)
         if broken.any():
             place.fill_between(
-                x,
+                fine,
                 0.0,
                 1.0,
                 where=broken,
