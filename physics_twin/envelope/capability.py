@@ -12,6 +12,7 @@ freedom and noncentrality 3 sqrt(n) Ppu. The interval of a two-sided Ppk is Biss
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -87,6 +88,12 @@ def two_sided(limit: str, sides: Sequence[Capability], confidence: float) -> Cap
     return Capability(limit, "Ppk", worst.value, low, high, worst.n, worst.basis)
 
 
+@cache
+def _gauss() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(N_CHI)
+    return nodes, weights
+
+
 def _exact(value: float, n: int, confidence: float) -> tuple[float, float]:
     """Both ends of the interval of a one-sided index: where the observed t lies at the tails.
 
@@ -94,7 +101,7 @@ def _exact(value: float, n: int, confidence: float) -> tuple[float, float]:
     digits everywhere; library functions give NaN far out, where a root search has to look.
     """
     t, tail = 3.0 * math.sqrt(n) * value, 0.5 * (1.0 - confidence)
-    nodes, weights = np.polynomial.legendre.leggauss(N_CHI)
+    nodes, weights = _gauss()
     spread = np.sqrt(chi2.ppf(0.5 * (nodes + 1.0), n - 1) / (n - 1))
 
     def below(noncentrality: float) -> float:

@@ -146,12 +146,12 @@ def test_ranges_of_single_settings_and_what_the_data_cover_are_drawn(envelopes):
     rich = replace(
         envelope,
         operating={"s0": (point["s0"] - 0.02, point["s0"] + 0.02)},
-        known_ranges={"data": {"s0": (0.2, 1.0)}, "model's domain of validity": {"s1": (0.0, 0.9)}},
+        known_ranges={"range of the data": {"s0": (0.2, 1.0)}, "model's domain of validity": {"s1": (0.0, 0.9)}},
     )
     figure = rich.plot()
     words = texts(figure)
     assert "normal operating range" in words
-    assert "outside the data" in words and "outside the model's domain of validity" in words
+    assert "outside the range of the data" in words and "outside the model's domain of validity" in words
     assert len({p.get_hatch() for p in figure.axes[0].patches if p.get_hatch()}) == 2
     plt.close(figure)
     plain = envelope.plot()
