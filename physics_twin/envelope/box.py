@@ -33,6 +33,7 @@ START_WIDTH = 0.02
 SLSQP_TOLERANCE = 1e-8
 N_ROUNDS = (4, 6)
 """Polishes, each with the points that broke the one before, for up to two settings and for more."""
+N_CUTS, GAP = 8, 1e-3
 N_LOWEST, TOLERATED = 2, 1e-4
 """Starts of the directed search for the lowest level in a box, and how far below zero, relative to the largest, counts:
 the edge itself is touched at many points."""
@@ -165,11 +166,39 @@ def _polished(level: Level, start: Box, points: Array, levels: Array, aim: Aim) 
         positions = np.concatenate([positions, bad])
     # The polish may have stopped short of feasible (an island that its check positions do not see); the start then
     # stands, pushed out to the edge side by side. Its own corners may lie where the points do not show the region.
-    polished = _pulled_in(level, box, positions, points, levels, aim)
-    plain = _pulled_in(level, start, positions, points, levels, aim)
+    polished = _freed(level, _pulled_in(level, box, positions, points, levels, aim), aim)
+    plain = _freed(level, _pulled_in(level, start, positions, points, levels, aim), aim)
     if plain is not None and (polished is None or aim.worth(polished.widths) < aim.worth(plain.widths) + ROUNDING):
         plain = _pushed_out(level, plain, points[levels < 0.0])
     return max((b for b in (polished, plain) if b is not None), key=lambda b: aim.worth(b.widths), default=None)
+
+
+def _freed(level: Level, box: Box | None, aim: Aim) -> Box | None:
+    """The box cut back until a directed search finds nothing infeasible in it; for more than two settings."""
+    for _ in range(N_CUTS):
+        if box is None or box.low.size <= 2:
+            return box
+        lowest = box.at(_lowest(level, box))
+        if len(lowest) == 0:
+            return box
+        points = box.at(relative_cloud(box.low.size))
+        bad = np.concatenate([points[level(points) < 0.0], lowest])
+        seeds = aim.moved(points)
+        depths = level(seeds)
+        if depths.max() < 0.0:
+            return None
+        box = _cut(box, seeds[int(np.argmax(depths))], bad, aim)
+    return None
+
+
+def _cut(box: Box, seed: Array, bad: Array, aim: Aim) -> Box:
+    """The box about `seed` (d,) with one axis cut back so that all of the points `bad` (n, d) lie outside: a wall."""
+    below = np.where(bad < seed, bad + GAP, box.low).max(axis=0)
+    above = np.where(bad > seed, bad - GAP, box.high).min(axis=0)
+    low, high = np.minimum(np.maximum(below, box.low), seed), np.maximum(np.minimum(above, box.high), seed)
+    kept = (high - low) / np.maximum(box.widths, MIN_WIDTH)
+    axis = np.arange(seed.size) == int(np.argmax(kept**aim.weights))
+    return Box(np.where(axis, low, box.low), np.where(axis, high, box.high))
 
 
 def _lowest(level: Level, box: Box) -> Array:
