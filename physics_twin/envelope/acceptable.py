@@ -12,8 +12,8 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Allowed, Group, violations
-from physics_twin.envelope.box import Box
 from physics_twin.envelope.certificate import lower_bound
+from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.missed import limit_missed
 from physics_twin.envelope.requirements import Requirement
@@ -26,8 +26,8 @@ from physics_twin.units import Unit, format_si
 N_LINE = 1001
 """Settings at which a line through the set point is looked at."""
 STEPS_BACK = (1.0, 0.999, 0.99, 0.95, 0.85, 0.6, 0.3, 0.0)
-"""Shares of the way from the box to the predicted end that are tried until the model confirms one; the last is the
-side of the box itself."""
+"""Shares of the way from the certified set to the predicted end that are tried until the model confirms one; the last
+is the end of the certified part itself."""
 NO_CERTIFICATE = (
     "proven acceptable ranges vary one setting and hold the others at the set point; they are no part of the "
     "certificate and must not be combined"
@@ -71,7 +71,7 @@ def acceptable_ranges(
     simulate: Simulate,
     draws: Draws,
     space: DesignSpace,
-    box: Box,
+    body: ConvexSet,
     point: Array,
     groups: tuple[Group, ...],
     requirements: Sequence[Requirement],
@@ -80,14 +80,14 @@ def acceptable_ranges(
 ) -> dict[str, AcceptableRange]:
     """Setting -> its proven acceptable range about the set point `point` (d,) of the unit cube.
 
-    The search's interpolation says where a range ends (the first gap counts, whatever lies beyond); the model confirms
-    it on all draws, else the end moves back toward the side of the box, which is certified.
+    body: the certified box or polytope. The search's interpolation says where a range ends (the first gap counts,
+    whatever lies beyond); the model confirms it on all draws, else the end moves back toward the certified part.
     """
     nominal = Allowed.share(groups, space.n_draws)
     found = {}
     for i, setting in enumerate(settings):
         ends, names, shares, bounds = [], [], [], []
-        for side, certified in ((-1, float(box.low[i])), (1, float(box.high[i]))):
+        for side, certified in zip((-1, 1), body.chord(point, i), strict=True):
             predicted = predicted_end(lambda u: space.level(u, nominal), point, i, side, certified)
             end, share, least = _confirmed_end(simulate, draws, groups, point, i, certified, predicted, confidence)
             ends.append(end)
@@ -109,7 +109,7 @@ def acceptable_ranges(
 
 
 def predicted_end(level: Callable[[Array], Array], point: Array, axis: int, side: int, certified: float) -> float:
-    """Coordinate at which the region is first left on the way out from `certified`, the side of the box."""
+    """Coordinate at which the region is first left on the way out from `certified`, where the certified set ends."""
     bound = 0.0 if side < 0 else 1.0
     way = np.linspace(certified, bound, N_LINE)
     points = np.tile(point, (N_LINE, 1))
@@ -186,23 +186,25 @@ def normal_ranges(
     }
 
 
-def leaving_the_box(
-    settings: Sequence[Setting],
-    normal: Mapping[str, tuple[float, float]],
-    box: Mapping[str, tuple[float, float]],
+def leaving_the_range(
+    settings: Sequence[Setting], normal: Mapping[str, tuple[float, float]], body: ConvexSet, point: Array
 ) -> list[str]:
-    """A warning for each normal operating range that the box does not hold."""
+    """A warning for each normal operating range (SI) that the certified set does not hold.
+
+    body: the certified box or polytope; point: (d,) the set point. Both of the unit cube.
+    """
     found = []
-    for setting in settings:
+    for i, setting in enumerate(settings):
         if setting.name not in normal:
             continue
-        (low, high), (start, end) = normal[setting.name], box[setting.name]
-        # A set point in the middle of a box as wide as its range is rounded on either side.
+        (low, high), (least, most) = normal[setting.name], setting.bounds
+        start, end = (least + x * (most - least) for x in body.chord(point, i))
+        # A set point in the middle of a set as wide as its range is rounded on either side.
         slack = 1e-9 * (end - start)
         if low < start - slack or high > end + slack:
             found.append(
                 f"{setting.name}: the normal operating range from {format_si(low, setting.unit)} to "
-                f"{format_si(high, setting.unit)} leaves the box; hit the setting more closely, or accept that batches "
-                "run outside of it (the probability counts them)"
+                f"{format_si(high, setting.unit)} leaves the certified range; hit the setting more closely, or accept "
+                "that batches run outside of it (the probability counts them)"
             )
     return found

@@ -158,6 +158,17 @@ class ConvexSet:
         np.add.at(moment, side, pieces[:, None] * corners.mean(axis=1))
         return area, moment / np.where(area > 0.0, area, 1.0)[:, None]
 
+    def chord(self, point: Array, axis: int) -> tuple[float, float]:
+        """Lowest and highest coordinate along `axis` inside the set, from `point` (d,), which lies in it."""
+        low, high = float(self.low[axis]), float(self.high[axis])
+        for normal, offset in zip(self.normals, self.offsets, strict=True):
+            slope, room = float(normal[axis]), float(offset - normal @ point)
+            if slope > 0.0:
+                high = min(high, float(point[axis]) + room / slope)
+            elif slope < 0.0:
+                low = max(low, float(point[axis]) + room / slope)
+        return min(low, float(point[axis])), max(high, float(point[axis]))
+
     def trimmed(self) -> "ConvexSet":
         """The same set without sides that nothing touches; ranges end where the set does."""
         if len(self.vertices) == 0:

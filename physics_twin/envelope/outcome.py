@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.acceptable import acceptable_ranges, leaving_the_box, normal_ranges
+from physics_twin.envelope.acceptable import (
+    AcceptableRange,
+    acceptable_ranges,
+    leaving_the_range,
+    normal_ranges,
+)
 from physics_twin.envelope.aim import Aim
 from physics_twin.envelope.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.attempts import Simulator, Trial
@@ -90,14 +95,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         average = float(inside[:, 0].mean())
     marks = trust_marks(problem, inputs.posterior, draws.held, problem.si(points))
     ranges = {} if box is None else _ranges(problem, box)
-    normal = {} if box is None else normal_ranges(settings, at, draws.uncertainty.tolerance)
-    acceptable = (
-        {}
-        if box is None
-        else acceptable_ranges(
-            simulate, draws, trial.space, box, point, inputs.groups, problem.requirements, settings, question.confidence
-        )
-    )
+    acceptable, normal, leaving = _single_ranges(inputs, simulate, trial, point)
     return Envelope(
         box=ranges,
         settings=settings,
@@ -113,7 +111,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         includes=draws.uncertainty.includes,
         warnings=(
             *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
-            *(*leaving_the_box(settings, normal, ranges), *(mark.text for mark in marks)),
+            *(*leaving, *(mark.text for mark in marks)),
         ),
         certificate=certificate,
         region=region_data(problem, trial.space, point, inputs.groups),
@@ -131,6 +129,22 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         known_ranges=ranges_known(settings, inputs.posterior.coverage, problem.model.validity),
         marks=marks,
     )
+
+
+def _single_ranges(
+    inputs: Inputs, simulate: Simulator, trial: Trial, point: Array
+) -> tuple[dict[str, AcceptableRange], dict[str, tuple[float, float]], list[str]]:
+    """Acceptable and normal operating ranges about the set point (d,) of the cube, and warnings about the latter."""
+    if trial.box is None:
+        return {}, {}, []
+    problem, draws = simulate.problem, inputs.draws
+    settings, confidence = problem.settings, inputs.question.confidence
+    certified = ConvexSet.of_box(trial.box) if trial.polytope is None else trial.polytope
+    normal = normal_ranges(settings, _named(settings, problem.si(point)), draws.uncertainty.tolerance)
+    acceptable = acceptable_ranges(
+        simulate, draws, trial.space, certified, point, inputs.groups, problem.requirements, settings, confidence
+    )
+    return acceptable, normal, leaving_the_range(settings, normal, certified, point)
 
 
 def _set_point(inputs: Inputs, problem: Problem, trial: Trial, box: Box) -> Array:

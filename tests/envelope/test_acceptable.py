@@ -5,7 +5,9 @@ import pytest
 from scipy.stats import beta, norm
 
 from physics_twin.envelope import Limit, final, find_envelope
-from physics_twin.envelope.acceptable import leaving_the_box, normal_ranges, predicted_end
+from physics_twin.envelope.acceptable import leaving_the_range, normal_ranges, predicted_end
+from physics_twin.envelope.box import Box
+from physics_twin.envelope.convex_set import ConvexSet
 from physics_twin.envelope.set_point import SETTING_BOUND
 from physics_twin.signals import Setting
 
@@ -119,15 +121,18 @@ def test_the_normal_operating_range_is_two_standard_deviations_and_says_when_it_
     close = ask(analytic, lambda t, v: v["s0"] + 0.1 * v["a"], n=2000, d=1, tolerance={"s0": 0.02})
     point = close.set_point["s0"]
     assert close.operating["s0"] == pytest.approx((point - 0.04, point + 0.04), rel=1e-12)
-    assert not any("leaves the box" in warning for warning in close.warnings)
+    assert not any("leaves the certified range" in warning for warning in close.warnings)
     loose = ask(analytic, lambda t, v: v["s0"] + 0.1 * v["a"], n=2000, d=1, tolerance={"s0": 0.2})
-    assert any("s0: the normal operating range" in w and "leaves the box" in w for w in loose.warnings)
+    assert any("s0: the normal operating range" in w and "leaves the certified range" in w for w in loose.warnings)
 
 
 def test_normal_ranges_are_for_settings_with_a_tolerance_only_and_in_their_own_unit():
     soak, hold = Setting("soak", "degC", bounds=(800, 900)), Setting("hold", "min", bounds=(10, 60))
     normal = normal_ranges((soak, hold), {"soak": 1123.15, "hold": 1800.0}, {"soak": 5.0})
     assert normal == {"soak": (1113.15, 1133.15)}
-    assert leaving_the_box((soak, hold), normal, {"soak": (1110.0, 1140.0), "hold": (600.0, 1800.0)}) == []
-    words = leaving_the_box((soak, hold), normal, {"soak": (1118.0, 1140.0), "hold": (600.0, 1800.0)})
+    point = np.array([0.5, 0.4])
+    wide = ConvexSet.of_box(Box(np.array([0.36, 0.0]), np.array([0.66, 0.5])))
+    assert leaving_the_range((soak, hold), normal, wide, point) == []
+    narrow = ConvexSet.of_box(Box(np.array([0.45, 0.0]), np.array([0.66, 0.5])))
+    words = leaving_the_range((soak, hold), normal, narrow, point)
     assert "from 840 degC to 860 degC" in words[0]

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Envelope, Limit, final, find_envelope
+from physics_twin.envelope.objectives import Maximize
 from physics_twin.envelope.shapes import Polytope
 from physics_twin.errors import EnvelopeError
 
@@ -61,6 +62,26 @@ def test_settings_outside_the_box_and_inside_the_polytope_are_inside(triangle):
     found = triangle.check({"s0": "0.7", "s1": "0.2"})
     assert not found
     assert "final y <= 1" in found.reason
+
+
+def test_acceptable_ranges_start_from_the_chord_of_the_polytope_through_the_set_point(analytic):
+    """The best point for s0 lies beyond the box: the others held there, s0 may go from 0 to the region's edge, where
+    every end keeps the required probability."""
+    envelope = ask(
+        analytic,
+        lambda t, v: v["s0"] + v["s1"] + 0.1 * v["a"],
+        [Limit("y", upper=1.0, over=final)],
+        n=1000,
+        sides=1,
+        objectives=Maximize("s0"),
+        tolerance={"s0": 0.01},
+    )
+    point = envelope.set_point
+    assert point["s0"] > envelope.box["s0"][1]
+    for name, found in envelope.acceptable.items():
+        assert found.low <= point[name] <= found.high
+        assert min(found.probability) >= P
+    assert not any("leaves the certified range" in warning for warning in envelope.warnings)
 
 
 def test_a_polytope_is_saved_and_printed(triangle, tmp_path):
