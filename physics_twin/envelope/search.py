@@ -130,7 +130,7 @@ def answer(
     own = generator(rng)
     seed = seed_text(rng)
     draws = split_draws(problem, posterior, question, own)
-    _refuse_too_few(draws, groups, n_certified(len(settings), aim.n_sides), question)
+    _refuse_too_few(draws, groups, n_certified(len(settings), aim.n_sides), question, posterior)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
@@ -187,7 +187,9 @@ def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setti
     return tuple(settings)
 
 
-def _refuse_too_few(draws: Draws, groups: Sequence[Group], n_points: int, question: Question) -> None:
+def _refuse_too_few(
+    draws: Draws, groups: Sequence[Group], n_points: int, question: Question, posterior: Posterior
+) -> None:
     confidence, budget, n = question.confidence, question.budget, draws.uncertainty.batches.n
     error = attempt_error(confidence, 0, n_points * len(groups))
     strictest = max(groups, key=lambda group: group.probability)
@@ -196,7 +198,7 @@ def _refuse_too_few(draws: Draws, groups: Sequence[Group], n_points: int, questi
         return
     held = math.ceil(needed / draws.independence)
     total = held + min(budget.n_search, math.ceil(held * budget.search_share / (1.0 - budget.search_share)))
-    what = [f"at least {total} draws (there are {n})"] if n < total else []
+    what = [f"at least {total} draws (there are {n}{_drawn_by(posterior, total)})"] if n < total else []
     what += [f"budget=pt.Budget(n_certification={held})"] if budget.n_certification < held else []
     at = f"{n_points} points of a box" + (f" and for {len(groups)} groups of limits" if len(groups) > 1 else "")
     raise EnvelopeError(
@@ -205,6 +207,16 @@ def _refuse_too_few(draws: Draws, groups: Sequence[Group], n_points: int, questi
         f"({draws_needed(strictest.probability, 1.0 - confidence)} at a single point). Give {' and '.join(what)}; a "
         "useful box needs several times that"
     )
+
+
+def _drawn_by(posterior: Posterior, n: int) -> str:
+    """How more draws are had from this posterior, where it says how it was made."""
+    made = posterior.provenance.get("method", "")
+    if made == "draws from the priors":
+        return f"; Posterior.from_prior(..., n_draws={n}) gives more"
+    if "n_draws=" in made:
+        return f"; calibrate(..., method=pt.{made.partition('(')[0]}(n_draws={n})) gives more"
+    return ""
 
 
 @contextmanager

@@ -66,8 +66,14 @@ def test_no_setting_and_one_given_twice(case):
 
 
 def test_too_few_draws_say_how_many_are_needed(case, analytic):
-    with pytest.raises(EnvelopeError, match=r"too few draws.*Give at least 165 draws \(there are 100\)"):
+    with pytest.raises(EnvelopeError, match=r"too few draws.*Give at least 165 draws \(there are 100"):
         ask(case, posterior=analytic.gaussian_draws(case["model"], 100, 1))
+    fitted = replace(analytic.gaussian_draws(case["model"], 100, 1), provenance={"method": "GaussNewton(n_draws=100)"})
+    with pytest.raises(EnvelopeError, match=r"method=pt\.GaussNewton\(n_draws=165\)"):
+        ask(case, posterior=fitted)
+    few_points = [Limit("y", upper=1.0, over=final, probability=0.999)]
+    with pytest.raises(EnvelopeError, match=r"at 4 points.*Budget\(n_certification=5073\)"):
+        ask(case, posterior=analytic.gaussian_draws(case["model"], 20000, 1), limits=few_points)
     enough = ask(case, posterior=analytic.gaussian_draws(case["model"], 165, 1), limits=[Limit("y", upper=9.0)])
     assert enough.certificate.passed
 
