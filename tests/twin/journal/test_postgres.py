@@ -14,6 +14,13 @@ psycopg = pytest.importorskip("psycopg")
 T0 = 1_795_000_000_000_000_000
 
 
+def end_writers(connection) -> None:
+    """End the sessions that have claimed an asset, and wait until they are gone."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+    )
+
+
 def test_many_writers_each_have_their_own_assets(postgres: str) -> None:
     """Two processes write at once to two assets, and neither to the other's; names get one number each."""
     with Journal(postgres) as one, Journal(postgres) as two:
@@ -31,9 +38,7 @@ def test_the_claim_ends_with_the_session(postgres: str) -> None:
     with Journal(postgres) as one, Journal(postgres) as two:
         one.append("line1", [Sample("T1", T0, 1.0)])
         with psycopg.connect(postgres, autocommit=True) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            )
+            end_writers(other)
         assert two.append("line1", [Sample("T1", T0 + 1, 1.0)]) == 1
         with pytest.raises(JournalError, match="give the same entries again"):
             one.append("line1", [Sample("T1", T0 + 2, 1.0)])
@@ -46,9 +51,7 @@ def test_a_writer_goes_on_when_the_server_is_back(postgres: str) -> None:
     with Journal(postgres) as journal:
         journal.append("line1", [Sample("T1", T0, 1.0)])
         with psycopg.connect(postgres, autocommit=True) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            )
+            end_writers(other)
         entries = [Sample("T1", T0, 1.0), Sample("T1", T0 + 1, 1.0)]
         with pytest.raises(JournalError, match="cannot be used"):
             journal.append("line1", entries)
