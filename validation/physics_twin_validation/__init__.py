@@ -29,7 +29,7 @@ from physics_twin_validation.nafems_elasticity.case import CASES as NAFEMS_ELAST
 from physics_twin_validation.nafems_heat.case import CASES as NAFEMS_HEAT
 from physics_twin_validation.natural_frequencies.case import CASES as NATURAL_FREQUENCIES
 from physics_twin_validation.oregonator.case import CASES as OREGONATOR
-from physics_twin_validation.penicillin_feed.case import CASES as PENICILLIN_FEED, STUDIES as PENICILLIN_FEED_STUDIES
+from physics_twin_validation.penicillin_feed.case import STUDIES as PENICILLIN_FEED
 from physics_twin_validation.plate_with_hole.case import CASES as PLATE_WITH_HOLE
 from physics_twin_validation.robertson.case import CASES as ROBERTSON
 from physics_twin_validation.semi_infinite_solid.case import CASES as SEMI_INFINITE_SOLID
@@ -76,14 +76,13 @@ CASES: tuple[Case, ...] = (
     *LORENZ,
     *CATALYST_MIXING,
     *BATCH_TEMPERATURE,
-    *PENICILLIN_FEED,
 )
 
 STUDIES: tuple[Case, ...] = (
     *CALIBRATION_COVERAGE,
     *LORENZ_STUDIES,
     *HEATED_BLOCK_ONLINE_STUDIES,
-    *PENICILLIN_FEED_STUDIES,
+    *PENICILLIN_FEED,
 )
 
 __all__ = ["CASES", "STUDIES"]

@@ -70,8 +70,8 @@ def _case(name: str, what: str, quantity: str, duration: str, *, free: bool = Fa
     )
 
 
-CASES = (_case("penicillin_132", "of 132 h", "132 h", "132 h"),)
 STUDIES = (
+    _case("penicillin_132", "of 132 h", "132 h", "132 h"),
     _case("penicillin_130", "of 130 h", "130 h", "130 h"),
     _case("penicillin_134", "of 134 h", "134 h", "134 h"),
     _case("penicillin_free", "of free duration", "free", "132 h", free=True),
