@@ -25,17 +25,17 @@ from physics_twin.arrays import Array
 from physics_twin.estimation import noise
 from physics_twin.estimation.correlation import Correlation
 from physics_twin.estimation.evaluation import Point
-from physics_twin.estimation.inverse_root import inverse_root, symmetric_root, widest_sd
 from physics_twin.estimation.likelihood.local_model import drawn_in_logarithm
 from physics_twin.estimation.likelihood.marginal import limits, marginal
 from physics_twin.estimation.likelihood.quadratic import data_rows
 from physics_twin.estimation.likelihood.shape_warnings import shape_warnings
 from physics_twin.estimation.likelihood.shaped_draws import draw_shaped
 from physics_twin.estimation.likelihood.terms import terms
-from physics_twin.estimation.many_draws import Shared, draw_many
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.residual_series import examine_all
-from physics_twin.estimation.truncated_normal import draw_within
+from physics_twin.posterior.drawing.inverse_root import inverse_root, symmetric_root, widest_sd
+from physics_twin.posterior.drawing.many_draws import Shared, draw_many
+from physics_twin.posterior.drawing.truncated_normal import draw_within
 
 MANY = 40
 """Unknowns beyond which draws are made as in many_draws.py: a root per draw, and Gibbs sweeps, become too slow."""

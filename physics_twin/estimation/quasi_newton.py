@@ -31,9 +31,10 @@ from physics_twin.estimation.method import Estimate
 from physics_twin.estimation.multistart import Try, best_of, failed, finish, first_point, message, run_starts
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.starts import start_points
-from physics_twin.estimation.trust_region import ACCEPT, NOISE, Linearization, Minimum, box_minimum
+from physics_twin.estimation.trust_region import ACCEPT, NOISE, Linearization, Minimum
 from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation
+from physics_twin.posterior.drawing.box_minimum import box_minimum
 
 CLOSE = 1e-2
 """Fall of the misfit over a few iterations at which the Hessian takes over: a tenth of a standard deviation."""

@@ -6,8 +6,9 @@ from scipy import optimize, stats
 
 from physics_twin.errors import SolveError
 from physics_twin.estimation.correlation import Segment, examine
-from physics_twin.estimation.truncated_normal import draw_within, gibbs, standard_normal_between
-from physics_twin.estimation.trust_region import Linearization, Minimum, box_minimum, minimize
+from physics_twin.estimation.trust_region import Linearization, Minimum, minimize
+from physics_twin.posterior.drawing.box_minimum import box_minimum
+from physics_twin.posterior.drawing.truncated_normal import draw_within, gibbs, standard_normal_between
 
 
 @pytest.mark.parametrize("seed", range(20))

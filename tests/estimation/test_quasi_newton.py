@@ -12,10 +12,10 @@ from physics_twin.estimation import noise
 from physics_twin.estimation.adjoint import pull_back
 from physics_twin.estimation.adjoint_jacobian import find_jacobian
 from physics_twin.estimation.descent import descend
-from physics_twin.estimation.many_draws import Shared, bounce, draw_many
 from physics_twin.estimation.problem import set_up
 from physics_twin.estimation.quasi_newton import Assumed, QuasiNewton, weighted
 from physics_twin.measurements import EstimatedNoise, Experiment, UnknownBias, UnknownDelay
+from physics_twin.posterior.drawing.many_draws import Shared, bounce, draw_many
 from tests.estimation.heated_wall import AMBIENT, SENSORS, HeatedWall, WithSensitivities, design, measured, wall
 
 N = 100

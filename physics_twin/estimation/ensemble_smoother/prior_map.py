@@ -24,8 +24,8 @@ from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError
 from physics_twin.estimation.hypers import ColumnGroup, HyperKind
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.truncated_normal import standard_normal_between
 from physics_twin.parameters import Parameter
+from physics_twin.posterior.drawing.truncated_normal import standard_normal_between
 from physics_twin.priors import HalfNormal, LogNormal, Normal, Prior, Truncated, Uniform
 
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.inverse_root import inverse_root, symmetric_root
 from physics_twin.estimation.likelihood.marginal import Given, Marginal
 from physics_twin.estimation.likelihood.psi_draws import Pool
 from physics_twin.estimation.likelihood.quadratic import observed_information
 from physics_twin.estimation.likelihood.terms import Terms, misfit, misfit_of, terms
 from physics_twin.estimation.log_density import psi_prior
-from physics_twin.estimation.truncated_normal import draw_within
+from physics_twin.posterior.drawing.inverse_root import inverse_root, symmetric_root
+from physics_twin.posterior.drawing.truncated_normal import draw_within
 
 CANDIDATES = 2
 """For each draw."""

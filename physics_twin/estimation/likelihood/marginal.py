@@ -16,7 +16,6 @@ from scipy.optimize import Bounds, minimize as scipy_minimize
 from physics_twin.arrays import Array
 from physics_twin.errors import CalibrationError
 from physics_twin.estimation.evaluation import Point
-from physics_twin.estimation.inverse_root import inverse_root, widest_sd
 from physics_twin.estimation.likelihood.cut import Cut
 from physics_twin.estimation.likelihood.local_model import (
     LocalModel,
@@ -31,7 +30,8 @@ from physics_twin.estimation.likelihood.terms import misfit_of, terms
 from physics_twin.estimation.log_density import psi_bounds, psi_prior
 from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem
-from physics_twin.estimation.trust_region import box_minimum
+from physics_twin.posterior.drawing.box_minimum import box_minimum
+from physics_twin.posterior.drawing.inverse_root import inverse_root, widest_sd
 
 STEP = 1e-3
 """Of psi, for slopes: -2 log p changes over order one, and is accurate to about 1e-9."""

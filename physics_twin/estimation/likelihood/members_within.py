@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.estimation.likelihood.cut import Cut, mass_between
 from physics_twin.estimation.likelihood.quadratic import kept_positive
-from physics_twin.estimation.truncated_normal import standard_normal_between
-from physics_twin.estimation.trust_region import box_minimum
+from physics_twin.posterior.drawing.box_minimum import box_minimum
+from physics_twin.posterior.drawing.truncated_normal import standard_normal_between
 
 CLOSE = 1e-5
 """Distance, in standard deviations, at which the mode of the shared unknowns is found."""

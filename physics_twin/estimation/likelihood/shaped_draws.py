@@ -16,8 +16,8 @@ from physics_twin.estimation.likelihood.marginal import Marginal
 from physics_twin.estimation.likelihood.members_within import draw_members, log_masses, source, split
 from physics_twin.estimation.likelihood.psi_draws import Pool, pool_of_psi
 from physics_twin.estimation.log_density import psi_bounds
-from physics_twin.estimation.many_draws import bounce
-from physics_twin.estimation.truncated_normal import draw_within
+from physics_twin.posterior.drawing.many_draws import bounce
+from physics_twin.posterior.drawing.truncated_normal import draw_within
 
 MANY = 40
 """Unknowns beyond which psi are drawn first, and the unknowns in groups of equal psi."""

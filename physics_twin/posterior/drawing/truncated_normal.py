@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from physics_twin.arrays import Array
-from physics_twin.estimation.trust_region import box_minimum
+from physics_twin.posterior.drawing.box_minimum import box_minimum
 
 REJECTION_ROUNDS = 60
 """With this many tries per draw rejection serves down to an acceptance of about 8 percent."""
