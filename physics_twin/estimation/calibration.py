@@ -162,6 +162,7 @@ def _posterior(problem: Problem, estimate: Estimate, method: Method, seed: str) 
         provenance=_provenance(problem, method, seed),
         effective_draws=float(len(estimate.draws) if estimate.effective_draws is None else estimate.effective_draws),
         diagnostics=estimate.diagnostics,
+        origin=estimate.origin,
     )
 
 

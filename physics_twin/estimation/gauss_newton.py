@@ -73,6 +73,7 @@ class GaussNewton:
             hypers=best.hypers,
             effective_draws=drawn.effective_draws,
             draws=drawn.draws,
+            origin=drawn.origin,
             covariance=drawn.covariance,
             widened=drawn.widened,
             correlations=drawn.correlations,

@@ -34,11 +34,8 @@ from physics_twin.estimation.likelihood.terms import terms
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.residual_series import examine_all
 from physics_twin.posterior.drawing.inverse_root import inverse_root, symmetric_root, widest_sd
-from physics_twin.posterior.drawing.many_draws import Shared, draw_many
-from physics_twin.posterior.drawing.truncated_normal import draw_within
-
-MANY = 40
-"""Unknowns beyond which draws are made as in many_draws.py: a root per draw, and Gibbs sweeps, become too slow."""
+from physics_twin.posterior.drawing.many_draws import Shared
+from physics_twin.posterior.drawing.normal_at_mode import Declared, NormalAtMode
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,8 @@ class Laplace:
     warnings: tuple[str, ...]
     effective_draws: float | None = None
     """Independent draws that tell as much; None where all do."""
+    origin: NormalAtMode | None = None
+    """What more draws can be made from; None where they came from a pool of weighted tries."""
 
 
 def laplace(
@@ -96,12 +95,16 @@ def laplace(
     fixed_slope = fixed_slope - np.where(space.log_normal, space.scale, 0.0)
     low, high = limits(problem, point)
 
-    shared = Shared(fixed_information, fixed_slope, by_group, slope_by_group, levels.sd, degrees)
-    if d > MANY:
-        sd, y = draw_many(shared, root, m_root, low, high, n_draws, rng)
-    else:
-        sd, y = _draw_few(shared, m_root, floor, low, high, n_draws, rng)
-    x = _drawn_x(problem, point, y)
+    origin = NormalAtMode(
+        shared=Shared(fixed_information, fixed_slope, by_group, slope_by_group, levels.sd, degrees),
+        root=root,
+        m_root=m_root,
+        widest=floor,
+        low=low,
+        high=high,
+        declared=_declared(problem, point),
+    )
+    draws = origin.table(n_draws, rng)
     full = np.zeros((d + n_groups,) * 2)
     slope = space.slope(point.x)
     full[:d, :d] = classical * np.outer(slope, slope)
@@ -116,13 +119,14 @@ def laplace(
                 f"{group.parameter.format(group.parameter.value)}: check the channel's unit and the model"
             )
     return Laplace(
-        draws=np.concatenate([x, sd], axis=1),
+        draws=draws,
         covariance=full,
         widened=widened,
         correlations=correlations,
         at_bound=at_bound,
         information=information,
         warnings=tuple(warnings),
+        origin=origin,
     )
 
 
@@ -145,7 +149,7 @@ def _shaped(
     if psi.size:
         full[d:, d:] = drawn.pool.covariance * np.outer(numbers, numbers)
     return Laplace(
-        draws=np.concatenate([_drawn_x(problem, point, drawn.y), np.exp(drawn.psi)], axis=1),
+        draws=np.concatenate([_declared(problem, point).x(drawn.y), np.exp(drawn.psi)], axis=1),
         covariance=full,
         widened=drawn.covariance + root @ excess @ root.T,
         correlations=correlations,
@@ -156,39 +160,11 @@ def _shaped(
     )
 
 
-def _drawn_x(problem: Problem, point: Point, y: Array) -> Array:
-    """Unknowns (n, d) SI from coordinates of the draws."""
-    space, in_log = problem.space, drawn_in_logarithm(problem)
-    with np.errstate(over="ignore"):
-        grown = point.x * np.exp(np.where(in_log, space.scale * y, 0.0))
-        x = np.where(in_log, grown, point.x + space.slope(point.x) * y)
-    return np.asarray(np.clip(x, space.x_low, space.x_high))
-
-
-def _draw_few(
-    shared: Shared, m_root: Array, floor: Array, low: Array, high: Array, n_draws: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Noise levels (n_draws, n_groups) and y (n_draws, d), each draw with the root of its own information."""
-    d, n_groups = shared.fixed_slope.size, shared.sd.size
-
-    def propose(n: int) -> tuple[Array, Array, Array]:
-        """Noise levels (n, n_groups), centers (n, d) and roots (n, d, d) of n Gaussians."""
-        sd = np.empty((n, n_groups))
-        a = np.broadcast_to(shared.fixed_information, (n, d, d)).copy()
-        g = np.broadcast_to(shared.fixed_slope, (n, d)).copy()
-        for k in range(n_groups):
-            ratio = rng.chisquare(shared.degrees[k], size=n) / shared.degrees[k]  # sigma_hat^2 / sigma^2
-            sd[:, k] = shared.sd[k] / np.sqrt(ratio)
-            a += ratio[:, None, None] * shared.by_group[k]
-            g += ratio[:, None] * shared.slope_by_group[k]
-        if n_groups == 0:
-            c = np.broadcast_to(inverse_root(a[:1], floor), (n, d, d))
-        else:
-            c = inverse_root(a, floor)
-        center = -np.einsum("nij,nkj,nk->ni", c, c, g)
-        return sd, center, c @ m_root
-
-    return draw_within(propose, low, high, n_draws, rng)
+def _declared(problem: Problem, point: Point) -> Declared:
+    """The way from coordinates of the draws to unknowns."""
+    space = problem.space
+    in_log = drawn_in_logarithm(problem)
+    return Declared(point.x, in_log, space.scale, space.slope(point.x), space.x_low, space.x_high)
 
 
 def _degrees(problem: Problem, group: int, levels: noise.Levels, correlations: Mapping[str, Correlation]) -> float:

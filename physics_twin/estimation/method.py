@@ -14,6 +14,7 @@ from physics_twin.estimation.noise import Levels
 from physics_twin.estimation.problem import Problem
 from physics_twin.estimation.work import Work
 from physics_twin.posterior import FailedSimulation, Verdict
+from physics_twin.posterior.drawing.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Estimate:
     """(n_hypers,) SI at the mode; their draws are the last columns of `draws`, after the noise levels."""
     effective_draws: float | None = None
     """Independent draws that tell as much; None where all do."""
+    origin: Origin | None = None
+    """What more draws can be made from without the model; None where that cannot be done."""
     diagnostics: xr.Dataset = field(default_factory=xr.Dataset)
     """What the method says about itself; its variables and dimensions are listed in the method's docstring."""
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)

@@ -104,6 +104,7 @@ class QuasiNewton:
             hypers=best.hypers,
             effective_draws=drawn.effective_draws,
             draws=drawn.draws,
+            origin=drawn.origin,
             covariance=drawn.covariance,
             widened=drawn.widened,
             correlations=drawn.correlations,

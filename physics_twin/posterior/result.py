@@ -6,7 +6,7 @@ and everything that is printed, plotted or saved carries the declared units.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from physics_twin.errors import BoundsError, ShapeError, unknown_name
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
 from physics_twin.parameters import Parameter, ParameterSet, Values
+from physics_twin.posterior.drawing.origin import Origin, Priors
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
 from physics_twin.recipes import Recipe
 from physics_twin.splines import Spline
@@ -59,6 +60,7 @@ class Posterior:
         method draws independently, fewer from a chain.
     diagnostics: Dataset with what the method says about itself, empty where it has nothing to say (each method's
         docstring lists it): chains, spread of an ensemble, profiles.
+    origin: what more draws can be made from without the model (`redraw`); None where that cannot be done.
     """
 
     parameters: ParameterSet
@@ -79,6 +81,7 @@ class Posterior:
     provenance: Mapping[str, str]
     effective_draws: float
     diagnostics: xr.Dataset
+    origin: Origin | None = None
 
     # Other ways to one ---------------------------------------------------------------------------------------------
 
@@ -144,7 +147,21 @@ class Posterior:
         from physics_twin.posterior.members import from_prior
 
         declared = parameters if isinstance(parameters, ParameterSet) else ParameterSet(parameters)
-        return cls.from_draws(declared, from_prior(declared, n_draws, rng), message="draws from the priors")
+        drawn = cls.from_draws(declared, from_prior(declared, n_draws, rng), message="draws from the priors")
+        return replace(drawn, origin=Priors())
+
+    def redraw(self, n_draws: int, rng: int | np.random.Generator) -> "Posterior":
+        """The same posterior with `n_draws` fresh independent draws, none of which was among the first; no simulation.
+
+        Draws of `GaussNewton` and `QuasiNewton` come from their normal approximation, with its bounds and noise levels,
+        those of `from_prior` from the priors. rng: seed or generator (copied).
+
+        Raises CalibrationError where the posterior has no `origin`: chains, ensembles and profiles, draws given by the
+        caller, and fits whose noise has a shape, is censored, or that estimated the spread of a population.
+        """
+        from physics_twin.posterior.redraw import redraw
+
+        return redraw(self, n_draws, rng)
 
     # Reading it ----------------------------------------------------------------------------------------------------
 

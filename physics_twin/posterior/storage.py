@@ -22,6 +22,7 @@ from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior.chains import by_chain, has_chains
+from physics_twin.posterior.drawing.origin import as_dataset, from_dataset
 from physics_twin.posterior.evidence import ChannelEvidence, FailedSimulation, Identification, Verdict
 from physics_twin.posterior.members import drawable, from_prior
 from physics_twin.posterior.result import Posterior, covariance_array, draws_array
@@ -62,7 +63,12 @@ def save(posterior: Posterior, path: "str | os.PathLike[str]") -> None:
         attrs={"format": FORMAT, "version": VERSION},
     )
     tree = xr.DataTree.from_dict(
-        {"/": root, "/residuals": posterior.residuals, "/diagnostics": _apart(posterior.diagnostics)}
+        {
+            "/": root,
+            "/residuals": posterior.residuals,
+            "/diagnostics": _apart(posterior.diagnostics),
+            "/origin": as_dataset(posterior.origin),
+        }
     )
     with atomic_write(path) as temporary:
         tree.to_netcdf(temporary, engine="h5netcdf")
@@ -115,6 +121,9 @@ def read(source: "str | os.PathLike[str] | io.BytesIO", name: str) -> Posterior:
             diagnostics=_together(_plain(tree.children["diagnostics"].to_dataset(inherit=False)))
             if "diagnostics" in tree.children
             else xr.Dataset(),
+            origin=from_dataset(_plain(tree.children["origin"].to_dataset(inherit=False)), len(parameters))
+            if "origin" in tree.children
+            else None,
         )
     except (KeyError, TypeError, ValueError, PhysicsTwinError) as error:
         raise FileFormatError(f"{name} is damaged or was written by something else: {error}") from error

@@ -219,6 +219,7 @@ def posterior_in_force(twin: "Twin") -> Posterior:
         first,
         parameters=parameters,
         draws=draws_array(parameters, table),
+        origin=None,
         mode=Values(dict(zip(names, np.median(table, axis=0).tolist(), strict=True))),
         covariance=covariance_array(parameters, spread),
         fixed=Values(held),

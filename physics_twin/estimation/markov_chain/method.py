@@ -136,6 +136,7 @@ class MarkovChain:
         return replace(
             fit,
             draws=table[:, kept].reshape(-1, n),
+            origin=None,
             covariance=np.atleast_2d(np.cov(table.reshape(-1, n), rowvar=False)),
             widens=False,
             converged=not against,

@@ -129,6 +129,7 @@ class ProfileLikelihood:
             estimate,
             converged=estimate.converged and not lower,
             draws=draws,
+            origin=None,
             verdicts=found,
             diagnostics=recorded(problem, list(profiles.values()), self.probabilities),
             failures=(*estimate.failures, *(f for s in sides for f in s.failures)),

@@ -1,4 +1,4 @@
-"""The minimum of a quadratic in a box, by an active set (Nocedal and Wright, Numerical Optimization, algorithm 16.3)."""
+"""The minimum of a quadratic in a box by an active set (Nocedal and Wright, Numerical Optimization, alg. 16.3)."""
 
 import numpy as np
 

@@ -1,0 +1,219 @@
+"""Posteriors drawn anew: the same law as the first draws, none of them again, from a file as well."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+from scipy import stats
+
+import physics_twin as pt
+from physics_twin.errors import CalibrationError, FileFormatError
+from physics_twin.posterior.drawing.normal_at_mode import MANY
+from physics_twin.posterior.drawing.origin import Priors
+from physics_twin.posterior.members import member_values
+
+N = 4000
+SURE = 1e-4
+"""Chance at which a test of the same law would fail, all numbers being right."""
+TIMES = np.linspace(0.5, 10.0, 20)
+NOISE = 0.2
+
+
+def line(gain_prior: object = None, low: str | None = None) -> pt.FunctionModel:
+    """y = start + gain t, linear in both: its Laplace approximation is its posterior."""
+    bounds = (low, None) if low else (None, None)
+    return pt.FunctionModel(
+        "line",
+        version="1",
+        rate=lambda t, s, u, v: {"y": v["gain"]},
+        states={"y": ("K", "20 K")},
+        parameters=[
+            pt.Parameter("gain", "0.5 K/s", bounds=bounds, prior=gain_prior, unit="K/s"),
+            pt.Parameter("unseen", "2", prior=pt.LogNormal("2", 0.3)),
+        ],
+        outputs={"y": "K"},
+    )
+
+
+def run(name: str, start: float = 20.0, gain: float = 0.4, noise: object = None) -> pt.Experiment:
+    rng = np.random.default_rng([len(name), *name.encode()])
+    y = start + gain * TIMES + NOISE * rng.standard_normal(TIMES.size)
+    channel = pt.Channel("y", unit="K", noise=pt.EstimatedNoise("1 K") if noise is None else noise)
+    return pt.Experiment.from_arrays(name, TIMES, {"y": y}, channels=[channel])
+
+
+def fitted(n_draws: int = N, **model: object) -> pt.Posterior:
+    unknown = [pt.PerExperiment("initial.y"), "gain", "unseen"]
+    method = pt.GaussNewton(n_draws=n_draws)
+    return pt.calibrate(line(**model), [run("a"), run("bb", 25.0)], unknown=unknown, method=method, rng=4)
+
+
+@pytest.fixture(scope="module")
+def posterior() -> pt.Posterior:
+    return fitted()
+
+
+def same_law(first: pt.Posterior, second: pt.Posterior, n_directions: int = 20) -> None:
+    """Kolmogorov and Smirnov in each column and along random directions of all of them (Cramer and Wold 1936)."""
+    both = np.concatenate([first.draws.values, second.draws.values])
+    scale = both.std(axis=0)
+    rng = np.random.default_rng(0)
+    directions = np.concatenate([np.eye(len(scale)), rng.standard_normal((n_directions, len(scale)))])
+    for direction in directions[:, scale > 0.0] / scale[scale > 0.0]:
+        along = [p.draws.values[:, scale > 0.0] @ direction for p in (first, second)]
+        assert stats.ks_2samp(*along).pvalue > SURE / len(directions)
+
+
+def test_fresh_draws_have_the_law_of_the_first(posterior: pt.Posterior) -> None:
+    """Columns, combinations, correlations; of experiments (name@experiment) and noise levels too."""
+    fresh = posterior.redraw(N, rng=7)
+    assert fresh.names == posterior.names
+    assert "initial.y@bb" in fresh.names
+    assert fresh.n_draws == fresh.effective_draws == N
+    same_law(posterior, fresh)
+    # The standard error of a correlation r of n draws is (1 - r^2) / sqrt(n), for each of the two.
+    r, s = posterior.correlation.values, fresh.correlation.values
+    off = ~np.eye(len(r), dtype=bool)
+    assert (np.abs(r - s)[off] < 5.0 * np.sqrt(2.0 / N)).all()
+    assert r[0, 2] < -0.3, "the case must have a correlation to show"
+    assert "redrawn" in fresh.provenance and "redrawn" not in posterior.provenance
+
+
+def test_fresh_draws_of_a_linear_model_are_exact() -> None:
+    """With one noise level the slope is Student's t with n - p degrees about least squares; ln unseen keeps its prior.
+
+    The noise is independent, so whether its residuals look correlated is chance; this run does not.
+    """
+    model, data = line(), run("single")
+    found = pt.calibrate(model, data, unknown=["initial.y", "gain", "unseen"], method=pt.GaussNewton(n_draws=10), rng=1)
+    assert set(found.inflation.values()) == {1.0}
+    fresh = found.redraw(N, rng=2)
+    x = np.stack([np.ones_like(TIMES), TIMES], axis=1)
+    y = data.series["y"].values
+    best, sum_of_squares = np.linalg.lstsq(x, y, rcond=None)[:2]
+    degrees = TIMES.size - 2
+    sd = np.sqrt(sum_of_squares[0] / degrees * np.linalg.inv(x.T @ x)[1, 1])
+    assert stats.kstest(fresh["gain"], stats.t(degrees, best[1], sd).cdf).pvalue > SURE
+    level = sum_of_squares[0] / fresh["noise.y"] ** 2
+    assert stats.kstest(level, stats.chi2(degrees).cdf).pvalue > SURE
+    assert stats.kstest(np.log(fresh["unseen"]), stats.norm(np.log(2.0), 0.3).cdf).pvalue > SURE
+
+
+def test_bounds_cut_fresh_draws_as_the_first() -> None:
+    """The slope of the data lies below its bound: a one-sided tail, nothing outside."""
+    found = fitted(low="0.41 K/s")
+    fresh = found.redraw(N, rng=3)
+    assert fresh["gain"].min() >= 0.41
+    assert found["gain"].min() < 0.412
+    same_law(found, fresh)
+
+
+def test_many_unknowns_are_drawn_anew_too() -> None:
+    """The way of drawing that serves beyond MANY."""
+    runs = [run(f"run_{i}", noise=f"{NOISE} K") for i in range(MANY + 2)]
+    unknown = [pt.PerExperiment("initial.y"), "gain"]
+    found = pt.calibrate(line(), runs, unknown=unknown, method=pt.GaussNewton(n_draws=1000), rng=4)
+    assert len(found.names) > MANY
+    same_law(found, found.redraw(1000, rng=3))
+
+
+@pytest.mark.parametrize("as_generator", [False, True])
+def test_no_draw_comes_twice(as_generator: bool) -> None:
+    """The same seed, or a generator in the same state, gives other draws than it gave at first."""
+
+    def seed() -> int | np.random.Generator:
+        return np.random.default_rng(5) if as_generator else 5
+
+    declared = [pt.Parameter("k", "1 1/s", prior=pt.Normal("1 1/s", "0.1 1/s"))]
+    first = pt.Posterior.from_prior(declared, 500, rng=seed())
+    again = first.redraw(500, rng=seed())
+    assert not np.isin(again["k"], first["k"]).any()
+    assert (again["k"] == first.redraw(500, rng=seed())["k"]).all()
+    assert not np.isin(first.redraw(500, rng=6)["k"], again["k"]).any()
+    given = np.random.default_rng(9)
+    before = given.bit_generator.state
+    first.redraw(10, rng=given)
+    assert given.bit_generator.state == before
+
+
+def population() -> list[pt.Parameter]:
+    bounds = ("1e-6 1/s", "1 1/s")
+    return [
+        pt.Parameter("mean.k", "1e-3 1/s", bounds=bounds, prior=pt.LogNormal("1e-3 1/s", 0.2)),
+        *(pt.Parameter(f"k@{lot}", "1e-3 1/s", bounds=bounds) for lot in "AB"),
+        pt.Parameter("spread.k", "0.3", prior=pt.HalfNormal("0.3"), bounds=("1e-3", "3")),
+    ]
+
+
+def test_members_of_populations_belong_to_their_own_draw() -> None:
+    """ln k of a lot, about the mean and over the spread of the same draw, is standard normal; of a new lot too."""
+    first = pt.Posterior.from_prior(population(), 200, rng=1)
+    fresh = first.redraw(N, rng=1)
+    for lot in "AB":
+        z = np.log(fresh[f"k@{lot}"] / fresh["mean.k"]) / fresh["spread.k"]
+        assert stats.kstest(z, stats.norm.cdf).pvalue > SURE
+    model = pt.FunctionModel(
+        "lump",
+        version="1",
+        rate=lambda t, s, u, v: {"T": -v["k"] * s["T"]},
+        states={"T": ("K", "400 K")},
+        parameters=[pt.Parameter("k", "1e-3 1/s", bounds=("1e-6 1/s", "1 1/s"))],
+        outputs={"T": "K"},
+    )
+    recipe = pt.Recipe.constant(duration="10 min")
+    new, notes = member_values(
+        fresh, model, recipe, np.arange(N), np.random.default_rng(3), experiment=None, values=None
+    )
+    z = np.log(new["k"] / fresh["mean.k"]) / fresh["spread.k"]
+    assert stats.kstest(z, stats.norm.cdf).pvalue > SURE
+    assert "of a new lot" in notes[0]
+
+
+def test_a_saved_posterior_is_drawn_anew_to_the_same_bytes(posterior: pt.Posterior, tmp_path) -> None:
+    posterior.save(tmp_path / "posterior.nc")
+    loaded = pt.Posterior.load(tmp_path / "posterior.nc")
+    assert loaded.redraw(50, rng=1).draws.values.tobytes() == posterior.redraw(50, rng=1).draws.values.tobytes()
+    prior = pt.Posterior.from_prior(population(), 20, rng=1)
+    prior.save(tmp_path / "prior.nc")
+    loaded = pt.Posterior.load(tmp_path / "prior.nc")
+    assert loaded.origin == Priors()
+    assert loaded.redraw(50, rng=1).draws.values.tobytes() == prior.redraw(50, rng=1).draws.values.tobytes()
+
+
+def test_files_of_before_have_no_origin_and_damaged_ones_are_refused(posterior: pt.Posterior, tmp_path) -> None:
+    path = tmp_path / "posterior.nc"
+    posterior.save(path)
+    with h5py.File(path, "r+") as file:
+        del file["origin"]
+    assert pt.Posterior.load(path).origin is None
+    posterior.save(path)
+    with h5py.File(path, "r+") as file:
+        del file["origin"]["low"]
+    with pytest.raises(FileFormatError, match="damaged"):
+        pt.Posterior.load(path)
+    posterior.save(path)
+    with h5py.File(path, "r+") as file:
+        file["origin"].attrs["kind"] = "oracle"
+    with pytest.raises(FileFormatError, match='"oracle"'):
+        pt.Posterior.load(path)
+
+
+def test_what_cannot_be_drawn_anew_says_what_to_do(posterior: pt.Posterior) -> None:
+    given = pt.Posterior.from_draws(posterior.parameters, posterior.draws.values)
+    with pytest.raises(CalibrationError, match=r"cannot be made anew.*from where these were made"):
+        given.redraw(100, rng=1)
+    chains = dataclasses.replace(given, provenance={"method": "MarkovChain(n_draws=100)"})
+    with pytest.raises(CalibrationError, match=r"method=pt\.MarkovChain\(n_draws=300\)"):
+        chains.redraw(300, rng=1)
+    with pytest.raises(CalibrationError, match="at least one"):
+        posterior.redraw(0, rng=1)
+
+
+def test_profiles_and_populations_have_no_origin() -> None:
+    """Profiles reshape draws; spreads of populations come from a pool of weighted tries, which stays as it is."""
+    profiles = pt.calibrate(line(), run("a"), unknown=["gain"], method=pt.ProfileLikelihood(), rng=1)
+    assert profiles.origin is None
+    runs = [run(name, start) for name, start in (("a", 20.0), ("bb", 25.0), ("ccc", 23.0))]
+    lots = [pt.Population("initial.y", spread="2 K"), "gain"]
+    assert pt.calibrate(line(), runs, unknown=lots, method=pt.GaussNewton(n_draws=50), rng=1).origin is None
