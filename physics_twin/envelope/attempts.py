@@ -25,7 +25,8 @@ from physics_twin.envelope.design_space import Found, explore, start_design
 from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
 from physics_twin.envelope.polytope_attempts import confirmed_polytope, explore_polytope, points_certified
-from physics_twin.envelope.scouts import N_DRAWS, send_scouts
+from physics_twin.envelope.sampling import MOST, Sampling, check_sampling
+from physics_twin.envelope.scouts import N_DRAWS, Scouts, send_scouts
 from physics_twin.envelope.set_point import best_point
 from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.envelope.uncertainty import Batches
@@ -56,6 +57,10 @@ class Simulator:
         self.failures += found.failures
         return found.margins
 
+    def sampled(self, n_nodes: int) -> "Simulator":
+        """One that takes `n_nodes` samples in each phase and counts for itself."""
+        return Simulator(replace(self.problem, n_nodes=n_nodes), self.executor, self.memo)
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -78,6 +83,8 @@ class Trial:
     """The polytope that passed, where one was asked for; `box` is then the largest box inside it."""
     largest_box: Box | None = None
     """The largest box that the search saw, to compare a polytope with."""
+    sampling: Sampling | None = None
+    """How the samples of courses were checked, where a limit looks at them."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +152,11 @@ def make_attempts(
     attempts: list[Attempt] = []
     settled, points = True, np.zeros((0, d))
     margins = np.zeros((0, draws.held.n, len(simulate.problem.requirements)))
-    test = tests[0]
-    for number, test in enumerate(tests):
+    sampling, most = None, MOST * simulate.problem.n_nodes
+    test, number, budget = tests[0], 0, n_points
+    while number < len(tests):
+        test = tests[number]
         report(f"attempt {number + 1}: at most {_counts(test.search)} of {search.n} search draws may violate a limit")
-        budget = n_points if number == 0 else len(space.points) + n_points // 3
         found = explore(partial(simulate, search), space, cloud, test.search, budget, in_doubt, aim, report)
         space, settled = found.space, found.settled
         if found.box is None:
@@ -159,6 +167,14 @@ def make_attempts(
         space, settled = proposal.space, proposal.settled
         if proposal.box is None:
             break
+        budget = len(space.points) + n_points // 3
+        sampling = _checked(simulate, search, space, proposal.points, most, sampling)
+        if sampling is not None and sampling.n_nodes > simulate.problem.n_nodes:
+            report(f"{sampling.n_nodes} samples in each phase instead of {simulate.problem.n_nodes}: searching anew")
+            simulate.problem = replace(simulate.problem, n_nodes=sampling.n_nodes)
+            space = DesignSpace(space.points, simulate(search, space.points))
+            scouts = Scouts(scouts.points, simulate(few, scouts.points))
+            continue  # no held-out draw was looked at: it is the same attempt
         points = proposal.points
         test = _paid(test, draws, confidence, number, len(points))
         margins = simulate(draws.held, points)
@@ -167,8 +183,21 @@ def make_attempts(
         report(f"attempt {number + 1}: {max(attempt.violations)} violations of {draws.held.n} at the worst point")
         if attempt.passed:
             passed = Trial(space, proposal.box, test.search, points, margins, tuple(attempts), test.error, settled)
-            return replace(passed, polytope=proposal.polytope, largest_box=found.box)
-    return Trial(space, None, test.search, points, margins, tuple(attempts), test.error, settled)
+            return replace(passed, polytope=proposal.polytope, largest_box=found.box, sampling=sampling)
+        number += 1
+    failed = Trial(space, None, test.search, points, margins, tuple(attempts), test.error, settled)
+    return replace(failed, sampling=sampling)
+
+
+def _checked(
+    simulate: Simulator, search: Batches, space: DesignSpace, points: Array, most: int, before: Sampling | None
+) -> Sampling | None:
+    """The samples that the courses at these points need; what made an earlier check ask for more is not forgotten."""
+    predicted = space.predicted(points).transpose(0, 2, 1) * space.scale
+    found = check_sampling(simulate, search, points, predicted, most)
+    if found is None or before is None or not before.doubt:
+        return found
+    return replace(found, doubt=before.doubt)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from scipy.stats import betabinom
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Counts, Group
+from physics_twin.envelope.sampling import Sampling
 
 SPENDING = (0.5, 0.25, 0.125, 0.125)
 """Share of the error that each attempt may use. Most boxes pass at once, so the first gets the most."""
@@ -76,11 +77,17 @@ class Certificate:
     """Hash of all that the recipe holds: phases, tables row by row, settings with their bounds, initial values."""
     library: str
     """Version of physics_twin."""
+    sampling: Sampling | None = None
+    """How the samples of courses were checked; None where no limit looks at a course."""
 
     @property
     def probability(self) -> float:
         """The probability that had to be shown of the joint group, or of the first where every limit has its own."""
         return self.groups[0].probability
+
+    def n_nodes(self, asked: int) -> int:
+        """Samples in each phase on which the margins were judged; `asked` where nobody checked them."""
+        return asked if self.sampling is None else self.sampling.n_nodes
 
     @property
     def worst(self) -> int:

@@ -25,6 +25,9 @@ from physics_twin.model import Failure, Model
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 
+NODES_AT_ONCE = 2000 * 128
+"""Bounds memory where a phase has many samples."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -103,7 +106,7 @@ def evaluate(
             column = column + np.tile(batches.setting_errors[setting.name], n_points)
         values[setting.name] = column
     total = n_points * n
-    size = piece_size(problem.model)
+    size = max(1, min(piece_size(problem.model), NODES_AT_ONCE // problem.n_nodes))
     pieces = [slice(i, min(i + size, total)) for i in range(0, total, size)]
     jobs = [{name: v[piece] for name, v in values.items()} for piece in pieces]
     about = identity(replace(problem, model=problem.model.fingerprint)) if memo.path else ""  # type: ignore[arg-type]

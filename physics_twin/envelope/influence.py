@@ -152,7 +152,7 @@ def influence(
         question.recipe,
         question.settings,
         bind_limits(question.limits, model.outputs, model.inputs),
-        question.budget.n_nodes,
+        envelope.certificate.n_nodes(question.budget.n_nodes),
     )
     known = known_about(problem, posterior, question, n_draws)
     region = envelope.searched

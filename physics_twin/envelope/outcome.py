@@ -29,6 +29,7 @@ from physics_twin.envelope.polytope_sides import certified_polytope
 from physics_twin.envelope.probing import compass, relative_cloud
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.region import region_data
+from physics_twin.envelope.sampling import refined
 from physics_twin.envelope.set_point import (
     SETTING_BOUND,
     best_point,
@@ -108,7 +109,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         binding=binding,
         margins=margins,
         margins_at=at,
-        includes=draws.uncertainty.includes,
+        includes=(*draws.uncertainty.includes, *(() if trial.sampling is None else (str(trial.sampling),))),
         warnings=(
             *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
             *(*leaving, *(mark.text for mark in marks)),
@@ -183,6 +184,8 @@ def _search_warnings(simulate: Simulator, trial: Trial) -> list[str]:
         ]
     if not trial.settled:
         found.append("the box was still moving when the budget of simulations was spent: it may not be the largest")
+    if trial.sampling is not None and trial.sampling.doubt:
+        found.append(refined(trial.sampling.doubt, trial.sampling.n_nodes))
     if len(simulate.failures) > 0:
         share = len(simulate.failures) / simulate.n_simulations
         found.append(
@@ -227,6 +230,7 @@ def _certificate(inputs: Inputs, simulate: Simulator, trial: Trial) -> Certifica
         posterior=draws.uncertainty.posterior_hash,
         recipe=inputs.recipe_hash,
         library=importlib.metadata.version("physics-twin"),
+        sampling=trial.sampling,
     )
 
 

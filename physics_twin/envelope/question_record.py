@@ -24,6 +24,7 @@ from physics_twin.envelope import (
     question as question_module,
     rates,
     reductions,
+    sampling,
     set_point,
     shapes,
     surrogate,
@@ -43,7 +44,7 @@ CLASSES: Classes = {
         *(shapes.LargestBox, shapes.Polytope),
         *(objectives.Objective, objectives.Expectation, objectives.WorstCase, objectives.CVaR),
         *(objectives.ObjectiveValue, objectives.Target, landscape.Landscape),
-        *(certificate.Certificate, certificate.Attempt, allowed.Group),
+        *(certificate.Certificate, certificate.Attempt, allowed.Group, sampling.Sampling),
         *(operating_polytope.OperatingPolytope, acceptable.AcceptableRange, validity.Mark),
         *(set_point.Margin, evaluation.FailedRun, surrogate.DesignSpace),
     )

@@ -16,6 +16,7 @@ from scipy.stats import qmc
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import Group, groups_of, violations
+from physics_twin.envelope.attempts import Simulator
 from physics_twin.envelope.certificate import (
     Attempt,
     Certificate,
@@ -31,6 +32,7 @@ from physics_twin.envelope.evaluation import Problem, evaluate
 from physics_twin.envelope.limits import Limit, bind_limits
 from physics_twin.envelope.named_function import NamedFunction
 from physics_twin.envelope.question import Question
+from physics_twin.envelope.sampling import MOST, Sampling, check_sampling
 from physics_twin.envelope.search import recipe_hash, seed_text
 from physics_twin.envelope.uncertainty import Batches, draws_hash
 from physics_twin.errors import EnvelopeError
@@ -105,11 +107,12 @@ def recertify(
         question.recipe,
         question.settings,
         bind_limits(question.limits, model.outputs, model.inputs),
-        question.budget.n_nodes,
+        envelope.certificate.n_nodes(question.budget.n_nodes),
     )
     _refuse_other_limits(envelope, problem)
     groups = groups_of(problem.requirements, question.probability)
     old = envelope.certificate
+    sampling = old.sampling
     same_draws = draws_hash(posterior) == old.posterior
     seed = _seed(envelope, question, rng, same_draws)
     own = generator(seed)
@@ -124,6 +127,8 @@ def recertify(
         draws = _all_unseen(draws, question, own)
         points, before = _with_worst(envelope, problem, draws.search, groups, executor), ()
         error = (1.0 - question.confidence) / (len(points) * len(groups))
+        sampling = _sampling(problem, draws.search, points, executor)
+        problem = problem if sampling is None else replace(problem, n_nodes=sampling.n_nodes)
     _refuse_too_few(draws, groups, error, len(points))
     found = evaluate(problem, draws.held, points, executor)
     broken = violations(found.margins, groups)
@@ -156,6 +161,7 @@ def recertify(
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
+        sampling=sampling,
     )
     reproduced = np.array_equal(broken, old.violations) and np.array_equal(bounds, old.lower_bounds)
     changes = _changes(envelope, question, certificate, same_draws and not reproduced)
@@ -224,6 +230,15 @@ def _all_unseen(draws: Draws, question: Question, rng: np.random.Generator) -> D
     return replace(draws, search=batches.take(np.sort(scouts)), held=batches.take(np.sort(rest)))
 
 
+def _sampling(problem: Problem, scouts: Batches, points: Array, executor: Executor | None) -> Sampling | None:
+    """The samples that courses of the new draws need at `points` (n, d) SI; raises as `check_sampling`."""
+    if not any(r.reduction.dense for r in problem.requirements):
+        return None
+    margins = evaluate(problem, scouts, points, executor).margins
+    most = MOST * problem.n_nodes
+    return check_sampling(Simulator(problem, executor), scouts, problem.cube(points), margins, most)
+
+
 def _with_worst(
     envelope: Envelope, problem: Problem, scouts: Batches, groups: Sequence[Group], executor: Executor | None
 ) -> Array:
@@ -279,6 +294,8 @@ def _changes(envelope: Envelope, question: Question, new: Certificate, unexplain
     for before, now in zip(asked, question.limits, strict=False):
         if isinstance(before.over, NamedFunction) and not before.over.stands_for(now.over):
             found.append(f'the function "{before.over.name}" of the limit on "{now.output}": its source is another one')
+    if new.sampling is not None and new.sampling.doubt and new.sampling != old.sampling:
+        found.append(f"courses have {new.sampling.n_nodes} samples in each phase now: {new.sampling.doubt}")
     if unexplained and not found:
         found.append("counts or bounds, with the same inputs: the file was changed, or the model is not repeatable")
     return tuple(found)
