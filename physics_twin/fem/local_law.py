@@ -16,6 +16,7 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.errors import SolveError
 from physics_twin.fem._dolfinx import basix_ufl, dolfinx, ufl
+from physics_twin.fem.point_functions import PointFunction
 from physics_twin.fem.symbols import Symbols
 from physics_twin.units import Unit
 
@@ -95,40 +96,41 @@ class LocalLaw:
             ca.SX.sym(name, n) for name, n in (("z", nz), ("e", ne), ("z0", nz), ("g", 1), ("x", nx), ("theta", nt))
         )
         value = residual(z, e, z0, g, x, theta)
-        self._residual = ca.Function("L", [z, e, z0, g, x, theta], [value, ca.densify(ca.jacobian(value, z))])
+        law = ca.Function("L", [z, e, z0, g, x, theta], [ca.densify(value), ca.densify(ca.jacobian(value, z))])
+        self._residual = PointFunction(law)
         slopes = [ca.densify(ca.jacobian(value, w)) for w in (e, z0, g, theta)]
-        self._slopes = ca.Function("dL", [z, e, z0, g, x, theta], slopes)
-        self._initial = initial
+        self._slopes = PointFunction(ca.Function("dL", [z, e, z0, g, x, theta], slopes))
         self.signature = hashlib.sha256(str(value).encode()).hexdigest()
         initial_value = initial(x, theta)
-        self._initial_slope = ca.Function("dz0", [x, theta], [ca.densify(ca.jacobian(initial_value, theta))])
-        by_theta = [self._residual.jac_sparsity(0, 5), initial.jac_sparsity(0, 1)]
+        self._initial = PointFunction(ca.Function("z0", [x, theta], [ca.densify(initial_value)]))
+        initial_slope = ca.densify(ca.jacobian(initial_value, theta))
+        self._initial_slope = PointFunction(ca.Function("dz0", [x, theta], [initial_slope]))
+        by_theta = [law.jac_sparsity(0, 5), initial.jac_sparsity(0, 1)]
         self.depends = np.any([np.asarray(ca.DM(sp, 1.0)).any(axis=0) for sp in by_theta], axis=0)
         self.timed = rate is not None
         if rate is not None:
             r = rate(z, e, x, theta)
-            self._rate = ca.Function("r", [z, e, x, theta], [r])
-            self._rate_slopes = ca.Function(
-                "dr", [z, e, x, theta], [ca.densify(ca.jacobian(r, w)) for w in (z, e, theta)]
-            )
+            self._rate = PointFunction(ca.Function("r", [z, e, x, theta], [ca.densify(r)]))
+            rate_slopes = [ca.densify(ca.jacobian(r, w)) for w in (z, e, theta)]
+            self._rate_slopes = PointFunction(ca.Function("dr", [z, e, x, theta], rate_slopes))
 
     # -- values -----------------------------------------------------------------------------------------------------
     def initial(self, theta: Array) -> Array:
         """(n_points, n_z) at the start."""
-        return _rows(self._initial(self.coordinates.T, theta), self.n_points, self.n_z)
+        return self._initial(self.n_points, self.coordinates, theta)[0][:, :, 0]
 
     def initial_slope(self, theta: Array) -> Array:
         """(n_points, n_z, n_theta)."""
-        return _blocks(self._initial_slope(self.coordinates.T, theta), self.n_points, self.n_z)
+        return self._initial_slope(self.n_points, self.coordinates, theta)[0]
 
     def rate(self, z: Array, e: Array, theta: Array) -> Array:
         """(n_points, n_z) per second."""
-        return _rows(self._rate(z.T, e.T, self.coordinates.T, theta), self.n_points, self.n_z)
+        return self._rate(self.n_points, z, e, self.coordinates, theta)[0][:, :, 0]
 
     def rate_slopes(self, z: Array, e: Array, theta: Array) -> tuple[Array, Array, Array]:
         """dr/dz (n, n_z, n_z), dr/de (n, n_z, n_e), dr/dtheta (n, n_z, n_theta)."""
-        found = self._rate_slopes(z.T, e.T, self.coordinates.T, theta)
-        return tuple(_blocks(m, self.n_points, self.n_z) for m in found)  # type: ignore[return-value]
+        by_z, by_e, by_theta = self._rate_slopes(self.n_points, z, e, self.coordinates, theta)
+        return by_z, by_e, by_theta
 
     def solve(self, e: Array, base: Array, weight: float, theta: Array, guess: Array) -> tuple[Array, Array]:
         """z (n_points, n_z) and the inverse of dL/dz; raises SolveError when Newton's method fails somewhere."""
@@ -160,8 +162,8 @@ class LocalLaw:
 
     def _evaluated(self, z: Array, e: Array, base: Array, weight: float, theta: Array, x: Array) -> tuple[Array, Array]:
         """L (n, n_z) and dL/dz (n, n_z, n_z) at points x (n, dimension)."""
-        value, slope = self._residual(z.T, e.T, base.T, weight, x.T, theta)
-        return _rows(value, len(x), self.n_z), _blocks(slope, len(x), self.n_z)
+        value, slope = self._residual(len(x), z, e, base, weight, x, theta)
+        return value[:, :, 0], slope
 
     def _damped(
         self, z: Array, step: Array, residual: Array, e: Array, base: Array, weight: float, theta: Array
@@ -192,13 +194,13 @@ class LocalLaw:
 
     def slopes(self, z: Array, e: Array, base: Array, weight: float, theta: Array) -> LocalSlopes:
         """Derivatives of the solution with respect to everything that it depends on."""
-        arguments = (z.T, e.T, base.T, weight, self.coordinates.T, theta)
+        arguments = (z, e, base, weight, self.coordinates, theta)
         with np.errstate(over="ignore", invalid="ignore"):
             return self._slopes_at(arguments)
 
     def _slopes_at(self, arguments: tuple[Any, ...]) -> LocalSlopes:
-        inverse = _inverse(_blocks(self._residual(*arguments)[1], self.n_points, self.n_z))
-        e_, base_, weight_, theta_ = (_blocks(m, self.n_points, self.n_z) for m in self._slopes(*arguments))
+        inverse = _inverse(self._residual(self.n_points, *arguments)[1])
+        e_, base_, weight_, theta_ = self._slopes(self.n_points, *arguments)
         return LocalSlopes(
             inverse=inverse,
             e=-inverse @ e_,
@@ -236,21 +238,6 @@ class LocalLaw:
     def slope_matrix(self) -> Any:
         """dz/de as a UFL matrix."""
         return ufl.as_matrix([[self.slope[i * self.n_e + j] for j in range(self.n_e)] for i in range(self.n_z)])
-
-
-def _rows(m: Any, n: int, k: int) -> Array:
-    """(n, k) from CasADi's (k, n)."""
-    if not n:
-        return np.empty((0, k))  # a rank without points; CasADi takes no columns for one
-    return np.ascontiguousarray(np.asarray(m, dtype=float).T.reshape(n, k))
-
-
-def _blocks(m: Any, n: int, k: int) -> Array:
-    """(n, k, c) from CasADi's (k, n c)."""
-    a = np.asarray(m, dtype=float)
-    if not n:
-        return np.empty((0, k, a.size // k))
-    return np.ascontiguousarray(a.reshape(k, n, -1).transpose(1, 0, 2))
 
 
 def _inverse(matrix: Array) -> Array:
