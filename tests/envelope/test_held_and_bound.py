@@ -10,9 +10,8 @@ from physics_twin.errors import BoundsError, EnvelopeError, RecipeError, UnitErr
 from physics_twin.parameters import Values
 
 T = np.linspace(0.0, 20.0, 21)
-FEW = pt.GaussNewton(
-    n_draws=400
-)  # 29 draws without a violation certify 0.9; the edges asked for are wider than 400 scatter
+# 29 draws without a violation certify 0.9; edges are asked for to a tenth.
+FEW = pt.GaussNewton(n_draws=400)
 DURATION = pt.Setting("duration", "s", bounds=(1, 20))
 
 
