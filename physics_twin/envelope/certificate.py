@@ -79,6 +79,14 @@ class Certificate:
     """Version of physics_twin."""
     sampling: Sampling | None = None
     """How the samples of courses were checked; None where no limit looks at a course."""
+    redrawn: str = ""
+    """From what the certification draws were made anew; empty where they are the posterior's own."""
+
+    @property
+    def draws_text(self) -> str:
+        """Which draws were used for what."""
+        whence = f"made anew from {self.redrawn}" if self.redrawn else "held out"
+        return f"{self.n_search} draws for the search, {self.n_certification} {whence}"
 
     @property
     def probability(self) -> float:

@@ -14,8 +14,8 @@ import xarray as xr
 from physics_twin.arrays import Array
 from physics_twin.envelope.allowed import claim, groups_of, violations
 from physics_twin.envelope.attempts import STRICTER, Simulator, Test, tests_of
-from physics_twin.envelope.certificate import Attempt, Certificate, attempt_error, draws_needed, lower_bounds
-from physics_twin.envelope.draws import Draws, split_draws
+from physics_twin.envelope.certificate import Attempt, Certificate, lower_bounds
+from physics_twin.envelope.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.explored import Explored, explore, improved, multipliers, simulated_front
 from physics_twin.envelope.objectives import Target, valued
@@ -64,18 +64,16 @@ def best_under_chance(
 
     Raises EnvelopeError for too few draws.
     """
-    draws = split_draws(simulate.problem, posterior, question, rng)
-    run = _runner(simulate, targets, len(requirements))
     groups = groups_of(requirements, question.probability) if requirements else ()
+    needed = first_needed(groups, question.confidence, 1)
+    draws = split_draws(simulate.problem, posterior, question, rng, needed)
+    run = _runner(simulate, targets, len(requirements))
     if not groups:
         explored = explore(lambda u: run(draws.search, u), targets, None, len(question.settings), rng)
         choice = _chosen(simulate.problem, run, draws, explored, rng, None, 1.0)
     else:
         tests = tests_of(draws, groups, question.confidence, 1)
         if not tests:
-            needed = max(
-                draws_needed(g.probability, attempt_error(question.confidence, 0, len(groups))) for g in groups
-            )
             raise EnvelopeError(
                 f"too few draws: {draws.n_effective:.0f} independent ones are left to certify, and {needed} without a "
                 f"violation are needed to show {max(g.probability for g in groups):g} with confidence "
@@ -258,6 +256,7 @@ def _certificate(
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
+        redrawn=draws.redrawn,
     )
 
 

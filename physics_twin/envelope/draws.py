@@ -1,13 +1,24 @@
-"""The draws of an envelope, split before anything is looked at: some for the search, the others for the certificate."""
+"""The draws of an envelope, split before anything is looked at: some for the search, the others for the certificate.
 
-from dataclasses import dataclass
+Where what the search leaves over cannot certify, and the posterior says how its draws come about, fresh ones are made
+for the certificate. They have the law of the first and no search has seen them, so the claim is the same one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from physics_twin.envelope.allowed import Group
+from physics_twin.envelope.certificate import attempt_error, draws_needed
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.uncertainty import Batches, Uncertainty, next_batches
 from physics_twin.posterior import Posterior
+
+SLACK = 10
+"""Fresh draws for each that is needed without a violation: a box on which some draws may break a limit is much larger
+than one on which none may."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +32,8 @@ class Draws:
     """What certifies."""
     independence: float
     """Independent draws that each of them is worth."""
+    redrawn: str = ""
+    """From what `held` was made anew; empty where it is the posterior's own draws."""
 
     @property
     def n_effective(self) -> float:
@@ -28,10 +41,64 @@ class Draws:
         return self.independence * self.held.n
 
 
-def split_draws(problem: Problem, posterior: Posterior, question: Question, rng: np.random.Generator) -> Draws:
-    """One possible next batch for each draw of the posterior, split at random; advances `rng`."""
+def first_needed(groups: Sequence[Group], confidence: float, n_points: int) -> int:
+    """Independent draws without a violation that a first attempt at `n_points` points needs; 0 without limits."""
+    error = attempt_error(confidence, 0, max(n_points * len(groups), 1))
+    return max((draws_needed(group.probability, error) for group in groups), default=0)
+
+
+def split_draws(
+    problem: Problem,
+    posterior: Posterior,
+    question: Question,
+    rng: np.random.Generator,
+    needed: int = 0,
+    n_fresh: int = 0,
+) -> Draws:
+    """One possible next batch for each draw of the posterior, split at random; advances `rng`.
+
+    needed: independent draws that certify at the least; where the posterior has too few and can be drawn anew, all of
+    its own serve the search. n_fresh: so many fresh ones certify in any case, to repeat a certificate.
+    """
     budget = question.budget
-    uncertainty = next_batches(
+    uncertainty = _next_batches(problem, posterior, question, rng)
+    batches = uncertainty.batches
+    # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
+    independence = min(1.0, posterior.effective_draws / posterior.n_draws)
+    rows = rng.permutation(batches.n)
+    n_search = min(max(1, round(budget.search_share * batches.n)), budget.n_search)
+    search = batches.take(np.sort(rows[:n_search]))
+    held = batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
+    draws = Draws(uncertainty, search, held, independence)
+    n_fresh = n_fresh or fresh_for(draws, posterior, question, needed)
+    if n_fresh == 0:
+        return draws
+    own = replace(draws, search=batches.take(np.sort(rows[: budget.n_search])))
+    return certified_anew(own, problem, posterior, question, rng, n_fresh)
+
+
+def fresh_for(draws: Draws, posterior: Posterior, question: Question, needed: int) -> int:
+    """Fresh draws that should certify; 0 where there are enough, none can be made, or the budget forbids enough."""
+    most = question.budget.n_certification
+    if draws.n_effective >= needed or posterior.origin is None or most < needed:
+        return 0
+    return min(SLACK * needed, most)
+
+
+def certified_anew(
+    draws: Draws, problem: Problem, posterior: Posterior, question: Question, rng: np.random.Generator, n: int
+) -> Draws:
+    """The draws with `n` fresh ones of a posterior that has an origin to certify."""
+    fresh = posterior.redraw(n, int(rng.integers(2**63)))
+    held = _next_batches(problem, fresh, question, rng).batches
+    whence = "" if posterior.origin is None else posterior.origin.words
+    said = f"certified on {n} draws made anew from {whence}"
+    uncertainty = replace(draws.uncertainty, includes=(*draws.uncertainty.includes, said))
+    return Draws(uncertainty, draws.search, held, 1.0, whence)
+
+
+def _next_batches(problem: Problem, posterior: Posterior, question: Question, rng: np.random.Generator) -> Uncertainty:
+    return next_batches(
         problem.model,
         posterior,
         question.recipe,
@@ -42,11 +109,3 @@ def split_draws(problem: Problem, posterior: Posterior, question: Question, rng:
         question.values,
         requirements=problem.requirements,
     )
-    batches = uncertainty.batches
-    # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
-    independence = min(1.0, posterior.effective_draws / posterior.n_draws)
-    rows = rng.permutation(batches.n)
-    n_search = min(max(1, round(budget.search_share * batches.n)), budget.n_search)
-    search = batches.take(np.sort(rows[:n_search]))
-    held = batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
-    return Draws(uncertainty, search, held, independence)

@@ -230,6 +230,7 @@ def _certificate(inputs: Inputs, simulate: Simulator, trial: Trial) -> Certifica
         posterior=draws.uncertainty.posterior_hash,
         recipe=inputs.recipe_hash,
         library=importlib.metadata.version("physics-twin"),
+        redrawn=draws.redrawn,
         sampling=trial.sampling,
     )
 

@@ -26,7 +26,7 @@ from physics_twin.envelope.certificate import (
     violations_allowed,
 )
 from physics_twin.envelope.confirmation import N_WORST
-from physics_twin.envelope.draws import Draws, split_draws
+from physics_twin.envelope.draws import Draws, certified_anew, fresh_for, split_draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem, evaluate
 from physics_twin.envelope.limits import Limit, bind_limits
@@ -117,7 +117,10 @@ def recertify(
     seed = _seed(envelope, question, rng, same_draws)
     own = generator(seed)
     text = seed_text(seed)
-    draws = split_draws(problem, posterior, question, own)
+    anew = same_draws and old.redrawn != ""
+    if anew:
+        _refuse_without_origin(old, posterior)
+    draws = split_draws(problem, posterior, question, own, n_fresh=old.n_certification if anew else 0)
     if same_draws:
         number = len(old.attempts) - 1
         # What the attempt had spent; never more than its share, whatever a file says.
@@ -127,6 +130,8 @@ def recertify(
         draws = _all_unseen(draws, question, own)
         points, before = _with_worst(envelope, problem, draws.search, groups, executor), ()
         error = (1.0 - question.confidence) / (len(points) * len(groups))
+        if n_fresh := fresh_for(draws, posterior, question, _needed(groups, error)):
+            draws = certified_anew(draws, problem, posterior, question, own, n_fresh)
         sampling = _sampling(problem, draws.search, points, executor)
         problem = problem if sampling is None else replace(problem, n_nodes=sampling.n_nodes)
     _refuse_too_few(draws, groups, error, len(points))
@@ -162,6 +167,7 @@ def recertify(
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
         sampling=sampling,
+        redrawn=draws.redrawn,
     )
     reproduced = np.array_equal(broken, old.violations) and np.array_equal(bounds, old.lower_bounds)
     changes = _changes(envelope, question, certificate, same_draws and not reproduced)
@@ -265,12 +271,25 @@ def _with_worst(
 
 
 def _refuse_too_few(draws: Draws, groups: Sequence[Group], error: float, n_points: int) -> None:
-    strictest = max(group.probability for group in groups)
-    needed = draws_needed(strictest, error)
+    needed = _needed(groups, error)
     if draws.n_effective < needed:
+        strictest = max(group.probability for group in groups)
         raise EnvelopeError(
             f"too few draws: {draws.n_effective:.0f} independent ones certify, and {needed} without a violation are "
             f"needed to show {strictest:g} at {n_points} points; give more draws"
+        )
+
+
+def _needed(groups: Sequence[Group], error: float) -> int:
+    """Independent draws without a violation that show what is required of every group."""
+    return max(draws_needed(group.probability, error) for group in groups)
+
+
+def _refuse_without_origin(old: Certificate, posterior: Posterior) -> None:
+    if posterior.origin is None:
+        raise EnvelopeError(
+            f"the envelope was certified on draws made anew from {old.redrawn}, and this posterior, which has the same "
+            "draws, does not say how more of them are made: give the posterior as it was fitted or saved"
         )
 
 

@@ -21,9 +21,9 @@ import numpy as np
 from physics_twin.envelope.aim import aim_of
 from physics_twin.envelope.allowed import Group, groups_of
 from physics_twin.envelope.attempts import Simulator, make_attempts, n_certified
-from physics_twin.envelope.certificate import attempt_error, draws_needed
+from physics_twin.envelope.certificate import draws_needed
 from physics_twin.envelope.design_space import search_cloud
-from physics_twin.envelope.draws import Draws, split_draws
+from physics_twin.envelope.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit, bind_limits
@@ -38,6 +38,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import generator
+from physics_twin.posterior.redraw import more_draws
 from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
@@ -73,7 +74,8 @@ def find_envelope(
     """The largest box of settings in which every limit is met, jointly, with a stated probability at every point.
 
     model: the calibrated model. posterior: draws of its parameters; half or more of them are held back from the
-    search and certify what it found. recipe: leaves `settings` open. settings: what may vary, each within its bounds.
+    search and certify what it found; where they are too few, fresh ones do, if the posterior can make them
+    (`Posterior.redraw`). recipe: leaves `settings` open. settings: what may vary, each within its bounds.
     limits: what must hold, see `Limit`. probability: required of the next batch, at every point of the box.
     confidence: of that statement. rng: seed or generator (copied); the same inputs give the same bytes.
 
@@ -129,8 +131,9 @@ def answer(
     aim = aim_of(question.shape, settings)
     own = generator(rng)
     seed = seed_text(rng)
-    draws = split_draws(problem, posterior, question, own)
-    _refuse_too_few(draws, groups, n_certified(len(settings), aim.n_sides), question, posterior)
+    n_tested = n_certified(len(settings), aim.n_sides)
+    draws = split_draws(problem, posterior, question, own, first_needed(groups, question.confidence, n_tested))
+    _refuse_too_few(draws, groups, n_tested, question, posterior)
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
@@ -191,14 +194,14 @@ def _refuse_too_few(
     draws: Draws, groups: Sequence[Group], n_points: int, question: Question, posterior: Posterior
 ) -> None:
     confidence, budget, n = question.confidence, question.budget, draws.uncertainty.batches.n
-    error = attempt_error(confidence, 0, n_points * len(groups))
     strictest = max(groups, key=lambda group: group.probability)
-    needed = draws_needed(strictest.probability, error)
+    needed = first_needed(groups, confidence, n_points)
     if draws.n_effective >= needed:
         return
     held = math.ceil(needed / draws.independence)
     total = held + min(budget.n_search, math.ceil(held * budget.search_share / (1.0 - budget.search_share)))
-    what = [f"at least {total} draws (there are {n}{_drawn_by(posterior, total)})"] if n < total else []
+    enough = n >= total or posterior.origin is not None  # which would have been drawn anew
+    what = [] if enough else [f"at least {total} draws (there are {n}; {more_draws(posterior, total)})"]
     what += [f"budget=pt.Budget(n_certification={held})"] if budget.n_certification < held else []
     at = f"{n_points} points of a box" + (f" and for {len(groups)} groups of limits" if len(groups) > 1 else "")
     raise EnvelopeError(
@@ -207,16 +210,6 @@ def _refuse_too_few(
         f"({draws_needed(strictest.probability, 1.0 - confidence)} at a single point). Give {' and '.join(what)}; a "
         "useful box needs several times that"
     )
-
-
-def _drawn_by(posterior: Posterior, n: int) -> str:
-    """How more draws are had from this posterior, where it says how it was made."""
-    made = posterior.provenance.get("method", "")
-    if made == "draws from the priors":
-        return f"; Posterior.from_prior(..., n_draws={n}) gives more"
-    if "n_draws=" in made:
-        return f"; calibrate(..., method=pt.{made.partition('(')[0]}(n_draws={n})) gives more"
-    return ""
 
 
 @contextmanager

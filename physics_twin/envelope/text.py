@@ -131,7 +131,7 @@ def probability_text(envelope: Envelope) -> str:
 def certificate_text(envelope: Envelope) -> str:
     """How it was certified, in one line."""
     c = envelope.certificate
-    draws = f"{c.n_search} draws for the search, {c.n_certification} held out"
+    draws = c.draws_text
     if c.n_effective < c.n_certification:
         draws += f" (worth {c.n_effective:.0f} independent ones)"
     tries = f"{len(c.attempts)} attempt{'' if len(c.attempts) == 1 else 's'}"

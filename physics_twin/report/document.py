@@ -133,7 +133,7 @@ def provenance(content: Content) -> Section:
     if content.envelope is not None:
         c = content.envelope.certificate
         pairs: list[tuple[object, object]] = [
-            ("draws", f"{c.n_search} for the search, {c.n_certification} held out (worth {c.n_effective:.0f})"),
+            ("draws", f"{c.draws_text} (worth {c.n_effective:.0f})"),
             ("points certified", f"{len(c.points)}, in {count(len(c.attempts), 'attempt')}"),
             ("simulations", f"{c.n_simulations}"),
             ("seed", c.seed),

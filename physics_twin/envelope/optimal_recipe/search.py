@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from physics_twin.envelope.allowed import Group, groups_of
-from physics_twin.envelope.certificate import attempt_error, draws_needed
-from physics_twin.envelope.draws import Draws, split_draws
+from physics_twin.envelope.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.evaluation import Problem
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import Objective
@@ -133,7 +132,7 @@ def _answer(
         middle: dict[str, Any] = dict(complete_values(task.model, task.recipe, known))
     else:
         problem = Problem(task.model, task.recipe, question.settings, task.requirements, question.budget.n_nodes)
-        draws = split_draws(problem, posterior, question, rng)
+        draws = split_draws(problem, posterior, question, rng, first_needed(groups, question.confidence, 1))
         _refuse_too_few(draws, groups, question)
         middle = {name: float(np.median(v)) for name, v in draws.search.values.items() if v.ndim == 1}
     middle |= {s.name: to_si(given[s.name], s.unit, name=s.name) for s in task.chosen}
@@ -184,7 +183,7 @@ def _refuse_too_few(draws: Draws, groups: Sequence[Group], question: Question) -
     if not groups:
         return
     strictest = max(group.probability for group in groups)
-    needed = draws_needed(strictest, attempt_error(question.confidence, 0, len(groups)))
+    needed = first_needed(groups, question.confidence, 1)
     if draws.n_effective < needed:
         share = draws.held.n / draws.uncertainty.batches.n
         raise EnvelopeError(
