@@ -125,6 +125,7 @@ def _certificate(
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(recipe),
         library=importlib.metadata.version("physics-twin"),
+        redrawn=draws.redrawn,
     )
 
 
