@@ -47,7 +47,7 @@ def simulate_members(
     ends, failures = phase_times(model, recipe, values) if begun is None else begun
     failed = {failure.member for failure in failures}
     good = np.array([i for i in range(n) if i not in failed], dtype=int)
-    shown, sampled = _nodes(ends[good], n_nodes, at, recipe)
+    shown, sampled = sample_times(ends[good], n_nodes, at, recipe)
     times = np.zeros((n, shown.shape[1]))
     outputs = np.full((n, shown.shape[1], len(model.outputs)), np.nan)
     if len(good):
@@ -105,7 +105,7 @@ def _phase_times_of_runs(model: Model, recipe: Recipe, values: Mapping[str, Arra
     return ends, failures
 
 
-def _nodes(ends: Array, n_nodes: int, at: Sequence[float], recipe: Recipe) -> tuple[Array, Array]:
+def sample_times(ends: Array, n_nodes: int, at: Sequence[float], recipe: Recipe) -> tuple[Array, Array]:
     """Times (n, n_times) as reductions see them, and as the model is asked for them (just after a jump, not before)."""
     columns, asked = [], []
     if n_nodes == 0:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.envelope.attempts import Simulator
 from physics_twin.envelope.evaluation import FailedRun
-from physics_twin.envelope.members import _nodes as sample_times, phase_times
+from physics_twin.envelope.members import phase_times, sample_times
 from physics_twin.envelope.objectives import Target
 from physics_twin.envelope.requirements import Requirement, moments
 from physics_twin.envelope.uncertainty import Batches
@@ -45,6 +45,10 @@ class Nominal:
         self.exact = has_slopes(simulate.problem.model, simulate.problem.recipe, simulate.problem.requirements)
         self._known: dict[bytes, tuple[Array, Array] | None] = {}
 
+    @property
+    def _batch(self) -> Batches:
+        return one_batch(self.values, self.simulate.problem.requirements)
+
     def at(self, u: Array) -> tuple[Array, Array] | None:
         """Numbers (n_limits + n_targets,) and slopes (same, d) at a point of the unit cube."""
         key = u.tobytes()
@@ -58,7 +62,7 @@ class Nominal:
         problem = self.simulate.problem
         margins = np.zeros(0)
         if problem.requirements:
-            margins = self.simulate(one_batch(self.values), u[None])[0, 0]
+            margins = self.simulate(self._batch, u[None])[0, 0]
         if not np.isfinite(margins).all():
             return None
         return self._complete(u, margins, np.zeros((len(margins), u.size)))[0]
@@ -84,7 +88,7 @@ class Nominal:
         d = u.size
         up, down = np.minimum(u + STEP, 1.0), np.maximum(u - STEP, 0.0)
         points = np.concatenate([u[None], np.where(np.eye(d) > 0.0, up, u), np.where(np.eye(d) > 0.0, down, u)])
-        margins = self.simulate(one_batch(self.values), points)[:, 0]
+        margins = self.simulate(self._batch, points)[:, 0]
         if not np.isfinite(margins).all():
             return None
         slopes = (margins[1 : d + 1] - margins[d + 1 :]) / (up - down)[:, None]
@@ -99,8 +103,7 @@ class Nominal:
         near, far = np.tile(u, (len(rows), 1)), np.tile(u, (len(rows), 1))
         near[np.arange(len(rows)), rows] += inward
         far[np.arange(len(rows)), rows] += 2.0 * inward
-        batch = one_batch(self.values)
-        found = self.simulate(batch, np.concatenate([near, far]))[:, 0]
+        found = self.simulate(self._batch, np.concatenate([near, far]))[:, 0]
         first, second = found[: len(rows)], found[len(rows) :]
         better = (4.0 * first - 3.0 * margins[0] - second) / (2.0 * inward[:, None])
         slopes[rows] = np.where(np.isfinite(better), better, slopes[rows])
@@ -165,6 +168,7 @@ def has_slopes(model: Model, recipe: Recipe, requirements: Sequence[Requirement]
     return isinstance(model, Sensitivities) and timed and plain
 
 
-def one_batch(values: Mapping[str, Any]) -> Batches:
-    """One batch whose parameters are known."""
-    return Batches({name: np.asarray(v, dtype=float)[None] for name, v in values.items()}, {}, 1)
+def one_batch(values: Mapping[str, Any], requirements: Sequence[Requirement] = ()) -> Batches:
+    """One batch whose parameters are known, read without error: what is reported in the middle is the true value."""
+    columns = {name: np.asarray(v, dtype=float)[None] for name, v in values.items()}
+    return Batches(columns, {}, 1, {r.reading: np.zeros(1) for r in requirements if r.noise})

@@ -1,7 +1,7 @@
 """The best settings for one value of the parameters: local searches from several starts, on the model itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,6 @@ def best_for_one(
     A limit on a reported value is taken as one on the true value, which is what is reported in the middle. Raises
     EnvelopeError where no start can be simulated.
     """
-    silent = tuple(replace(r, noise=0.0, reading="") for r in simulate.problem.requirements)
-    simulate.problem = replace(simulate.problem, requirements=silent)
     nominal = Nominal(simulate, targets, values)
     d = len(simulate.problem.settings)
     sobol = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(max(n_starts, 2)))))

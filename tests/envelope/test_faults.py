@@ -10,6 +10,7 @@ from physics_twin.envelope.evaluation import Problem, evaluate, member_margins
 from physics_twin.envelope.fault_recipes import Cut, interrupted
 from physics_twin.envelope.limits import bind_limits
 from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.validity import trust_marks
 
 NODES = 32
 
@@ -290,3 +291,30 @@ def test_noise_and_faults_of_a_limit_add(heater):
     quiet, _ = member_margins(problem, values)
     assert found.margins[0, :, 0] == pytest.approx(quiet[:, 0] - noise[requirements[0].reading])
     assert found.n_simulations == 2
+
+
+@pytest.mark.parametrize("at", ["50 min", pt.any_moment])
+def test_what_only_a_fault_reaches_is_marked_as_extrapolation(heater, at):
+    """A fan of 3 for the rest of the run: by itself the core stays below what the data cover, with the fan not."""
+    draws = np.full((5, 1), 0.05 / 60.0)
+    posterior = replace(
+        pt.Posterior.from_draws([heater.parameters["h"]], draws),
+        coverage={"core": (293.15, 573.15), "fan": (0.0, 1.0), "gas": (293.15, 773.15)},
+    )
+    given = pt.Recipe([pt.Phase("heat", gas=TOP, fan="0", duration="1 h")])
+    limit = pt.Limit("core", upper="500 degC", under=pt.Fault("fan", "3", at=at))
+    batches = Batches(values_of(heater, h=draws[:, 0]), {}, 5)
+    hot = np.array([[560.0], [580.0]])
+
+    def marks(limits):
+        problem = Problem(heater, given, (TOP,), bind_limits(limits, heater.outputs, heater.inputs), NODES)
+        return {mark.name: mark for mark in trust_marks(problem, posterior, batches, hot)}
+
+    assert not marks([pt.Limit("core", upper="500 degC")])
+    found = marks([limit])
+    assert set(found) == {"core", "fan"}
+    assert found["fan"].high == 3.0
+    assert found["core"].text.startswith(f"under {bind_limits([limit], heater.outputs, heater.inputs)[0].fault}: ")
+    # With the fan from the beginning, the core goes towards gas + 3 K/min / h; at 50 min it is where the gas took it.
+    start, decay = (580.0 - 286.85 * np.exp(-2.5), np.exp(-0.5)) if at == "50 min" else (293.15, np.exp(-3.0))
+    assert found["core"].high == pytest.approx(640.0 - (640.0 - start) * decay, abs=0.05)
