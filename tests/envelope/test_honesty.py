@@ -1,68 +1,50 @@
 """Certified boxes keep what they promise: the true probability at their worst point, over random problems."""
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from scipy.stats import binom, norm
+from scipy.stats import binom
 
-from physics_twin.envelope import Budget, Limit, final, find_envelope
+from physics_twin.envelope import find_envelope
 
-N_PROBLEMS = 60
-N_DRAWS = 600
+sys.path.insert(0, str(Path(__file__).parent))
 
+from known_problems import known_problem, true_worst
 
-def random_problem(rng, analytic):
-    """Two curved limits with noise that varies over the settings; the true joint probability is a product of normals.
-
-    y_i = f_i(s) + g_i(s) a_i with a_i independent standard normals, limits y_i <= 1: P = prod Phi((1 - f_i) / g_i).
-    """
-    centers, widths = rng.uniform(0.2, 0.8, (2, 2)), rng.uniform(0.3, 0.9, (2, 2))
-    waves, phases = rng.uniform(0.0, 0.5, 2), rng.uniform(0.0, 6.0, 2)
-    noises, slopes = rng.uniform(0.03, 0.2, 2), rng.uniform(-0.8, 2.0, 2)
-
-    def f(i, s0, s1):
-        bowl = ((s0 - centers[i, 0]) / widths[i, 0]) ** 2 + ((s1 - centers[i, 1]) / widths[i, 1]) ** 2
-        return bowl + waves[i] * np.sin(4.0 * s0 + 3.0 * s1 + phases[i])
-
-    def g(i, s0, s1):
-        return noises[i] * (1.0 + slopes[i] * (s0 if i == 0 else s1))
-
-    formulas = {
-        f"y{i}": (lambda t, v, i=i: f(i, v["s0"], v["s1"]) + g(i, v["s0"], v["s1"]) * v[f"a{i}"]) for i in range(2)
-    }
-    model = analytic.closed_form(formulas, ["a0", "a1"])
-
-    def truth(s0, s1):
-        return np.prod([norm.cdf((1.0 - f(i, s0, s1)) / g(i, s0, s1)) for i in range(2)], axis=0)
-
-    return model, truth
-
-
-def worst_in_box(truth, box):
-    lines = [np.linspace(low, high, 161) for low, high in box.values()]
-    return float(truth(*np.meshgrid(*lines)).min())
+CASES = [*((1, number) for number in range(186)), *((2, number) for number in range(4, 16)), (2, 21), (3, 0)]
+"""Settings and number of each problem: most have one, which costs a tenth of two."""
+BUDGET: dict[int, dict[str, Any]] = {
+    1: {"n_points": 16, "most_draws": 330},
+    2: {"n_points": 28, "most_draws": 300},
+    3: {"n_points": 50, "most_draws": 400},
+}
 
 
 @pytest.mark.slow
 def test_certified_boxes_hold_at_their_true_worst_point_in_95_percent_of_problems(analytic):
-    """A certificate of 0.95 at 95 % is wrong in no more problems than chance allows at the 1 % level."""
-    wrong, certified, volumes = 0, 0, []
-    for number in range(N_PROBLEMS):
-        rng = np.random.default_rng([number, 2026])
-        model, truth = random_problem(rng, analytic)
-        settings = analytic.knobs(2)
-        envelope = find_envelope(
-            model,
-            analytic.gaussian_draws(model, N_DRAWS, seed=1000 + number),
-            recipe=analytic.one_hour(settings),
-            settings=settings,
-            limits=[Limit("y0", upper=1.0, over=final), Limit("y1", upper=1.0, over=final)],
-            budget=Budget(n_points=60),
-            rng=number,
-        )
+    """A certificate of 0.95 at 95 % is wrong in no more of 200 problems than chance allows at the 1 % level.
+
+    So is it among those that needed more than one attempt: the error was divided over them. Points of a box that
+    nobody certified are no worse than the certified ones by more than a hundredth, and set points hold.
+    """
+    wrong, attempts, between = [], [], []
+    for d, number in CASES:
+        known = known_problem(number, d, analytic, **BUDGET[d])
+        envelope = find_envelope(**known.asked)
         if envelope.empty:
             continue
-        certified += 1
-        wrong += worst_in_box(truth, envelope.box) < 0.95
-        volumes.append(np.prod([high - low for low, high in envelope.box.values()]))
-    assert certified >= 0.5 * N_PROBLEMS  # a certificate that is never given proves nothing
-    assert wrong <= binom.ppf(0.99, certified, 0.05), f"{wrong} of {certified} certified boxes do not hold"
+        worst, at = true_worst(known, envelope)
+        wrong.append((worst < 0.0, d, number, known.tags, at))
+        attempts.append(len(envelope.certificate.attempts))
+        between.append(known.excess(envelope.certificate.points).min() - worst)
+        assert worst >= 0.0 or known.excess(np.array([list(envelope.set_point.values())]))[0] >= worst
+    n_wrong, again = np.array([w[0] for w in wrong]), np.array(attempts) > 1
+    failed = "\n".join(str(w[1:]) for w in wrong if w[0])
+    assert len(wrong) >= 0.5 * len(CASES)  # a certificate that is never given proves nothing
+    assert again.sum() >= 10
+    assert n_wrong.sum() <= binom.ppf(0.99, len(wrong), 0.05), failed
+    assert n_wrong[again].sum() <= binom.ppf(0.99, again.sum(), 0.05), failed
+    assert max(between) < 0.01
