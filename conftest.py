@@ -5,7 +5,9 @@ Tests that need DOLFINx skip and say why where there is no wheel of it. Where th
 
 import platform
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,13 @@ def pytest_collect_file(
     if not file_path.name.startswith(("test_", "bench_")):
         return collectors
     return [collector for collector in collectors if type(collector).__name__ != "DoctestModule"]
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Iterator[ProcessPoolExecutor]:
+    """One spawned process for all models that have to travel: starting it and importing the library takes seconds."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
 
 
 class Module(pytest.Module):

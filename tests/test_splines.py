@@ -1,6 +1,7 @@
 """Functions as parameters: natural cubic splines, in numbers, in process models and in field models."""
 
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -95,9 +96,10 @@ def test_a_spline_travels_to_workers() -> None:
     assert np.array_equal(copy.basis([300.0, 500.0]), spline.basis([300.0, 500.0]))
 
 
-def test_sensitivities_of_a_process_model_with_a_spline_hold_the_contract() -> None:
+def test_sensitivities_of_a_process_model_with_a_spline_hold_the_contract(spawned: ProcessPoolExecutor) -> None:
     """The values at the knots are ordinary parameters: exact derivatives, where the state starts on a knot."""
-    pt.check_model(cooling(film()), recipe=pt.Recipe.constant(duration="30 min"), times=np.array([0.0, 60.0, 600.0]))
+    recipe, times = pt.Recipe.constant(duration="30 min"), np.array([0.0, 60.0, 600.0])
+    pt.check_model(cooling(film()), recipe=recipe, times=times, executor=spawned)
 
 
 def test_a_function_may_be_asked_at_two_places() -> None:

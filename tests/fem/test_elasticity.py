@@ -1,6 +1,7 @@
 """Elasticity: laws first (patches, rigid motion, balance, orders of convergence), then what is refused and how."""
 
 import math
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -473,9 +474,9 @@ RAMP = pt.Recipe([pt.Phase("load", duration="10 s", pressure=pt.ramp("0 MPa", "5
 
 
 @pytest.mark.slow
-def test_the_contract_of_models_is_kept() -> None:
+def test_the_contract_of_models_is_kept(spawned: ProcessPoolExecutor) -> None:
     """Same bits, halves, trajectories, derivatives by Taylor tests, failures, and travel to another process."""
-    assert check_model(everything(), recipe=RAMP).passed
+    assert check_model(everything(), recipe=RAMP, executor=spawned).passed
 
 
 def test_adjoint_and_tangent_agree_for_every_sensor() -> None:

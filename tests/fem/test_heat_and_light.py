@@ -95,7 +95,7 @@ def test_a_region_without_absorption_is_refused():
 
 
 @pytest.mark.slow
-def test_model_holds_the_contract():
+def test_model_holds_the_contract(spawned):
     """With conduction, a reaction, radiation and light that follows the recipe."""
     reactions = fem.Reactions(states={"cure": fem.Local(rate=lambda cure, speed: speed * pt.exp(-3.0 * cure))})
     body = fem.Solid(
@@ -122,4 +122,4 @@ def test_model_holds_the_contract():
         ]
     )
     # Two ways to split a run differ by about the tolerance of its steps.
-    check_model(model, recipe=recipe, times=np.linspace(0.0, 25.0, 4), accuracy=1e-3)
+    check_model(model, recipe=recipe, times=np.linspace(0.0, 25.0, 4), accuracy=1e-3, executor=spawned)

@@ -1,8 +1,5 @@
 """Runs of heat models through recipes: inputs over time, levels, splits, states, other processes, the contract."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-
 import numpy as np
 import pytest
 
@@ -292,13 +289,12 @@ def _outputs(model, recipe, times):
     return model.trajectory(times, recipe, model.parameters.values())[0]
 
 
-def test_a_worker_process_gives_the_same_bits():
+def test_a_worker_process_gives_the_same_bits(spawned):
     """Models hold functions and native objects; what travels is the description, also of lambdas."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        for make in (radiating, curing):
-            model = make()
-            there = pool.submit(_outputs, model, RECIPES["steps"], TIMES).result(timeout=120)
-            assert there.tobytes() == _outputs(model, RECIPES["steps"], TIMES).tobytes()
+    for make in (radiating, curing):
+        model = make()
+        there = spawned.submit(_outputs, model, RECIPES["steps"], TIMES).result(timeout=120)
+        assert there.tobytes() == _outputs(model, RECIPES["steps"], TIMES).tobytes()
 
 
 # -- the contract -------------------------------------------------------------------------------------------------
@@ -306,7 +302,7 @@ def test_a_worker_process_gives_the_same_bits():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "radiating"])
-def test_models_keep_the_contract(name):
+def test_models_keep_the_contract(name, spawned):
     """Every clause of `check_model`, derivatives included."""
     # Steps of 0.02 K; energies that come and go are small differences of large flows.
-    assert check_model(MODELS[name](), recipe=RECIPES["ramp"], accuracy=1e-3).passed
+    assert check_model(MODELS[name](), recipe=RECIPES["ramp"], accuracy=1e-3, executor=spawned).passed

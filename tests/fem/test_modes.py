@@ -1,6 +1,7 @@
 """Natural frequencies and harmonic response: closed forms, laws, derivatives, and what is refused."""
 
 import math
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -121,10 +122,10 @@ def warm() -> Any:
     )
 
 
-def test_the_contract_of_models_is_kept() -> None:
+def test_the_contract_of_models_is_kept(spawned: ProcessPoolExecutor) -> None:
     """Derivatives by Taylor tests for parameters, inputs and time; the same bits, also in another process."""
     recipe = pt.Recipe([pt.Phase("warm-up", duration="10 s", oven=pt.ramp("20 degC", "500 degC", over="10 s"))])
-    assert check_model(warm(), recipe=recipe).passed
+    assert check_model(warm(), recipe=recipe, executor=spawned).passed
 
 
 def test_derivatives_where_frequencies_coincide_are_those_along_each_direction() -> None:
@@ -259,10 +260,11 @@ def test_a_free_body_follows_slow_loads_as_a_mass() -> None:
         at(bar, 0.0)
 
 
-def test_a_sweep_keeps_the_contract_of_models() -> None:
+def test_a_sweep_keeps_the_contract_of_models(spawned: ProcessPoolExecutor) -> None:
     """A frequency that rises over the recipe; damping is a parameter."""
     sweep = pt.Recipe([pt.Phase("sweep", duration="10 s", frequency=pt.ramp("20 Hz", "900 Hz", over="10 s"))])
-    assert check_model(shaken(damping=pt.Parameter("damping", 0.02, bounds=(0.001, 0.2))), recipe=sweep).passed
+    model = shaken(damping=pt.Parameter("damping", 0.02, bounds=(0.001, 0.2)))
+    assert check_model(model, recipe=sweep, executor=spawned).passed
 
 
 # -- what is refused -----------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Unknown functions in field models: a conductivity over temperature, a heat flux over time."""
 
+from concurrent.futures import ProcessPoolExecutor
+
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -37,10 +39,10 @@ def test_a_slab_whose_conductivity_is_a_spline_has_the_exact_temperature() -> No
     assert exact == pytest.approx(274.7548783982, abs=1e-9)
 
 
-def test_derivatives_by_the_values_at_the_knots_are_exact() -> None:
+def test_derivatives_by_the_values_at_the_knots_are_exact(spawned: ProcessPoolExecutor) -> None:
     """The contract of a model holds for a curved conductivity whose logarithm is the spline."""
     curved = linear_conductivity(value=([20.0, 35.0, 22.0], "W/m/K"), log=True)
-    pt.check_model(slab(curved), recipe=pt.Recipe.constant(), times=np.array([0.0, 1.0]))
+    pt.check_model(slab(curved), recipe=pt.Recipe.constant(), times=np.array([0.0, 1.0]), executor=spawned)
 
 
 def test_a_flux_over_time_brings_its_integral() -> None:

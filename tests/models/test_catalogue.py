@@ -153,8 +153,9 @@ WRT = {"pyrolyzing_slab": ("conductivity", "absorption", "emissivity", "main_rat
     ],
 )
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # absurd values end in one
-def test_model_holds_the_contract(factory):
+def test_model_holds_the_contract(factory, spawned):
     """Same bits from same arguments, split runs agree, derivatives pass Taylor tests, the model travels."""
     recipe, times = ROWS[factory.__name__]
     name = factory.__name__
-    check_model(factory(), recipe=recipe, times=times, wrt=WRT.get(name), accuracy=ACCURACY.get(name, 1e-6))
+    accuracy = ACCURACY.get(name, 1e-6)
+    check_model(factory(), recipe=recipe, times=times, wrt=WRT.get(name), accuracy=accuracy, executor=spawned)

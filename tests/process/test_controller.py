@@ -79,13 +79,13 @@ def test_a_rate_limit_holds():
     assert np.max(np.abs(np.diff(power))) == pytest.approx(2.0, rel=1e-3)
 
 
-def test_a_controlled_model_keeps_the_contract_and_travels():
+def test_a_controlled_model_keeps_the_contract_and_travels(spawned):
     """Also its sensitivities to gain, integral time and the settings of set points."""
     setting = pt.Setting("target", "degC", bounds=(30, 90), value="50 degC")
     recipe = pt.Recipe(
         [pt.Phase("a", t_setpoint=setting, duration="15 min"), pt.Phase("b", t_setpoint="40 degC", duration="10 min")]
     )
-    report = check_model(oven(LAW), recipe=recipe, accuracy=1e-6)
+    report = check_model(oven(LAW), recipe=recipe, accuracy=1e-6, executor=spawned)
     assert report.passed
 
 

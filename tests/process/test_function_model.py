@@ -64,9 +64,9 @@ def test_it_agrees_with_the_same_model_as_equations():
     np.testing.assert_allclose(run(plain(), times, RECIPE)[:, 0], run(decay(), times, RECIPE)[:, 0], rtol=1e-7)
 
 
-def test_it_keeps_the_contract():
+def test_it_keeps_the_contract(spawned):
     """Every clause that it declares; derivatives it does not declare."""
-    report = check_model(plain(), recipe=RECIPE)
+    report = check_model(plain(), recipe=RECIPE, executor=spawned)
     assert report.passed
     assert not isinstance(plain(), Sensitivities)
     assert "none declared" in str(report)

@@ -1,6 +1,7 @@
 """A model with discrepancies keeps the contract of a model, offers what the inner one offers, and tells mistakes."""
 
 import pickle
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,12 @@ def drawn(model: WithDiscrepancy, seed: int = 0) -> dict[str, tuple[float, str]]
     return {n: (float(rng.normal()) * model.parameters[n].prior.sd, "K") for n in own}  # type: ignore[union-attr]
 
 
-def test_it_keeps_the_contract_with_exact_derivatives() -> None:
+def test_it_keeps_the_contract_with_exact_derivatives(spawned: ProcessPoolExecutor) -> None:
     """All clauses; Taylor tests for parameters, coefficients, settings and time, through each kind of argument."""
     model = wrapped()
     few = [n for n in model.parameters if n.endswith((".x1", ".x2", ".x9"))]
     wrt = ["film_coefficient", "heater_1_gain", "initial.sensor_1", *few, "power", "heating", "time"]
-    report = check_model(model, recipe=RECIPE, values=drawn(model), wrt=wrt)
+    report = check_model(model, recipe=RECIPE, values=drawn(model), wrt=wrt, executor=spawned)
     assert report.passed
 
 
