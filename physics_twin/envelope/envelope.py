@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from physics_twin.posterior import Posterior
     from physics_twin.validity import Judged
 
+OLD_FILE = "it comes from a file of an older version; ask find_envelope anew"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Envelope:
@@ -81,10 +83,10 @@ class Envelope:
     """Simulations that failed; each counted as a violation."""
     empty: bool
     message: str
-    question: Question | None = None
-    """What was asked, so that it can be asked again."""
-    space: DesignSpace | None = None
-    """The settings tried and the margins of the search draws there: what the surrogate knows."""
+    asked: Question | None = None
+    """`question`, or None of a file of format version 1."""
+    design: DesignSpace | None = None
+    """`space`, or None of a file of format version 1."""
     polytope: OperatingPolytope | None = None
     """Sides and vertices, where the shape asked for is a polytope; `box` is then the largest box in it."""
     acceptable: Mapping[str, AcceptableRange] = field(default_factory=dict)
@@ -101,6 +103,23 @@ class Envelope:
     """What covers which range of the settings, SI: the data of the fit, the model's domain of validity."""
     marks: tuple[Mark, ...] = ()
     """What rests on extrapolation, on a prior or on a fit in doubt: the numbers behind sentences in `warnings`."""
+
+    @property
+    def question(self) -> Question:
+        """What was asked, so that it can be asked again; raises EnvelopeError where a file did not hold it."""
+        if self.asked is None:
+            raise EnvelopeError(f"this envelope does not hold its question: {OLD_FILE}")
+        return self.asked
+
+    @property
+    def space(self) -> DesignSpace:
+        """The settings tried and the margins of the search draws there: what the surrogate knows.
+
+        Raises EnvelopeError where a file did not hold it.
+        """
+        if self.design is None:
+            raise EnvelopeError(f"this envelope holds no design, so nothing can be predicted with it: {OLD_FILE}")
+        return self.design
 
     @property
     def limits(self) -> tuple[str, ...]:

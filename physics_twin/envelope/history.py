@@ -205,8 +205,6 @@ def against(
     name in `settings`; UnitError for a channel that is not in the dimension of its limit.
     """
     question = envelope.question
-    if question is None:
-        raise EnvelopeError("against: this envelope was saved without its question; find it anew")
     given = dict(settings or {})
     _check_names(envelope, history, given)
     rules = rules_of(question.limits, envelope.limits, history)
@@ -266,9 +264,8 @@ def _capability(envelope: Envelope, batches: Sequence[PastBatch], confidence: fl
     measured = np.array([[j.margin for j in b.judgments] for b in batches])
     inside = np.array([bool(b.inside) for b in batches])
     bases = [(INSIDE, measured[inside]), (ALL, measured)]
-    if envelope.space is not None:
+    if envelope.design is not None:
         bases.append((PREDICTED, _predicted(envelope)))
-    assert envelope.question is not None  # checked by the caller
     found: list[Capability] = []
     column = 0
     for limit in envelope.question.limits:
@@ -288,7 +285,6 @@ def _capability(envelope: Envelope, batches: Sequence[PastBatch], confidence: fl
 def _predicted(envelope: Envelope) -> Any:
     """Margins (n_draws, n_limits) SI that the search draws have at the set point, by the surrogate."""
     space = envelope.space
-    assert space is not None  # checked by the caller
     point = np.array(
         [(envelope.margins_at[s.name] - s.bounds[0]) / (s.bounds[1] - s.bounds[0]) for s in envelope.settings]
     )

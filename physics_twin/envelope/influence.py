@@ -195,10 +195,6 @@ def influence(
 
 def _question(envelope: "Envelope", posterior: Posterior) -> Question:
     question = envelope.question
-    if question is None:
-        raise EnvelopeError(
-            "this envelope does not hold its question, so it cannot be asked again; it was saved by an older version"
-        )
     if draws_hash(posterior) != envelope.certificate.posterior:
         raise EnvelopeError(
             f"the envelope rests on the posterior {envelope.certificate.posterior}, this one is "

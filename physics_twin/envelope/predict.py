@@ -19,7 +19,6 @@ from physics_twin.envelope.allowed import Allowed
 from physics_twin.envelope.attempts import CHANCES
 from physics_twin.envelope.certificate import search_violations
 from physics_twin.envelope.surrogate import DesignSpace
-from physics_twin.errors import EnvelopeError
 from physics_twin.units import QuantityLike, Unit, format_si
 
 if TYPE_CHECKING:
@@ -39,11 +38,6 @@ class SearchedRegion:
     @cached_property
     def space(self) -> DesignSpace:
         """The design of the search; raises EnvelopeError for an envelope that has none."""
-        if self.envelope.space is None:
-            raise EnvelopeError(
-                "this envelope holds no design, so nothing can be predicted outside its box; it was saved by an older "
-                "version: ask find_envelope again"
-            )
         return self.envelope.space
 
     @cached_property

@@ -179,10 +179,6 @@ def _question(envelope: Envelope, limits: Sequence[Limit] | None) -> Question:
     if envelope.empty:
         raise EnvelopeError(f"an empty envelope has nothing to certify: {envelope.message}")
     question = envelope.question
-    if question is None:
-        raise EnvelopeError(
-            "this envelope does not hold the question that it answers (a file of an older version); find it anew"
-        )
     if limits is not None:
         return replace(question, limits=tuple(limits))
     for limit in question.limits:
@@ -309,8 +305,7 @@ def _changes(envelope: Envelope, question: Question, new: Certificate, unexplain
         found.append(f"the recipe: {new.recipe}, was {old.recipe}")
     if new.library != old.library:
         found.append(f"the library: physics_twin {new.library}, was {old.library}")
-    asked = envelope.question.limits if envelope.question is not None else ()
-    for before, now in zip(asked, question.limits, strict=False):
+    for before, now in zip(envelope.question.limits, question.limits, strict=False):
         if isinstance(before.over, NamedFunction) and not before.over.stands_for(now.over):
             found.append(f'the function "{before.over.name}" of the limit on "{now.output}": its source is another one')
     if new.sampling is not None and new.sampling.doubt and new.sampling != old.sampling:

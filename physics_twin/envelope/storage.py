@@ -26,6 +26,8 @@ from physics_twin.files import atomic_write
 
 FORMAT = "physics_twin envelope"
 VERSION = 2
+AS_IN_FILE = {"asked": "question", "design": "space"}
+"""Fields that files know by another name."""
 RECORD, ARRAYS, DATASETS = "envelope_record", "/arrays", "/datasets"
 
 
@@ -33,7 +35,8 @@ def save_envelope(envelope: Envelope, path: str | os.PathLike[str]) -> None:
     """Write an envelope whole or not at all; raises FileFormatError for one that holds what has no form in a file."""
     writer = Writer(CLASSES)
     record = {"units": {s.name: s.unit.si_text for s in envelope.settings}}
-    record |= {f.name: writer.record(getattr(envelope, f.name), f.name) for f in fields(Envelope) if f.name != "region"}
+    names = {f.name: AS_IN_FILE.get(f.name, f.name) for f in fields(Envelope) if f.name != "region"}
+    record |= {stored: writer.record(getattr(envelope, name), stored) for name, stored in names.items()}
     text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     # A variable, not an attribute: HDF5 holds attributes of up to 64 KB, and a thousand failures need more.
     root = envelope.region.assign({RECORD: ((), text, {"format": FORMAT, "version": VERSION})})
@@ -83,7 +86,8 @@ def read_envelope(source: str | os.PathLike[str] | io.BytesIO, name: str) -> Env
 
 
 def _envelope(record: Mapping[str, Any], root: xr.Dataset, reader: Reader) -> Envelope:
-    held = {name: one for name, one in record.items() if name != "units"}
+    known_as = {stored: name for name, stored in AS_IN_FILE.items()}
+    held = {known_as.get(name, name): one for name, one in record.items() if name != "units"}
     region = {IS: "dataset", "name": "region"}
     region_of = root.drop_vars(RECORD)
     return Reader(CLASSES, reader.arrays, {**reader.datasets, "region": region_of}).made(

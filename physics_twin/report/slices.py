@@ -36,7 +36,7 @@ off, since only the zero line is drawn."""
 
 def slices(envelope: Envelope, history: History | None) -> Html:
     """The sliders with their pictures; nothing for fewer than three settings or an envelope without its design."""
-    if len(envelope.settings) not in N_NODES or envelope.space is None:
+    if len(envelope.settings) not in N_NODES or envelope.design is None:
         return Html("")
     data = json.dumps(_data(envelope, history), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     # In a script element only "</" and "<!--" are dangerous; as an escape of JSON "<" is neither.
@@ -143,7 +143,6 @@ def _batches(envelope: Envelope, history: History | None) -> list[dict[str, Any]
 def _grids(envelope: Envelope, n: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Probability and margin at all nodes, the last setting fastest."""
     space = envelope.space
-    assert space is not None  # checked by the caller
     line = np.linspace(0.0, 1.0, n)
     points: Array = np.array(list(itertools.product(line, repeat=len(envelope.settings))))
     allowed = Allowed.share(envelope.certificate.groups, space.n_draws)

@@ -93,7 +93,7 @@ def test_every_field_comes_back_to_the_last_bit(found, tmp_path):
     found.save(tmp_path / "e.nc")
     loaded = Envelope.load(tmp_path / "e.nc")
     for f in dataclasses.fields(Envelope):
-        if f.name != "question":
+        if f.name != "asked":
             assert same(getattr(found, f.name), getattr(loaded, f.name)), f.name
     assert loaded.question.batch_variation == found.question.batch_variation
     assert question_text(loaded.question) == question_text(found.question)
@@ -208,7 +208,7 @@ def test_the_hash_of_a_function_sees_text_closure_and_globals(monkeypatch):
 
 
 def test_a_file_of_version_1_is_read():
-    """Written before questions and designs were kept: its numbers are there, and what it did not hold is None."""
+    """Written before questions and designs were kept: its numbers are there, what it did not hold is an error."""
     expected = json.loads((FIXTURES / "version_1.json").read_text())
     envelope = Envelope.load(FIXTURES / "version_1.nc")
     box, point = envelope.in_units()["box"]["s0"], envelope.in_units()["set_point"]["s0"]
@@ -218,7 +218,11 @@ def test_a_file_of_version_1_is_read():
     assert envelope.certificate.groups[0].columns == (0, 1) and envelope.certificate.probability == 0.95
     assert envelope.certificate.violations.shape == envelope.certificate.lower_bounds.shape == (4, 1)
     assert envelope.certificate.violations.ravel().tolist() == expected["violations"]
-    assert envelope.question is None and envelope.space is None
+    assert envelope.asked is None and envelope.design is None
+    with pytest.raises(EnvelopeError, match=r"does not hold its question.*older version; ask find_envelope anew"):
+        _ = envelope.question
+    with pytest.raises(EnvelopeError, match="holds no design"):
+        envelope.predict({"s0": point[0]})
     assert "every limit is met with probability 0.95" in str(envelope)
     assert bool(envelope.check({"s0": point[0]}))
 

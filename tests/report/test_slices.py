@@ -117,7 +117,6 @@ def test_the_grid_is_what_the_search_predicts(envelope: Envelope) -> None:
     data = json.loads(held[1])
     n = N_NODES[3]
     chance = np.frombuffer(base64.b64decode(data["chance"]), dtype=np.uint8).reshape(n, n, n) / SHARES
-    assert envelope.space is not None
     index = np.random.default_rng(0).integers(0, n, (40, 3))
     exact = envelope.space.joint_probability(index / (n - 1))
     assert np.abs(chance[tuple(index.T)] - exact).max() <= 0.5 / SHARES + 1e-12
@@ -127,7 +126,7 @@ def test_the_grid_is_what_the_search_predicts(envelope: Envelope) -> None:
 def test_fewer_settings_and_no_design_have_no_sliders(envelope: Envelope, job: Any) -> None:
     """The picture says it all for one or two settings; without its design nothing can be predicted."""
     assert slices(job.envelope, None) == ""
-    assert slices(replace(envelope, space=None), None) == ""
+    assert slices(replace(envelope, design=None), None) == ""
 
 
 def test_the_chapter_says_how_past_batches_fared(
@@ -179,7 +178,7 @@ def test_a_slider_moves_the_slices(path: Path, envelope: Envelope) -> None:
     assert after["beside"] == 1 and "outside the operating range: not certified" in after["verdict"]
     assert before["batches"] == 6 and float(after["faint"]) < float(before["faint"]) == 1.0
     predicted = re.search(r"probability (0\.\d+)", after["verdict"])
-    assert predicted is not None and envelope.space is not None
+    assert predicted is not None
     at = np.array([(envelope.set_point[s.name] - s.bounds[0]) / (s.bounds[1] - s.bounds[0]) for s in envelope.settings])
     at[2] = MOVED
     exact = float(envelope.space.joint_probability(at[None])[0])
