@@ -23,6 +23,7 @@ from physics_twin.envelope.optimum import Binding, SetPoint
 from physics_twin.envelope.pareto import knee_of
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.requirements import Requirement
+from physics_twin.envelope.sampling import Sampling, refuse_coarse
 from physics_twin.envelope.search import recipe_hash
 from physics_twin.envelope.set_point import margins_at
 from physics_twin.envelope.uncertainty import Batches
@@ -49,6 +50,8 @@ class Choice:
     attempts: tuple[Attempt, ...]
     error: float
     passed: bool
+    sampling: Sampling | None = None
+    """How the samples of courses were checked, of a point that passed."""
 
 
 def best_under_chance(
@@ -62,7 +65,7 @@ def best_under_chance(
 ) -> SetPoint:
     """The certified set point; `simulate` is about `requirements`, then the targets that are outputs.
 
-    Raises EnvelopeError for too few draws.
+    Raises EnvelopeError for too few draws, and where courses have too few samples to certify anything.
     """
     groups = groups_of(requirements, question.probability) if requirements else ()
     needed = first_needed(groups, question.confidence, 1)
@@ -80,6 +83,8 @@ def best_under_chance(
                 f"{question.confidence:g} at a point; a useful set point needs several times that"
             )
         choice = _attempted(simulate.problem, run, draws, targets, tests, rng)
+        if choice.passed:  # what can only refuse may look at held-out draws
+            choice = replace(choice, sampling=refuse_coarse(simulate, draws.held, choice.point, choice.margins))
     return _set_point(simulate, requirements, posterior, question, draws, choice, seed)
 
 
@@ -201,7 +206,7 @@ def _set_point(
         starts=(),
         front=choice.front,
         slices=_slices(problem, choice),
-        includes=draws.uncertainty.includes,
+        includes=(*draws.uncertainty.includes, *(() if choice.sampling is None else (str(choice.sampling),))),
         warnings=tuple(warnings),
         failures=tuple(simulate.failures),
         n_simulations=simulate.n_simulations,
@@ -257,6 +262,7 @@ def _certificate(
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
         redrawn=draws.redrawn,
+        sampling=choice.sampling,
     )
 
 

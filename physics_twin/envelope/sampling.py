@@ -80,14 +80,14 @@ def check_sampling(
 ) -> Sampling | None:
     """The samples that the courses at `points` (n, d) of the unit cube need; None where no limit looks at a course.
 
-    batches: draws of the search. margins: (n, n_batches, n_requirements) SI, what the search knows of them there; it
-    chooses the draws (the worst ones, and some of all others) and says how large a fall matters. most: samples in each
-    phase that may be taken.
+    batches: draws of the search. margins: (n, n_batches, n_limits) SI of the first requirements, which are the limits,
+    as the search knows them there; they choose the draws (the worst ones, and some of all others) and say how large a
+    fall matters. most: samples in each phase that may be taken.
 
     Raises EnvelopeError where margins still fall with `most` samples.
     """
     problem = simulate.problem
-    columns = [j for j, r in enumerate(problem.requirements) if r.reduction.dense]
+    columns = [j for j, r in enumerate(problem.requirements[: margins.shape[2]]) if r.reduction.dense]
     if not columns or len(points) == 0:
         return None
     rows = _looked_at(simulate, margins[:, :, columns])
@@ -123,6 +123,15 @@ def check_sampling(
             f'{n_nodes} samples in each phase, as asked for, miss {falls} of "{requirement.name}" between them'
         )
         n_nodes, before = FINER * n_nodes, after
+
+
+def refuse_coarse(simulate: "Simulator", batches: Batches, point: Array, margins: Array) -> Sampling | None:
+    """The check of one point (d,) that stands already; margins (n_batches, n_limits). Raises where more is needed."""
+    asked = simulate.problem.n_nodes
+    found = check_sampling(simulate, batches, point[None], margins[None], MOST * asked)
+    if found is not None and found.n_nodes > asked:
+        raise EnvelopeError(f"nothing can be certified: {found.doubt}. Give budget=pt.Budget(n_nodes={found.n_nodes})")
+    return found
 
 
 def refined(doubt: str, n_nodes: int) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from physics_twin import Maximize, find_set_point
 from physics_twin.envelope import Budget, Envelope, Limit, final, find_envelope, mean
 from physics_twin.errors import EnvelopeError
 
@@ -137,3 +138,23 @@ def test_a_limit_without_uncertainty_is_checked_on_the_range_of_its_margin(analy
     _, _, envelope = ask(analytic, certain, [Limit("y", upper=LEVEL)])
     assert envelope.certificate.sampling.n_nodes == 32
     assert envelope.box["s0"][1] == pytest.approx(LEVEL, rel=1e-3)
+
+
+def test_a_certified_set_point_refuses_what_its_samples_miss(analytic):
+    """The largest s0 under the pulse: the samples see none of it, and with those that the error names it is found."""
+    model = analytic.closed_form({"y": pulse(1.0 / 200.0), "s": lambda t, v: v["s0"] + 0.0 * v["a"]}, ["a"])
+    settings = analytic.knobs(1)
+    options = {
+        "recipe": analytic.one_hour(settings),
+        "settings": settings,
+        "objectives": Maximize("s", over=final),
+        "limits": [Limit("y", upper=LEVEL)],
+    }
+    posterior = analytic.gaussian_draws(model, 600, 0)
+    with pytest.raises(EnvelopeError, match=r"nothing can be certified.*n_nodes=(128|512)") as refused:
+        find_set_point(model, posterior, budget=Budget(n_search=150), **options)
+    n_nodes = int(str(refused.value).rpartition("n_nodes=")[2].rstrip(")"))
+    found = find_set_point(model, posterior, budget=Budget(n_search=150, n_nodes=n_nodes), **options)
+    assert found.met
+    assert kept(found.settings["s0"]) >= 0.95
+    assert found.certificate.sampling.n_nodes == n_nodes
