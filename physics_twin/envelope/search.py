@@ -92,8 +92,8 @@ def find_envelope(
     bytes. executor: spreads simulations over its workers. progress: shows a line while a person waits.
 
     An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
-    limits and too few draws, ModelError for the posterior of another model; UnknownNameError and UnitError for wrong
-    names and units.
+    limits, too few draws, and courses with peaks too narrow for the samples that `budget` allows; ModelError for the
+    posterior of another model; UnknownNameError and UnitError for wrong names and units.
     """
     question = Question(
         recipe=recipe,
