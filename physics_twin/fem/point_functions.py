@@ -21,6 +21,7 @@ class PointFunction:
 
     def __init__(self, function: ca.Function) -> None:
         self.function = function
+        self._shapes = [function.size_out(i) for i in range(function.n_out())]
         self._mapped: OrderedDict[int, _Mapped] = OrderedDict()
 
     def __call__(self, n: int, *arguments: Any) -> tuple[Array, ...]:
@@ -28,7 +29,7 @@ class PointFunction:
 
         An argument is (n, k), one row a point, or what all points share: (k,) or a number.
         """
-        found = tuple(np.empty((n, *self.function.size_out(i))) for i in range(self.function.n_out()))
+        found = tuple(np.empty((n, *shape)) for shape in self._shapes)
         for first in range(0, n, _WIDEST):
             some = slice(first, min(first + _WIDEST, n))
             own = [a[some] if np.ndim(a) == 2 else a for a in arguments]

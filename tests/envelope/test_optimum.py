@@ -272,14 +272,17 @@ def test_the_point_found_keeps_the_limits_as_simulated(analytic):
 
 
 def test_certified_set_points_are_right_as_often_as_stated(analytic, edge):
-    """Of 40 set points certified at 0.95 with 95 % confidence, those whose true probability is below are at most as
-    many as chance allows (99.9 % of binomial(40, 0.05))."""
+    """Of 24 set points certified at 0.95 with 95 % confidence, those whose true probability is below are at most as
+    many as chance allows (99.9 % of binomial(24, 0.05): 5).
+
+    A point on the edge of its own draws, which is wrong every second time, is found out in 99.7 % of such tests.
+    """
     wrong = 0
-    for seed in range(40):
+    for seed in range(24):
         posterior = analytic.gaussian_draws(edge, 800, seed=100 + seed)
         found = ask(analytic, edge, posterior, objectives=pt.Maximize("gain"), limits=[LIMIT], rng=seed)
         wrong += found.met and norm.cdf((1.0 - sum(found.settings.values())) / 0.1) < P
-    assert wrong <= binom.ppf(0.999, 40, 0.05)
+    assert wrong <= binom.ppf(0.999, 24, 0.05)
 
 
 def test_too_few_draws_are_refused(analytic, edge):
