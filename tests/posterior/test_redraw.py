@@ -100,6 +100,17 @@ def test_fresh_draws_of_a_linear_model_are_exact() -> None:
     assert stats.kstest(np.log(fresh["unseen"]), stats.norm(np.log(2.0), 0.3).cdf).pvalue > SURE
 
 
+def test_fresh_draws_are_as_wide_as_correlated_residuals_make_the_first() -> None:
+    """Slow waves in the residuals widen the draws; fresh ones too."""
+    y = 20.0 + 0.4 * TIMES + NOISE * np.sin(1.5 * TIMES)
+    data = pt.Experiment.from_arrays(
+        "waves", TIMES, {"y": y}, channels=[pt.Channel("y", unit="K", noise=pt.EstimatedNoise("1 K"))]
+    )
+    found = pt.calibrate(line(), data, unknown=["initial.y", "gain"], method=pt.GaussNewton(n_draws=N), rng=1)
+    assert found.inflation["initial.y"] > 1.2
+    same_law(found, found.redraw(N, rng=2))
+
+
 def test_bounds_cut_fresh_draws_as_the_first() -> None:
     """The slope of the data lies below its bound: a one-sided tail, nothing outside."""
     found = fitted(low="0.41 K/s")
