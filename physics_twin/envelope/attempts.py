@@ -26,7 +26,7 @@ from physics_twin.envelope.draws import Draws
 from physics_twin.envelope.evaluation import FailedRun, Problem, evaluate
 from physics_twin.envelope.polytope_attempts import confirmed_polytope, explore_polytope, points_certified
 from physics_twin.envelope.sampling import MOST, Sampling, check_sampling
-from physics_twin.envelope.scouts import N_DRAWS, Scouts, send_scouts
+from physics_twin.envelope.scouts import N_DRAWS, Scouts, send_into, send_scouts
 from physics_twin.envelope.set_point import best_point
 from physics_twin.envelope.surrogate import DesignSpace
 from physics_twin.envelope.uncertainty import Batches
@@ -36,6 +36,9 @@ CHANCES = (0.95, 0.985, 0.995, 0.999)
 lower one attempts."""
 STRICTER = 0.85
 """Share of its widths that a box keeps from one attempt to the next where no violation is left to give up."""
+N_HIDDEN, N_SENT = 8, 5
+"""Points that scouts find broken inside a proposal and that all search draws are put to; and how often scouts are sent
+into the proposals of an attempt. What the last ones find is certified with the rest, and so refuses the range."""
 POLYTOPE_POINTS = 30
 """Design points for each setting that a polytope may need beyond those of the box."""
 
@@ -153,7 +156,7 @@ def make_attempts(
     settled, points = True, np.zeros((0, d))
     margins = np.zeros((0, draws.held.n, len(simulate.problem.requirements)))
     sampling, most = None, MOST * simulate.problem.n_nodes
-    test, number, budget = tests[0], 0, n_points
+    test, number, budget, n_sent = tests[0], 0, n_points, 0
     while number < len(tests):
         test = tests[number]
         report(f"attempt {number + 1}: at most {_counts(test.search)} of {search.n} search draws may violate a limit")
@@ -175,7 +178,18 @@ def make_attempts(
             space = DesignSpace(space.points, simulate(search, space.points))
             scouts = Scouts(scouts.points, simulate(few, scouts.points))
             continue  # no held-out draw was looked at: it is the same attempt
-        points = proposal.points
+        more = _scouted(lambda u: simulate(few, u), proposal, proposal.box, rng)
+        hidden, found_there = _hidden(partial(simulate, search), more, space, test.search)
+        scouts, n_sent = scouts.joined(more), n_sent + 1
+        if len(hidden) and n_sent < N_SENT:
+            report(f"limits are broken inside the proposal at {len(hidden)} points: searching on")
+            new = space.unseen(hidden)
+            rows = [int(np.abs(hidden - u).max(axis=1).argmin()) for u in new]
+            space = space.with_(new, found_there[rows])
+            budget = len(space.points) + n_points // 3
+            continue
+        n_sent = 0
+        points = np.concatenate([proposal.points, hidden])
         test = _paid(test, draws, confidence, number, len(points))
         margins = simulate(draws.held, points)
         attempt = _judged(simulate.problem, proposal.box, points, margins, test, draws)
@@ -187,6 +201,26 @@ def make_attempts(
         number += 1
     failed = Trial(space, None, test.search, points, margins, tuple(attempts), test.error, settled)
     return replace(failed, sampling=sampling)
+
+
+def _scouted(evaluate: Callable[[Array], Array], proposal: "Proposal", box: Box, rng: np.random.Generator) -> Scouts:
+    """Scouts sent into the box, or the polytope, that is to be certified."""
+    body = ConvexSet.of_box(box) if proposal.polytope is None else proposal.polytope
+    return send_into(body.low, body.high, body.contains, evaluate, rng)
+
+
+def _hidden(
+    evaluate: Callable[[Array], Array], scouts: Scouts, space: DesignSpace, allowed: Allowed
+) -> tuple[Array, Array]:
+    """Points (n, d) where scouts contradict the surrogate and all search draws confirm it; and their margins."""
+    surprised = np.flatnonzero(scouts.surprises(space))
+    depths = np.nan_to_num(scouts.margins[surprised] / space.scale, nan=-np.inf).min(axis=(1, 2))
+    points = scouts.points[surprised[np.argsort(depths, kind="stable")[:N_HIDDEN]]]
+    if len(points) == 0:
+        return points, np.zeros((0, space.n_draws, space.margins.shape[2]))
+    margins = evaluate(points)
+    broken = (violations(margins, allowed.groups) > np.array(allowed.k)).any(axis=1)
+    return points[broken], margins[broken]
 
 
 def _checked(
