@@ -11,7 +11,9 @@ import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, final, find_envelope
 from physics_twin.envelope.attempts import n_certified
 from physics_twin.envelope.certificate import draws_needed, lower_bound
-from physics_twin.envelope.draws import SLACK
+from physics_twin.envelope.draws import SLACK, split_draws
+from physics_twin.envelope.evaluation import Problem
+from physics_twin.envelope.limits import bind_limits
 from physics_twin.errors import EnvelopeError
 
 TIMES = np.linspace(0.0, 1.0, 8)
@@ -81,6 +83,16 @@ def test_a_hundred_draws_of_a_fit_get_a_certificate_over_three_settings(model, p
     assert said in envelope.includes
     assert said in str(envelope)
     assert f"100 draws for the search, {SLACK * NEEDED} made anew from" in str(envelope)
+
+
+def test_no_draw_that_certifies_was_seen_by_the_search(model, posterior, envelope):
+    """Nor is any of the others the posterior's own; the search sees every one of these."""
+    question = envelope.question
+    problem = Problem(model, question.recipe, question.settings, bind_limits(question.limits, model.outputs), 8)
+    draws = split_draws(problem, posterior, question, np.random.default_rng(3), NEEDED)
+    assert sorted(draws.search.values["a"]) == sorted(posterior["a"])
+    assert np.unique(draws.held.values["a"]).size == SLACK * NEEDED
+    assert not np.isin(draws.held.values["a"], posterior["a"]).any()
 
 
 def test_violations_of_fresh_draws_are_those_of_the_law_of_the_fit(posterior, envelope):
