@@ -6,6 +6,7 @@ import pytest
 from physics_twin_validation import STUDIES
 from physics_twin_validation.calibration_coverage.case import HOLDS, far_off, study
 from physics_twin_validation.heated_block_online.case import STUDIES as ONLINE
+from physics_twin_validation.ignition_envelope.case import STUDIES as IGNITION
 from physics_twin_validation.lorenz.case import STUDIES as LORENZ
 from physics_twin_validation.penicillin_feed.case import STUDIES as PENICILLIN
 
@@ -40,6 +41,6 @@ def test_laplace_on_a_curved_posterior_is_too_sure() -> None:
 
 def test_studies_are_cases() -> None:
     """Names differ, and each study of a calibration judges all shares and ranks of its unknowns."""
-    n = len(HOLDS) + len(LORENZ) + len(ONLINE) + len(PENICILLIN)
+    n = len(HOLDS) + len(LORENZ) + len(ONLINE) + len(PENICILLIN) + len(IGNITION)
     assert len({case.name for case in STUDIES}) == len(STUDIES) == n
-    assert {len(case.expected) for case in STUDIES if case not in (*LORENZ, *ONLINE, *PENICILLIN)} == {8, 12}
+    assert {len(case.expected) for case in STUDIES if case not in (*LORENZ, *ONLINE, *PENICILLIN, *IGNITION)} == {8, 12}

@@ -20,6 +20,10 @@ from physics_twin_validation.heated_block_online.case import (
 )
 from physics_twin_validation.heated_rod.case import CASES as HEATED_ROD
 from physics_twin_validation.heisler_plate.case import CASES as HEISLER_PLATE
+from physics_twin_validation.ignition_envelope.case import (
+    CASES as IGNITION_ENVELOPE,
+    STUDIES as IGNITION_ENVELOPE_STUDIES,
+)
 from physics_twin_validation.jacketed_reactor.case import CASES as JACKETED_REACTOR
 from physics_twin_validation.kinetics_estimates.case import CASES as KINETICS_ESTIMATES
 from physics_twin_validation.laboratory_scatter.case import CASES as LABORATORY_SCATTER
@@ -52,6 +56,7 @@ CASES: tuple[Case, ...] = (
     *SENSITIVITIES,
     *KINETICS_ESTIMATES,
     *JACKETED_REACTOR,
+    *IGNITION_ENVELOPE,
     *VAN_DE_VUSSE,
     *WILLIAMS_OTTO,
     *HEATED_BLOCK,
@@ -83,6 +88,7 @@ STUDIES: tuple[Case, ...] = (
     *LORENZ_STUDIES,
     *HEATED_BLOCK_ONLINE_STUDIES,
     *PENICILLIN_FEED,
+    *IGNITION_ENVELOPE_STUDIES,
 )
 
 __all__ = ["CASES", "STUDIES"]
