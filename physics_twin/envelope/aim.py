@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.shapes import Polytope, Shape
+from physics_twin.envelope.shapes import LargestBox, Polytope, Shape
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Setting
 from physics_twin.units import format_si, to_si
@@ -58,6 +58,8 @@ def aim_of(shape: Shape, settings: Sequence[Setting]) -> Aim:
             )
         # The only convex set of one setting is its range.
         return replace(Aim.volume(d), n_sides=shape.n_sides if d > 1 else 0)
+    if not isinstance(shape, LargestBox):
+        raise EnvelopeError(f"shape = {shape!r} is no shape; write shape=pt.LargestBox() or shape=pt.Polytope()")
     names = [s.name for s in settings]
     for given in (shape.weights, shape.around):
         _refuse_unknown(given, names)

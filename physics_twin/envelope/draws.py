@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.envelope.allowed import Group
 from physics_twin.envelope.certificate import attempt_error, draws_needed
@@ -63,10 +64,18 @@ def split_draws(
     budget = question.budget
     uncertainty = _next_batches(problem, posterior, question, rng)
     batches = uncertainty.batches
-    # A posterior may know that its draws are correlated (MCMC); independent draws count in full.
-    independence = min(1.0, posterior.effective_draws / posterior.n_draws)
-    rows = rng.permutation(batches.n)
+    kinds = _kinds(posterior)
+    # A posterior may know that its draws are correlated (MCMC); independent draws count in full, copies once.
+    worth = min(posterior.effective_draws, float(batches.n), kinds.size**2 / float((np.bincount(kinds) ** 2).sum()))
+    independence = worth / batches.n
+    n_kinds = int(kinds.max()) + 1
+    if n_kinds < batches.n:
+        said = f"the {batches.n} draws hold {n_kinds} different ones and count as {worth:.0f}: copies tell nothing new"
+        uncertainty = replace(uncertainty, notes=(*uncertainty.notes, said))
+    rows = _shuffled(kinds, rng)
     n_search = min(max(1, round(budget.search_share * batches.n)), budget.n_search)
+    # All copies of a draw are on one side, or the search has seen what certifies.
+    n_search = int(np.flatnonzero(kinds[rows] == kinds[rows[n_search - 1]])[-1]) + 1
     search = batches.take(np.sort(rows[:n_search]))
     held = batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
     draws = Draws(uncertainty, search, held, independence)
@@ -75,6 +84,28 @@ def split_draws(
         return draws
     own = replace(draws, search=batches.take(np.sort(rows[: budget.n_search])))
     return certified_anew(own, problem, posterior, question, rng, n_fresh)
+
+
+def _kinds(posterior: Posterior) -> NDArray[np.int64]:
+    """Which draws (n_draws,) are copies of one another, numbered as they first come.
+
+    Resampling makes copies. Where all draws are the same nothing is uncertain, and what varies from batch to batch is
+    drawn for each: none counts as a copy then.
+    """
+    _, first, which = np.unique(posterior.draws.values, axis=0, return_index=True, return_inverse=True)
+    if len(first) == 1:
+        return np.arange(posterior.n_draws)
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(number[which.ravel()])
+
+
+def _shuffled(kinds: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows in random order, copies beside one another."""
+    order = rng.permutation(int(kinds.max()) + 1)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return np.asarray(np.argsort(place[kinds], kind="stable"))
 
 
 def fresh_for(draws: Draws, posterior: Posterior, question: Question, needed: int) -> int:

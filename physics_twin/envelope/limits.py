@@ -8,6 +8,7 @@ Limits act on the true output; sensor noise is part of it only where a limit is 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.contradictions import refuse_contradictions
@@ -72,9 +73,10 @@ class Limit:
                 )
         elif self.unit is not None:
             raise EnvelopeError(f'the limit on "{self.output}": unit= belongs to a function; {self.over} knows its own')
-        if self.probability is not None and not 0.0 < self.probability < 1.0:
+        p: Any = self.probability  # "99 %" comes too
+        if p is not None and (not isinstance(p, float | int) or not 0.0 < p < 1.0):
             raise EnvelopeError(
-                f'the limit on "{self.output}": probability = {self.probability:g}: it must lie between 0 and 1'
+                f'the limit on "{self.output}": probability = {p!r}: it must be a number between 0 and 1'
             )
         if self.under is not None and not isinstance(self.under, Fault):
             raise EnvelopeError(

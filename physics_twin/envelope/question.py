@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from physics_twin.envelope.limits import Limit
 from physics_twin.envelope.objectives import Objective
@@ -60,6 +61,7 @@ class Question:
 
     def __post_init__(self) -> None:
         """Refuse probabilities that are none."""
-        for name, share in (("probability", self.probability), ("confidence", self.confidence)):
-            if not 0.0 < share < 1.0:
-                raise EnvelopeError(f"{name} = {share:g}: it must lie between 0 and 1, for example 0.95")
+        shares: dict[str, Any] = {"probability": self.probability, "confidence": self.confidence}  # "95%" comes too
+        for name, share in shares.items():
+            if not isinstance(share, float | int) or not 0.0 < share < 1.0:
+                raise EnvelopeError(f"{name} = {share!r}: it must be a number between 0 and 1, for example 0.95")

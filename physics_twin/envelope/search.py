@@ -12,9 +12,10 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +96,7 @@ def find_envelope(
     limits, too few draws, and courses with peaks too narrow for the samples that `budget` allows; ModelError for the
     posterior of another model; UnknownNameError and UnitError for wrong names and units.
     """
+    _refuse_wrong_kinds(model, posterior, settings, limits, rng)
     question = Question(
         recipe=recipe,
         settings=checked_settings(settings, recipe),
@@ -190,6 +192,25 @@ def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setti
     return tuple(settings)
 
 
+def _refuse_wrong_kinds(model: Any, posterior: Any, settings: Any, limits: Any, rng: Any) -> None:
+    """Arguments that are something else altogether, named as a person would call them."""
+    if not isinstance(posterior, Posterior):
+        given = "None" if posterior is None else f"a {type(posterior).__name__}"
+        raise EnvelopeError(
+            f"the posterior is {given}; give what pt.calibrate or pt.Posterior.from_prior returns, after the model"
+        )
+    if not (hasattr(model, "outputs") and hasattr(model, "parameters")):
+        raise EnvelopeError(f"the model is a {type(model).__name__}; give the model that was calibrated, first of all")
+    for name, value, one in (("settings", settings, Setting), ("limits", limits, Limit)):
+        if isinstance(value, one | str) or not isinstance(value, Iterable):
+            raise EnvelopeError(f"{name} is a {type(value).__name__}; give a list: {name}=[pt.{one.__name__}(...)]")
+    whole = isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0
+    if not whole and not isinstance(rng, np.random.Generator):
+        raise EnvelopeError(
+            f"rng = {rng!r}: give a whole number from 0 up, for example rng=1; the same number gives the same envelope"
+        )
+
+
 def _refuse_too_few(
     draws: Draws, groups: Sequence[Group], n_points: int, question: Question, posterior: Posterior
 ) -> None:
@@ -205,7 +226,7 @@ def _refuse_too_few(
     what += [f"budget=pt.Budget(n_certification={held})"] if budget.n_certification < held else []
     at = f"{n_points} points of a box" + (f" and for {len(groups)} groups of limits" if len(groups) > 1 else "")
     raise EnvelopeError(
-        f"too few draws: {draws.n_effective:.0f} independent ones are left to certify, and {needed} without a "
+        f"too few draws: {math.floor(draws.n_effective)} independent ones are left to certify, and {needed} without a "
         f"violation are needed to show {strictest.probability:g} with confidence {confidence:g} at {at} "
         f"({draws_needed(strictest.probability, 1.0 - confidence)} at a single point). Give {' and '.join(what)}; a "
         "useful box needs several times that"
