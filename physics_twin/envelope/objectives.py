@@ -180,6 +180,8 @@ def bind_objectives(
     knobs = {setting.name: j for j, setting in enumerate(settings)}
     found: list[Target] = []
     for objective in objectives:
+        if not isinstance(objective, Objective):
+            raise EnvelopeError(f'{objective!r} is no objective; write pt.Maximize("profit") or pt.Minimize("energy")')
         name = objective.output
         over = objective.over
         if not isinstance(over, Reduction):
