@@ -61,7 +61,7 @@ class Step:
     least_probability: float
     """The least one predicted on the move."""
     limit: str
-    """The limit with the least margin at its end, in units of its spread."""
+    """The limit with the least margin at its end, in units of its spread; "" where nothing was searched."""
     margin: float
     """Of that limit: kept with the required probability at its end, predicted, SI."""
     unit: Unit
@@ -225,12 +225,13 @@ def _steps(
         ends += [a + share * (b - a) for share in np.arange(1, n + 1) / n]
         outside += [piece < n_outside] * n
     at_ends = region.probability(np.array(ends))[:, 0]
-    scaled = region.scaled_margins(np.array(ends))
+    # Where nothing was simulated a margin is an extrapolation, and a number would look like safety.
+    scaled = np.where(np.isfinite(at_ends)[:, None], region.scaled_margins(np.array(ends)), np.nan)
     inside = region.certified(np.array(ends))
     reached = _objectives(envelope, region, np.array(ends), inside)
     found = []
     for i, (a, b) in enumerate(itertools.pairwise(ends), start=1):
-        tightest = int(np.argmin(scaled[i, 1:]))
+        tightest = int(np.argmin(np.nan_to_num(scaled[i, 1:])))
         margin = envelope.margins[tightest]
         found.append(
             Step(
@@ -240,7 +241,7 @@ def _steps(
                 inside=not outside[i - 1],
                 probability=float(at_ends[i]),
                 least_probability=float(region.probability(straight(a, b))[:, 0].min()),
-                limit=margin.limit,
+                limit=margin.limit if np.isfinite(at_ends[i]) else "",
                 margin=float(scaled[i, 1 + tightest] * region.space.scale[tightest]),
                 unit=margin.unit,
                 gain=float(scaled[i, 0] - scaled[i - 1, 0]),

@@ -28,9 +28,9 @@ def plan_rows(plan: "Plan") -> list[list[str]]:
                 f"{step.time / 3600.0:.3g} h",
                 *_shown(plan, step.settings),
                 _chance(step, plan.required),
-                format_si(step.margin, step.unit, 3, difference=True),
+                "unknown" if math.isnan(step.margin) else format_si(step.margin, step.unit, 3, difference=True),
                 step.limit,
-                f"{step.gain:+.2f} sd",
+                "unknown" if math.isnan(step.gain) else f"{step.gain:+.2f} sd",
                 *(_reached(step.objectives[name]) for name in objectives),
             ]
         )

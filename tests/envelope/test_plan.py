@@ -142,6 +142,16 @@ def test_from_outside_the_first_steps_lead_in_and_it_is_said_loudly(bent):
     assert "OUTSIDE" in str(plan)
 
 
+def test_what_was_never_searched_has_no_margin(bent, tmp_path):
+    """Beyond the bounds of the search no number stands in the plan: it would look like safety."""
+    plan = bent.plan({"temperature": "-30 degC", "hold": "10 min"}, steps={"temperature": "10 K"})
+    first = plan.steps[0]
+    assert np.isnan(first.probability) and np.isnan(first.margin) and np.isnan(first.gain) and first.limit == ""
+    assert np.isfinite(plan.steps[-1].margin)
+    assert "unknown" in str(plan)
+    plan.to_csv(tmp_path / "plan.csv")
+
+
 def test_separate_parts_have_no_way_and_the_reason_is_the_answer(lobes):
     other = "0.05 1" if lobes.box["s0"][0] > 0.45 else "0.95 1"
     plan = lobes.plan({"s0": other})
