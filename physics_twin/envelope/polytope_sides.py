@@ -47,6 +47,7 @@ def _ends(side: int, body: ConvexSet, space: DesignSpace, problem: Problem, allo
     if side in which:
         points = np.concatenate([points, fine_positions(body)[which.index(side)] @ body.vertices])
     beyond = np.clip(points + OUTWARD * body.matrix[side], 0.0, 1.0)
-    if side < 2 * d and float(space.group_levels(beyond, allowed).min()) >= 0.0:
+    near = (side < d and body.high[side] >= 1.0 - OUTWARD) or (d <= side < 2 * d and body.low[side - d] <= OUTWARD)
+    if near and float(space.group_levels(beyond, allowed).min()) >= 0.0:
         return SETTING_BOUND  # the polish stopped short of the bound, and no limit did
     return limit_missed(space, beyond, problem.requirements, allowed)
