@@ -26,6 +26,8 @@ N_POPULATION, N_GENERATIONS = 80, 100
 """Points of a generation, and generations: all on the interpolation, less than a second for two objectives."""
 OTHERS = 1e-4
 """Weight of the other objectives at an end of the front, relative to their ranges."""
+LEAST_GAIN = 1e-3
+"""What a point of the front has to gain somewhere for giving up 1 elsewhere, in ranges of the objectives."""
 N_FRONT = 25
 """Points of the front that the model simulates."""
 
@@ -82,9 +84,19 @@ def pareto_points(
     if result.X is None:
         return optima
     found = np.concatenate([optima, np.atleast_2d(result.X)])
+    best = np.argmax(worth(found) / scale @ _end_weights(len(scale)), axis=0)
+    ends = np.array([_end(worth, j, scale, found[i], inside, level) for j, i in enumerate(best)])
+    found = np.concatenate([ends, found])
     numbers = worth(found) / scale
     keep = efficient(numbers)
+    found, numbers = found[keep], numbers[keep]
+    keep = pays(numbers)
     return found[keep][_spread(numbers[keep], N_FRONT)]
+
+
+def _end_weights(n: int) -> Array:
+    """(n_objectives, n_ends) weights of scaled objectives, whose largest sum is an end of the front."""
+    return np.where(np.eye(n, dtype=bool), 1.0, OTHERS)
 
 
 def _end(
@@ -96,7 +108,7 @@ def _end(
     level: Callable[[Array], Array] | None,
 ) -> Array:
     """The end of a front: of the points that are best for one objective, one that is best for the others."""
-    weights = np.where(np.arange(len(scale)) == column, 1.0, OTHERS) / scale
+    weights = _end_weights(len(scale))[:, column] / scale
     return climbed_within(lambda u: worth(u) @ weights, start, inside, level)
 
 
@@ -105,6 +117,19 @@ def efficient(worth: Array) -> NDArray[np.bool_]:
     better = (worth[:, None] >= worth[None]).all(axis=2) & (worth[:, None] > worth[None]).any(axis=2)
     same = (worth[:, None] == worth[None]).all(axis=2)
     kept: NDArray[np.bool_] = ~better.any(axis=0) & ~np.triu(same, 1).any(axis=0)
+    return kept
+
+
+def pays(numbers: Array) -> NDArray[np.bool_]:
+    """(n,) which rows of an efficient set (n, n_objectives), in ranges, give up at most 1 / LEAST_GAIN for a gain of 1.
+
+    The others are efficient in name only: beside the end of a front a ring of settings can be nearly as good for one
+    objective and bad for all others (Geoffrion, Journal of Mathematical Analysis and Applications 22 (1968) 618:
+    properly efficient points have bounded trade-offs).
+    """
+    ahead = numbers[:, None] - numbers[None]
+    gained, given_up = ahead.max(axis=2), -ahead.min(axis=2)
+    kept: NDArray[np.bool_] = (gained >= LEAST_GAIN * given_up).all(axis=1)
     return kept
 
 

@@ -1,5 +1,6 @@
 """find_envelope against boxes and probabilities known in closed form."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -157,14 +158,9 @@ def test_correlated_draws_count_at_their_effective_size(analytic):
     model = analytic.closed_form({"y": lambda t, v: v["s0"] + 0.1 * v["a"]}, ["a"])
     posterior = analytic.gaussian_draws(model, 2000, 4)
 
-    class Correlated:
-        effective_draws = 500.0
-
-        def __getattr__(self, name):
-            return getattr(posterior, name)
-
+    chain = dataclasses.replace(posterior, effective_draws=500.0)
     independent = ask(analytic, model, posterior, analytic.knobs(1), [Limit("y", upper=1.0)])
-    correlated = ask(analytic, model, Correlated(), analytic.knobs(1), [Limit("y", upper=1.0)])
+    correlated = ask(analytic, model, chain, analytic.knobs(1), [Limit("y", upper=1.0)])
     assert correlated.certificate.n_effective == pytest.approx(0.25 * independent.certificate.n_effective)
     assert correlated.box["s0"][1] < independent.box["s0"][1]
 
