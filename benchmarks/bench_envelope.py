@@ -13,10 +13,10 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import physics_twin as pt
-from physics_twin.envelope.draws import split_draws
-from physics_twin.envelope.evaluation import Problem, evaluate
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.surrogate import shares
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.margins.evaluation import Problem, evaluate
+from physics_twin.envelope.next_batch.draws import split_draws
+from physics_twin.envelope.region.surrogate import shares
 
 pytestmark = pytest.mark.benchmark(group="region of K1 over two settings, 1000 draws")
 N_LINE, N_DRAWS, N_NODES = 21, 1000, 16

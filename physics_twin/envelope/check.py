@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.set_point import SETTING_BOUND
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND
 from physics_twin.errors import EnvelopeError, ShapeError, unknown_name
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting

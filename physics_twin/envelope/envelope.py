@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from physics_twin.envelope.acceptable import AcceptableRange
-from physics_twin.envelope.certificate import Certificate
+from physics_twin.envelope.certificate.certificate import Certificate
 from physics_twin.envelope.check import Check, Checker, checker_of
-from physics_twin.envelope.evaluation import FailedRun
-from physics_twin.envelope.landscape import Landscape
-from physics_twin.envelope.objectives import ObjectiveValue
-from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.question import Question
-from physics_twin.envelope.set_point import Margin
-from physics_twin.envelope.surrogate import DesignSpace
+from physics_twin.envelope.ranges.acceptable import AcceptableRange
+from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
+from physics_twin.envelope.region.surrogate import DesignSpace
+from physics_twin.envelope.set_point.landscape import Landscape
+from physics_twin.envelope.set_point.objectives import ObjectiveValue
+from physics_twin.envelope.set_point.set_point import Margin
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.parameters import Values
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from physics_twin.envelope.history import History
-    from physics_twin.envelope.influence import Influence
-    from physics_twin.envelope.limits import Limit
-    from physics_twin.envelope.plan import Plan
-    from physics_twin.envelope.predict import Predicted, SearchedRegion
-    from physics_twin.envelope.recertify import Recertification
+    from physics_twin.envelope.certificate.recertify import Recertification
+    from physics_twin.envelope.history.history import History
+    from physics_twin.envelope.influence.influence import Influence
+    from physics_twin.envelope.limits.limits import Limit
+    from physics_twin.envelope.plan.plan import Plan
+    from physics_twin.envelope.region.predict import Predicted, SearchedRegion
     from physics_twin.measurements import Experiment
     from physics_twin.posterior import Posterior
     from physics_twin.validity import Judged
@@ -161,7 +161,7 @@ class Envelope:
     @cached_property
     def searched(self) -> "SearchedRegion":
         """The region as the search sees it, outside the certified range too: predicted, never certified."""
-        from physics_twin.envelope.predict import SearchedRegion
+        from physics_twin.envelope.region.predict import SearchedRegion
 
         return SearchedRegion(self)
 
@@ -170,7 +170,7 @@ class Envelope:
 
         Raises as `check`, and EnvelopeError for an envelope that does not hold its design.
         """
-        from physics_twin.envelope.predict import predict
+        from physics_twin.envelope.region.predict import predict
 
         return predict(self, settings)
 
@@ -195,7 +195,7 @@ class Envelope:
         answer (`plan.found`, `.message`), not an error. Raises EnvelopeError for a limit that allows no move, and as
         `check`.
         """
-        from physics_twin.envelope.plan import make_plan
+        from physics_twin.envelope.plan.plan import make_plan
 
         return make_plan(
             self, present, to, rate_limits=rate_limits, steps=steps, step=step, one_at_a_time=one_at_a_time
@@ -218,7 +218,7 @@ class Envelope:
 
         Raises EnvelopeError for another posterior and for an envelope that does not hold its question.
         """
-        from physics_twin.envelope.influence import influence
+        from physics_twin.envelope.influence.influence import influence
 
         return influence(self, model, posterior, narrowed=narrowed, n_draws=n_draws, executor=executor)
 
@@ -237,7 +237,7 @@ class Envelope:
         once more, where one is a function of your own and the envelope comes from a file. rng: where the envelope was
         found with a generator.
         """
-        from physics_twin.envelope.recertify import recertify  # it needs the search, which makes envelopes
+        from physics_twin.envelope.certificate.recertify import recertify  # it needs the search, which makes envelopes
 
         return recertify(self, model, posterior, limits=limits, rng=rng, executor=executor)
 
@@ -258,15 +258,15 @@ class Envelope:
         """Write the ranges and what they claim and rest on as JSON for other systems.
 
         expires: last day of use ("2027-06-30"); without one the file says that there is none. Raises EnvelopeError for
-        what is no date. The form of the file is in `physics_twin/envelope/envelope_export.schema.json`.
+        what is no date. The form of the file is in `physics_twin/envelope/files/envelope_export.schema.json`.
         """
-        from physics_twin.envelope.export import write_json
+        from physics_twin.envelope.files.export import write_json
 
         write_json(self, path, expires)
 
     def to_csv(self, path: str | os.PathLike[str], expires: "str | dt.date | None" = None) -> None:
         """Write one row a setting as CSV for other systems; arguments and errors as of `to_json`."""
-        from physics_twin.envelope.export import write_csv
+        from physics_twin.envelope.files.export import write_csv
 
         write_csv(self, path, expires)
 
@@ -287,7 +287,7 @@ class Envelope:
         Raises EnvelopeError for no batch or two of one name, UnknownNameError for a name in `settings`, UnitError for a
         channel that is not in the dimension of its limit.
         """
-        from physics_twin.envelope.history import against
+        from physics_twin.envelope.history.history import against
 
         return against(self, history, settings=settings, posterior=posterior, confidence=confidence)
 
@@ -308,7 +308,7 @@ class Envelope:
 
     def plot_front(self, ax: Any = None) -> "Figure":
         """The Pareto front with its knee; raises EnvelopeError where there is none."""
-        from physics_twin.envelope.pareto import plot_front
+        from physics_twin.envelope.set_point.pareto import plot_front
 
         if self.front is None:
             raise EnvelopeError("this envelope has no front: give find_envelope two objectives or more")
@@ -316,14 +316,14 @@ class Envelope:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a NetCDF file, whole or not at all; `Envelope.load` gives the same numbers back."""
-        from physics_twin.envelope.storage import save_envelope
+        from physics_twin.envelope.files.storage import save_envelope
 
         save_envelope(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Envelope":
         """Read what `save` wrote; raises FileFormatError for anything else."""
-        from physics_twin.envelope.storage import load_envelope
+        from physics_twin.envelope.files.storage import load_envelope
 
         return load_envelope(path)
 

@@ -7,30 +7,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.acceptable import (
+from physics_twin.envelope.certificate.attempts import Simulator, Trial
+from physics_twin.envelope.certificate.certificate import Certificate, lower_bounds
+from physics_twin.envelope.check import ranges_known
+from physics_twin.envelope.envelope import Envelope
+from physics_twin.envelope.limits.allowed import Allowed, Group, claim, violations
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.draws import Draws
+from physics_twin.envelope.question import Question
+from physics_twin.envelope.ranges.acceptable import (
     AcceptableRange,
     acceptable_ranges,
     leaving_the_range,
     normal_ranges,
 )
-from physics_twin.envelope.aim import Aim
-from physics_twin.envelope.allowed import Allowed, Group, claim, violations
-from physics_twin.envelope.attempts import Simulator, Trial
-from physics_twin.envelope.box import Box
-from physics_twin.envelope.certificate import Certificate, lower_bounds
-from physics_twin.envelope.check import ranges_known
-from physics_twin.envelope.convex_set import ConvexSet
-from physics_twin.envelope.draws import Draws
-from physics_twin.envelope.envelope import Envelope
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.landscape import Chosen, best_of_set
-from physics_twin.envelope.operating_polytope import OperatingPolytope
-from physics_twin.envelope.polytope_sides import certified_polytope
-from physics_twin.envelope.probing import compass, relative_cloud
-from physics_twin.envelope.question import Question
-from physics_twin.envelope.region import region_data
+from physics_twin.envelope.ranges.aim import Aim
+from physics_twin.envelope.ranges.box import Box
+from physics_twin.envelope.ranges.convex_set import ConvexSet
+from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
+from physics_twin.envelope.ranges.polytope_sides import certified_polytope
+from physics_twin.envelope.region.probing import compass, relative_cloud
+from physics_twin.envelope.region.region import region_data
 from physics_twin.envelope.sampling import refined
-from physics_twin.envelope.set_point import (
+from physics_twin.envelope.set_point.landscape import Chosen, best_of_set
+from physics_twin.envelope.set_point.set_point import (
     SETTING_BOUND,
     best_point,
     binding_sides,

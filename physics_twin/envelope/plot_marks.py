@@ -18,8 +18,8 @@ from matplotlib.transforms import offset_copy
 from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.envelope.envelope import Envelope
-from physics_twin.envelope.history import History, Outcome, PastBatch
-from physics_twin.envelope.set_point import SETTING_BOUND
+from physics_twin.envelope.history.history import History, Outcome, PastBatch
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND
 from physics_twin.errors import EnvelopeError
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike, to_si

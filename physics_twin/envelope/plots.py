@@ -32,7 +32,7 @@ from physics_twin.envelope.plot_marks import (
     scene_of,
     shown,
 )
-from physics_twin.envelope.region import ALL_LIMITS, pair_names
+from physics_twin.envelope.region.region import ALL_LIMITS, pair_names
 from physics_twin.errors import EnvelopeError
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from physics_twin.envelope.limits import Limit
-from physics_twin.envelope.objectives import Objective
-from physics_twin.envelope.shapes import LargestBox, Shape
+from physics_twin.envelope.limits.limits import Limit
+from physics_twin.envelope.ranges.shapes import LargestBox, Shape
+from physics_twin.envelope.set_point.objectives import Objective
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Values
 from physics_twin.priors import Prior

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.errors import EnvelopeError
 from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
-    from physics_twin.envelope.attempts import Simulator
+    from physics_twin.envelope.certificate.attempts import Simulator
 
 FINER = 4
 """How many times the samples a comparison has; a few runs of it have that many times again."""

@@ -19,20 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from physics_twin.envelope.aim import aim_of
-from physics_twin.envelope.allowed import Group, groups_of
-from physics_twin.envelope.attempts import Simulator, make_attempts, n_certified
-from physics_twin.envelope.certificate import draws_needed
-from physics_twin.envelope.design_space import search_cloud
-from physics_twin.envelope.draws import Draws, first_needed, split_draws
+from physics_twin.envelope.certificate.attempts import Simulator, make_attempts, n_certified
+from physics_twin.envelope.certificate.certificate import draws_needed
 from physics_twin.envelope.envelope import Envelope
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.limits import Limit, bind_limits
-from physics_twin.envelope.objectives import Objective, bind_objectives
+from physics_twin.envelope.limits.allowed import Group, groups_of
+from physics_twin.envelope.limits.limits import Limit, bind_limits
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.resume import remembering, replays_said
+from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.question import Budget, Question
-from physics_twin.envelope.resume import remembering, replays_said
-from physics_twin.envelope.shapes import LargestBox, Shape
+from physics_twin.envelope.ranges.aim import aim_of
+from physics_twin.envelope.ranges.shapes import LargestBox, Shape
+from physics_twin.envelope.region.design_space import search_cloud
+from physics_twin.envelope.set_point.objectives import Objective, bind_objectives
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
 from physics_twin.model import Model

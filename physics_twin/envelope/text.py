@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from physics_twin.envelope.allowed import claim
 from physics_twin.envelope.envelope import Envelope
+from physics_twin.envelope.limits.allowed import claim
 from physics_twin.units import Unit, format_si
 
 Table = Sequence[Sequence[str]]

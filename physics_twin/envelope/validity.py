@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.evaluation import Problem, phase_times, simulate_members
-from physics_twin.envelope.fault_runs import Runs, margins_under
-from physics_twin.envelope.faults import BoundFault
-from physics_twin.envelope.reductions import LOWER, UPPER, path
-from physics_twin.envelope.requirements import Requirement, margins_of
-from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.limits.faults import BoundFault
+from physics_twin.envelope.limits.reductions import LOWER, UPPER, path
+from physics_twin.envelope.limits.requirements import Requirement, margins_of
+from physics_twin.envelope.margins.evaluation import Problem, phase_times, simulate_members
+from physics_twin.envelope.margins.fault_runs import Runs, margins_under
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.posterior.inputs import input_values
 from physics_twin.posterior.members import bound_initials

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.allowed import EVERY, OTHER, Group
-from physics_twin.envelope.attempts import Trial
-from physics_twin.envelope.draws import Draws
-from physics_twin.envelope.set_point import Margin
+from physics_twin.envelope.certificate.attempts import Trial
+from physics_twin.envelope.limits.allowed import EVERY, OTHER, Group
+from physics_twin.envelope.next_batch.draws import Draws
+from physics_twin.envelope.set_point.set_point import Margin
 from physics_twin.units import format_si
 
 

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.evaluation import simulate_members
-from physics_twin.envelope.reductions import UPPER, Custom, Reduction, final
+from physics_twin.envelope.limits.reductions import UPPER, Custom, Reduction, final
+from physics_twin.envelope.margins.evaluation import simulate_members
 from physics_twin.errors import CalibrationError, unknown_name
 from physics_twin.experiment_design.knowledge import Knowledge, own_values
 from physics_twin.posterior.populations import SPREAD

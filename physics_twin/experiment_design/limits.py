@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from physics_twin.envelope import Limit
-from physics_twin.envelope.evaluation import Problem, member_margins
-from physics_twin.envelope.limits import bind_limits
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.margins.evaluation import Problem, member_margins
 from physics_twin.experiment_design.knowledge import Knowledge
 from physics_twin.experiment_design.planned import Planned
 

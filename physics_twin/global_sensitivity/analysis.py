@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.evaluation import simulate_members
+from physics_twin.envelope.margins.evaluation import simulate_members
 from physics_twin.errors import BoundsError, RecipeError, SolveError
 from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.work import Work

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from physics_twin.arrays import Array
 from physics_twin.envelope import Limit
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.reductions import UPPER, Custom, Reduction, final
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.limits.reductions import UPPER, Custom, Reduction, final
 from physics_twin.errors import BoundsError, unknown_name
 from physics_twin.model import Model
 from physics_twin.units import Unit

@@ -7,8 +7,8 @@ import numpy as np
 
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Envelope
-from physics_twin.envelope.history import History
-from physics_twin.envelope.uncertainty import draws_hash
+from physics_twin.envelope.history.history import History
+from physics_twin.envelope.next_batch.uncertainty import draws_hash
 from physics_twin.estimation import HoldOut
 from physics_twin.estimation.predicted import PredictedChannel, affordable, predict_channels
 from physics_twin.measurements import Experiment, Redundancy

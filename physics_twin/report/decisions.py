@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from physics_twin.envelope import Envelope
-from physics_twin.envelope.history import History, PastBatch
-from physics_twin.envelope.history_tables import capability_table
+from physics_twin.envelope.history.history import History, PastBatch
+from physics_twin.envelope.history.history_tables import capability_table
 from physics_twin.envelope.text import RANGES, polytope_lines, range_table
 from physics_twin.estimation import HoldOut
 from physics_twin.report import figures

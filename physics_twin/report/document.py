@@ -10,7 +10,7 @@ from pathlib import Path
 
 from physics_twin.comparison import Comparison
 from physics_twin.envelope import Envelope
-from physics_twin.envelope.history import History
+from physics_twin.envelope.history.history import History
 from physics_twin.errors import EnvelopeError
 from physics_twin.estimation import HoldOut
 from physics_twin.files import atomic_write

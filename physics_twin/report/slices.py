@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.envelope import Envelope
-from physics_twin.envelope.allowed import Allowed
-from physics_twin.envelope.history import History
+from physics_twin.envelope.history.history import History
+from physics_twin.envelope.limits.allowed import Allowed
 from physics_twin.report.page import Html, joined, paragraph, tag
 from physics_twin.report.slices_script import SCRIPT
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from physics_twin.envelope.allowed import claim
+from physics_twin.envelope.limits.allowed import claim
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.posterior.evidence import arrays_together

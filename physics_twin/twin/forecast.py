@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Limit
+from physics_twin.envelope.limits.limits import Limit
 from physics_twin.errors import FileFormatError, unknown_name
 from physics_twin.files import atomic_write
 from physics_twin.measurements.quality import duration_text

@@ -7,8 +7,8 @@ import numpy as np
 
 from physics_twin import plot_style
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Limit, Requirement, bind_limits
-from physics_twin.envelope.reductions import Extreme, Final
+from physics_twin.envelope.limits.limits import Limit, Requirement, bind_limits
+from physics_twin.envelope.limits.reductions import Extreme, Final
 from physics_twin.errors import unknown_name
 from physics_twin.plot_style import ALARM, MEASURED, MODEL, MUTED
 from physics_twin.signals import Signal

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Limit, Requirement, bind_limits, moments
-from physics_twin.envelope.reductions import UPPER, Extreme, peak
+from physics_twin.envelope.limits.limits import Limit, Requirement, bind_limits, moments
+from physics_twin.envelope.limits.reductions import UPPER, Extreme, peak
 from physics_twin.errors import DataError, RecipeError, SolveError, unknown_name
 from physics_twin.measurements.quality import duration_text
 from physics_twin.model import StateBlock, StateKind

@@ -13,8 +13,8 @@ import xarray as xr
 from scipy.stats import beta
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Limit, Requirement, bind_limits
-from physics_twin.envelope.reductions import UPPER, Extreme
+from physics_twin.envelope.limits.limits import Limit, Requirement, bind_limits
+from physics_twin.envelope.limits.reductions import UPPER, Extreme
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.quality import duration_text
 from physics_twin.model import Failure, Model

@@ -16,8 +16,8 @@ from scipy.stats import qmc
 
 from physics_twin.arrays import Array
 from physics_twin.envelope import Budget, LargestBox, Limit, Maximize, Polytope, final
-from physics_twin.envelope.attempts import n_certified
-from physics_twin.envelope.certificate import attempt_error, draws_needed
+from physics_twin.envelope.certificate.attempts import n_certified
+from physics_twin.envelope.certificate.certificate import attempt_error, draws_needed
 from physics_twin.posterior import Posterior
 
 SHAPES = ("linear", "bowl", "corner", "waves", "steep", "lobes", "ridge", "island")

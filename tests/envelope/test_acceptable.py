@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import beta, norm
 
 from physics_twin.envelope import Limit, final, find_envelope
-from physics_twin.envelope.acceptable import leaving_the_range, normal_ranges, predicted_end
-from physics_twin.envelope.box import Box
-from physics_twin.envelope.convex_set import ConvexSet
-from physics_twin.envelope.set_point import SETTING_BOUND
+from physics_twin.envelope.ranges.acceptable import leaving_the_range, normal_ranges, predicted_end
+from physics_twin.envelope.ranges.box import Box
+from physics_twin.envelope.ranges.convex_set import ConvexSet
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND
 from physics_twin.signals import Setting
 
 P = 0.95

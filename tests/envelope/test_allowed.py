@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Budget, Limit, final, find_envelope
-from physics_twin.envelope.allowed import Allowed, Group, claim, groups_of, share_of, violations
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.surrogate import DesignSpace, shares
+from physics_twin.envelope.limits.allowed import Allowed, Group, claim, groups_of, share_of, violations
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.region.surrogate import DesignSpace, shares
 
 N = 8000
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from physics_twin.envelope.aim import Aim
-from physics_twin.envelope.box import Box, corners, largest_box
-from physics_twin.envelope.box_starts import best_rectangle
-from physics_twin.envelope.design_space import search_cloud
+from physics_twin.envelope.ranges.aim import Aim
+from physics_twin.envelope.ranges.box import Box, corners, largest_box
+from physics_twin.envelope.ranges.box_starts import best_rectangle
+from physics_twin.envelope.region.design_space import search_cloud
 
 
 def found(level, d, seed=0, aim=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import nct
 
-from physics_twin.envelope.capability import one_sided, two_sided
+from physics_twin.envelope.history.capability import one_sided, two_sided
 
 LEVEL = 0.9
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from physics_twin.envelope.certificate import (
+from physics_twin.envelope.certificate.certificate import (
     SPENDING,
     attempt_error,
     draws_needed,

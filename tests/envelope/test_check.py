@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Budget, Limit, find_envelope
-from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.errors import EnvelopeError, ShapeError, UnitError, UnknownNameError
 from physics_twin.parameters import Values
 from physics_twin.recipes import Phase, Recipe

@@ -9,11 +9,11 @@ from scipy.stats import norm
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, final, find_envelope
-from physics_twin.envelope.attempts import n_certified
-from physics_twin.envelope.certificate import draws_needed, lower_bound
-from physics_twin.envelope.draws import SLACK, split_draws
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.limits import bind_limits
+from physics_twin.envelope.certificate.attempts import n_certified
+from physics_twin.envelope.certificate.certificate import draws_needed, lower_bound
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.draws import SLACK, split_draws
 from physics_twin.errors import EnvelopeError
 
 TIMES = np.linspace(0.0, 1.0, 8)

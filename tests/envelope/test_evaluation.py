@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from physics_twin.envelope.evaluation import AFTER_JUMP, simulate_members
+from physics_twin.envelope.margins.evaluation import AFTER_JUMP, simulate_members
 from physics_twin.recipes import Phase, Recipe, reaches
 from physics_twin.signals import Setting
 

@@ -11,7 +11,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Limit, find_envelope
-from physics_twin.envelope.export import NO_EXPIRY, certificate_hash, schema
+from physics_twin.envelope.files.export import NO_EXPIRY, certificate_hash, schema
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.recipes import Phase, Recipe

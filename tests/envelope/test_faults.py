@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.envelope.evaluation import Problem, evaluate, member_margins
-from physics_twin.envelope.fault_recipes import Cut, interrupted
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.limits.fault_recipes import Cut, interrupted
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.margins.evaluation import Problem, evaluate, member_margins
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.validity import trust_marks
 
 NODES = 32

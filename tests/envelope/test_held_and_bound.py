@@ -5,7 +5,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Envelope
-from physics_twin.envelope.uncertainty import draws_hash
+from physics_twin.envelope.next_batch.uncertainty import draws_hash
 from physics_twin.errors import BoundsError, EnvelopeError, RecipeError, UnitError, UnknownNameError
 from physics_twin.parameters import Values
 

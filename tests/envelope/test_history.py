@@ -8,7 +8,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Envelope, Limit, final, find_envelope, peak
-from physics_twin.envelope.history import Outcome
+from physics_twin.envelope.history.history import Outcome
 from physics_twin.errors import EnvelopeError, UnknownNameError
 
 TIMES = np.linspace(0.0, 3600.0, 25)
@@ -92,7 +92,7 @@ def test_levels_and_durations_come_from_what_was_recorded(analytic):
     recipe = pt.Recipe(
         [pt.Phase("heat", duration="10 min", power="1 kW"), pt.Phase("soak", duration=hold, power=power)]
     )
-    from physics_twin.envelope.past_settings import past_setting
+    from physics_twin.envelope.history.past_settings import past_setting
     from physics_twin.measurements.batches.batch import PhaseWindow
 
     rows = {"power": ([1.0, 1.0, 5.0, 7.0], "kW")}
@@ -155,8 +155,8 @@ def test_bad_samples_are_left_out_and_a_run_that_ends_early_is_not_judged(envelo
 
 def test_a_gap_hides_a_peak_but_not_a_peak_that_was_seen(envelope):
     """A limit on the whole course cannot be met by samples with a hole of half the run; broken it can be."""
-    from physics_twin.envelope.limits import bind_limits
-    from physics_twin.envelope.measured_limits import Rule, judged
+    from physics_twin.envelope.history.measured_limits import Rule, judged
+    from physics_twin.envelope.limits.limits import bind_limits
     from physics_twin.signals import Signal
 
     (requirement,) = bind_limits([Limit("y", upper=1.0)], [Signal("y", "1")])

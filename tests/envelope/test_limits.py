@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Fault, Limit, at, final, integral, lethality, mean, path, peak, rate, time_above
-from physics_twin.envelope.limits import bind_limits
+from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.errors import BoundsError, EnvelopeError, UnitError, UnknownNameError
 from physics_twin.signals import Signal
 

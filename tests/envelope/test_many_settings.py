@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Limit, final, find_envelope
-from physics_twin.envelope.box import largest_box
-from physics_twin.envelope.design_space import search_cloud
+from physics_twin.envelope.ranges.box import largest_box
+from physics_twin.envelope.region.design_space import search_cloud
 from physics_twin.errors import EnvelopeError
 
 

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import binom, norm
 
 import physics_twin as pt
-from physics_twin.envelope.evaluation import Problem, evaluate
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.uncertainty import next_batches
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.margins.evaluation import Problem, evaluate
+from physics_twin.envelope.next_batch.uncertainty import next_batches
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Parameter
 from physics_twin.posterior import Posterior

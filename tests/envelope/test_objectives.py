@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 import physics_twin as pt
-from physics_twin.envelope.objectives import bind_objectives, measured, standard_error, valued
+from physics_twin.envelope.set_point.objectives import bind_objectives, measured, standard_error, valued
 from physics_twin.signals import Setting, Signal
 
 OUTPUTS = (Signal("yield_", "percent"), Signal("oil", "degC"))
@@ -41,7 +41,7 @@ def test_the_number_has_the_unit_of_its_reduction():
 
 def test_over_every_moment_the_worst_counts():
     """The lowest value is what a maximum over every moment is about, the highest for a minimum; a peak is a peak."""
-    from physics_twin.envelope.reductions import path
+    from physics_twin.envelope.limits.reductions import path
 
     assert [bound(f("oil", over=path))[0].side for f in (pt.Maximize, pt.Minimize)] == [-1, 1]
     assert [bound(f("oil", over=pt.peak))[0].side for f in (pt.Maximize, pt.Minimize)] == [1, 1]

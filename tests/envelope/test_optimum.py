@@ -99,7 +99,7 @@ def test_limits_that_cannot_be_met_name_the_shortfall(analytic, bowl):
 def test_a_flat_optimum_is_known_to_as_many_digits_as_its_slope():
     """Worth -1e-6 (cosh 3x + cosh 5y + x y), x and y from (0.7, 0.6): a search that stops on changes of worth stops
     2e-6 beside the optimum (SLSQP alone does), the Newton steps on the slopes do not."""
-    from physics_twin.envelope.local_optimum import Point, local_optimum
+    from physics_twin.envelope.set_point.local_optimum import Point, local_optimum
 
     def program(u):
         x, y = u - [0.7, 0.6]
@@ -152,10 +152,10 @@ def test_a_duration_has_exact_slopes():
 
 def test_slopes_of_every_reduction_are_those_of_differences():
     """Exact derivatives against central differences of whole simulations, a duration and a charge as settings."""
-    from physics_twin.envelope.attempts import Simulator
-    from physics_twin.envelope.evaluation import Problem
-    from physics_twin.envelope.limits import bind_limits
-    from physics_twin.envelope.nominal import Nominal
+    from physics_twin.envelope.certificate.attempts import Simulator
+    from physics_twin.envelope.limits.limits import bind_limits
+    from physics_twin.envelope.margins.evaluation import Problem
+    from physics_twin.envelope.set_point.nominal import Nominal
     from physics_twin.simulation import complete_values
 
     model = batch_reactor()
@@ -254,9 +254,9 @@ def test_a_curved_edge_is_followed(analytic):
 def test_the_point_found_keeps_the_limits_as_simulated(analytic):
     """The limit has a kink where it is met, which no interpolation follows: the point is taken back to where the model
     itself confirms it on the search draws, and no further than the kink asks for."""
-    from physics_twin.envelope.allowed import EVERY, Allowed, Group
-    from physics_twin.envelope.explored import explore, improved, keeps
-    from physics_twin.envelope.objectives import bind_objectives
+    from physics_twin.envelope.limits.allowed import EVERY, Allowed, Group
+    from physics_twin.envelope.set_point.explored import explore, improved, keeps
+    from physics_twin.envelope.set_point.objectives import bind_objectives
 
     (knob,) = analytic.knobs(1)
     targets = bind_objectives([pt.Maximize("s0")], (), (knob,))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
-from physics_twin.envelope.pareto import efficient, knee
+from physics_twin.envelope.set_point.pareto import efficient, knee
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_dominated_points_are_told_from_efficient_ones():
 
 def test_points_that_the_simulation_shows_as_dominated_are_dropped():
     """The interpolation believed in three points; the model says that the second is worse than the third in both."""
-    from physics_twin.envelope.evaluation import Problem
-    from physics_twin.envelope.objectives import bind_objectives
-    from physics_twin.envelope.pareto import front_data
+    from physics_twin.envelope.margins.evaluation import Problem
+    from physics_twin.envelope.set_point.objectives import bind_objectives
+    from physics_twin.envelope.set_point.pareto import front_data
     from physics_twin.signals import Setting, Signal
 
     knob = Setting("s0", "1", bounds=(0, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Budget, Limit, Maximize, Minimize, find_envelope
-from physics_twin.envelope.ways import straight
+from physics_twin.envelope.plan.ways import straight
 from physics_twin.errors import EnvelopeError, UnitError, UnknownNameError
 from physics_twin.parameters import Values
 from physics_twin.recipes import Phase, Recipe

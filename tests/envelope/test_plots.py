@@ -11,9 +11,9 @@ from scipy.spatial import ConvexHull
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, Polytope, final, find_envelope
-from physics_twin.envelope.history import Outcome
-from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.history.history import Outcome
 from physics_twin.envelope.plot_marks import MARKS, polytope_slice, scene_of
+from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.errors import EnvelopeError, UnknownNameError
 
 TIMES = np.linspace(0.0, 3600.0, 9)

@@ -5,15 +5,15 @@ import itertools
 import numpy as np
 import pytest
 
-from physics_twin.envelope.allowed import Allowed, Group
-from physics_twin.envelope.box import Box, largest_box
-from physics_twin.envelope.convex_set import ConvexSet, box_inside
-from physics_twin.envelope.design_space import search_cloud
-from physics_twin.envelope.inflation import inflated, largest_ellipsoid
-from physics_twin.envelope.operating_polytope import operating_polytope
-from physics_twin.envelope.polytope import largest_polytope
-from physics_twin.envelope.polytope_attempts import confirmed_polytope
-from physics_twin.envelope.surrogate import DesignSpace
+from physics_twin.envelope.limits.allowed import Allowed, Group
+from physics_twin.envelope.ranges.box import Box, largest_box
+from physics_twin.envelope.ranges.convex_set import ConvexSet, box_inside
+from physics_twin.envelope.ranges.inflation import inflated, largest_ellipsoid
+from physics_twin.envelope.ranges.operating_polytope import operating_polytope
+from physics_twin.envelope.ranges.polytope import largest_polytope
+from physics_twin.envelope.ranges.polytope_attempts import confirmed_polytope
+from physics_twin.envelope.region.design_space import search_cloud
+from physics_twin.envelope.region.surrogate import DesignSpace
 from physics_twin.signals import Setting
 
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Envelope, Limit, final, find_envelope
-from physics_twin.envelope.objectives import Maximize
-from physics_twin.envelope.shapes import Polytope
+from physics_twin.envelope.ranges.shapes import Polytope
+from physics_twin.envelope.set_point.objectives import Maximize
 from physics_twin.errors import EnvelopeError
 
 P = 0.95

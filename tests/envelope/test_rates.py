@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import rate
-from physics_twin.envelope.reductions import LOWER, UPPER
+from physics_twin.envelope.limits.reductions import LOWER, UPPER
 from physics_twin.errors import EnvelopeError, UnitError
 from physics_twin.units import unit
 

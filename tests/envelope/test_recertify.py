@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Envelope, Limit, final, find_envelope
-from physics_twin.envelope.certificate import lower_bound
-from physics_twin.envelope.recertify import N_SCOUTS
-from physics_twin.envelope.shapes import Polytope
+from physics_twin.envelope.certificate.certificate import lower_bound
+from physics_twin.envelope.certificate.recertify import N_SCOUTS
+from physics_twin.envelope.ranges.shapes import Polytope
 from physics_twin.errors import EnvelopeError, ModelError, UnknownNameError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import at, final, integral, mean, path, peak, time_above
-from physics_twin.envelope.reductions import LOWER, UPPER, Custom
+from physics_twin.envelope.limits.reductions import LOWER, UPPER, Custom
 from physics_twin.units import unit
 
 ONE, DEGC = unit("1"), unit("degC")

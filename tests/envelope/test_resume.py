@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Limit
-from physics_twin.envelope.remembered import FEW_AT_ONCE, MEMBERS_AT_ONCE, piece_size
+from physics_twin.envelope.margins.remembered import FEW_AT_ONCE, MEMBERS_AT_ONCE, piece_size
 from physics_twin.errors import FileFormatError, StoppedError
 
 HERE = Path(__file__).parent

@@ -10,14 +10,14 @@ import xarray as xr
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Envelope, Limit, find_envelope, path
-from physics_twin.envelope.faults import Fault
-from physics_twin.envelope.named_function import NamedFunction, source_hash
+from physics_twin.envelope.files.named_function import NamedFunction, source_hash
+from physics_twin.envelope.files.question_record import CLASSES, functions_of, question_text
+from physics_twin.envelope.files.records import Reader, Writer
+from physics_twin.envelope.files.version_1 import migrated
+from physics_twin.envelope.limits.faults import Fault
+from physics_twin.envelope.limits.rates import Rate
+from physics_twin.envelope.limits.thermal_integrals import EquivalentTime, Lethality
 from physics_twin.envelope.question import Question
-from physics_twin.envelope.question_record import CLASSES, functions_of, question_text
-from physics_twin.envelope.rates import Rate
-from physics_twin.envelope.records import Reader, Writer
-from physics_twin.envelope.thermal_integrals import EquivalentTime, Lethality
-from physics_twin.envelope.version_1 import migrated
 from physics_twin.errors import EnvelopeError, FileFormatError
 from physics_twin.recipes import Phase, Ramp, Recipe, Rule, Table
 from physics_twin.signals import Setting

@@ -9,7 +9,7 @@ import pytest
 
 import physics_twin as pt
 from physics_twin.envelope import Budget, Limit, find_envelope
-from physics_twin.envelope.folder import MANIFEST
+from physics_twin.envelope.files.folder import MANIFEST
 from physics_twin.errors import EnvelopeError, FileFormatError
 from physics_twin.measurements import Channel, Experiment
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Limit, final, find_envelope
-from physics_twin.envelope.operating_polytope import OperatingPolytope
+from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.envelope.text import inward
 from physics_twin.units import Unit
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expi
 
 from physics_twin.envelope import Limit, equivalent_time, lethality
-from physics_twin.envelope.limits import bind_limits
-from physics_twin.envelope.reductions import UPPER
+from physics_twin.envelope.limits.limits import bind_limits
+from physics_twin.envelope.limits.reductions import UPPER
 from physics_twin.errors import EnvelopeError, UnitError
 from physics_twin.signals import Signal
 from physics_twin.units import unit

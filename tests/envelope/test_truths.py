@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from physics_twin.envelope import Budget, Limit, draws, final, find_envelope
+from physics_twin.envelope import Budget, Limit, final, find_envelope
+from physics_twin.envelope.next_batch import draws
 from physics_twin.errors import EnvelopeError
 from physics_twin.posterior import Posterior
 

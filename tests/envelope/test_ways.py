@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from physics_twin.envelope.ways import Pace, shortest_way, straight, way_in
+from physics_twin.envelope.plan.ways import Pace, shortest_way, straight, way_in
 
 
 def even(d):

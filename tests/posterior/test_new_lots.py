@@ -154,7 +154,7 @@ def test_a_prediction_for_a_new_lot_is_wider_than_for_a_fitted_one() -> None:
 
 def test_the_envelope_says_that_a_new_lot_is_drawn() -> None:
     """What an envelope includes names the population."""
-    from physics_twin.envelope.uncertainty import next_batches
+    from physics_twin.envelope.next_batch.uncertainty import next_batches
 
     posterior = dataclasses.replace(lots(), provenance={**lots().provenance, "fingerprint": COOLING.fingerprint})
     found = next_batches(COOLING, posterior, RECIPE, [], {}, {}, np.random.default_rng(1))

@@ -7,11 +7,12 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.allowed import claim, violations
-from physics_twin.envelope.certificate import Certificate, lower_bounds
-from physics_twin.envelope.draws import Draws
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.objectives import valued
+from physics_twin.envelope.certificate.certificate import Certificate, lower_bounds
+from physics_twin.envelope.limits.allowed import claim, violations
+from physics_twin.envelope.limits.reductions import Extreme, Final
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.draws import Draws
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.optimal_recipe.draws import Outcomes, outcomes, single
 from physics_twin.envelope.optimal_recipe.nominal import KEPT, RecipeStart, Setup
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe, PathLimit
@@ -20,10 +21,9 @@ from physics_twin.envelope.optimal_recipe.simulated import Decision, recipe_of
 from physics_twin.envelope.optimal_recipe.solving import Solution
 from physics_twin.envelope.optimal_recipe.task import Task
 from physics_twin.envelope.question import Question
-from physics_twin.envelope.reductions import Extreme, Final
 from physics_twin.envelope.search import recipe_hash
-from physics_twin.envelope.set_point import Margin, margins_at
-from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.set_point.objectives import valued
+from physics_twin.envelope.set_point.set_point import Margin, margins_at
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.members import simulate_members
-from physics_twin.envelope.objectives import Target
+from physics_twin.envelope.limits.requirements import Requirement, margins_of, moments
+from physics_twin.envelope.margins.members import simulate_members
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.optimal_recipe.task import Task
-from physics_twin.envelope.requirements import Requirement, margins_of, moments
-from physics_twin.envelope.uncertainty import Batches
+from physics_twin.envelope.set_point.objectives import Target
 from physics_twin.model import Failure, Model
 from physics_twin.recipes import Recipe
 

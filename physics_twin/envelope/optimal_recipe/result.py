@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate import Certificate
-from physics_twin.envelope.objectives import ObjectiveValue
+from physics_twin.envelope.certificate.certificate import Certificate
 from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
-from physics_twin.envelope.set_point import Margin
+from physics_twin.envelope.set_point.objectives import ObjectiveValue
+from physics_twin.envelope.set_point.set_point import Margin
 from physics_twin.measurements.records import recipe_record
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting

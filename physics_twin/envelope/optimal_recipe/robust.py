@@ -17,15 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.allowed import Allowed, Group, violations
-from physics_twin.envelope.attempts import Test, tests_of
-from physics_twin.envelope.certificate import Attempt, lower_bounds
-from physics_twin.envelope.draws import Draws
+from physics_twin.envelope.certificate.attempts import Test, tests_of
+from physics_twin.envelope.certificate.certificate import Attempt, lower_bounds
+from physics_twin.envelope.limits.allowed import Allowed, Group, violations
+from physics_twin.envelope.next_batch.draws import Draws
+from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.optimal_recipe.draws import Outcomes, outcomes
 from physics_twin.envelope.optimal_recipe.nominal import MORE, Setup
 from physics_twin.envelope.optimal_recipe.simulated import Decision, recipe_of
 from physics_twin.envelope.optimal_recipe.solving import Scenario, Solution
-from physics_twin.envelope.uncertainty import Batches
 from physics_twin.errors import EnvelopeError, SolveError
 
 ROUNDS = 10

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from physics_twin.envelope.allowed import Group, groups_of
-from physics_twin.envelope.draws import Draws, first_needed, split_draws
-from physics_twin.envelope.evaluation import Problem
-from physics_twin.envelope.limits import Limit
-from physics_twin.envelope.objectives import Objective
+from physics_twin.envelope.limits.allowed import Group, groups_of
+from physics_twin.envelope.limits.limits import Limit
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.optimal_recipe.build import certified_recipe, single_recipe
 from physics_twin.envelope.optimal_recipe.method import Collocation
 from physics_twin.envelope.optimal_recipe.nominal import (
@@ -34,6 +33,7 @@ from physics_twin.envelope.optimal_recipe.result import OptimalRecipe
 from physics_twin.envelope.optimal_recipe.robust import Robust, make_trial
 from physics_twin.envelope.optimal_recipe.task import Task, make_task
 from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.set_point.objectives import Objective
 from physics_twin.errors import EnvelopeError
 from physics_twin.model import Model
 from physics_twin.parameters import Values

@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.objectives import ObjectiveValue
+from physics_twin.envelope.files.question_record import CLASSES
+from physics_twin.envelope.files.records import Reader, Writer
 from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe, PathLimit
-from physics_twin.envelope.question_record import CLASSES
-from physics_twin.envelope.records import Reader, Writer
+from physics_twin.envelope.set_point.objectives import ObjectiveValue
 from physics_twin.errors import FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.simulation import Run

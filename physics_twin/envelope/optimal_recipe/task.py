@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits import Limit, bind_limits
-from physics_twin.envelope.objectives import Objective, Target, bind_objectives
+from physics_twin.envelope.limits.limits import Limit, bind_limits
+from physics_twin.envelope.limits.reductions import At, Extreme, Final, Integral, Mean, Reduction
+from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.envelope.optimal_recipe.profile import BoundProfile, Profile, bind_profiles
-from physics_twin.envelope.reductions import At, Extreme, Final, Integral, Mean, Reduction
-from physics_twin.envelope.requirements import Requirement
+from physics_twin.envelope.set_point.objectives import Objective, Target, bind_objectives
 from physics_twin.errors import EnvelopeError, ModelError
 from physics_twin.inputs import lines_of
 from physics_twin.model import HasEquations, Model, SIValues

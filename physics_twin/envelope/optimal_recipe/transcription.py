@@ -14,10 +14,10 @@ import casadi as ca
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.objectives import CVaR, WorstCase
+from physics_twin.envelope.limits.reductions import At, Extreme, Final, Integral, Mean, Reduction
 from physics_twin.envelope.optimal_recipe.grid import Grid
 from physics_twin.envelope.optimal_recipe.task import Task
-from physics_twin.envelope.reductions import At, Extreme, Final, Integral, Mean, Reduction
+from physics_twin.envelope.set_point.objectives import CVaR, WorstCase
 
 _INF = float("inf")
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq, root
 
 import physics_twin as pt
 from physics_twin.arrays import Array
-from physics_twin.envelope.hermite import highest
+from physics_twin.envelope.limits.hermite import highest
 from physics_twin.verification import ABSOLUTE, Case, Measured
 from physics_twin_models.jacketed_reactor import jacketed_reactor
 from physics_twin_validation.reference import reference

@@ -1,0 +1,1 @@
+"""Past batches against an envelope."""

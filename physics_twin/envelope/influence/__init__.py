@@ -1,0 +1,1 @@
+"""What limits an envelope, and what it would buy to know something better."""

@@ -1,0 +1,1 @@
+"""Margins by simulation: what every possible next batch keeps of every limit."""

@@ -1,0 +1,1 @@
+"""The next batch: what the probability of an envelope is taken over."""

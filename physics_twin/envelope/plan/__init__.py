@@ -1,0 +1,1 @@
+"""The way from the present point to the recommended one."""

@@ -1,0 +1,1 @@
+"""Ranges inside the region: boxes, polytopes, and ranges of single settings."""

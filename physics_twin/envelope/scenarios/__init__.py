@@ -1,0 +1,1 @@
+"""What if: envelopes side by side."""
