@@ -74,11 +74,11 @@ def main(folder: Path = Path("plant")) -> tuple[pt.Experiments, pt.HoldOut]:
 
     look = pt.inspect(folder / "historian.csv", layout=pt.Layout(zone=ZONE))
     print(look)
-    look.plot()[0].figure.savefig(folder / "historian.png")
+    look.plot().savefig(folder / "historian.png")
 
     batches = read(folder)
     print(batches)
-    batches.plot()[0].figure.savefig(folder / "batches.png")
+    batches.plot().savefig(folder / "batches.png")
 
     means = {run.name: run.average("5 min", outputs=["temperature"]) for run in batches}
     check = pt.holdout(

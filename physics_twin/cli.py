@@ -224,11 +224,9 @@ def _write(found: "Inspection", picture: Path | None, tags: Path | None) -> None
     if picture is not None:
         import matplotlib
 
-        from physics_twin.plot_style import figure_of
-
         matplotlib.use("Agg")  # a window would wait for somebody to close it
         with atomic_write(picture) as temporary:
-            figure_of(found.plot()).savefig(temporary)
+            found.plot().savefig(temporary)
         written.append(str(picture))
     if tags is not None and not tags.exists():
         with atomic_write(tags) as temporary:

@@ -23,6 +23,7 @@ from physics_twin.validity import MODEL, Course, extrapolations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _FORMAT = "physics_twin run 1"
 _OUTSIDE = "outside."
@@ -86,8 +87,8 @@ class Run:
 
     __repr__ = __str__
 
-    def plot(self, ax: "Axes | list[Axes] | None" = None) -> "list[Axes]":
-        """One panel for each unit, outputs named; returns the axes."""
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """One panel for each unit, outputs named; ax: one Axes for each unit, a new figure without it."""
         from physics_twin.simulation_plots import plot_run
 
         return plot_run(self, ax)

@@ -9,6 +9,7 @@ from physics_twin import plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.simulation import Run
 
@@ -16,8 +17,8 @@ N_MARKS = 8
 """Marks on each line, so that lines are told apart without their colors."""
 
 
-def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
-    """Draw a run, one panel for each unit with its outputs in it; returns the axes.
+def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    """Draw a run, one panel for each unit with its outputs in it; returns the figure.
 
     ax: one Axes for each unit, in the order in which the units first appear; without it, a new figure. Raises
     ShapeError for another number of axes.
@@ -51,4 +52,4 @@ def plot_run(run: "Run", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axe
         if ax is None:
             title = f"{run.dataset.attrs['model'].replace('_', ' ')} {run.dataset.attrs['version']}"
             axes[0].set_title(f"{title}; hatched: outside its domain of validity" if outside.any() else title)
-    return axes
+    return plot_style.figure_of(axes)

@@ -118,7 +118,7 @@ def test_marks_are_kept_in_files(tmp_path):
 
 def test_the_picture_hatches_times_outside():
     """Only there, and the title says what the hatching means."""
-    inside, outside = run().plot()[0], run(temperature=(273.15, 423.15)).plot()[0]
+    inside, outside = run().plot().axes[0], run(temperature=(273.15, 423.15)).plot().axes[0]
     assert len(inside.collections) == 0 and len(outside.collections) == 1
     assert outside.collections[0].get_hatch() == "//"
     assert "hatched: outside its domain of validity" in outside.get_title(loc="left")

@@ -31,6 +31,7 @@ from physics_twin.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _ONE, _SECOND, _JOULE = Unit("1"), Unit("s"), Unit("J")
 
@@ -323,8 +324,8 @@ class FieldModel:
         label = f"{self.name} {self.version} ({self.fingerprint})"
         return outputs, self._pack(at), found, recorder.series(times, label)
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the mesh with its regions, boundaries (and what acts there) and sensors; returns the axes."""
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the mesh with its regions, boundaries (and what acts there) and sensors."""
         from physics_twin.fem.fields.mesh_plot import plot_mesh
 
         d = self.discretized

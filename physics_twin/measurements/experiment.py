@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.measurements.relations.delays import Delay
     from physics_twin.measurements.windows.steady import SteadyWindows
@@ -626,10 +627,10 @@ class Experiment:
 
         return load(path)
 
-    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """Draw each channel in its unit over time, with what is not good or not used marked.
 
-        ax: one Axes for all channels, or one for each; without it, a new figure. Returns the axes.
+        ax: one Axes for all channels, or one for each; without it, a new figure.
         """
         from physics_twin.measurements.plots import plot_experiment
 

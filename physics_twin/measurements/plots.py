@@ -15,6 +15,7 @@ from physics_twin.plot_arrays import Layout, draw_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.measurements.experiment import Experiment, Series
 
@@ -28,11 +29,11 @@ _LETTER = 0.6
 """Width of a letter, in sizes of the font."""
 
 
-def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Draw each channel in its unit over time, with what is not good or not used marked; arrays over their places.
 
     ax: one Axes for all channels, or one for each; without it, a new figure with one below the other. An array counts
-    as one channel. Returns one Axes for each channel and array. Raises ShapeError for another number of Axes.
+    as one channel. Raises ShapeError for another number of Axes.
     """
     arrays = experiment.arrays
     single = [s for s in experiment if s.channel.place is None or s.channel.place.array not in arrays]
@@ -67,7 +68,7 @@ def plot_experiment(experiment: "Experiment", ax: "Axes | Sequence[Axes] | None"
             axes[len(single) - 1].set_xlabel(scale.label)
         for one, (array, own) in zip(axes[len(single) :], arrays.items(), strict=True):
             _draw_array(one, array, own)
-    return axes
+    return plot_style.figure_of(axes)
 
 
 def _draw_series(ax: "Axes", series: "Series", scale: plot_style.TimeScale) -> None:

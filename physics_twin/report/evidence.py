@@ -113,10 +113,7 @@ def _experiment(run: Experiment, number: Numbering) -> list[Html]:
     if max(s.times.size for s in run) <= FEW and len(run.series) <= FEW:
         parts.append(_places(run) if run.arrays else _samples(run))
     if not clean:
-        axes = run.plot()
-        picture = Picture.of(
-            plot_style.figure_of(axes), "Samples with their flags.", f"samples of {run.name} with flags"
-        )
+        picture = Picture.of(run.plot(), "Samples with their flags.", f"samples of {run.name} with flags")
         parts.append(number(picture))
     origin = run.provenance
     pairs: list[tuple[object, object]] = [

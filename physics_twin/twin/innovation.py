@@ -19,6 +19,7 @@ from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 CONSISTENT = 0.999
 """Probability with which the NIS of a consistent filter lies within the bounds of `Innovation.consistent`."""
@@ -262,7 +263,7 @@ class Innovation:
 
     __repr__ = __str__
 
-    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """Residuals of each channel over time in its declared unit, with the band in which 95 % are expected.
 
         What was not used is crossed out. ax: one Axes for each channel with samples; a new figure without it. Raises

@@ -12,14 +12,15 @@ from physics_twin.twin.moments import stamp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.twin.innovation import Innovation
 
 _NORMAL_95 = 1.96
 
 
-def plot_innovation(innovation: "Innovation", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
-    """Draw residuals of each channel with its band; what was not used is crossed out. Returns the axes.
+def plot_innovation(innovation: "Innovation", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    """Draw residuals of each channel with its band; what was not used is crossed out.
 
     Raises DataError without any sample, ShapeError for another number of axes than channels with samples.
     """
@@ -62,7 +63,7 @@ def plot_innovation(innovation: "Innovation", ax: "Axes | Sequence[Axes] | None"
         if ax is None:
             axes[0].set_title(f"residuals since {stamp(since)}")
             plot_style.one_legend(plot_style.figure_of(axes), axes)
-    return axes
+    return plot_style.figure_of(axes)
 
 
 def _view(used: Array, half: Array) -> tuple[float, float]:

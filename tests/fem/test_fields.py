@@ -526,7 +526,7 @@ def words_of(figure):
 @pytest.mark.parametrize("name", ["temperature", "heat_flux"])
 def test_a_picture_says_what_it_shows(run, name):
     """Name, time, unit, axes and boundaries are written on it."""
-    words = words_of(run.field(name, "40 s").plot().figure)
+    words = words_of(run.field(name, "40 s").plot())
     unit = {"temperature": "°C", "heat_flux": "W/m²"}[name]
     for expected in (name.replace("_", " "), "at 40 s", unit, "x / mm", "y / mm", "left", "right", "top", "bottom"):
         assert expected in words
@@ -543,7 +543,7 @@ def test_every_body_can_be_drawn(shape, degree, place, tmp_path):
     g = grid(mesh, degree)
     at = g.nodes if place is fields.Location.NODES else mesh.midpoints
     field = fields.Field("temperature", Unit("degC"), 90.0, place, g, straight(at))
-    figure = field.plot().figure
+    figure = field.plot()
     figure.savefig(tmp_path / "picture.png")
     words = words_of(figure)
     assert "temperature at 90 s" in words
@@ -559,13 +559,13 @@ def test_a_uniform_field_can_be_drawn():
     """One color, not an error of the contour routine."""
     g = grid(SHAPES["plate"], 1)
     field = fields.Field("temperature", Unit("degC"), 0.0, fields.Location.NODES, g, np.full(len(g.nodes), 300.0))
-    assert "temperature at 0 s" in words_of(field.plot().figure)
+    assert "temperature at 0 s" in words_of(field.plot())
 
 
 def test_limits_make_pictures_comparable(run):
     """Two pictures with the same limits have the same levels; units are needed."""
     bars = [
-        run.field("temperature", t).plot(limits=("20 degC", "100 degC")).figure.axes[1].get_ylim() for t in (0.0, 100.0)
+        run.field("temperature", t).plot(limits=("20 degC", "100 degC")).axes[1].get_ylim() for t in (0.0, 100.0)
     ]
     assert bars[0] == bars[1] == (20.0, 100.0)
     with pytest.raises(ShapeError, match="the lower one comes first"):
@@ -579,10 +579,10 @@ def test_a_deformed_body_tells_its_exaggeration(shape):
     values = np.zeros_like(g.nodes)
     values[:, 0] = 1e-3 * g.nodes[:, 0]  # at most 0.3 mm on a body of 300 mm: a tenth is a factor of 100
     field = fields.Field("displacement", Unit("m"), 0.0, fields.Location.NODES, g, values)
-    words = words_of(field.plot().figure)
+    words = words_of(field.plot())
     assert "100 times the displacement" in words
     assert "displacement / mm" in words
-    assert "30 times" in words_of(field.plot(exaggeration=30.0).figure)
+    assert "30 times" in words_of(field.plot(exaggeration=30.0))
 
 
 def test_axes_of_the_wrong_kind_are_refused(run):
@@ -594,12 +594,12 @@ def test_axes_of_the_wrong_kind_are_refused(run):
     with pytest.raises(ShapeError, match='projection="3d"'):
         field.plot(plt.figure().add_subplot())
     ax = plt.figure().add_subplot()
-    assert run.field("temperature").plot(ax) is ax
+    assert run.field("temperature").plot(ax) is ax.figure
 
 
 def test_a_model_draws_itself_before_a_run():
     """Mesh, regions, what acts on each boundary, points and the parts that other sensors look at."""
-    figure = plate().plot().figure
+    figure = plate().plot()
     words = words_of(figure)
     for expected in (
         "96 quadrilaterals",
@@ -621,7 +621,7 @@ def test_every_mesh_can_be_drawn(shape, tmp_path):
     """With a sensor at a point, over a part, and a cloud."""
     mesh = SHAPES[shape]
     marks = {"core": mesh.midpoints[:1], "mean": next(iter(mesh.regions)), "camera": mesh.midpoints[:20]}
-    figure = fields.plot_mesh(mesh, marks=marks, conditions={next(iter(mesh.boundaries)): "held"}, title="part").figure
+    figure = fields.plot_mesh(mesh, marks=marks, conditions={next(iter(mesh.boundaries)): "held"}, title="part")
     figure.savefig(tmp_path / "mesh.png")
     words = words_of(figure)
     assert "core" in words

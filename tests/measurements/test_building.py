@@ -182,7 +182,7 @@ def test_limits_noise_and_phases_are_printed() -> None:
 
 def test_limits_are_drawn_as_arrows() -> None:
     """Where the truth lies: an arrow down at the limit, apart from what was measured."""
-    (ax,) = limited().plot()
+    (ax,) = limited().plot().axes
     arrows = [line for line in ax.lines if line.get_marker() == r"$\downarrow$"]
     assert [line.get_label() for line in arrows] == ["below the limit (2)"]
     assert np.asarray(arrows[0].get_ydata()).tolist() == [0.5, 0.5]

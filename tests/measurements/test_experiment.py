@@ -414,13 +414,13 @@ def test_the_picture_marks_what_is_not_good(tmp_path: Path) -> None:
 
     rows = "".join(f"{60 * i},{20 + i},{30 + i}\n" for i in range(30))
     run = log(tmp_path, "t,a,b\n" + rows + "1700,9,9\n1800,,1\n1800,5,5\n", channels=[A, B], settle="3 min")
-    axes = run.plot()
+    axes = run.plot().axes
     labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
     assert labels == ["core", "suspect (1)", "left out (3)", "bad (1)", "missing (1)"]
     assert axes[0].get_ylabel() == "core / °C"
     assert axes[1].get_xlabel() == "time / min"
-    _, own = plt.subplots()
-    assert run.plot(own) == [own, own]
+    figure, own = plt.subplots()
+    assert run.plot(own) is figure
     with pytest.raises(ShapeError, match="1 axes for 2 channels"):
         run.plot([own])
     plt.close("all")

@@ -95,14 +95,14 @@ def test_an_array_is_one_row_and_one_picture():
     run = line()
     assert "rod (15 places)" in str(run)
     assert "T_7" not in str(run)
-    assert len(run.plot()) == 1
+    assert len(run.plot().axes) == 1
     x, y = (a.ravel() for a in np.meshgrid(np.arange(6.0), np.arange(5.0)))
     channels = [
         Channel(f"u_{k}", unit="um", noise="1 um", place=Place("camera", (a, "mm"), (b, "mm")))
         for k, (a, b) in enumerate(zip(x, y, strict=True))
     ]
     cloud = Experiment.from_arrays("cloud", [0.0], {c.output: [1.0] for c in channels}, channels=channels)
-    (axes,) = cloud.plot()
+    axes = cloud.plot().axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("x / mm", "y / mm")
 
 

@@ -36,7 +36,7 @@ def run_of(name: str = "a", bad: float = 25.0) -> Experiment:
 
 def labels(run: Experiment) -> list[str]:
     """The legend of its panel."""
-    legend = run.plot()[0].get_legend()
+    legend = run.plot().axes[0].get_legend()
     assert legend is not None
     return [text.get_text().replace("\n", " ") for text in legend.get_texts()]
 
@@ -50,7 +50,7 @@ def test_a_full_scale_reading_does_not_press_the_others_flat() -> None:
     """850 degC among 20 to 30: on the axis too, and the scale stays that of the others."""
     run = run_of(bad=850.0)
     assert labels(run) == ["core", "suspect (3)", "bad (3), on the axis"]
-    assert run.plot()[0].get_ylim()[1] < 40.0
+    assert run.plot().axes[0].get_ylim()[1] < 40.0
 
 
 def test_a_channel_that_is_all_suspect_has_no_key_to_good_samples() -> None:
@@ -65,8 +65,8 @@ def test_names_of_phases_do_not_overlap() -> None:
     """Phases of minutes in a run of an hour: their names take lines of their own, and no two share a spot."""
     starts = {"charging": 0.0, "heating": 120.0, "reaction": 240.0, "cooling": 3000.0}
     phases = tuple(PhaseWindow(name, start, start + 60.0) for name, start in starts.items())
-    axes = replace(run_of(), phases=phases).plot()
-    figure = axes[0].figure
+    figure = replace(run_of(), phases=phases).plot()
+    axes = figure.axes
     figure.canvas.draw()
     boxes = [one.get_window_extent() for one in axes[0].texts if isinstance(one, Annotation)]
     assert len(boxes) == 4
@@ -82,7 +82,6 @@ def test_one_key_to_lines_and_marks() -> None:
         t = np.arange(60) * 60.0
         salt = np.where(np.arange(60) % 20 == 0, 5.0, np.nan)
         runs.append(Experiment.from_arrays(name, t, {"core": t / 100.0, "salt": salt}, channels=channels))
-    axes = Experiments(tuple(runs)).plot()
-    (legend,) = axes[0].figure.legends
+    (legend,) = Experiments(tuple(runs)).plot().legends
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
     assert all(line.get_linestyle() != "None" and line.get_marker() for line in legend.get_lines())

@@ -55,7 +55,7 @@ def test_the_record_says_so_itself(tmp_path: Path) -> None:
     assert pt.Experiment.load(tmp_path / "late.nc") == late
     assert run(BEFORE - dt.timedelta(hours=6)).notes == (), "the last sample lies within the last day"
     assert run(None).notes == ()
-    assert len(late.plot()[0].lines) == len(run(None).plot()[0].lines) + 1
+    assert len(late.plot().axes[0].lines) == len(run(None).plot().axes[0].lines) + 1
 
 
 def test_only_samples_in_use_count() -> None:

@@ -8,7 +8,6 @@ import pytest
 import xarray as xr
 from scipy.stats import binom
 
-from physics_twin import plot_style
 from physics_twin.errors import DataError, FileFormatError, UnknownNameError
 from physics_twin.measurements.flags import Flag
 from physics_twin.twin.innovation import CONSISTENT, Innovation, MomentRecord, SampleRecord
@@ -198,11 +197,12 @@ def test_a_file_gives_back_what_was_saved(tmp_path) -> None:
 
 def test_the_picture_shows_residuals_bands_and_what_was_not_used() -> None:
     """A panel for each channel in its unit; crosses differ from circles in shape, not in color alone."""
-    axes = stretch().plot()
+    figure = stretch().plot()
+    axes = figure.axes
     assert [one.get_ylabel() for one in axes] == ["T1 / K", "p / bar"]
     labels = axes[0].get_legend_handles_labels()[1]
     assert {"95 % expected", "used", "not used, farther off"} <= set(labels)
     far = next(line for line in axes[0].lines if line.get_label() == "not used, farther off")
     assert far.get_marker() == "^" and np.asarray(far.get_xdata()).tolist() == [5.0]
     assert np.asarray(far.get_ydata())[0] == axes[0].get_ylim()[1] < 5.0  # 30 K off do not flatten the rest
-    plot_style.figure_of(axes).canvas.draw()
+    figure.canvas.draw()

@@ -15,6 +15,7 @@ from physics_twin.units import Unit, format_si, seconds, to_si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SAME_TIME = 1e-9  # relative: times that are written alike but rounded differently
 
@@ -87,8 +88,8 @@ class Field:
             found = np.einsum("pn,pn...->p...", weights, self.values[self.grid.cells[cells]])
         return np.asarray(found[0] if one else found)
 
-    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw the field; see `physics_twin.fem.fields.plots.plot_field` for the options. Returns the axes."""
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Figure":
+        """Draw the field; see `physics_twin.fem.fields.plots.plot_field` for the options."""
         from physics_twin.fem.fields.plots import plot_field
 
         return plot_field(self, ax, **options)

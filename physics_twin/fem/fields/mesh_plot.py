@@ -26,6 +26,7 @@ from physics_twin.fem.quantities import as_list
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 type Mark = Array | str
 """Where a sensor is: its points (n, dimension) m, or the name of its region or boundary."""
@@ -86,8 +87,8 @@ def plot_mesh(
     conditions: Mapping[str, str] | None = None,
     marks: Mapping[str, Mark] | None = None,
     title: str = "",
-) -> "Axes":
-    """Draw a mesh: regions filled, boundaries in color with their names, sensors as open circles; returns the axes.
+) -> "Figure":
+    """Draw a mesh: regions filled, boundaries in color with their names, sensors as open circles.
 
     conditions: boundary -> what acts there, for the legend. marks: sensor -> where it is; those of a whole region or
     boundary are named in the legend. ax: a matplotlib Axes, with projection="3d" for a body in space.
@@ -116,7 +117,7 @@ def plot_mesh(
         else:
             ax.legend(handles=handles, loc="best")
         ax.set_title(f"{_words(title)}\n{mesh.size}" if title else mesh.size, fontsize=9)
-    return ax
+    return plot_style.figure_of([ax])
 
 
 def in_words(given: Any, otherwise: str) -> str:

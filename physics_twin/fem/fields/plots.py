@@ -28,6 +28,7 @@ from physics_twin.units import QuantityLike, Unit, to_si
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
 
 _KELVIN, _METER = Unit("K").dimension, Unit("m").dimension
 
@@ -65,8 +66,8 @@ def plot_field(
     limits: "tuple[QuantityLike, QuantityLike] | None" = None,
     exaggeration: float | None = None,
     boundaries: bool = True,
-) -> "Axes":
-    """Draw a field; returns the axes.
+) -> "Figure":
+    """Draw a field.
 
     limits: lowest and highest value of the colors with their unit ("20 degC", "850 degC"), so that pictures can be
     compared; by default the field's own. exaggeration: factor of the displacements that are drawn, chosen if not given
@@ -79,7 +80,7 @@ def plot_field(
         ax = axes_of(mesh.dimension, ax)
         {1: _profile, 2: _contours, 3: _surface}[mesh.dimension](ax, scene, boundaries)
         ax.set_title(_title(scene), pad=16.0 if mesh.dimension == 1 and boundaries else None)
-    return ax
+    return plot_style.figure_of([ax])
 
 
 def _title(scene: _Scene) -> str:

@@ -17,6 +17,7 @@ from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _M = Unit("m")
 
@@ -188,7 +189,7 @@ class Mesh:
         shift = lengths(offset, self.dimension, "offset", signed=True)
         return replace(self, points=self.points + shift)
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the cells with regions and boundaries by name; a model's `plot` also shows loads and sensors."""
         from physics_twin.fem.fields.mesh_plot import plot_mesh
 

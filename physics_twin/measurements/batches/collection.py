@@ -17,6 +17,7 @@ from physics_twin.measurements.tags.certificates import SHOWN, expired_certifica
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Experiments"]
 
@@ -200,7 +201,7 @@ class Experiments(Sequence[Experiment]):
         n = 1 + int(np.argmin(np.abs(sizes[:-1] - share * len(self.runs))))
         return {name for key in keys[:n] for name in groups[key]}
 
-    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """Draw all experiments over each other, a panel for each channel, in its unit over time since time zero.
 
         Up to seven have colors of their own; more are thin lines below their median and the band of the middle 90 %.

@@ -26,6 +26,7 @@ from physics_twin.units import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.measurements.batches.collection import Experiments
 
@@ -39,7 +40,7 @@ _FEW = 20  # samples of a channel in one experiment up to which they are marks a
 _LEAST = 5  # experiments that make a median
 
 
-def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Draw each channel of all experiments over time since time zero; see `Experiments.plot`."""
     if not experiments:
         raise DataError("there is no experiment to draw")
@@ -84,7 +85,7 @@ def plot_experiments(experiments: "Experiments", ax: "Axes | Sequence[Axes] | No
         axes[0].set_title(f"{len(experiments)} experiments")
         if ax is None and axes[0].get_legend_handles_labels()[0]:
             one_legend(figure_of(axes), axes)
-    return axes
+    return figure_of(axes)
 
 
 @dataclass(frozen=True, eq=False)

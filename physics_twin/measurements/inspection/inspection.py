@@ -26,7 +26,7 @@ from physics_twin.measurements.logs.reading import Source, read_log
 from physics_twin.measurements.relations.compression import Compression, CompressionKind, compression
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["InspectedTag", "Inspection", "Kind", "inspect"]
 
@@ -128,10 +128,10 @@ class Inspection:
 
         return describe(self)
 
-    def plot(self, tags: Sequence[str] | None = None) -> "list[Axes]":
+    def plot(self, tags: Sequence[str] | None = None) -> "Figure":
         """Draw each tag over time, with gaps, flat stretches and bad samples marked.
 
-        tags: which ones; without it the first twelve. Returns one Axes a tag. Raises UnknownNameError.
+        tags: which ones; without it the first twelve. Raises UnknownNameError.
         """
         from physics_twin.measurements.inspection.plots import plot_inspection
 

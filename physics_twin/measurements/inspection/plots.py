@@ -13,6 +13,7 @@ from physics_twin.measurements.relations.compression import CompressionKind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.measurements.inspection.inspection import InspectedTag, Inspection
 
@@ -31,8 +32,8 @@ _DATES: dict[str, list[str]] = {
 """Dates as ISO 8601 writes them, for years, months, days, hours, minutes and seconds between ticks."""
 
 
-def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None) -> "list[Axes]":
-    """Draw each tag over time; gaps are gray, flat stretches orange, bad samples crosses. Returns one Axes a tag."""
+def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None) -> "Figure":
+    """Draw each tag over time; gaps are gray, flat stretches orange, bad samples crosses; one panel a tag."""
     from physics_twin.measurements.inspection.inspection import Kind
 
     names = list(inspection.tags)[:_PANELS] if tags is None else list(tags)
@@ -64,7 +65,7 @@ def plot_inspection(inspection: "Inspection", tags: Sequence[str] | None = None)
         more = f", {left_out} more tags not shown" if left_out and tags is None else ""
         figure.suptitle(f"{inspection.log.source}{more}", fontsize=10, x=0.01, ha="left")
         plot_style.one_legend(figure, axes)
-    return axes
+    return figure
 
 
 def _in_order(inspection: "Inspection", tag: str) -> tuple[Array, Array]:

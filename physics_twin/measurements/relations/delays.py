@@ -28,6 +28,7 @@ from physics_twin.units import QuantityLike, Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Delay", "find_delay"]
 
@@ -105,7 +106,7 @@ class Delay:
         interval = f"[{self.low:.4g}, {self.high:.4g}]"
         return f"<Delay of {self.output!r} behind {self.source!r}: {self.value:.4g} s in {interval}>"
 
-    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """Draw the output beside the delayed source, and the likelihood over the delay; ax: two Axes."""
         from physics_twin.measurements.windows.plots import plot_delay
 

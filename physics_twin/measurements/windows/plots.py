@@ -9,6 +9,7 @@ from physics_twin import plot_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from physics_twin.measurements.relations.delays import Delay
     from physics_twin.measurements.windows.steady import SteadyWindows
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_delay", "plot_steady"]
 
 
-def plot_steady(found: "SteadyWindows", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+def plot_steady(found: "SteadyWindows", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Draw each channel with its steady windows shaded and the means in them, with twice their standard error."""
     experiment = found.experiment
     scale = plot_style.time_scale(experiment.duration)
@@ -50,10 +51,10 @@ def plot_steady(found: "SteadyWindows", ax: "Axes | Sequence[Axes] | None" = Non
         if ax is None:
             axes[0].set_title(f"{experiment.name}: {len(found)} of {len(found.tested)} windows are steady")
             plot_style.one_legend(plot_style.figure_of(axes), axes)
-    return axes
+    return plot_style.figure_of(axes)
 
 
-def plot_delay(found: "Delay", ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+def plot_delay(found: "Delay", ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """Draw what the output does beside the delayed source, and how probable each delay is.
 
     ax: two Axes.
@@ -95,4 +96,4 @@ def plot_delay(found: "Delay", ax: "Axes | Sequence[Axes] | None" = None) -> "li
         lower.legend(loc="best")
         if ax is None:
             upper.set_title(f"{found.experiment}: {found.output} behind {found.source}")
-    return axes
+    return plot_style.figure_of(axes)

@@ -35,6 +35,7 @@ from physics_twin.units import QuantityLike, Unit, to_si
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["SteadyWindow", "SteadyWindows", "steady_windows"]
 
@@ -124,7 +125,7 @@ class SteadyWindows(Sequence[SteadyWindow]):
         """Return one line."""
         return f"<SteadyWindows of {self.experiment.name!r}: {len(self)} of {len(self.tested)} windows are steady>"
 
-    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "list[Axes]":
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """Draw each channel with its steady windows shaded and their means; ax: one Axes for each channel."""
         from physics_twin.measurements.windows.plots import plot_steady
 

@@ -191,7 +191,7 @@ def test_each_channel_has_a_panel_with_all_experiments(n: int) -> None:
     from matplotlib import pyplot as plt
 
     found = Experiments(tuple(run(f"B{k}", n=900 if k % 2 else 30, skin=k != 0 or n == 1) for k in range(n)))
-    axes = found.plot()
+    axes = found.plot().axes
     assert [ax.get_ylabel() for ax in axes] == ["core / °C", "skin / °C"]
     labels = set(axes[0].get_legend_handles_labels()[1])
     if n <= 7:
@@ -212,7 +212,7 @@ def test_a_spike_is_not_thinned_out_of_the_picture() -> None:
     values = np.full(10000, 20.0) + 0.1 * np.sin(t)
     values[7777] = 90.0
     one = Experiment.from_arrays("spike", t, {"core": values}, channels=[CORE])
-    (ax,) = Experiments((one,)).plot()
+    (ax,) = Experiments((one,)).plot().axes
     line = ax.get_lines()[0]
     y = np.asarray(line.get_ydata(), dtype=float)
     assert y.size <= 400

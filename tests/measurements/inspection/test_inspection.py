@@ -17,6 +17,7 @@ from physics_twin.measurements.logs.layout import Layout, LongForm, StampsAt
 from physics_twin.measurements.logs.log import Log
 from physics_twin.measurements.relations.compression import CompressionKind
 from physics_twin.measurements.tags.tag_table import TagTable
+from physics_twin.plot_style import SPARE
 
 START = dt.datetime(2026, 10, 24, 22, 0, tzinfo=dt.UTC)
 
@@ -246,11 +247,11 @@ def test_the_picture_has_a_panel_for_each_tag_and_marks_what_is_wrong(wide: Path
     from matplotlib import pyplot as plt
 
     found = inspect(wide)
-    axes = found.plot()
+    axes = [ax for ax in found.plot().axes if ax.get_gid() != SPARE]
     assert len(axes) == len(found.tags)
     labels = {text for ax in axes for text in ax.get_legend_handles_labels()[1]}
     assert {"gap", "flat", "samples"} <= labels
-    (one,) = found.plot(["PI7"])
+    (one,) = found.plot(["PI7"]).axes
     assert "bar?" in one.get_title(loc="left")
     plt.close("all")
 
@@ -261,7 +262,7 @@ def test_an_outlier_does_not_hide_the_record(tmp_path: Path) -> None:
 
     rows = "\n".join(f"{k},{9999 if k == 70 else 20 + k % 7}" for k in range(200))
     (tmp_path / "log.csv").write_text(f"t [s],T\n{rows}\n")
-    (ax,) = inspect(tmp_path / "log.csv").plot()
+    (ax,) = inspect(tmp_path / "log.csv").plot().axes
     assert ax.get_ylim()[1] < 40.0
     assert ax.get_title(loc="right") == "not shown: 1 above, up to 9999"
     plt.close("all")
@@ -275,7 +276,7 @@ def test_a_long_log_is_drawn_with_its_extremes(tmp_path: Path) -> None:
     values[12_345] = 20
     rows = "\n".join(f"{k},{v}" for k, v in enumerate(values))
     (tmp_path / "log.csv").write_text(f"t [s],T\n{rows}\n")
-    (ax,) = inspect(tmp_path / "log.csv").plot()
+    (ax,) = inspect(tmp_path / "log.csv").plot().axes
     drawn = np.asarray(ax.lines[0].get_ydata(), dtype=float)
     assert drawn.size < 8000 and drawn.max() == 20.0 and drawn.min() == 10.0
     plt.close("all")

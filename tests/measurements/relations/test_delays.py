@@ -294,7 +294,7 @@ def test_the_heater_of_the_control_lab_acts_after_some_ten_seconds() -> None:
     assert 5.0 < found.low < found.value < found.high < 25.0
     assert 100.0 < found.lag < 250.0
     assert found.correlation > 0.99
-    axes = found.plot()
+    axes = found.plot().axes
     assert [one.get_xlabel() for one in axes] == ["time / s", "delay / s"]
     axes[0].figure.canvas.draw()
     plt.close("all")

@@ -176,7 +176,7 @@ def test_the_control_lab_comes_to_rest_before_its_heater_is_set_anew() -> None:
     assert len(strict) == 0
     assert [one.start for one in loose] == [330.0, 360.0]
     assert loose[0].means["T1"] == pytest.approx(run["T1"].values[330:360].mean(), rel=1e-12)
-    axes = loose.plot()
+    axes = loose.plot().axes
     assert len(axes) == 1 and len(axes[0].patches) == len(loose)
     axes[0].figure.canvas.draw()
     matplotlib.pyplot.close("all")
