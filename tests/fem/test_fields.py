@@ -564,9 +564,7 @@ def test_a_uniform_field_can_be_drawn():
 
 def test_limits_make_pictures_comparable(run):
     """Two pictures with the same limits have the same levels; units are needed."""
-    bars = [
-        run.field("temperature", t).plot(limits=("20 degC", "100 degC")).axes[1].get_ylim() for t in (0.0, 100.0)
-    ]
+    bars = [run.field("temperature", t).plot(limits=("20 degC", "100 degC")).axes[1].get_ylim() for t in (0.0, 100.0)]
     assert bars[0] == bars[1] == (20.0, 100.0)
     with pytest.raises(ShapeError, match="the lower one comes first"):
         run.field("temperature").plot(limits=("100 degC", "20 degC"))
