@@ -257,8 +257,9 @@ class Envelope:
     def to_json(self, path: str | os.PathLike[str], expires: "str | dt.date | None" = None) -> None:
         """Write the ranges and what they claim and rest on as JSON for other systems.
 
-        expires: last day of use ("2027-06-30"); without one the file says that there is none. Raises EnvelopeError for
-        what is no date. The form of the file is in `physics_twin/envelope/files/envelope_export.schema.json`.
+        expires: last day of use ("2031-06-30"); without one the file says that there is none. Raises EnvelopeError for
+        what is no date, or a day that is over. The form of the file is in
+        `physics_twin/envelope/files/envelope_export.schema.json`.
         """
         from physics_twin.envelope.files.export import write_json
 

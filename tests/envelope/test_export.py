@@ -20,6 +20,7 @@ from physics_twin.signals import Setting
 HEAT = Setting("heat", "degC", bounds=("20 degC", "220 degC"), description="jacket, µ-controlled")
 HOLD = Setting("hold", "min", bounds=("10 min", "90 min"))
 RECIPE = Recipe([Phase("run", duration=HOLD)], initial={"heat": HEAT})
+LAST_DAY = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=365)
 
 
 def find(analytic, **changes):
@@ -99,7 +100,7 @@ def faults(value, form, root, at="$"):
 @pytest.mark.parametrize("which", ["envelope", "empty", "slanted"])
 def test_what_is_written_is_as_the_schema_says(which, request, tmp_path):
     """Full, empty and with slanted sides."""
-    record = written(request.getfixturevalue(which), tmp_path / "e.json", expires="2027-06-30")
+    record = written(request.getfixturevalue(which), tmp_path / "e.json", expires=LAST_DAY)
     assert faults(record, schema(), schema()) == []
     record["settings"][0]["low"] = "20 degC"
     del record["certificate"]["hash"]
@@ -171,14 +172,23 @@ def test_a_failed_check_of_the_model_is_a_mark(envelope, tmp_path):
     assert record["warnings"][-1] == "the sensor was moved" and faults(record, schema(), schema()) == []
 
 
-@pytest.mark.parametrize(
-    ("expires", "shown"),
-    [("2027-06-30", "2027-06-30"), (dt.date(2027, 6, 30), "2027-06-30"), (dt.datetime(2027, 6, 30, 12), "2027-06-30")],
-)
-def test_the_expiry_is_the_caller_s(envelope, tmp_path, expires, shown):
+@pytest.mark.parametrize("expires", [str(LAST_DAY), LAST_DAY, dt.datetime.combine(LAST_DAY, dt.time(12))])
+def test_the_expiry_is_the_caller_s(envelope, tmp_path, expires):
     """As text or as a date."""
     record = written(envelope, tmp_path / "e.json", expires=expires)
-    assert record["expires"] == shown and shown in record["expiry_note"]
+    assert record["expires"] == str(LAST_DAY) and str(LAST_DAY) in record["expiry_note"]
+
+
+@pytest.mark.parametrize("days", [1, 365])
+def test_no_file_is_written_that_has_expired_already(envelope, tmp_path, days):
+    """The last day of use may be today (or tomorrow, where that is today already), and no day before."""
+    today = dt.datetime.now(dt.UTC).date()
+    written(envelope, tmp_path / "e.json", expires=today + dt.timedelta(days=1))
+    over = today - dt.timedelta(days=days)
+    for write, name in ((envelope.to_json, "f.json"), (envelope.to_csv, "f.csv")):
+        with pytest.raises(EnvelopeError, match=f"expires = {over}: that day is over"):
+            write(tmp_path / name, expires=str(over))
+        assert not (tmp_path / name).exists()
 
 
 def test_no_expiry_is_said_and_a_wrong_one_refused(envelope, tmp_path):
@@ -187,6 +197,8 @@ def test_no_expiry_is_said_and_a_wrong_one_refused(envelope, tmp_path):
     assert record["expires"] is None and record["expiry_note"] == NO_EXPIRY
     with pytest.raises(EnvelopeError, match='expires = "next year" is no date'):
         envelope.to_json(tmp_path / "f.json", expires="next year")
+    with pytest.raises(EnvelopeError, match="expires = 2027: give a date"):
+        envelope.to_json(tmp_path / "f.json", expires=2027)
     assert not (tmp_path / "f.json").exists()
 
 
@@ -225,13 +237,13 @@ def rows_of(envelope, path, **options):
 
 def test_a_row_a_setting(envelope, tmp_path):
     """The same numbers as the JSON, the unit beside them."""
-    rows = rows_of(envelope, tmp_path / "e.csv", expires="2027-06-30")
+    rows = rows_of(envelope, tmp_path / "e.csv", expires=LAST_DAY)
     record = written(envelope, tmp_path / "e.json")
     assert [row["setting"] for row in rows] == ["heat", "hold"]
     for row, one in zip(rows, record["settings"], strict=True):
         assert (float(row["low"]), float(row["high"]), row["unit"]) == (one["low"], one["high"], one["unit"])
         assert float(row["lower_bound_probability"]) == envelope.probability_lower
-        assert row["expires"] == "2027-06-30" and row["certificate"] == record["certificate"]["hash"]
+        assert row["expires"] == str(LAST_DAY) and row["certificate"] == record["certificate"]["hash"]
         assert [row["low_ended_by"], row["high_ended_by"]] == one["ended_by"]
     assert rows[1]["data_high"] == "50.0" and rows[0]["data_high"] == ""
     assert "extrapolation" in rows[0]["warnings"]

@@ -161,8 +161,8 @@ def test_the_noise_of_a_reported_value_is_a_difference_in_the_unit_of_its_number
     assert found.noise == pytest.approx(60.0)
     with pytest.raises(UnitError, match="measurement noise"):
         bind_limits([Limit("core_temperature", upper="900 degC", reported="2 bar")], OUTPUTS, ())
-    for wrong in ("0 K", "-2 K"):
-        with pytest.raises(EnvelopeError, match="standard deviation"):
+    for wrong in ("0 degC", "-2 degC"):
+        with pytest.raises(EnvelopeError, match=f"core_temperature: {wrong}; a standard deviation"):
             bind_limits([Limit("core_temperature", upper="900 degC", reported=wrong)], OUTPUTS, ())
 
 
@@ -193,19 +193,51 @@ def test_a_fault_is_named_with_its_limit():
     [
         (Fault("flwo", "0 L/min"), UnknownNameError, 'did you mean "flow"'),
         (Fault("flow", "0 K"), UnitError, "the fault of flow"),
-        (Fault("flow", "0 L/min", at="20 K"), UnitError, "at"),
-        (Fault("flow", "0 L/min", at="-1 min"), EnvelopeError, "starts at 0 s"),
-        (Fault("flow", "0 L/min", lasts="0 min"), EnvelopeError, "lasts"),
         (Fault("gas_temperature", "1300 degC"), BoundsError, "gas_temperature"),
     ],
 )
-def test_a_fault_that_cannot_be(fault, error, match):
+def test_a_fault_that_this_model_cannot_have(fault, error, match):
     with pytest.raises(error, match=match):
         bind_limits([Limit("dimer", upper="5 percent", under=fault)], OUTPUTS, INPUTS)
 
 
-def test_a_fault_is_a_fault_and_tries_some_moments():
+@pytest.mark.parametrize(
+    ("given", "error", "match"),
+    [
+        ({"at": "any"}, EnvelopeError, r'at="any" is no time; write at=pt\.any_moment'),
+        ({"at": "any moment"}, EnvelopeError, r"write at=pt\.any_moment"),
+        ({"at": "20 K"}, UnitError, r'the fault of flow: at: "20 K" is in K'),
+        ({"at": 20}, UnitError, 'for example "20 s"'),
+        ({"at": "-1 min"}, EnvelopeError, r"at = -1 min is before the run"),
+        ({"lasts": "-5 min"}, EnvelopeError, r'lasts = -5 min; .* for example lasts="10 min"'),
+        ({"lasts": (0.0, "min")}, EnvelopeError, "lasts = 0 min"),
+        ({"lasts": "5 degC"}, UnitError, r'the fault of flow: lasts: "5 degC" is in degC'),
+        ({"value": "off"}, UnitError, 'the fault of flow: "off" does not begin with a number'),
+        ({"moments": 1}, EnvelopeError, "moments = 1"),
+        ({"moments": "16"}, EnvelopeError, "a whole number"),
+    ],
+)
+def test_a_fault_that_no_model_can_have_is_refused_where_it_is_written(given, error, match):
+    with pytest.raises(error, match=match):
+        Fault("flow", **{"value": "0 L/min", **given})
+
+
+def test_a_bound_that_is_no_quantity_is_refused_where_it_is_written():
+    with pytest.raises(UnitError, match=r'core_temperature: upper limit: unknown unit "degc"; did you mean "degC"'):
+        Limit("core_temperature", upper="90 degc")
+    with pytest.raises(UnitError, match=r'core_temperature: lower limit: "hot" does not begin with a number'):
+        Limit("core_temperature", lower="hot")
+    with pytest.raises(UnitError, match="reported="):
+        Limit("core_temperature", upper="90 degC", reported="small")
+
+
+@pytest.mark.parametrize("written", ["90 °C", "90 ℃", "90°C", "90 deg C", (90, "degC")])
+def test_degrees_are_read_as_people_write_them(written):
+    (found,) = bind_limits([Limit("core_temperature", upper=written)], OUTPUTS)
+    assert found.level == pytest.approx(363.15)
+    assert found.name == "core_temperature <= 90 degC"
+
+
+def test_a_limit_under_something_else_than_a_fault():
     with pytest.raises(EnvelopeError, match="is no fault"):
         Limit("dimer", upper="5 percent", under="flow")
-    with pytest.raises(EnvelopeError, match="moments"):
-        Fault("flow", "0 L/min", moments=1)

@@ -47,6 +47,17 @@ def test_under_a_linear_limit_and_a_gaussian_parameter_the_polytope_is_the_regio
     assert polytope.binding == ("final y <= 1", "final y <= 1", "setting bound", "setting bound", "final y <= 1")
 
 
+def test_one_slanted_side_is_enough_for_a_triangle_and_none_or_half_a_one_is_not_asked_for(analytic):
+    """Beside one slanted side the bounds end a polytope: under one linear limit it is the whole triangle."""
+    limits = [Limit("y", upper=1.0, over=final)]
+    polytope = ask(analytic, lambda t, v: v["s0"] + v["s1"] + 0.1 * v["a"], limits, n=1000, sides=1).polytope
+    assert len(polytope.vertices) == 3
+    assert polytope.volume == pytest.approx(0.5 * polytope.vertices.sum(axis=1).max() ** 2, rel=1e-3)
+    for n_sides in (0, 2.5, "8"):
+        with pytest.raises(EnvelopeError, match=r"a whole number .* pt\.LargestBox"):
+            Polytope(n_sides=n_sides)
+
+
 def test_every_vertex_is_certified_and_the_box_lies_inside(triangle):
     polytope, c = triangle.polytope, triangle.certificate
     assert np.abs(c.points[: len(polytope.vertices)] - polytope.vertices).max() < 1e-12

@@ -46,7 +46,7 @@ def certificate_hash(envelope: Envelope) -> str:
 
 
 def export_record(envelope: Envelope, expires: Expiry = None) -> dict[str, Any]:
-    """What `to_json` writes; raises EnvelopeError for an expiry that is no date."""
+    """What `to_json` writes; raises EnvelopeError for an expiry that is no date, or over."""
     c = envelope.certificate
     groups = [
         {
@@ -213,13 +213,24 @@ def _number(x: float) -> float | None:
 
 
 def _date(expires: Expiry) -> str | None:
+    """The last day of use, none that is over: such a file would have expired as it was written."""
     if expires is None:
         return None
-    if isinstance(expires, dt.datetime):
-        expires = expires.date()
-    if isinstance(expires, dt.date):
-        return expires.isoformat()
-    try:
-        return dt.date.fromisoformat(expires).isoformat()
-    except ValueError:
-        raise EnvelopeError(f'expires = "{expires}" is no date; write year, month and day: "2027-06-30"') from None
+    if isinstance(expires, str):
+        try:
+            last = dt.date.fromisoformat(expires)
+        except ValueError:
+            raise EnvelopeError(
+                f'expires = "{expires}" is no date; write year, month and day, such as "2031-06-30"'
+            ) from None
+    elif isinstance(expires, dt.date):
+        last = expires.date() if isinstance(expires, dt.datetime) else expires
+    else:
+        raise EnvelopeError(f"expires = {expires!r}: give a date, or year, month and day as text")
+    today = dt.datetime.now(dt.UTC).date()
+    if last < today:
+        raise EnvelopeError(
+            f"expires = {last}: that day is over (today is {today}, UTC); give the last day on which the ranges may "
+            "be used"
+        )
+    return last.isoformat()

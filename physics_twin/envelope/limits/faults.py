@@ -8,7 +8,11 @@ import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from physics_twin.envelope.limits.given import as_given, check_quantity
 from physics_twin.envelope.limits.reductions import duration_text
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Signal
@@ -43,7 +47,8 @@ class Fault:
     matters). A worst moment whose dip is narrower than the distance of the moments tried (for one
     phase and 16 moments up to a tenth of the run) is not seen: then ask for more.
 
-    Raises EnvelopeError for fewer than two moments.
+    Raises EnvelopeError for fewer than two moments and for times that are none, UnitError for one that has no unit or
+    another one, or a value that is no quantity.
     """
 
     input: str
@@ -54,8 +59,13 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a model."""
-        if self.moments < 2:
-            raise EnvelopeError(f"the fault of {self.input}: moments = {self.moments}; at least 2 are needed")
+        what = f"the fault of {self.input}"
+        n: Any = self.moments  # "16" comes too
+        if not isinstance(n, int | np.integer) or n < 2:
+            raise EnvelopeError(f"{what}: moments = {self.moments!r}; a whole number is needed, at least 2")
+        check_quantity(self.value, what)
+        _start(self)
+        _length(self)
 
 
 @dataclass(frozen=True)
@@ -90,13 +100,36 @@ def bind_fault(fault: Fault, inputs: Sequence[Signal]) -> BoundFault:
     if fault.input not in names:
         raise unknown_name("input", fault.input, names)
     signal = inputs[names.index(fault.input)]
-    what, second = f"the fault of {fault.input}", as_unit("s")
-    value = to_si(fault.value, signal.unit, name=what)
+    value = to_si(fault.value, signal.unit, name=f"the fault of {fault.input}")
     signal.check(value)
-    at = None if isinstance(fault.at, Moment) else to_si(fault.at, second, name=f"{what}: at")
-    if at is not None and at < 0.0:
-        raise EnvelopeError(f"{what}: at = {at:g} s; a run starts at 0 s")
-    lasts = math.inf if fault.lasts is None else to_si(fault.lasts, second, name=f"{what}: lasts")
-    if lasts <= 0.0:
-        raise EnvelopeError(f'{what}: lasts = {lasts:g} s; a fault lasts some time, for example "10 min"')
-    return BoundFault(signal.name, signal.unit, value, at, lasts, fault.moments)
+    return BoundFault(signal.name, signal.unit, value, _start(fault), _length(fault), fault.moments)
+
+
+def _start(fault: Fault) -> float | None:
+    """When it begins, s since the start of the run; None: at the worst moment."""
+    what, at = f"the fault of {fault.input}", fault.at
+    if isinstance(at, Moment):
+        return None
+    if isinstance(at, str) and not any(c.isdigit() for c in at):
+        raise EnvelopeError(
+            f'{what}: at="{at}" is no time; write at=pt.any_moment for the worst moment of the run (without quotes; it '
+            'is what you get without at=), or a time since its start such as at="20 min"'
+        )
+    found = to_si(at, as_unit("s"), name=f"{what}: at")
+    if found < 0.0:
+        raise EnvelopeError(f"{what}: at = {as_given(at)} is before the run, which starts at 0 s")
+    return found
+
+
+def _length(fault: Fault) -> float:
+    """How long it lasts, s; inf: to the end of the run."""
+    what, lasts = f"the fault of {fault.input}", fault.lasts
+    if lasts is None:
+        return math.inf
+    found = to_si(lasts, as_unit("s"), name=f"{what}: lasts")
+    if found <= 0.0:
+        raise EnvelopeError(
+            f'{what}: lasts = {as_given(lasts)}; a fault lasts some time, for example lasts="10 min", or, without '
+            "lasts=, to the end of the run"
+        )
+    return found

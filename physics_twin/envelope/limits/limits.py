@@ -13,6 +13,7 @@ from typing import Any
 from physics_twin.arrays import Array
 from physics_twin.envelope.limits.contradictions import refuse_contradictions
 from physics_twin.envelope.limits.faults import BoundFault, Fault, bind_fault
+from physics_twin.envelope.limits.given import as_given, check_quantity
 from physics_twin.envelope.limits.rates import Rate
 from physics_twin.envelope.limits.reductions import LOWER, UPPER, Custom, Extreme, Reduction, path
 from physics_twin.envelope.limits.requirements import Requirement, moments
@@ -42,7 +43,8 @@ class Limit:
     recipe; who wants both writes two limits.
 
     Raises EnvelopeError without a bound, with lower above upper (when bound to a model), for a function without `unit`,
-    or for a probability that is none.
+    or for a probability that is none; UnitError for a bound that is no quantity (whether its unit fits the output is
+    seen when it is bound to a model).
     """
 
     output: str
@@ -59,6 +61,10 @@ class Limit:
         """Check what can be checked without a model."""
         if self.lower is None and self.upper is None:
             raise EnvelopeError(f'the limit on "{self.output}" limits nothing: give lower=, upper= or both')
+        given = {"lower limit": self.lower, "upper limit": self.upper, "reported=": self.reported}
+        for what, quantity in given.items():
+            if quantity is not None:
+                check_quantity(quantity, f"the limit on {self.output}: {what}")
         if not isinstance(self.over, Reduction):
             if not callable(self.over):
                 raise EnvelopeError(
@@ -175,8 +181,8 @@ def _noise(limit: Limit, unit: Unit, words: str, inputs: Sequence[Signal] | None
     sd = to_si(limit.reported, unit, name=f"measurement noise of {words} (reported=)", difference=True)
     if not (math.isfinite(sd) and sd > 0.0):
         raise EnvelopeError(
-            f"measurement noise of {words}: {format_si(sd, unit, difference=True)}; a standard deviation is above "
-            "zero; leave reported= out for a limit on the true value"
+            f"measurement noise of {words}: {as_given(limit.reported)}; a standard deviation is above zero; leave "
+            "reported= out for a limit on the true value"
         )
     return sd
 

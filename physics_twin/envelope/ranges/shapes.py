@@ -3,6 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from physics_twin.errors import EnvelopeError
 from physics_twin.units import QuantityLike
@@ -39,8 +42,12 @@ class Polytope:
 
     def __post_init__(self) -> None:
         """Refuse a polytope without sides."""
-        if self.n_sides < 1:
-            raise EnvelopeError(f"n_sides = {self.n_sides}: a polytope has at least one slanted side")
+        n: Any = self.n_sides  # "8" comes too
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise EnvelopeError(
+                f"n_sides = {self.n_sides!r}: a whole number is needed, at least one slanted side; a range without "
+                "any is pt.LargestBox()"
+            )
 
 
 type Shape = LargestBox | Polytope
