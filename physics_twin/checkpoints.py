@@ -190,7 +190,7 @@ def worker_deaths() -> tuple[type[Exception], ...]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with the journals of one run, and the record of which one it is; what: "calibration", "envelope"."""
+    """A folder with the journals of one run, and the record of which one it is; what: "calibration", "set point"."""
 
     folder: Path
     what: str = "calibration"
@@ -203,7 +203,7 @@ class Checkpoint:
         StoppedError for the folder of another run, one that another process uses or that cannot be written,
         FileFormatError for a folder of something else.
         """
-        path = self.folder / f"{self.what}.json"
+        path = self.folder / f"{self.what.replace(' ', '_')}.json"
         try:
             begun = path.exists()
             if not begun and self.folder.exists() and {p.name for p in self.folder.iterdir()} - {LOCK}:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate.attempts import Simulator, Trial
+from physics_twin.envelope.certificate.attempts import Trial
 from physics_twin.envelope.certificate.certificate import Certificate, lower_bounds
 from physics_twin.envelope.check import ranges_known
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.ranges.acceptable import (

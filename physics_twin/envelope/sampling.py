@@ -23,7 +23,7 @@ from physics_twin.errors import EnvelopeError
 from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
-    from physics_twin.envelope.certificate.attempts import Simulator
+    from physics_twin.envelope.margins.simulator import Simulator
 
 FINER = 4
 """How many times the samples a comparison has; a few runs of it have that many times again."""

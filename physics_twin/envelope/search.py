@@ -14,24 +14,25 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from physics_twin.envelope.certificate.attempts import Simulator, make_attempts, n_certified
+from physics_twin.envelope.certificate.attempts import make_attempts, n_certified
 from physics_twin.envelope.certificate.certificate import draws_needed
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import Group, groups_of
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
 from physics_twin.envelope.margins.resume import remembering, replays_said
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.outcome import Inputs, outcome
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.ranges.aim import aim_of
 from physics_twin.envelope.ranges.shapes import LargestBox, Shape
 from physics_twin.envelope.region.design_space import search_cloud
+from physics_twin.envelope.reporting import reporting
 from physics_twin.envelope.set_point.objectives import Objective, bind_objectives
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
@@ -139,7 +140,7 @@ def answer(
     cloud = search_cloud(len(settings), own)
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
-    with journal as memo, _reporting(progress) as show:
+    with journal as memo, reporting(progress, logger, "find_envelope", "operating envelope") as show:
         simulate, report = Simulator(problem, executor, memo), replays_said(show, memo)
         trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, aim, own, report)
         report("set point and region")
@@ -231,20 +232,3 @@ def _refuse_too_few(
         f"({draws_needed(strictest.probability, 1.0 - confidence)} at a single point). Give {' and '.join(what)}; a "
         "useful box needs several times that"
     )
-
-
-@contextmanager
-def _reporting(progress: bool) -> Iterator[Callable[[str], None]]:
-    """A function that tells how the search goes: to the log always, to the terminal if asked for."""
-    if not progress:
-        yield lambda text: logger.info("find_envelope: %s", text)
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("operating envelope") as status:
-
-        def report(text: str) -> None:
-            logger.info("find_envelope: %s", text)
-            status.update(f"operating envelope: {text}")
-
-        yield report

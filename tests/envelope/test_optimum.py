@@ -152,9 +152,9 @@ def test_a_duration_has_exact_slopes():
 
 def test_slopes_of_every_reduction_are_those_of_differences():
     """Exact derivatives against central differences of whole simulations, a duration and a charge as settings."""
-    from physics_twin.envelope.certificate.attempts import Simulator
     from physics_twin.envelope.limits.limits import bind_limits
     from physics_twin.envelope.margins.evaluation import Problem
+    from physics_twin.envelope.margins.simulator import Simulator
     from physics_twin.envelope.set_point.nominal import Nominal
     from physics_twin.simulation import complete_values
 

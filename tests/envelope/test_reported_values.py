@@ -6,9 +6,9 @@ from scipy.stats import norm
 
 import physics_twin as pt
 from physics_twin.envelope import Budget
-from physics_twin.envelope.certificate.attempts import Simulator
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.set_point.nominal import Nominal
 from physics_twin.errors import EnvelopeError
 

@@ -15,7 +15,6 @@ import numpy as np
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate.attempts import Simulator
 from physics_twin.envelope.certificate.certificate import (
     Attempt,
     Certificate,
@@ -30,6 +29,7 @@ from physics_twin.envelope.files.named_function import NamedFunction
 from physics_twin.envelope.limits.allowed import Group, groups_of, violations
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.margins.evaluation import Problem, evaluate
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, certified_anew, fresh_for, split_draws
 from physics_twin.envelope.next_batch.uncertainty import Batches, draws_hash
 from physics_twin.envelope.question import Question

@@ -1,8 +1,9 @@
-"""The folder in which the search for an envelope keeps its simulations, so that a stopped one goes on.
+"""The folder in which a search keeps its simulations, so that a stopped one goes on.
 
-The search is a function of the question, the posterior, the seed and what its simulations return. So the folder holds
-the simulations, and which search they belong to: called again, the search asks for the same ones, is answered from the
-journal up to where it was stopped, and goes on to the same bytes.
+Envelopes, set points, recipes and recertifications are computed alike: the work is a function of the question, the
+posterior, the seed and what its simulations return. So the folder holds the simulations, and which work they belong to:
+called again, it asks for the same ones, is answered from the journal up to where it was stopped, and goes on to the
+same bytes.
 """
 
 import os
@@ -23,18 +24,25 @@ LIBRARIES = ("physics-twin", "numpy", "scipy", "casadi")
 
 @contextmanager
 def remembering(
-    checkpoint: str | os.PathLike[str] | None, question: Question, model: Model, posterior: str, seed: str
+    checkpoint: str | os.PathLike[str] | None,
+    question: Question,
+    model: Model,
+    posterior: str,
+    seed: str,
+    what: str = "envelope",
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Memo]:
     """The journal of a search in the folder `checkpoint`; one that remembers nothing without a folder.
 
-    posterior: hash of its draws. Raises StoppedError for the folder of another search, one that another process uses or
-    that cannot be written, FileFormatError for a folder of something else.
+    posterior: hash of its draws. what: is searched, for messages. more: arguments that the question does not hold, by
+    name. Raises StoppedError for the folder of another search, one that another process uses or that cannot be written,
+    FileFormatError for a folder of something else.
     """
     if checkpoint is None:
         yield NO_MEMO
         return
-    folder = Checkpoint(Path(checkpoint), "envelope")
-    with folder.open(_search(question, model, posterior, seed)), folder.memo("simulations") as memo:
+    folder = Checkpoint(Path(checkpoint), what)
+    with folder.open({**_search(question, model, posterior, seed), **(more or {})}), folder.memo("simulations") as memo:
         yield memo
 
 
@@ -48,7 +56,7 @@ def replays_said(report: Callable[[str], None], memo: Memo) -> Callable[[str], N
 
 
 def _search(question: Question, model: Model, posterior: str, seed: str) -> Mapping[str, str]:
-    """Everything on which the bytes of an envelope depend, by name."""
+    """Everything on which the bytes of the answer depend, by name."""
     about = {"model": f"{model.name} {model.version}", "fingerprint": model.fingerprint, "posterior": posterior}
     asked = {name: text for name, text in question_text(question).items() if name != "seed"}
     libraries = {name: version(name) for name in LIBRARIES}

@@ -7,9 +7,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ from physics_twin.envelope.optimal_recipe.result import OptimalRecipe
 from physics_twin.envelope.optimal_recipe.robust import Robust, make_trial
 from physics_twin.envelope.optimal_recipe.task import Task, make_task
 from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.reporting import reporting
 from physics_twin.envelope.set_point.objectives import Objective
 from physics_twin.errors import EnvelopeError
 from physics_twin.model import Model
@@ -107,7 +107,7 @@ def find_recipe(
         values={k: v for k, v in given.items() if k not in {s.name for s in task.chosen}},
         budget=Budget() if budget is None else budget,
     )
-    with _reporting(progress) as report:
+    with reporting(progress, logger, "find_recipe", "optimal recipe") as report:
         return _answer(task, question, posterior, given, n_scenarios, method, own, seed, executor, report)
 
 
@@ -192,20 +192,3 @@ def _refuse_too_few(draws: Draws, groups: Sequence[Group], question: Question) -
             f"{int(np.ceil(needed / (share * draws.independence)))} draws, or posterior=None for a recipe without a "
             "certificate"
         )
-
-
-@contextmanager
-def _reporting(progress: bool) -> Iterator[Callable[[str], None]]:
-    """A function that tells how the search goes: to the log always, to the terminal if asked for."""
-    if not progress:
-        yield lambda text: logger.info("find_recipe: %s", text)
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("optimal recipe") as status:
-
-        def report(text: str) -> None:
-            logger.info("find_recipe: %s", text)
-            status.update(f"optimal recipe: {text}")
-
-        yield report

@@ -11,9 +11,9 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from physics_twin.envelope.certificate.attempts import Simulator
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.search import checked_settings
 from physics_twin.envelope.set_point.chance import best_under_chance

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate.attempts import STRICTER, Simulator, Test, tests_of
+from physics_twin.envelope.certificate.attempts import STRICTER, Test, tests_of
 from physics_twin.envelope.certificate.certificate import Attempt, Certificate, lower_bounds
 from physics_twin.envelope.limits.allowed import claim, groups_of, violations
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.question import Question

@@ -34,7 +34,7 @@ from physics_twin.envelope.set_point.objectives import (
 from physics_twin.errors import EnvelopeError
 
 if TYPE_CHECKING:  # attempts, of which Simulator is a part, chooses set points itself
-    from physics_twin.envelope.certificate.attempts import Simulator
+    from physics_twin.envelope.margins.simulator import Simulator
 
 N_ROUNDS = 12
 """Climbs, each followed by a simulation; a smooth landscape needs three or four."""

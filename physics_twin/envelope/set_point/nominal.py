@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate.attempts import Simulator
 from physics_twin.envelope.limits.requirements import Requirement, moments
 from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.margins.members import phase_times, sample_times
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.set_point.objectives import Target
 from physics_twin.errors import SolveError

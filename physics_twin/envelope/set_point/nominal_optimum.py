@@ -9,10 +9,10 @@ import xarray as xr
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.certificate.attempts import Simulator
 from physics_twin.envelope.limits.allowed import EVERY, Allowed, Group
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.set_point.explored import explore, improved, simulated_front
 from physics_twin.envelope.set_point.local_optimum import STATIONARY, LocalOptimum, Point, local_optimum
 from physics_twin.envelope.set_point.nominal import Nominal
