@@ -223,6 +223,17 @@ def complete_values(
     if isinstance(values, Values):
         # A fit also knows its sensors (noise, bias, delay of a channel), which no simulation has.
         given = {name: value for name, value in given.items() if not name.startswith(_SENSORS)}
+    # Names first: of a misspelled setting it helps nobody to hear that another one is open.
+    for name in given:
+        form, _, shared = name.partition(".")
+        if name in recipe.settings or name in model.parameters:
+            continue
+        if form in ("mean", "spread") and shared in model.parameters:
+            raise RecipeError(f'"{name}" is about a population; choose the value of one as values={{"{shared}": ...}}')
+        if "@" in name:
+            shared = name.partition("@")[0]
+            raise RecipeError(f'"{name}" is the value of one experiment; choose one as values={{"{shared}": ...}}')
+        raise unknown_name("parameter or setting", name, [*model.parameters.names, *recipe.settings])
     settings: dict[str, float] = {}
     for name, setting in recipe.settings.items():
         if name in given:
@@ -234,15 +245,6 @@ def complete_values(
             raise RecipeError(
                 f'the recipe leaves "{name}" open: give it in values, e.g. {{"{name}": "... {setting.unit}"}}'
             )
-    for name in given:
-        form, _, shared = name.partition(".")
-        if form in ("mean", "spread") and shared in model.parameters and name not in model.parameters:
-            raise RecipeError(f'"{name}" is about a population; choose the value of one as values={{"{shared}": ...}}')
-        if "@" in name:
-            shared = name.partition("@")[0]
-            raise RecipeError(f'"{name}" is the value of one experiment; choose one as values={{"{shared}": ...}}')
-        if name not in model.parameters:
-            raise unknown_name("parameter or setting", name, [*model.parameters.names, *recipe.settings])
     bound = [] if recipe.initial is STEADY else [f"initial.{name}" for name in recipe.initial]
     for name in given:
         if name in bound:

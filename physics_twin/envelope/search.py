@@ -177,20 +177,37 @@ def checked_settings(settings: Sequence[Setting], recipe: Recipe) -> tuple[Setti
         )
     seen: set[str] = set()
     for setting in settings:
+        if not isinstance(setting, Setting):
+            raise EnvelopeError(f"settings holds {setting!r}; give a list of settings: settings=[pt.Setting(...)]")
         if setting.name in seen:
             raise EnvelopeError(f'the setting "{setting.name}" is given twice')
         seen.add(setting.name)
         if setting.name not in recipe.settings:
             raise unknown_name("setting in the recipe", setting.name, recipe.settings)
-        if recipe.settings[setting.name] != setting:
+        own = recipe.settings[setting.name]
+        if not _bounded(setting):
+            raise EnvelopeError(f'the setting "{setting.name}" {_bounds_missing(setting, own)}')
+        if own != setting:
             raise EnvelopeError(
                 f'the setting "{setting.name}" differs from the one of that name in the recipe; declare it once and '
                 "use it in both"
             )
-        low, high = setting.bounds
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise EnvelopeError(f'the setting "{setting.name}" needs two finite bounds, the lower below the upper')
     return tuple(settings)
+
+
+def _bounded(setting: Setting) -> bool:
+    return bool(np.isfinite(setting.bounds).all())
+
+
+def _bounds_missing(setting: Setting, own: Setting) -> str:
+    """Which bounds a setting lacks, and where some may be found; own: that of the recipe."""
+    pairs = zip(("lower", "upper"), setting.bounds, strict=True)
+    what = "has no " + " and no ".join(end for end, bound in pairs if not np.isfinite(bound)) + " bound"
+    if _bounded(own):
+        ends = f"{own.format(own.bounds[0])} to {own.format(own.bounds[1])}"
+        return f'{what}; the recipe\'s setting of that name has {ends}: give that one, recipe.settings["{own.name}"]'
+    example = f'pt.Setting("{setting.name}", "{setting.unit.text}", bounds=(..., ...))'
+    return f"{what}, and an envelope is searched between two: declare it as {example}, in the recipe as well"
 
 
 def _refuse_wrong_kinds(model: Any, posterior: Any, settings: Any, limits: Any, rng: Any) -> None:

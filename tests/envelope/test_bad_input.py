@@ -7,6 +7,7 @@ import pytest
 
 from physics_twin.envelope import Budget, LargestBox, Limit, final, find_envelope
 from physics_twin.errors import EnvelopeError, ModelError, PhysicsTwinError, UnitError, UnknownNameError
+from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.posterior import Posterior
 from physics_twin.recipes import Phase, Recipe, reaches
 from physics_twin.signals import Setting
@@ -53,9 +54,15 @@ def test_bounds_in_the_wrong_unit_are_refused_where_the_setting_is_made():
 
 
 def test_a_setting_without_finite_bounds(case, analytic):
+    """The bounds are what is missing, whatever the recipe's setting of that name has."""
     free = Setting("s0", "1")
-    with pytest.raises(EnvelopeError, match="two finite bounds"):
+    with pytest.raises(EnvelopeError, match=r'"s0" has no lower and no upper bound, .* bounds=\(\.\.\., \.\.\.\)'):
         ask(case, settings=[free], recipe=analytic.one_hour([free]))
+    with pytest.raises(EnvelopeError, match=r'"s0" has no lower and no upper bound; the recipe\'s .* has 0 to 1: give'):
+        ask(case, settings=[free])
+    half = Setting("s0", "1", bounds=(0, None))
+    with pytest.raises(EnvelopeError, match='"s0" has no upper bound;'):
+        ask(case, settings=[half])
 
 
 def test_no_setting_and_one_given_twice(case):
@@ -99,8 +106,28 @@ def test_a_tolerance_or_variation_of_something_unknown(case):
         ask(case, batch_variation={"s0": 0.1})
 
 
-def test_a_negative_spread(case):
-    with pytest.raises(EnvelopeError, match="standard deviation"):
+def test_a_misspelled_value_is_named_before_what_is_open(case, analytic):
+    """Of the two settings of the recipe one is searched, and the other's name is misspelled in values=."""
+    both = [*case["settings"], Setting("hold_time", "min")]
+    with pytest.raises(UnknownNameError, match='there is no parameter or setting "hold_tim"; did you mean "hold_time"'):
+        ask(case, recipe=analytic.one_hour(both), values={"hold_tim": "3 min"})
+
+
+def test_a_negative_spread_is_repeated_as_it_was_given(case, analytic):
+    """Name, number and unit of the person, and not what they are in SI."""
+    knob = Setting("batch_time", "min", bounds=(10, 100))
+    model = analytic.closed_form({"y": lambda t, v: v["batch_time"] / 6000.0 + v["a"]}, ["a"])
+    rate = Parameter("a", "0.1 1/min")
+    model = replace(model, parameters=ParameterSet([rate]))
+    posterior = Posterior.from_draws([rate], np.full((500, 1), 0.1 / 60.0))
+    other = {**case, "model": model, "posterior": posterior, "settings": [knob], "recipe": analytic.one_hour([knob])}
+    with pytest.raises(EnvelopeError, match="tolerance of batch_time = -2 min: a standard deviation"):
+        ask(other, tolerance={"batch_time": "-2 min"})
+    with pytest.raises(EnvelopeError, match="tolerance of batch_time = -2 min: a standard deviation"):
+        ask(other, tolerance={"batch_time": (-2.0, "min")})
+    with pytest.raises(EnvelopeError, match=r"batch_variation of a = -0\.001 1/min: a standard deviation"):
+        ask(other, batch_variation={"a": "-0.001 1/min"})
+    with pytest.raises(EnvelopeError, match=r"tolerance of s0 = -0\.1: a standard deviation"):
         ask(case, tolerance={"s0": -0.1})
 
 
@@ -148,8 +175,6 @@ def test_a_level_that_only_the_run_knows_needs_a_model_that_can_tell(case):
 
 
 def test_draws_that_are_all_of_sensors_say_nothing_about_the_model(case):
-    from physics_twin.parameters import Parameter
-
     noise = Posterior.from_draws([Parameter("noise.y", 1.0, unit="1")], np.ones((500, 1)))
     with pytest.raises(EnvelopeError, match="no parameter of the model"):
         ask(case, posterior=noise)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.limits.given import as_given
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
@@ -247,7 +248,7 @@ def _held(
 def _spread(quantity: QuantityLike, declared: Parameter | Setting, name: str) -> float:
     sd = to_si(quantity, declared.unit, name=name, difference=True)
     if not (math.isfinite(sd) and sd >= 0.0):
-        raise EnvelopeError(f"{name} = {sd:g}: a standard deviation is a finite number, zero or above")
+        raise EnvelopeError(f"{name} = {as_given(quantity)}: a standard deviation is zero or above")
     return sd
 
 
