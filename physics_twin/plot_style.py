@@ -7,6 +7,7 @@ with an open marker, what is computed is blue with a band, a limit or a failure 
 Matplotlib takes a quarter of a second to import, so it is imported when the first picture is drawn.
 """
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,16 +137,36 @@ def unit_text(unit: object) -> str:
     return text
 
 
-def label(name: str, unit: object) -> str:
+def label(name: str, unit: object, longest: int | None = None) -> str:
     """Return the label of an axis: "core temperature / °C"; a pure number stands alone.
+
+    longest: letters from which on it takes another line, beside a small panel.
 
     >>> label("core_temperature", "degC"), label("yield_ratio", "1"), label("film_coefficient", "W/m^2/K")
     ('core temperature / °C', 'yield ratio', 'film coefficient / (W/m²/K)')
     """
     words, text = name.replace("_", " "), unit_text(unit)
-    if not text:
-        return words
-    return f"{words} / ({text})" if "/" in text else f"{words} / {text}"
+    if text:
+        words += f" / ({text})" if "/" in text else f" / {text}"
+    return words if longest is None else wrapped(words, longest)
+
+
+def wrapped(text: str, longest: int) -> str:
+    """Return a text in lines of at most so many letters, as even as they can be; a unit stays with its slash.
+
+    >>> print(wrapped("temperature of the second zone / °C", 20))
+    temperature of the
+    second zone / °C
+    """
+    kept = text.replace(" / ", "\0/\0")
+    lines = textwrap.wrap(kept, longest, break_long_words=False, break_on_hyphens=False)
+    fewest = len(lines)
+    for width in range(len(kept) // max(fewest, 1), longest):
+        even = textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False) if width else lines
+        if len(even) <= fewest:
+            lines = even
+            break
+    return "\n".join(lines).replace("\0", " ")
 
 
 def panels(
@@ -287,4 +308,5 @@ __all__ = [
     "style",
     "time_scale",
     "unit_text",
+    "wrapped",
 ]

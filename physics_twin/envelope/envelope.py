@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     import numpy as np
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from physics_twin.envelope.certificate.recertify import Recertification
@@ -307,9 +308,12 @@ class Envelope:
 
         return plot_envelope(self, ax, history=history, present=present)
 
-    def plot_front(self, ax: Any = None) -> "Figure":
-        """The Pareto front with its knee; raises EnvelopeError where there is none."""
-        from physics_twin.envelope.set_point.pareto import plot_front
+    def plot_front(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """The Pareto front with its knee; raises EnvelopeError where there is none.
+
+        ax: one Axes for each pair of objectives; a new figure without it. Raises ShapeError for another number.
+        """
+        from physics_twin.envelope.set_point.front_plot import plot_front
 
         if self.front is None:
             raise EnvelopeError("this envelope has no front: give find_envelope two objectives or more")

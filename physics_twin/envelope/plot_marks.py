@@ -42,8 +42,8 @@ FADED, FAILED, REACH = 0.15, 0.35, 0.15
 most has faded."""
 ARROW = 13.0
 """Points from a batch that lies beyond the picture to the edge at which its arrow ends."""
-STRIP = {Outcome.FAIL: 1.07, Outcome.NOT_JUDGED: 1.13, Outcome.PASS: 1.19}
-"""Heights at which batches stand above the curve of a single setting."""
+NEAR = 0.05
+"""Share of the panel within which a letter would leave it, and stands on the inner side of the line instead."""
 
 
 @dataclass(frozen=True)
@@ -169,19 +169,29 @@ def draw_side_letters(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> N
         places += _polytope_places(envelope, ax, a, b)
     for end, xy, shift in places:
         if end != SETTING_BOUND and end in envelope.limits:
-            ax.annotate(
-                letter(envelope, end),
-                xy,
-                xytext=shift,
-                textcoords="offset points",
-                ha="center",
-                va="center",
-                fontsize=8,
-                fontweight="bold",
-                color="white",
-                bbox={"boxstyle": "circle,pad=0.18", "fc": BOX_COLOR, "ec": "white", "lw": 0.8},
-                zorder=9,
-            )
+            draw_letter(envelope, ax, end, xy, shift)
+
+
+def draw_letter(envelope: Envelope, ax: Axes, limit: str, xy: tuple[float, float], shift: tuple[float, float]) -> None:
+    """The letter of a limit, `shift` points away from a point; inward where it would leave the panel."""
+    place = ax.transAxes.inverted().transform(ax.transData.transform(xy))
+    dx, dy = (
+        -way if (at < NEAR and way < 0.0) or (at > 1.0 - NEAR and way > 0.0) else way
+        for at, way in zip(place, shift, strict=True)
+    )
+    ax.annotate(
+        letter(envelope, limit),
+        xy,
+        xytext=(dx, dy),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=8,
+        fontweight="bold",
+        color="white",
+        bbox={"boxstyle": "circle,pad=0.18", "fc": BOX_COLOR, "ec": "white", "lw": 0.8},
+        zorder=9,
+    )
 
 
 def _polytope_places(
@@ -260,23 +270,14 @@ def _opacity(envelope: Envelope, batch: PastBatch, names: tuple[str, str]) -> fl
     return least + (1.0 - least) * float(np.exp(-((max(apart, default=0.0) / REACH) ** 2)))
 
 
-def draw_strip(scene: Scene, ax: Axes, setting: Setting) -> None:
-    """Past batches above the curve of a single setting, a row for each outcome."""
-    low, high = np.sort(shown(setting, setting.bounds))
-    for batch in scene.placed:
-        x = float(shown(setting, batch.settings[setting.name].value))
-        mark = dict(MARKS[batch.outcome])
-        if not low <= x <= high:
-            mark |= {"marker": "<" if x < low else ">"}
-        ax.plot([np.clip(x, low, high)], [STRIP[batch.outcome]], ls="", zorder=6, clip_on=False, **mark)
-
-
 def mark_handles(envelope: Envelope, scene: Scene) -> list[Any]:
     """Legend entries of all that this module draws."""
     handles: list[Any] = []
-    two = len(envelope.settings) == 2
+    one, two = (len(envelope.settings) == n for n in (1, 2))
     if envelope.empty:
         handles.append(_marker("X", "closest settings"))
+    elif one:  # its ranges are rows with names
+        handles.append(_marker("D", "recommended set point"))
     else:
         ends = "; a letter names the limit that ends a side" if two else ""
         name = "largest operating box in it" if envelope.polytope is not None else f"operating box{ends}"

@@ -5,7 +5,7 @@ in declared units.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,16 +16,13 @@ from matplotlib.lines import Line2D
 
 from physics_twin import plot_style
 from physics_twin.envelope.envelope import Envelope
+from physics_twin.envelope.one_setting_plot import GAP, ROW, draw_curve, draw_rows, rows_of
 from physics_twin.envelope.plot_marks import (
-    BOX_COLOR,
-    POINT_COLOR,
-    STRIP,
     Scene,
     draw_history,
     draw_points,
     draw_range,
     draw_side_letters,
-    draw_strip,
     draw_unknown_ranges,
     letter,
     mark_handles,
@@ -43,6 +40,12 @@ INK, EDGE = "#1a1a1a", "#93c47d"
 WRAP = 46
 LINE = 0.175
 """Inches that a line of the legend takes."""
+SHORT = 50
+"""Letters of an entry of the legend, of which two stand side by side."""
+CURVE = 2.6
+"""Height of the panel of a single setting, inches."""
+LONGEST = 28
+"""Letters of an axis' label beside a panel of a matrix, from which on it takes another line."""
 
 
 def plot_envelope(
@@ -67,23 +70,54 @@ def plot_envelope(
 
 
 def _one_panel(envelope: Envelope, scene: Scene, ax: Axes | None) -> Figure:
-    d = len(envelope.settings)
-    handles = mark_handles(envelope, scene) if d == 1 else _legend(envelope, scene)
+    if len(envelope.settings) == 1:
+        return _one_setting(envelope, scene, ax)
+    handles = _legend(envelope, scene)
     if ax is None:
-        height = 4.2 + LINE * (len(handles) + len(envelope.limits)) if d == 1 else 5.1 + LINE * len(handles)
-        _, ax = plt.subplots(figsize=(plot_style.FIGURE_WIDTH, height), layout="constrained")
-    if d == 1:
-        _curve(envelope, scene, ax)
-    else:
-        first, second = envelope.settings
-        filled = _panel(envelope, scene, ax, first, second)
-        draw_side_letters(envelope, ax, first, second)
-        ax.figure.colorbar(filled, ax=ax, label="probability that every limit is met", ticks=SHADES)
-        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11))
+        size = (plot_style.FIGURE_WIDTH, 5.1 + LINE * len(handles))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
+    first, second = envelope.settings
+    filled = _panel(envelope, scene, ax, first, second)
+    draw_side_letters(envelope, ax, first, second)
+    figure = plot_style.figure_of([ax])
+    figure.colorbar(filled, ax=ax, label="probability that every limit is met", ticks=SHADES)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.11))
     ax.set_title(_title(envelope))
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # an Axes is always in one
     return figure
+
+
+def _one_setting(envelope: Envelope, scene: Scene, ax: Axes | None) -> Figure:
+    handles, rows = _legend(envelope, scene), rows_of(envelope, scene)
+    if ax is None:
+        heights, columns = (CURVE, ROW * CURVE * len(rows)), _columns(handles)
+        size = (plot_style.FIGURE_WIDTH, 1.2 + sum(heights) - LINE * (-len(handles) // columns))
+        figure, panels = plt.subplots(
+            2 if rows else 1,
+            1,
+            figsize=size,
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+            height_ratios=heights if rows else None,
+        )
+        curve = panels[0, 0]
+        draw_curve(envelope, scene, curve, STYLES)
+        if rows:
+            draw_rows(rows, curve, panels[1, 0])
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    else:
+        curve, end = ax, -GAP - ROW * len(rows)
+        draw_curve(envelope, scene, curve, STYLES)
+        if rows:
+            draw_rows(rows, curve, curve.inset_axes((0.0, end, 1.0, ROW * len(rows)), sharex=curve))
+        curve.legend(handles=handles, loc="best", frameon=True, framealpha=0.85, fontsize=7)
+    curve.set_title(_title(envelope))
+    return plot_style.figure_of([curve])
+
+
+def _columns(handles: Sequence[Any]) -> int:
+    """Two columns for short entries."""
+    return 2 if max(len(str(h.get_label())) for h in handles) <= SHORT else 1
 
 
 def _title(envelope: Envelope) -> str:
@@ -99,55 +133,6 @@ def _title(envelope: Envelope) -> str:
         f"Operating {kind}: every limit is met with probability {envelope.required:g} or more\n"
         f"at every point (worst point at least {envelope.probability_lower:.3f}, confidence {envelope.confidence:g})"
     )
-
-
-def _curve(envelope: Envelope, scene: Scene, ax: Axes) -> None:
-    (setting,) = envelope.settings
-    x = shown(setting, envelope.region[setting.name].values)
-    table = envelope.region["probability"]
-    ax.plot(x, table.sel(limit=ALL_LIMITS), color=INK, lw=2.0, label="every limit")
-    if len(envelope.limits) > 1:
-        for limit, style in zip(envelope.limits, itertools.cycle(STYLES)):
-            ax.plot(x, table.sel(limit=limit), color=INK, lw=1.0, ls=style, label=limit)
-    for required in sorted({m.required for m in envelope.margins}):
-        ax.axhline(required, color="0.5", lw=0.8)
-        ax.text(x[0], required, f" required: {required:g}", va="top", fontsize=8, color="0.35")
-    draw_unknown_ranges(envelope, ax, setting, None)
-    if not envelope.empty:
-        _draw_range_of_one(envelope, ax, setting, x, table.sel(limit=ALL_LIMITS).values)
-    if scene.present:
-        at = float(shown(setting, scene.present[setting.name]))
-        share = float(np.interp(at, x, table.sel(limit=ALL_LIMITS).values))
-        ax.plot([at], [share], "*", ms=13, mfc="white", mec="black", mew=1.2, zorder=8)
-    draw_strip(scene, ax, setting)
-    ax.set(
-        xlabel=plot_style.label(setting.name, setting.unit),
-        ylabel="probability that the limits are met",
-        xlim=(x[0], x[-1]),
-        ylim=(0.0, max(STRIP.values()) + 0.05 if scene.placed else 1.03),
-        yticks=np.linspace(0.0, 1.0, 6),
-    )
-    own = [h for h in mark_handles(envelope, scene) if not str(h.get_label()).startswith("operating box")]
-    drawn, _ = ax.get_legend_handles_labels()
-    ax.legend(handles=[*drawn, *own], loc="upper center", bbox_to_anchor=(0.5, -0.12))
-
-
-def _draw_range_of_one(envelope: Envelope, ax: Axes, setting: Setting, x: Any, chance: Any) -> None:
-    low, high = shown(setting, envelope.box[setting.name])
-    point = float(shown(setting, envelope.set_point[setting.name]))
-    ax.axvspan(low, high, ymax=1.0, color=BOX_COLOR, alpha=0.15, label="operating range")
-    for edge, end, inside in zip((low, high), envelope.binding[setting.name], ("left", "right"), strict=True):
-        ax.axvline(edge, color=BOX_COLOR, lw=1.5)
-        ax.text(edge, 0.03, f" {_wrapped(end)} ", rotation=90, ha=inside, va="bottom", fontsize=8, color=BOX_COLOR)
-    share = float(np.interp(point, x, chance))
-    if setting.name in envelope.operating:
-        ends = shown(setting, envelope.operating[setting.name])
-        ax.plot(ends, [share, share], color=POINT_COLOR, lw=1.6, marker="|", ms=8, mew=1.6, zorder=7)
-    if setting.name in envelope.acceptable:
-        found = envelope.acceptable[setting.name]
-        ends = shown(setting, (found.low, found.high))
-        ax.plot(ends, [0.012, 0.012], color="#351c75", lw=2.6, marker="|", ms=9, mew=2.0, zorder=6)
-    ax.plot([point], [share], "D", ms=7.5, mfc="white", mec=POINT_COLOR, mew=2.2, zorder=8)
 
 
 def _panel(envelope: Envelope, scene: Scene, ax: Axes, a: Setting, b: Setting) -> Any:
@@ -186,9 +171,14 @@ def _map(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> Any:
 def _legend(envelope: Envelope, scene: Scene) -> list[Any]:
     stated = {m.required for m in envelope.margins}
     every = f"probability {envelope.required:g}" if len(stated) == 1 else "the probability required of it"
-    handles: list[Any] = [Line2D([], [], color=EDGE, lw=4.0, label=f"edge of the region: every limit with {every}")]
+    one, few = (len(envelope.settings) <= n for n in (1, 2))
+    edge = Line2D([], [], color=EDGE, lw=4.0, label=f"edge of the region: every limit with {every}")
+    handles: list[Any] = [Line2D([], [], color=INK, lw=2.2, label="every limit") if one else edge]
     for margin, style in zip(envelope.margins, itertools.cycle(STYLES)):
-        label = f"{letter(envelope, margin.limit)}: {_wrapped(margin.limit)}, with probability {margin.required:g}"
+        label = f"{letter(envelope, margin.limit)}: " if few else ""
+        label += _wrapped(margin.limit)
+        if not one or len(stated) > 1:
+            label += f", with probability {margin.required:g}"
         handles.append(Line2D([], [], color=INK, lw=1.2, ls=style, label=label))
     handles += mark_handles(envelope, scene)
     if len(envelope.settings) == 2:
@@ -212,10 +202,9 @@ def _matrix(envelope: Envelope, scene: Scene) -> Figure:
             continue
         a, b = settings[column], settings[row + 1]
         filled = _panel(envelope, scene, ax, a, b)
-        if row < n - 1:
-            ax.set_xlabel("")
-        if column > 0:
-            ax.set_ylabel("")
+        last, first = row == n - 1, column == 0
+        ax.set_xlabel(plot_style.label(a.name, a.unit, LONGEST) if last else "")
+        ax.set_ylabel(plot_style.label(b.name, b.unit, LONGEST) if first else "")
     if filled is not None:
         figure.colorbar(filled, ax=axes, label="probability that every limit is met", ticks=SHADES, shrink=0.7)
     where = "set point" if not envelope.empty else "closest settings"

@@ -299,8 +299,8 @@ def test_without_limits_only_the_objective_decides(analytic, edge):
 def test_the_picture_shows_the_objective_along_each_setting(analytic, bowl):
     found = ask(analytic, bowl, objectives=pt.Minimize("cost"), limits=[pt.Limit("load", upper=1.0, over=pt.final)])
     figure = found.plot()
-    assert [ax.get_xlabel() for ax in figure.axes] == ["s0 in 1", "s1 in 1"]
-    assert "a limit is broken" in [t.get_text() for t in figure.axes[0].get_legend().get_texts()]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["s0", "s1"]
+    assert "a limit is broken" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
 def test_a_set_point_is_saved(analytic, edge, tmp_path):

@@ -78,7 +78,7 @@ def test_an_envelope_has_a_front_inside_its_box(analytic, trade_off):
     assert set(envelope.objectives) == {"final f", "final g"}
     assert "knee of the front" in envelope.message
     figure = envelope.plot_front()
-    assert figure.axes[0].get_xlabel() == "final f in 1 (minimize)"
+    assert figure.axes[0].get_xlabel() == "final f (minimize)"
 
 
 def test_dominated_points_are_told_from_efficient_ones():

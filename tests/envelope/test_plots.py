@@ -19,10 +19,13 @@ from physics_twin.errors import EnvelopeError, UnknownNameError
 TIMES = np.linspace(0.0, 3600.0, 9)
 
 
-def ask(analytic, d: int, **options) -> Envelope:
-    """0.1 d <= sum s + 0.1 a <= 0.9 d."""
-    model = analytic.closed_form({"y": lambda t, v: sum(v[f"s{i}"] for i in range(d)) + 0.1 * v["a"]}, ["a"])
-    settings = analytic.knobs(d)
+LONG = "jacket_temperature_of_the_second_zone"
+
+
+def ask(analytic, d: int, prefix: str = "s", **options) -> Envelope:
+    """0.1 d <= sum s + 0.1 a <= 0.9 d; prefix: of the settings' names."""
+    model = analytic.closed_form({"y": lambda t, v: sum(v[f"{prefix}{i}"] for i in range(d)) + 0.1 * v["a"]}, ["a"])
+    settings = tuple(pt.Setting(f"{prefix}{i}", "1", bounds=(0.0, 1.0)) for i in range(d))
     limits = [Limit("y", lower=0.1 * d, upper=0.9 * d, over=final)]
     posterior = analytic.gaussian_draws(model, 500, 1)
     budget = Budget(n_points=40)
@@ -130,7 +133,7 @@ def test_the_legend_hides_nothing(envelopes):
     for d, envelope in envelopes.items():
         figure = envelope.plot(history=batches(envelope), present={f"s{i}": 0.5 for i in range(d)})
         figure.canvas.draw()
-        legend = figure.legends[0] if d > 2 else figure.axes[0].get_legend()
+        legend = figure.axes[0].get_legend() if d == 2 else figure.legends[0]
         box = legend.get_window_extent()
         assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
@@ -193,3 +196,67 @@ def test_a_present_point_is_read_like_any_settings(envelopes):
         envelopes[2].plot(present={"s0": 0.2, "t1": 0.4})
     with pytest.raises(EnvelopeError, match='no "s1"'):
         envelopes[2].plot(present={"s0": 0.2})
+
+
+def test_one_setting_shows_what_lies_above_the_required_probability(envelopes):
+    """What is required lies near the middle of the axis and is a tick; 0.95, 0.99 and 1 can be told apart there."""
+    figure = envelopes[1].plot()
+    figure.canvas.draw()
+    curve = figure.axes[0]
+    height = {
+        y: curve.transAxes.inverted().transform(curve.transData.transform((0.5, y)))[1] for y in (0.9, 0.95, 0.99, 1)
+    }
+    assert 0.3 < height[0.9] < 0.6
+    assert height[0.95] > height[0.9] + 0.06 and height[0.99] > height[0.95] + 0.06 and height[1] > height[0.99] + 0.06
+    assert height[1] < 0.99, "a line at 1 is not the frame"
+    assert "0.9" in [text.get_text() for text in curve.get_yticklabels()]
+    rows = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert rows[0] == "operating range" and "acceptable range" in rows
+    assert {t.get_text() for t in figure.axes[1].texts} == {"A", "B"}, "the letters of what ends the range"
+    legend, panel = figure.legends[0].get_window_extent(), curve.get_window_extent()
+    assert legend.width * legend.height < 0.5 * panel.width * panel.height
+    plt.close(figure)
+
+
+def test_one_setting_of_an_empty_envelope_has_a_curve_and_the_closest_settings(envelopes):
+    """No range, so no rows; the mark lies on the curve."""
+    empty = replace(envelopes[1], empty=True, box={}, set_point={}, acceptable={}, operating={})
+    figure = empty.plot()
+    (curve,) = figure.axes
+    (mark,) = [line for line in curve.lines if line.get_marker() == "X"]
+    assert mark.get_xdata()[0] == empty.margins_at["s0"] and curve.get_xlabel() == "s0"
+    plt.close(figure)
+
+
+def test_a_letter_at_a_bound_stands_inside_the_panel(envelopes):
+    """A side that a limit ends at the very bound of its setting: the letter does not lie on the title."""
+    envelope = envelopes[2]
+    name = envelope.limits[0]
+    full = replace(envelope, box={"s0": (0.0, 1.0), "s1": (0.0, 1.0)}, binding={"s0": (name, name), "s1": (name, name)})
+    figure = full.plot()
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    letters = [text for text in ax.texts if text.get_text() == "A"]
+    assert len(letters) == 4
+    for text in letters:
+        box = text.get_window_extent()
+        assert ax.bbox.contains(box.x0, box.y0) and ax.bbox.contains(box.x1, box.y1)
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_names_of_settings_fit_beside_their_panels(analytic, d):
+    """Long names take a second line: in the picture of the envelope, and in that of a plan."""
+    envelope = ask(analytic, d, prefix=f"{LONG}_")
+    names = [s.name for s in envelope.settings]
+    plan = envelope.plan(dict.fromkeys(names, 0.3), steps=dict.fromkeys(names, 0.05))
+    for figure in (envelope.plot(), plan.plot()):
+        figure.canvas.draw()
+        beside = [ax for ax in figure.axes if ax.get_ylabel() and ax.get_subplotspec() is not None]
+        assert beside
+        for ax in beside:
+            text, panel = ax.yaxis.label.get_window_extent(), ax.get_window_extent()
+            assert text.height < 1.12 * panel.height, ax.get_ylabel()
+            title = ax.title.get_window_extent()
+            assert not (ax.get_title(loc="left") and text.overlaps(title))
+        plt.close(figure)

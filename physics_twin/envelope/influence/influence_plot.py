@@ -8,6 +8,9 @@ import numpy as np
 from physics_twin import plot_style
 from physics_twin.errors import unknown_name
 
+LONGEST = 24
+"""Letters of a source's name, from which on it takes another line."""
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -33,7 +36,7 @@ def plot_influence(found: "Influence", place: str, limit: str | None) -> "Figure
         left.set_xlabel("share of the margin's variance / %")
         right.barh(at, gains[order], color=plot_style.MODEL, edgecolor=plot_style.MEASURED)
         right.set_xlabel(plot_style.label("gain of margin, narrowed", unit.text))
-        left.set_yticks(at, [found.sources[k].name.replace("_", " ") for k in order])
+        left.set_yticks(at, [plot_style.wrapped(found.sources[k].name.replace("_", " "), LONGEST) for k in order])
         left.set_ylim(len(order) - 0.5, -0.5)
         for ax in (left, right):
             ax.axvline(0.0, color=plot_style.MEASURED, lw=0.8)

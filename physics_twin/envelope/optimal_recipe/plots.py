@@ -11,6 +11,9 @@ from physics_twin import plot_style
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe
 from physics_twin.units import Unit
 
+LONGEST = 22
+"""Letters of a label beside a panel, from which on it takes another line."""
+
 
 def plot_recipe(found: OptimalRecipe) -> Figure:
     """One panel for each free input and each output, over time; limits as hatched edges."""
@@ -46,7 +49,7 @@ def _profile(found: OptimalRecipe, name: str, ax: Axes, size: float) -> None:
     column = found.profiles[name]
     unit = Unit(column.attrs["declared_units"])
     ax.plot(found.profiles["time"].values / size, unit.from_si(column.values), color=plot_style.MEASURED)
-    ax.set_ylabel(f"{name}\n{_shown(unit)}")
+    ax.set_ylabel(plot_style.label(name, unit, LONGEST))
 
 
 def _output(found: OptimalRecipe, name: str, ax: Axes, size: float) -> None:
@@ -67,13 +70,6 @@ def _output(found: OptimalRecipe, name: str, ax: Axes, size: float) -> None:
         else:
             mark = "v" if limit.side > 0 else "^"
             ax.plot([times[-1]], [level], marker=mark, linestyle="none", label="limit at the end", **style)
-    ax.set_ylabel(f"{name}\n{_shown(unit)}")
+    ax.set_ylabel(plot_style.label(name, unit, LONGEST))
     if ax.get_legend_handles_labels()[1]:
         ax.legend(loc="best")
-
-
-def _shown(unit: Unit) -> str:
-    text = unit.text
-    for plain, sign in plot_style.SIGNS.items():
-        text = text.replace(plain, sign)
-    return "" if text == "1" else text

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from physics_twin.envelope.plan.plan import Plan, Step
 
+LONGEST = 20
+"""Letters of a label beside a panel, from which on it takes another line."""
 LOOKS: dict[str, dict[str, Any]] = {
     "certified over its whole length": {"ls": "-", "marker": "o", "mfc": plot_style.MODEL},
     "predicted, not certified": {"ls": "--", "marker": "o", "mfc": "white"},
@@ -86,7 +88,7 @@ def _course(plan: "Plan", ax: "Axes", setting: Setting, scale: plot_style.TimeSc
             ax.axhline(edge, color="0.55", lw=0.8, zorder=1)
     ax.axhline(setting.unit.from_si(plan.goal[setting.name]), color=plot_style.ALARM, lw=1.0, ls=(0, (8, 3)), zorder=2)
     _line(ax, scale(_times(plan)), _values(plan, setting), plan)
-    ax.set_ylabel(plot_style.label(setting.name, setting.unit))
+    ax.set_ylabel(plot_style.label(setting.name, setting.unit, LONGEST))
 
 
 def _probability(plan: "Plan", ax: "Axes", scale: plot_style.TimeScale) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from physics_twin.signals import Setting
 
 HEIGHT = 0.5
+LONGEST = 28
+"""Letters of a name, from which on it takes another line."""
 
 
 def plot_scenarios(scenarios: "Scenarios") -> "Figure":
@@ -29,7 +31,7 @@ def plot_scenarios(scenarios: "Scenarios") -> "Figure":
         for ax, setting in zip(axes[0], settings, strict=False):
             _panel(scenarios, ax, setting)
         first: Axes = axes[0, 0]
-        first.set_yticks(np.arange(n_rows), [row.name for row in scenarios.rows])
+        first.set_yticks(np.arange(n_rows), [plot_style.wrapped(row.name, LONGEST) for row in scenarios.rows])
         first.set_ylim(n_rows - 0.5, -0.5)
         figure.suptitle("What if: certified ranges (bars) and set points (dots)", fontsize=10, fontweight="bold")
     return figure
@@ -53,4 +55,4 @@ def _panel(scenarios: "Scenarios", ax: "Axes", setting: "Setting") -> None:
         ax.axvline(edge, color=plot_style.MUTED, lw=0.8, ls=":")
     room = 0.03 * (ends[1] - ends[0])
     ax.set_xlim(ends[0] - room, ends[1] + room)
-    ax.set_xlabel(plot_style.label(setting.name, unit))
+    ax.set_xlabel(plot_style.label(setting.name, unit, LONGEST))

@@ -2,9 +2,9 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -16,6 +16,7 @@ from physics_twin.signals import Setting
 from physics_twin.units import Unit, format_si
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 AS_GOOD = 1e-6
@@ -109,8 +110,12 @@ class SetPoint:
 
         return load_set_point(path)
 
-    def plot(self, ax: Any = None) -> "Figure":
-        """The objective along each setting, gray where a limit is broken; of several objectives the front."""
+    def plot(self, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+        """The objective along each setting, hatched where a limit is broken; of several objectives the front.
+
+        ax: one Axes for each setting (or pair of objectives); a new figure without it. Raises ShapeError for another
+        number.
+        """
         from physics_twin.envelope.set_point.optimum_plot import (
             plot_set_point,  # matplotlib takes a quarter of a second
         )

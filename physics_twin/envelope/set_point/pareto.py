@@ -6,7 +6,7 @@ points of each objective. Its points are then simulated by the model, and those 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,9 +18,6 @@ from physics_twin.envelope.ranges.convex_set import ConvexSet
 from physics_twin.envelope.set_point.landscape import climbed_within
 from physics_twin.envelope.set_point.objectives import Target, measured, standard_error
 from physics_twin.errors import EnvelopeError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 N_POPULATION, N_GENERATIONS = 80, 100
 """Points of a generation, and generations: all on the interpolation, less than a second for two objectives."""
@@ -209,31 +206,3 @@ def knee_of(problem: Problem, front: xr.Dataset) -> Array:
     row = int(np.argmax(front["knee"].values))
     point: Array = np.clip(problem.cube(front["settings"].values[row]), 0.0, 1.0)
     return point
-
-
-def plot_front(front: xr.Dataset, ax: Any = None) -> "Figure":
-    """Pairs of objectives in their units, the knee marked; `ax` for two objectives, a figure of its own for more."""
-    import itertools
-
-    import matplotlib.pyplot as plt  # takes a quarter of a second to import
-
-    from physics_twin.units import Unit
-
-    names = [str(name) for name in front["objective"].values]
-    units = [Unit(str(text)) for text in front["objective_shown_unit"].values]
-    pairs = list(itertools.combinations(range(len(names)), 2))
-    if ax is None:
-        figure, axes = plt.subplots(1, len(pairs), figsize=(4.8 * len(pairs), 3.8), squeeze=False, layout="constrained")
-        places = list(axes[0])
-    else:
-        figure, places = ax.figure, [ax]
-    at_knee = front["knee"].values.astype(bool)
-    for place, (i, j) in zip(places, pairs, strict=False):
-        x, y = (units[k].from_si(front["value"].values[:, k]) for k in (i, j))
-        place.plot(x, y, color="0.6", linewidth=0.8, zorder=1) if len(names) == 2 else None
-        place.scatter(x, y, s=18, facecolor="white", edgecolor="0.1", zorder=2, label="simulated")
-        place.scatter(x[at_knee], y[at_knee], s=60, marker="D", color="0.1", zorder=3, label="knee, set point")
-        place.set_xlabel(f"{names[i]} in {units[i].text} ({front['goal'].values[i]})")
-        place.set_ylabel(f"{names[j]} in {units[j].text} ({front['goal'].values[j]})")
-        place.legend(frameon=False)
-    return figure
