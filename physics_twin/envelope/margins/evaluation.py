@@ -7,7 +7,8 @@ cannot be computed cannot be claimed to keep its limits.
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.limits.faults import BoundFault
 from physics_twin.envelope.limits.requirements import Requirement, margins_of, moments
 from physics_twin.envelope.margins.fault_runs import Runs, margins_under, n_runs
+from physics_twin.envelope.margins.kept_model import packed, unpacked
 from physics_twin.envelope.margins.members import AFTER_JUMP, Begun, phase_times, simulate_members
 from physics_twin.envelope.margins.remembered import MEMBERS_AT_ONCE, in_pieces, piece_size
 from physics_twin.envelope.next_batch.uncertainty import Batches
@@ -69,6 +71,15 @@ class Problem:
     def cube(self, settings: Array) -> Array:
         """Points of the unit cube from settings in SI."""
         return (settings - self.low) / (self.high - self.low)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
+        return _arrived, (packed(self.model), rest)
+
+
+def _arrived(model: bytes, rest: Mapping[str, Any]) -> Problem:
+    """A problem in the process to which it was sent, which may have had its model before."""
+    return Problem(model=unpacked(model), **rest)
 
 
 @dataclass(frozen=True)
