@@ -19,6 +19,22 @@ def test_a_limit_is_bound_in_si_and_named_in_declared_units():
     assert requirement.format(5.0) == "5 K"  # a margin is a difference
 
 
+def test_a_limit_is_shown_in_the_unit_in_which_it_was_given():
+    """450 MPa on a stress in Pa stay 450 MPa, each side in its own unit."""
+    stress = Signal("stress", "Pa")
+    (requirement,) = bind_limits([Limit("stress", upper="450 MPa", over=peak)], (stress,))
+    assert requirement.level == 450e6
+    assert requirement.name == "peak stress <= 450 MPa"
+    assert requirement.format(2.5e6) == "2.5 MPa"
+    both = bind_limits([Limit("stress", lower="90 MPa", upper=(0.45, "GPa"))], (stress,))
+    assert [r.unit.text for r in both] == ["MPa", "GPa"]
+    assert {r.limit for r in both} == {"stress from 90 MPa to 0.45 GPa"}
+    (kelvin,) = bind_limits([Limit("core_temperature", upper="900 K")], OUTPUTS)
+    assert kelvin.name == "core_temperature <= 900 K"
+    with pytest.raises(EnvelopeError, match="at least 600 MPa and at most 0.5 GPa"):
+        bind_limits([Limit("stress", lower="600 MPa", upper="0.5 GPa")], (stress,))
+
+
 def test_two_sides_become_two_requirements():
     found = bind_limits([Limit("dimer", lower="1 percent", upper="5 percent", over=peak, name="dimer band")], OUTPUTS)
     assert [r.name for r in found] == ["dimer band (lower)", "dimer band (upper)"]

@@ -19,7 +19,7 @@ from physics_twin.envelope.limits.reductions import LOWER, UPPER, Custom, Extrem
 from physics_twin.envelope.limits.requirements import Requirement, moments
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Signal
-from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
+from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si, unit as as_unit
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Limit:
     """A bound on an output: `Limit("core_temperature", lower="860 degC", over=pt.final)`.
 
     output: name of a model output. lower, upper: quantities in the unit of what `over` gives (of `integral`: the
-    output's unit times a time; of `time_above`: a time). over: a reduction; every moment of the run when left out. A
-    plain function (times (n_times,) s, values (n_times,) SI) -> number in SI works too and needs `unit`, the unit of
-    its number. name: how tables and plots call the limit; formed from the rest when left out. probability: with which
+    output's unit times a time; of `time_above`: a time); margins are shown in the unit given here. over: a reduction;
+    every moment of the run when left out. A plain function (times (n_times,) s, values (n_times,) SI) -> number in SI
+    works too and needs `unit`, the unit of its number. name: how tables and plots call the limit; formed from the rest when left out. probability: with which
     this limit must be kept, by itself; without it, it is kept jointly with all others that have none.
 
     reported: says that the limit is on what is reported and not on what is: the standard deviation of the measurement
@@ -132,19 +132,21 @@ def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | 
     noise, fault = _noise(limit, unit, words, inputs), _fault(limit, words, inputs)
     words = f"reported {words}" if noise else words
     under = "" if fault is None else f" under {fault}"
-    sides: list[tuple[int, float, str, str]] = []
+    sides: list[tuple[int, float, Unit, str, str]] = []
     for side, quantity, sign, word in ((LOWER, limit.lower, ">=", "lower"), (UPPER, limit.upper, "<=", "upper")):
         if quantity is None:
             continue
         level = to_si(quantity, unit, name=f"{word} limit on {words}")
         if not math.isfinite(level):
             raise EnvelopeError(f"the {word} limit on {words} is {level}; a limit is a finite number")
-        sides.append((side, level, f"{words} {sign} {format_si(level, unit)}{under}", word))
-    whole = limit.name or sides[0][2]
+        shown = _unit_given(quantity, unit)
+        sides.append((side, level, shown, f"{words} {sign} {format_si(level, shown)}{under}", word))
+    whole = limit.name or sides[0][3]
     if limit.name is None and len(sides) == 2:
-        whole = f"{words} from {format_si(sides[0][1], unit)} to {format_si(sides[1][1], unit)}{under}"
+        low, high = (format_si(level, shown) for _, level, shown, *_ in sides)
+        whole = f"{words} from {low} to {high}{under}"
     bound: list[Requirement] = []
-    for side, level, own, word in sides:
+    for side, level, shown, own, word in sides:
         name = own
         if limit.name is not None:
             name = f"{limit.name} ({word})" if len(sides) == 2 else limit.name
@@ -157,7 +159,7 @@ def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | 
                 column=column,
                 side=side,
                 level=level,
-                unit=unit,
+                unit=shown,
                 output_unit=signal.unit,
                 reduction=over,
                 limit=whole,
@@ -168,6 +170,15 @@ def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | 
             )
         )
     return bound
+
+
+def _unit_given(quantity: QuantityLike, unit: Unit) -> Unit:
+    """The unit in which a person gave a limit, so that 450 MPa on a stress in Pa stay 450 MPa.
+
+    Where it converts like `unit`, that of the output, the spelling is that one's.
+    """
+    given = parse(quantity)[1]
+    return unit if given == unit else given
 
 
 def _noise(limit: Limit, unit: Unit, words: str, inputs: Sequence[Signal] | None) -> float:
