@@ -11,6 +11,7 @@ from typing import Any
 from physics_twin.advisor.approval import Approval
 from physics_twin.advisor.envelope_hash import envelope_hash
 from physics_twin.envelope import Envelope, Plan
+from physics_twin.envelope.plan.plan import largest_moves
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
@@ -70,7 +71,8 @@ class Advisor:
     """Proposes moves inside the ranges of an approval, towards the envelope's set point.
 
     rate_limits, steps, step, one_at_a_time: limits on moves, as of `Envelope.plan`. Raises EnvelopeError where the
-    approval is about another envelope: any change of ranges, certificate or warnings needs a new approval.
+    approval is about another envelope: any change of ranges, certificate or warnings needs a new approval; and, with
+    UnknownNameError and UnitError, for limits on moves that are none.
     """
 
     approval: Approval
@@ -81,7 +83,14 @@ class Advisor:
     one_at_a_time: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an envelope that was not approved, and an approval that was changed."""
+        """Refuse an envelope that was not approved, an approval that was changed, and moves that are none."""
+        given: tuple[Any, Any] = (self.approval, self.envelope)  # the two swapped, or paths, come too
+        if not (isinstance(given[0], Approval) and isinstance(given[1], Envelope)):
+            raise EnvelopeError(
+                "an advisor needs an approval and the envelope that it is about: pt.Advisor(approval, envelope), with "
+                "what pt.approve and pt.find_envelope returned"
+            )
+        largest_moves(self.envelope.settings, self.rate_limits, self.steps, self.step)
         self.approval.log.verify()
         if self.approval.record not in self.approval.log.records:
             raise EnvelopeError(

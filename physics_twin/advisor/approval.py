@@ -16,6 +16,7 @@ import numpy as np
 
 from physics_twin.advisor.envelope_hash import envelope_hash
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.arguments import refuse_wrong_options
 from physics_twin.errors import DataError, EnvelopeError, FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
 from physics_twin.signals import Setting
@@ -156,6 +157,12 @@ def approve(
     Raises EnvelopeError for an empty envelope and for more than is certified, DataError for a missing person or reason
     and for a moment that is none, UnknownNameError and UnitError for wrong settings and units.
     """
+    asked: Any = envelope  # the path of its file comes too
+    if not isinstance(asked, Envelope):
+        raise EnvelopeError(f"approve: {asked!r} is no envelope; give what pt.find_envelope returned")
+    refuse_wrong_options(ranges=ranges)
+    if not isinstance(log, Audit | None):
+        raise EnvelopeError("approve: log= is the .log of an earlier approval; load that with pt.Approval.load(path)")
     if envelope.empty:
         raise EnvelopeError(f"there is nothing to approve, the envelope is empty: {envelope.message}")
     chosen = _chosen(envelope, ranges or {})
@@ -184,9 +191,10 @@ def _chosen(
 ) -> dict[str, tuple[float, float]]:
     """Setting -> (low, high) SI, never more than is certified."""
     found = {name: (float(low), float(high)) for name, (low, high) in envelope.box.items()}
-    for name, pair in ranges.items():
+    for name, given in ranges.items():
         setting = envelope.setting(name)
-        if len(pair) != 2:
+        pair: Any = given  # "860 to 880 degC" comes too
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise EnvelopeError(f'ranges: "{name}" is a pair (low, high) with units, such as ("860 degC", "880 degC")')
         low, high = (to_si(end, setting.unit, name=f"approved range of {name}") for end in pair)
         if low > high:

@@ -129,6 +129,9 @@ class Checker:
     def read(self, settings: Mapping[str, QuantityLike] | Values) -> list[float]:
         """Settings in SI, in their order."""
         plain = type(settings) is Values
+        if type(settings) is not dict and not isinstance(settings, Mapping):
+            name = self.settings[0].name
+            raise EnvelopeError(f'the settings are {settings!r}; name each of them, with its unit: {{"{name}": "..."}}')
         if len(settings) != len(self.settings):
             self._refuse_names(settings)
         row: list[float] = []

@@ -226,6 +226,35 @@ def test_limits_with_their_own_probability_are_judged_by_themselves(analytic):
     assert [(v.required, v.failures.k, v.failures.n) for v in found.verdicts] == [(0.95, 1, 1), (0.99, 0, 1)]
 
 
+@pytest.mark.parametrize("own", [None, 0.9])
+def test_a_limit_under_a_fault_is_left_out_since_the_fault_happened_to_no_past_batch(analytic, own, tmp_path):
+    """Batches are judged by the other limits, alone in the group (P = 0.95) or beside one with its own probability."""
+    formulas = {"y": lambda t, v: v["s0"] + 0.1 * v["a"], "z": lambda t, v: v["s0"] + 0.1 * v["a"]}
+    model = analytic.closed_form(formulas, ["a"], inputs=(pt.Signal("flow", "1"), pt.Signal("feed", "1")))
+    settings = analytic.knobs(1)
+    recipe = pt.Recipe([pt.Phase("run", duration="1 h", flow=1.0, feed=settings[0])])
+    fault = Limit("z", upper=1.5, under=pt.Fault("flow", 0.0, at="20 min"), probability=own)
+    limits, posterior = [Limit("y", upper=1.0, over=final), fault], analytic.gaussian_draws(model, 500, seed=1)
+    budget = pt.Budget(n_points=8, n_search=60)
+    found = find_envelope(model, posterior, recipe=recipe, settings=settings, limits=limits, rng=1, budget=budget)
+    runs = [run(f"b{i}", 0.3, 0.0, 1.2 if i < 2 else 0.5, context={"s0": 0.3}) for i in range(6)]
+    history = found.against([*runs, run("half", 0.3, 0.0, 0.5, outputs=("z",), context={"s0": 0.3})])
+    assert [b.outcome.value for b in history.batches] == [*["fail"] * 2, *["pass"] * 4, "not judged"]
+    assert (history.failures_inside.k, history.failures_inside.n) == (2, 6)
+    assert (history.verdicts[0].failures.k, history.verdicts[0].failures.n) == (2, 6)
+    (name,) = history.not_shown
+    assert "under flow = 0 from 20 min on" in name
+    text = str(history)
+    assert f"left out:         {name} (it is about runs with a fault, which did not happen to past batches)" in text
+    assert "not judged:       1 " in text and "passes like them" not in text
+    page = pt.write_report(tmp_path / "r.html", title="Past", envelope=found, history=history).read_text("utf8")
+    assert "Left out: z" in page and "did not happen to past batches" in page
+    if own is None:
+        assert "all limits but those under a fault: 2 of 6 batches inside failed" in text
+    else:
+        assert history.verdicts[1].failures.n == 0 and "says nothing about the certificate" in str(history.verdicts[1])
+
+
 # Files, pictures, errors ----------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,12 @@
 """Past batches against an envelope: where they ran, what they kept to, and whether that fits what was certified.
 
 A batch fails where a measured limit is broken, passes where all limits were measured and met, and is not judged
-otherwise. The certificate says that inside, at every point, the limits are met with at least the required probability;
-more failures inside than that allows (one-sided binomial test) speak against it. Passes outside do not: an envelope
-says nothing about what lies outside of it. Batches that the model was fitted to are no independent witnesses.
+otherwise. Limits under a fault are left out of this: no past batch can show them, since the fault did not happen to it.
+A certified probability that holds for them as well holds all the more for the others alone.
+
+The certificate says that inside, at every point, the limits are met with at least the required probability; more
+failures inside than that allows (one-sided binomial test) speak against it. Passes outside do not: an envelope says
+nothing about what lies outside of it. Batches that the model was fitted to are no independent witnesses.
 """
 
 import enum
@@ -15,6 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import binom, binomtest
 
+from physics_twin.envelope.arguments import refuse_wrong_kinds
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.history.capability import Capability, one_sided, two_sided
 from physics_twin.envelope.history.measured_limits import Judgment, judged, rules_of
@@ -69,7 +73,7 @@ class PastBatch:
     def why(self) -> str:
         """What broke, what was not judged and why, which settings are missing; empty for a plain pass."""
         broken = [f"broken: {j.limit}" for j in self.judgments if j.met is False]
-        open_ = [f"not judged: {j.limit} ({j.reason})" for j in self.judgments if j.met is None]
+        open_ = [f"not judged: {j.limit} ({j.reason})" for j in self.judgments if j.met is None and j.counts]
         return "; ".join([*(s.source for s in self.settings.values() if not s.found), *broken, *open_])
 
 
@@ -101,6 +105,8 @@ class Verdict:
     """Of as many failures or more if the required probability is just kept; 1 without a batch."""
     enough: int
     """Failures, of as many batches, from which on the certified probability is not believed."""
+    n_left_out: int = 0
+    """Limits of the group under a fault, which no past batch can show."""
 
     @property
     def compatible(self) -> bool:
@@ -112,7 +118,8 @@ class Verdict:
         if share.n == 0:
             return f"{self.group}: no batch inside was judged, so the history says nothing about the certificate"
         claim = f"the certified probability of {self.required:g}"
-        text = f"{self.group}: {share.k} of {share.n} batches inside failed"
+        group = f"{self.group} but those under a fault" if self.n_left_out else self.group
+        text = f"{group}: {share.k} of {share.n} batches inside failed"
         if not self.compatible:
             return (
                 f"{text}; that contradicts {claim} (chance of as many: {self.chance:.2g}): the model or its "
@@ -143,6 +150,11 @@ class History:
     def count(self, outcome: Outcome, *, inside: bool) -> int:
         """How many batches inside (or outside) had this outcome."""
         return sum(b.inside is inside and b.outcome is outcome for b in self.batches)
+
+    @property
+    def not_shown(self) -> tuple[str, ...]:
+        """Limits that no past batch can show: those under a fault. They are no part of any outcome."""
+        return tuple(j.limit for j in self.batches[0].judgments if not j.counts)
 
     @property
     def failures_inside(self) -> Share:
@@ -204,6 +216,7 @@ def against(
     Raises EnvelopeError for no batch, two of one name, or an envelope without its question; UnknownNameError for a
     name in `settings`; UnitError for a channel that is not in the dimension of its limit.
     """
+    refuse_wrong_kinds(history=history)
     question = envelope.question
     given = dict(settings or {})
     _check_names(envelope, history, given)
@@ -220,10 +233,11 @@ def against(
 
 
 def outcome_of(judgments: Sequence[Judgment]) -> Outcome:
-    """Fail where one limit is broken, pass where all are met."""
-    if any(j.met is False for j in judgments):
+    """Fail where one limit is broken, pass where all are met that a run can show."""
+    counted = [j for j in judgments if j.counts]
+    if any(j.met is False for j in counted):
         return Outcome.FAIL
-    return Outcome.PASS if all(j.met for j in judgments) else Outcome.NOT_JUDGED
+    return Outcome.PASS if counted and all(j.met for j in counted) else Outcome.NOT_JUDGED
 
 
 def share_of(k: int, n: int, confidence: float) -> Share:
@@ -237,6 +251,9 @@ def share_of(k: int, n: int, confidence: float) -> Share:
 def _check_names(
     envelope: Envelope, history: Sequence[Experiment], given: Mapping[str, Mapping[str, QuantityLike]]
 ) -> None:
+    for run in history:
+        if not isinstance(run, Experiment):
+            raise EnvelopeError(f"against: {run!r} is no past batch; give a list of experiments (pt.Experiment)")
     names = [run.name for run in history]
     if not names:
         raise EnvelopeError("against: there is no batch; give a list of experiments")
@@ -256,7 +273,8 @@ def _verdict(group: Group, batches: Sequence[PastBatch], confidence: float) -> V
     broken = 1.0 - group.probability
     chance = float(binom.sf(k - 1, n, broken))
     enough = int(np.argmax(binom.sf(np.arange(-1, n + 1), n, broken) < DOUBT))
-    return Verdict(group.name, group.probability, share_of(k, n, confidence), chance, enough)
+    left_out = sum(not batches[0].judgments[j].counts for j in group.columns)
+    return Verdict(group.name, group.probability, share_of(k, n, confidence), chance, enough, left_out)
 
 
 def _capability(envelope: Envelope, batches: Sequence[PastBatch], confidence: float) -> tuple[Capability, ...]:

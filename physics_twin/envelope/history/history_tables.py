@@ -9,6 +9,7 @@ import xarray as xr
 
 from physics_twin.envelope.history.capability import Capability
 from physics_twin.envelope.history.history import History, Outcome, PastBatch
+from physics_twin.envelope.history.measured_limits import UNDER_A_FAULT
 from physics_twin.envelope.text import Table, aligned
 from physics_twin.files import atomic_write
 from physics_twin.units import format_si
@@ -30,13 +31,16 @@ def history_text(history: History) -> str:
     unjudged = sum(b.outcome is Outcome.NOT_JUDGED for b in history.batches)
     if unjudged:
         lines.append(f"  not judged:       {unjudged} (a limit that was not measured is never a pass)")
+    lines += [f"  left out:         {limit} ({UNDER_A_FAULT})" for limit in history.not_shown]
     if lost:
         lines.append(f"  settings unknown: {lost}")
     doubtful = sum(not j.clear and j.met is not None for b in history.batches for j in b.judgments)
     if doubtful:
         lines.append(f"  {doubtful} judgments lie within two standard deviations of the noise from their limit")
     lines += ["", "against the certificate:", *(f"  {verdict}" for verdict in history.verdicts)]
-    partly = [b for b in history.batches if b.outcome is Outcome.FAIL and any(j.met is None for j in b.judgments)]
+    partly = [
+        b for b in history.batches if b.outcome is Outcome.FAIL and any(j.met is None and j.counts for j in b.judgments)
+    ]
     if partly:
         lines.append(
             f"  {len(partly)} failed batches have limits that were not measured; passes like them are not counted, so "

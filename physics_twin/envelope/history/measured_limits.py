@@ -25,6 +25,7 @@ GAP = 0.25
 """Longest time without a sample, as a share of the run, that a limit on the whole course may have."""
 AT_END = 0.02
 """Share of the run by which the last sample may lie before its end; or one interval between samples, if longer."""
+UNDER_A_FAULT = "it is about runs with a fault, which did not happen to past batches"
 GROWING = (At, Extreme, Final, Integral, Mean, TimeAbove)
 """Reductions that grow with the values that they reduce."""
 
@@ -46,6 +47,8 @@ class Judgment:
     """Samples in use."""
     reason: str
     """Why it was not judged, or what weakens the judgment; often empty."""
+    counts: bool = True
+    """Whether the batch is judged by it: not where no run can show it, as under a fault that happened to none."""
 
     @property
     def clear(self) -> bool:
@@ -62,6 +65,8 @@ class Rule:
     requirement: Requirement | None
     """None where no run has measured the output, or a run cannot show it."""
     why: str = ""
+    counts: bool = True
+    """Whether a run could show it at all, if it were measured."""
 
 
 def rules_of(limits: Sequence[Limit], names: Sequence[str], runs: Sequence[Experiment]) -> tuple[Rule, ...]:
@@ -75,7 +80,7 @@ def rules_of(limits: Sequence[Limit], names: Sequence[str], runs: Sequence[Exper
         n = (limit.lower is not None) + (limit.upper is not None)
         own = names[len(found) : len(found) + n]
         if limit.under is not None:
-            found += [Rule(name, limit.output, None, "it must hold under a fault, which no run shows") for name in own]
+            found += [Rule(name, limit.output, None, UNDER_A_FAULT, counts=False) for name in own]
         elif limit.output not in units:
             found += [Rule(name, limit.output, None, f"{limit.output} was not measured") for name in own]
         else:
@@ -128,7 +133,7 @@ def end_of(run: Experiment) -> float:
 
 
 def _unjudged(rule: Rule, n: int, reason: str) -> Judgment:
-    return Judgment(rule.name, math.nan, math.nan, math.nan, None, n, reason)
+    return Judgment(rule.name, math.nan, math.nan, math.nan, None, n, reason, rule.counts)
 
 
 def _top(requirement: Requirement) -> float:

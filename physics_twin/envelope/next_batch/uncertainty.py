@@ -256,13 +256,14 @@ def _varied(
     parameter: Parameter, given: Prior | QuantityLike, center: Array, rng: np.random.Generator
 ) -> tuple[Array, str]:
     """Values of the next batches and how they vary, in words."""
-    if isinstance(given, Prior):
-        prior = given.in_si(parameter.unit, parameter.name, parameter.difference)
+    chosen: Any = given  # the class of a prior comes too
+    if isinstance(chosen, Prior) and not isinstance(chosen, type):
+        prior = chosen.in_si(parameter.unit, parameter.name, parameter.difference)
         return np.asarray(prior.sample(rng, len(center)), dtype=float), (
             f"drawn from {prior.describe(parameter.unit, parameter.difference)}"
         )
     name = f"batch_variation of {parameter.name}"
-    sd = _spread(given, parameter, name)
+    sd = _spread(chosen, parameter, name)
     low, high = parameter.bounds
     u = rng.random(len(center))
     if sd == 0.0:

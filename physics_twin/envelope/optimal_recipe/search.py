@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from physics_twin.envelope.arguments import refuse_wrong_kinds, refuse_wrong_options
 from physics_twin.envelope.limits.allowed import Group, groups_of
 from physics_twin.envelope.limits.limits import Limit
 from physics_twin.envelope.margins.evaluation import Problem
@@ -88,6 +89,10 @@ def find_recipe(
     that cannot be written out in time, where no profile keeps the limits, and for too few draws; UnknownNameError,
     UnitError.
     """
+    refuse_wrong_kinds(model=model, recipe=recipe, profiles=profiles, objective=objective, limits=limits)
+    refuse_wrong_kinds(charges=charges, rng=rng)
+    refuse_wrong_options(duration=duration, posterior=posterior, batch_variation=batch_variation, values=values)
+    refuse_wrong_options(budget=budget, executor=executor, method=method)
     method = Collocation() if method is None else method
     task = make_task(model, recipe, profiles, objective, limits, duration, charges)
     given = _start_values(task, values)

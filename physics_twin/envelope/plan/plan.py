@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.arguments import refuse_wrong_options
+from physics_twin.envelope.limits.given import as_given
 from physics_twin.envelope.plan.ways import Pace, shortest_way, straight, way_in
 from physics_twin.envelope.region.predict import SearchedRegion
 from physics_twin.errors import EnvelopeError, unknown_name
@@ -140,10 +142,7 @@ def make_plan(
 ) -> Plan:
     """See `Envelope.plan`."""
     region = envelope.searched
-    duration = to_si(step, as_unit("s"), name="step")
-    if not duration > 0.0:
-        raise EnvelopeError(f"step = {step!r}: a step takes a time above zero")
-    largest = _largest_moves(envelope.settings, rate_limits or {}, steps or {}, duration)
+    largest, duration = largest_moves(envelope.settings, rate_limits, steps, step)
     here = np.array(envelope.checker.read(present))
     if to is None and envelope.empty:
         return _no_plan(envelope, here, here, duration, f"there is no point to go to: {envelope.message}")
@@ -189,14 +188,27 @@ def _named(envelope: "Envelope", point: Array) -> dict[str, float]:
     return {s.name: float(x) for s, x in zip(envelope.settings, point, strict=True)}
 
 
-def _largest_moves(
-    settings: Sequence[Setting], rates: Mapping[str, QuantityLike], steps: Mapping[str, QuantityLike], duration: float
-) -> Array:
-    """(n_settings,) largest move of each setting in one step, SI; infinite where nothing limits it."""
+def largest_moves(
+    settings: Sequence[Setting],
+    rate_limits: Mapping[str, QuantityLike] | None,
+    steps: Mapping[str, QuantityLike] | None,
+    step: QuantityLike,
+) -> tuple[Array, float]:
+    """(n_settings,) largest move of each setting in one step, SI, infinite where nothing limits it; and the step in s.
+
+    Raises UnknownNameError, UnitError, and EnvelopeError for what is not above zero.
+    """
+    refuse_wrong_options(rate_limits=rate_limits, steps=steps)
+    duration = to_si(step, as_unit("s"), name="step")
+    if not duration > 0.0:
+        raise EnvelopeError(f"step = {as_given(step)}: a step takes a time above zero")
     largest = np.full(len(settings), np.inf)
     names = [s.name for s in settings]
     second = as_unit("s")
-    for given, what, per, time in ((rates, "rate_limits", second, duration), (steps, "steps", None, 1.0)):
+    for given, what, per, time in (
+        (rate_limits or {}, "rate_limits", second, duration),
+        (steps or {}, "steps", None, 1.0),
+    ):
         for name, quantity in given.items():
             if name not in names:
                 raise unknown_name("setting", name, names)
@@ -205,11 +217,11 @@ def _largest_moves(
             size = to_si(quantity, unit, name=f"{what} of {name}", difference=True)
             if not size > 0.0:
                 raise EnvelopeError(
-                    f"{what} of {name} = {quantity!r}: it must be above zero; for a setting that must not "
+                    f"{what} of {name} = {as_given(quantity)}: it must be above zero; for a setting that must not "
                     "move, give to= with the value it has now"
                 )
             largest[j] = min(largest[j], size * time)
-    return largest
+    return largest, duration
 
 
 def _steps(

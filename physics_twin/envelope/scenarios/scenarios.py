@@ -17,9 +17,12 @@ from urllib.parse import quote
 
 import numpy as np
 
+from physics_twin.envelope.arguments import refuse_wrong_kinds
+from physics_twin.envelope.digits import share_text
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.limits import Limit
 from physics_twin.envelope.search import find_envelope
+from physics_twin.envelope.text import inward
 from physics_twin.errors import EnvelopeError, PhysicsTwinError, unknown_name
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
@@ -107,14 +110,14 @@ class Scenarios:
             cells = [row.name, ", ".join(row.changed) or "nothing"]
             if envelope is None or envelope.empty:
                 dashes = ["-"] * (2 * len(names) + 1 + len(objectives))
-                chance = "-" if envelope is None else f"{envelope.probability:.4g} at best"
+                chance = "-" if envelope is None else f"{share_text(envelope.probability)} at best"
                 rows.append([*cells, *dashes, chance, "-", row.reason])
                 continue
             shown = [_range_text(envelope, name) for name in names]
             volume = self.relative_volume(row.name)
             points = [_point_text(envelope, name) for name in names]
             values = [_objective_text(envelope, name) for name in objectives]
-            chance = f"{envelope.probability:.4g} (at least {envelope.probability_lower:.4g})"
+            chance = f"{share_text(envelope.probability)} (at least {share_text(envelope.probability_lower)})"
             ends = [end for sides in envelope.binding.values() for end in sides]
             cells += [*shown, "-" if math.isnan(volume) else f"{volume:.3g}", *points, *values, chance]
             rows.append([*cells, ", ".join(dict.fromkeys(ends)), ""])
@@ -144,7 +147,7 @@ def _range_text(envelope: Envelope, name: str) -> str:
     if name not in envelope.box:
         return "-"
     unit, (low, high) = envelope.setting(name).unit, envelope.box[name]
-    return f"{format_si(low, unit)} to {format_si(high, unit)}"
+    return " to ".join(inward(low, high, unit))
 
 
 def _point_text(envelope: Envelope, name: str) -> str:
@@ -184,9 +187,17 @@ def compare_scenarios(
     A scenario that cannot be answered is a row with its reason. Raises EnvelopeError without scenarios, or for one that
     changes what must be the same; UnknownNameError for an argument that `find_envelope` does not have.
     """
+    refuse_wrong_kinds(scenarios=scenarios, rng=rng)
     if not scenarios:
         raise EnvelopeError('compare_scenarios needs at least one scenario: {"as planned": {}, "hotter": {...}}')
     known = list(inspect.signature(find_envelope).parameters)
+    for name, change in scenarios.items():
+        if not isinstance(name, str):
+            raise EnvelopeError(f"the scenario {name!r} needs a name: a text, as in the table")
+        if not isinstance(change, Mapping):
+            raise EnvelopeError(
+                f'scenario "{name}": {change!r} does not name what differs; write {{"tolerance": {{...}}}}, or {{}}'
+            )
     for where, given in (("", common), *((f' of scenario "{name}"', change) for name, change in scenarios.items())):
         for argument in given:
             if argument not in known:
