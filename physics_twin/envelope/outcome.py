@@ -29,6 +29,7 @@ from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.envelope.ranges.polytope_sides import certified_polytope
 from physics_twin.envelope.region.probing import compass, relative_cloud
 from physics_twin.envelope.region.region import region_data
+from physics_twin.envelope.region.scouts import few_scouts
 from physics_twin.envelope.sampling import refined
 from physics_twin.envelope.set_point.landscape import Chosen, best_of_set
 from physics_twin.envelope.set_point.set_point import (
@@ -113,6 +114,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         includes=(*draws.uncertainty.includes, *(() if trial.sampling is None else (str(trial.sampling),))),
         warnings=(
             *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
+            *few_scouts(len(settings), question.budget.n_scouts),
             *(*leaving, *(mark.text for mark in marks)),
         ),
         certificate=certificate,

@@ -22,7 +22,10 @@ class Budget:
     search_share: part of the draws that the search sees; the rest certify. n_search, n_certification: most draws
     used on either side. n_points: settings at which the search simulates its draws, at most. n_nodes: samples in
     each phase, for limits that look at the whole course; before anything is certified they are checked against more,
-    and an envelope takes up to 16 times as many where they miss something.
+    and an envelope takes up to 16 times as many where they miss something. n_scouts: settings at which four draws look
+    for what the search has not seen, over the whole range and again in every range that is to be certified (64, 256 or
+    512 for one, two or more settings; rounded up to a power of two). Fewer are for models that take seconds: a region
+    in which limits are broken may then be wider and go unseen, and the envelope warns of it.
     """
 
     search_share: float = 0.4
@@ -30,12 +33,13 @@ class Budget:
     n_certification: int = 5000
     n_points: int | None = None
     n_nodes: int = 32
+    n_scouts: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if not 0.0 < self.search_share < 1.0:
             raise EnvelopeError(f"search_share = {self.search_share:g}: a share is between 0 and 1")
-        for name, least in (("n_search", 1), ("n_certification", 1), ("n_points", 1), ("n_nodes", 4)):
+        for name, least in (("n_search", 1), ("n_certification", 1), ("n_points", 1), ("n_nodes", 4), ("n_scouts", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise EnvelopeError(f"{name} = {value}: at least {least}")

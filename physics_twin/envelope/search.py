@@ -142,7 +142,8 @@ def answer(
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
     with journal as memo, reporting(progress, logger, "find_envelope", "operating envelope") as show:
         simulate, report = Simulator(problem, executor, memo), replays_said(show, memo)
-        trial = make_attempts(simulate, draws, groups, question.confidence, cloud, n_points, aim, own, report)
+        how = (n_points, budget.n_scouts, aim, own, report)
+        trial = make_attempts(simulate, draws, groups, question.confidence, cloud, *how)
         report("set point and region")
         inputs = Inputs(question, posterior, draws, groups, aim, seed, recipe_hash(recipe))
         return outcome(inputs, simulate, trial, cloud)

@@ -126,6 +126,29 @@ def test_a_ridge_between_the_design_points_is_found_by_the_scouts(analytic):
     assert high - low > 0.5
 
 
+def test_fewer_scouts_cost_less_and_the_envelope_says_what_they_may_have_missed(analytic):
+    """A bulge wider than the scouts are apart is still found; the simulations that scouts save are saved."""
+
+    def bulge(t, v):
+        return np.exp(-(((v["s0"] - 0.37) / 0.15) ** 2)) + 0.05 * v["a"]
+
+    model = analytic.closed_form({"y": bulge}, ["a"])
+    posterior = analytic.gaussian_draws(model, 400, seed=2)
+    limits, cost = [Limit("y", upper=0.5)], {}
+    for n_scouts in (None, 16, 13):
+        budget = Budget(n_scouts=n_scouts, n_points=30)
+        envelope = ask(analytic, model, posterior, analytic.knobs(2), limits, probability=0.9, budget=budget)
+        assert envelope.box["s0"][0] > 0.37
+        warned = [text for text in envelope.warnings if "scouts" in text]
+        assert len(warned) == (n_scouts is not None)
+        if n_scouts is not None:
+            assert "at 16 settings instead of 256" in warned[0] and "narrower than 0.25 of the range" in warned[0]
+        cost[n_scouts] = envelope.certificate.n_simulations
+    # Sent twice at the least: over the range and into the proposal, with four draws.
+    assert cost[None] - cost[16] >= 2 * 4 * (256 - 16)
+    assert cost[13] == cost[16]  # rounded up to a power of two
+
+
 def test_two_limits_are_met_jointly(analytic):
     """Independent limits, each met with 0.96, are met jointly with 0.92 only: the box knows."""
     model = analytic.closed_form(

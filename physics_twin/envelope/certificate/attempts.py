@@ -100,6 +100,7 @@ def make_attempts(
     confidence: float,
     cloud: Array,
     n_points: int,
+    n_scouts: int | None,
     aim: Aim,
     rng: np.random.Generator,
     report: Callable[[str], None],
@@ -107,12 +108,12 @@ def make_attempts(
     """Propose, confirm and certify ranges.
 
     groups: limits that are kept together, with the probability of each. cloud: where the surrogate is searched.
-    n_points: budget of design points for the first attempt; each further one has a third of it more. aim: which box is
-    the best one. Raises as `Proposer.propose`.
+    n_points: budget of design points for the first attempt; each further one has a third of it more. n_scouts: as for
+    `Proposer`. aim: which box is the best one. Raises as `Proposer.propose`.
     """
     d = cloud.shape[1]
     tests = tests_of(draws, groups, confidence, n_certified(d, aim.n_sides))
-    proposer = Proposer(simulate, draws.search, cloud, n_points, aim, rng, report)
+    proposer = Proposer(simulate, draws.search, cloud, n_points, n_scouts, aim, rng, report)
     attempts: list[Attempt] = []
     points, margins = np.zeros((0, d)), np.zeros((0, draws.held.n, len(simulate.problem.requirements)))
     test, passed = tests[0], None

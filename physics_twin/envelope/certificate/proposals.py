@@ -49,7 +49,8 @@ class Proposer:
     """What the search has learned so far, and how it makes a proposal of it.
 
     cloud: points (n, d) of the unit cube where the surrogate is searched. n_points: budget of design points for the
-    first proposal; each further search has a third of it more.
+    first proposal; each further search has a third of it more. n_scouts: settings that scouts are to look at, over the
+    whole range and in every proposal; None: as many as are usual.
     """
 
     def __init__(
@@ -58,16 +59,17 @@ class Proposer:
         search: Batches,
         cloud: Array,
         n_points: int,
+        n_scouts: int | None,
         aim: Aim,
         rng: np.random.Generator,
         report: Callable[[str], None],
     ) -> None:
         self.simulate, self.search, self.cloud, self.aim, self.rng = simulate, search, cloud, aim, rng
-        self.report = report
+        self.report, self.n_scouts = report, n_scouts
         self.few = search.take(np.arange(min(N_DRAWS, search.n)))
         first = start_design(cloud.shape[1], rng, aim)
         self.space = DesignSpace(first, self.margins(first))
-        self.scouts = send_scouts(self._scouted, cloud.shape[1], rng)
+        self.scouts = send_scouts(self._scouted, cloud.shape[1], rng, n_scouts)
         self.sampling: Sampling | None = None
         self.settled = True
         self._budget, self._n_more = n_points, n_points // 3
@@ -163,7 +165,7 @@ class Proposer:
     def _sent_into(self, proposal: Proposal) -> Scouts:
         """Scouts sent into the box, or the polytope, that is to be certified."""
         body = ConvexSet.of_box(proposal.box) if proposal.polytope is None else proposal.polytope
-        return send_into(body.low, body.high, body.contains, self._scouted, self.rng)
+        return send_into(body.low, body.high, body.contains, self._scouted, self.rng, self.n_scouts)
 
     def _hidden(self, scouts: Scouts, allowed: Allowed) -> tuple[Array, Array]:
         """Points (n, d) where scouts contradict the surrogate and all search draws confirm it; and their margins."""

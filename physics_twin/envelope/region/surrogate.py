@@ -32,7 +32,7 @@ SURVIVAL = 100.0
 VALUES_AT_ONCE = 2_000_000
 
 
-def by_dimension(d: int, table: tuple[float, float, float]) -> float:
+def by_dimension[T](d: int, table: tuple[T, T, T]) -> T:
     """Entry for 1, 2, and more settings."""
     return table[min(d, 3) - 1]
 
