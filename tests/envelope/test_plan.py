@@ -2,12 +2,13 @@
 
 import csv
 import itertools
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from physics_twin.envelope import Budget, Limit, Maximize, Minimize, find_envelope
+from physics_twin.envelope import Budget, Limit, Maximize, Minimize, final, find_envelope
 from physics_twin.envelope.plan.ways import straight
 from physics_twin.errors import EnvelopeError, UnitError, UnknownNameError
 from physics_twin.parameters import Values
@@ -152,19 +153,46 @@ def test_what_was_never_searched_has_no_margin(bent, tmp_path):
     plan.to_csv(tmp_path / "plan.csv")
 
 
+@pytest.mark.parametrize("own", [None, 0.99])
+def test_outside_the_region_it_is_said_which_level_of_which_limits_is_missed(analytic, own):
+    """Between the required probability and what the region asks for, a point is outside, and the two numbers that are
+    printed show why; with a group of its own, the limit that is missed is named."""
+    formulas = {name: lambda t, v: v["s0"] + 0.1 * v["a"] for name in ("y", "z")}
+    model = analytic.closed_form(formulas, ["a"])
+    (knob,) = analytic.knobs(1)
+    limits = [Limit("y", upper="1 1", over=final), Limit("z", upper="1 1", over=final, probability=own, name="z limit")]
+    posterior, recipe = analytic.gaussian_draws(model, 3000, 1), analytic.one_hour([knob])
+    found = find_envelope(model, posterior, recipe=recipe, settings=[knob], limits=limits, rng=1)
+    region, required = found.searched, 0.95 if own is None else own
+    line = np.linspace(0.0, 1.0, 2001)[:, None]
+    chances = region.probability(line)[:, 0]
+    between = line[(region.level(line) < 0.0) & (chances >= required)][0]
+    (said,) = found.plan({"s0": float(between[0])}).warnings
+    numbers = re.search(
+        r"predicted (0\.\d+); the region asks for ([01]\.\d+): the required ([\d.]+) and the slack", said
+    )
+    assert numbers is not None
+    predicted, asked, of_limit = map(float, numbers.groups())
+    assert required <= predicted < asked
+    assert of_limit == required
+    assert ('"z limit": predicted' in said) == (own is not None)
+    # At s0 = 1 the limits are met where a <= 0.
+    assert re.search(rf"predicted 0\.(4|5)\d\d, required {required:g}\)", found.plan({"s0": 1.0}).warnings[0])
+
+
 def test_separate_parts_have_no_way_and_the_reason_is_the_answer(lobes):
     other = "0.05 1" if lobes.box["s0"][0] > 0.45 else "0.95 1"
     plan = lobes.plan({"s0": other})
     assert not plan.found
     assert plan.steps == ()
     assert "separate parts" in plan.message
-    assert "falls to 0 " in plan.message
+    assert "(on a straight line: predicted 0.000, required 0.95)" in plan.message
 
 
 def test_a_goal_outside_the_region_is_refused_with_its_probability(bent):
     plan = bent.plan(Values(bent.set_point), {"temperature": "100 degC", "hold": "60 min"})
     assert not plan.found
-    assert "not in the region: where 0 is predicted" in plan.message
+    assert "not in the region: predicted 0.000, required 0.95" in plan.message
 
 
 def test_at_the_set_point_there_is_nothing_to_do(bent):

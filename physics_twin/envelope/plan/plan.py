@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.envelope.arguments import refuse_wrong_options
 from physics_twin.envelope.limits.given import as_given
+from physics_twin.envelope.plan.missed_level import missed_level
 from physics_twin.envelope.plan.ways import Pace, shortest_way, straight, way_in
 from physics_twin.envelope.region.predict import SearchedRegion
 from physics_twin.errors import EnvelopeError, unknown_name
@@ -151,8 +152,7 @@ def make_plan(
     )
     start, end = region.cube(np.array([here, goal]))
     if region.level(end[None])[0] < 0.0:
-        chance = region.probability(end[None])[0, 0]
-        known = "outside of what was searched" if math.isnan(chance) else f"where {chance:.3g} is predicted"
+        known = missed_level(region, end)
         return _no_plan(envelope, here, goal, duration, f"the point to reach is not in the region: {known}")
     pace = Pace(np.where(np.isfinite(largest), region.widths * duration / largest, 0.0))
     warnings: list[str] = []
@@ -300,26 +300,24 @@ def _no_plan(envelope: "Envelope", here: Array, goal: Array, step: float, reason
 
 
 def _outside_text(envelope: "Envelope", region: SearchedRegion, start: Array, entry: Array) -> str:
-    chance = float(region.probability(start[None])[0, 0])
-    what = "nothing is known there" if math.isnan(chance) else f"predicted {chance:.3g}"
     where = ", ".join(
         f"{s.name} = {format_si(x, s.unit)}" for s, x in zip(envelope.settings, region.si(entry), strict=True)
     )
     return (
-        f"THE PRESENT POINT IS OUTSIDE THE REGION ({what}, required {envelope.required:g}): nothing is claimed until "
-        f"the way enters it at {where}; the first steps are the shortest way in"
+        f"THE PRESENT POINT IS OUTSIDE THE REGION ({missed_level(region, start)}): nothing is claimed until the way "
+        f"enters it at {where}; the first steps are the shortest way in"
     )
 
 
 def _why_no_way(region: SearchedRegion, start: Array, end: Array, parts: bool, one_at_a_time: bool) -> str:
-    chances = region.probability(straight(start, end))[:, 0]
-    least = "goes beyond what was searched" if np.isnan(chances).any() else f"falls to {chances.min():.3g} on the way"
+    line = straight(start, end)
+    least = missed_level(region, line[int(np.argmin(region.level(line)))])
     if parts:
         why = "the present point and the one to reach lie in separate parts of the region"
     else:
         why = "no way between the present point and the one to reach was found that stays in the region"
     more = "; with all settings moving at the same time there may be one" if one_at_a_time and not parts else ""
-    return f"{why} (on a straight line the predicted probability {least}){more}"
+    return f"{why} (on a straight line: {least}){more}"
 
 
 def _summary(steps: Sequence[Step], duration: float, from_outside: bool) -> str:
