@@ -12,12 +12,12 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any
 
 import numpy as np
 
+from physics_twin.envelope.arguments import refuse_wrong_kinds, refuse_wrong_options
 from physics_twin.envelope.certificate.attempts import make_attempts, n_certified
 from physics_twin.envelope.certificate.certificate import draws_needed
 from physics_twin.envelope.envelope import Envelope
@@ -97,7 +97,9 @@ def find_envelope(
     limits, too few draws, and courses with peaks too narrow for the samples that `budget` allows; ModelError for the
     posterior of another model; UnknownNameError and UnitError for wrong names and units.
     """
-    _refuse_wrong_kinds(model, posterior, settings, limits, rng)
+    refuse_wrong_kinds(model=model, posterior=posterior, recipe=recipe, settings=settings, limits=limits, rng=rng)
+    refuse_wrong_options(shape=shape, objectives=objectives, batch_variation=batch_variation, tolerance=tolerance)
+    refuse_wrong_options(values=values, budget=budget, checkpoint=checkpoint, executor=executor)
     question = Question(
         recipe=recipe,
         settings=checked_settings(settings, recipe),
@@ -209,25 +211,6 @@ def _bounds_missing(setting: Setting, own: Setting) -> str:
         return f'{what}; the recipe\'s setting of that name has {ends}: give that one, recipe.settings["{own.name}"]'
     example = f'pt.Setting("{setting.name}", "{setting.unit.text}", bounds=(..., ...))'
     return f"{what}, and an envelope is searched between two: declare it as {example}, in the recipe as well"
-
-
-def _refuse_wrong_kinds(model: Any, posterior: Any, settings: Any, limits: Any, rng: Any) -> None:
-    """Arguments that are something else altogether, named as a person would call them."""
-    if not isinstance(posterior, Posterior):
-        given = "None" if posterior is None else f"a {type(posterior).__name__}"
-        raise EnvelopeError(
-            f"the posterior is {given}; give what pt.calibrate or pt.Posterior.from_prior returns, after the model"
-        )
-    if not (hasattr(model, "outputs") and hasattr(model, "parameters")):
-        raise EnvelopeError(f"the model is a {type(model).__name__}; give the model that was calibrated, first of all")
-    for name, value, one in (("settings", settings, Setting), ("limits", limits, Limit)):
-        if isinstance(value, one | str) or not isinstance(value, Iterable):
-            raise EnvelopeError(f"{name} is a {type(value).__name__}; give a list: {name}=[pt.{one.__name__}(...)]")
-    whole = isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0
-    if not whole and not isinstance(rng, np.random.Generator):
-        raise EnvelopeError(
-            f"rng = {rng!r}: give a whole number from 0 up, for example rng=1; the same number gives the same envelope"
-        )
 
 
 def _refuse_too_few(

@@ -153,8 +153,8 @@ def test_neither_an_executor_nor_a_checkpoint_changes_a_bit(analytic, tmp_path):
     ("spoiled", "said"),
     [
         ({"limits": Limit("y", upper=1.0)}, r"limits=\[pt\.Limit"),
-        ({"posterior": None}, "the posterior is None"),
-        ({"model": "boiler"}, "the model is a str"),
+        ({"posterior": None}, "posterior is None; give what pt.calibrate"),
+        ({"model": "boiler"}, "model is 'boiler'; give the model that was calibrated"),
         ({"shape": "box"}, r"pt\.LargestBox\(\) or"),
         ({"probability": "95 %"}, "number between 0 and 1"),
         ({"rng": None}, "whole number"),
