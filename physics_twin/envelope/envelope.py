@@ -11,6 +11,7 @@ import xarray as xr
 
 from physics_twin.envelope.certificate.certificate import Certificate
 from physics_twin.envelope.check import Check, Checker, checker_of
+from physics_twin.envelope.digits import clean, decimals, rounded_inward
 from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.ranges.acceptable import AcceptableRange
@@ -135,13 +136,21 @@ class Envelope:
         raise unknown_name("setting", name, [s.name for s in self.settings])
 
     def in_units(self) -> "dict[str, Any]":
-        """In the declared units: {"box": {name: (low, high, unit)}, "set_point": {name: (value, unit)}}."""
-        box, point = {}, {}
+        """In the declared units: {"box": {name: (low, high, unit)}, "set_point": {name: (value, unit)}}.
+
+        The digits of a printed envelope: ranges are rounded into the range, by less than a thousandth of its width, and
+        the set point has the decimals of its range. `box` and `set_point` have the numbers to the last bit.
+        """
+        box, point, near = {}, {}, {}
         for setting in self.settings if self.box else ():
             name, unit = setting.name, setting.unit
-            low, high = self.box[name]
-            box[name] = (unit.from_si(low), unit.from_si(high), unit.text)
-            point[name] = (unit.from_si(self.set_point[name]), unit.text)
+            low, high = rounded_inward(*self.box[name], unit)
+            box[name] = (low, high, unit.text)
+            exact = float(unit.from_si(self.set_point[name]))
+            near[name] = round(exact, decimals(low, high))
+            point[name] = (clean(exact), unit.text)
+        if near and self.check({name: (x, point[name][1]) for name, x in near.items()}).inside:
+            point = {name: (x, point[name][1]) for name, x in near.items()}
         return {"box": box, "set_point": point}
 
     def check(self, settings: Mapping[str, QuantityLike] | Values) -> Check:
@@ -256,7 +265,7 @@ class Envelope:
         return replace(self, warnings=(*self.warnings, mark.text), marks=(*self.marks, mark))
 
     def to_json(self, path: str | os.PathLike[str], expires: "str | dt.date | None" = None) -> None:
-        """Write the ranges and what they claim and rest on as JSON for other systems.
+        """Write the ranges and what they claim and rest on as JSON for other systems, in the digits of `in_units`.
 
         expires: last day of use ("2031-06-30"); without one the file says that there is none. Raises EnvelopeError for
         what is no date, or a day that is over. The form of the file is in

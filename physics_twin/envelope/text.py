@@ -1,12 +1,11 @@
 """An envelope as text and as HTML, in declared units, for people."""
 
 import html
-import math
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 
+from physics_twin.envelope.digits import decimals, rounded_inward, share_text
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import claim
 from physics_twin.units import Unit, format_si
@@ -48,16 +47,12 @@ def inward(low: float, high: float, unit: Unit) -> tuple[str, str]:
     >>> inward(300.0044, 310.0056, Unit("K"))
     ('300.01 K', '310.00 K')
     """
-    ends = np.sort(np.array([unit.from_si(low), unit.from_si(high)]))
-    width = float(ends[1] - ends[0])
-    size = width if width > 0.0 else abs(float(ends[0])) or 1.0
-    decimals = max(0, 3 - math.floor(math.log10(size)))
-    step = 10.0**-decimals
-    # A number that is round already must not lose a step to the rounding of its last bit.
-    first, last = math.ceil(ends[0] / step - 1e-6), math.floor(ends[1] / step + 1e-6)
-    if first > last:
+    first, last = (float(unit.from_si(x)) for x in (low, high))
+    n = decimals(first, last)
+    ends = rounded_inward(low, high, unit)
+    if any(x != round(x, n) for x in ends):  # no room: a setting that is as good as held
         return format_si(low, unit, 6), format_si(high, unit, 6)
-    return f"{first * step:.{decimals}f} {unit.text}", f"{last * step:.{decimals}f} {unit.text}"
+    return f"{ends[0]:.{n}f} {unit.text}", f"{ends[1]:.{n}f} {unit.text}"
 
 
 def polytope_lines(envelope: Envelope) -> list[str]:
@@ -119,12 +114,14 @@ def probability_text(envelope: Envelope) -> str:
     n = certificate.n_certification
     found = []
     for g, group in enumerate(certificate.groups):
-        share, lower = 1.0 - certificate.violations[:, g].max() / n, certificate.lower_bounds[:, g].min()
-        whose = "" if len(certificate.groups) == 1 else f" {group.name}"
-        found.append(f"{whose} {share:.4g} of {n} held-out draws, that is at least {lower:.4g}".strip())
+        broken, lower = int(certificate.violations[:, g].max()), float(certificate.lower_bounds[:, g].min())
+        found.append(
+            f"{group.name} met by {n - broken} of {n} held-out draws ({share_text((n - broken) / n)}), that is with "
+            f"probability {share_text(lower)} at least"
+        )
     return (
-        f"worst point found: {'; '.join(found)} with confidence {envelope.confidence:g}; average over the box "
-        f"{envelope.average:.4g} (information only)"
+        f"worst point found: {'; '.join(found)} (confidence {envelope.confidence:g}); average over the box "
+        f"{share_text(envelope.average)} (information only)"
     )
 
 

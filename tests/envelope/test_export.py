@@ -12,6 +12,7 @@ import pytest
 import physics_twin as pt
 from physics_twin.envelope import Budget, Limit, find_envelope
 from physics_twin.envelope.files.export import NO_EXPIRY, certificate_hash, schema
+from physics_twin.envelope.text import box_table, range_table
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.recipes import Phase, Recipe
@@ -108,13 +109,14 @@ def test_what_is_written_is_as_the_schema_says(which, request, tmp_path):
 
 
 def test_ranges_read_back_with_their_units(envelope, tmp_path):
-    """A number and the unit beside it make the quantity that the envelope holds, to rounding."""
+    """A number and the unit beside it make the quantity that the envelope holds, rounded into the range."""
     record = written(envelope, tmp_path / "e.json")
     for one in record["settings"]:
         setting, (low, high) = envelope.setting(one["name"]), envelope.box[one["name"]]
         assert one["unit"] == setting.unit.text
-        assert setting.to_si((one["low"], one["unit"])) == pytest.approx(low, rel=1e-14)
-        assert setting.to_si((one["high"], one["unit"])) == pytest.approx(high, rel=1e-14)
+        ends = [setting.to_si((one[end], one["unit"])) for end in ("low", "high")]
+        dust, step = 1e-9 * (high - low), 1e-3 * (high - low)
+        assert low - dust <= ends[0] < low + step and high - step < ends[1] <= high + dust
         assert one["ended_by"] == list(envelope.binding[one["name"]])
     point = {one["name"]: (one["set_point"], one["unit"]) for one in record["settings"]}
     assert envelope.check(point).inside
@@ -122,6 +124,35 @@ def test_ranges_read_back_with_their_units(envelope, tmp_path):
     assert heat["searched"] == {"low": pytest.approx(20.0), "high": pytest.approx(220.0), "unit": "degC"}
     assert heat["model"]["low"] == pytest.approx(0.0, abs=1e-9) and hold["data"]["high"] == 50.0
     assert heat["data"] is None and hold["model"] is None
+
+
+def test_no_file_says_more_than_the_print(slanted, envelope, tmp_path):
+    """The digits of a range are those of the table that a person signs: 163.125 min and not 163.12500000000003."""
+    for one in (envelope, slanted):
+        record = written(one, tmp_path / "e.json")
+        rows = rows_of(one, tmp_path / "e.csv")
+        printed = {row[0]: row for row in box_table(one)[1:]}
+        also = {row[0]: row for row in range_table(one)[1:]}
+        for setting, row in zip(record["settings"], rows, strict=True):
+            name, unit = setting["name"], setting["unit"]
+            assert [float(x.removesuffix(unit)) for x in printed[name][1:3]] == [setting["low"], setting["high"]]
+            assert one.in_units()["box"][name] == (setting["low"], setting["high"], unit)
+            own = setting["acceptable"]
+            assert [float(x.removesuffix(unit)) for x in also[name][1:3]] == [own["low"], own["high"]]
+            numbers = [x for key, x in row.items() if key.endswith(("_low", "_high")) and x]
+            assert len(numbers) >= 6 and max(len(x.strip("-")) for x in numbers) <= 13
+            for what in ("low", "high", "set_point"):
+                assert len(row[what].partition(".")[2]) <= 5
+
+
+def test_a_rounded_set_point_is_still_certified(slanted, envelope):
+    """Its decimals are those of its range."""
+    for one in (envelope, slanted):
+        point = one.in_units()["set_point"]
+        assert one.check(point).inside
+        for s in one.settings:
+            low, high = one.box[s.name]
+            assert s.to_si(point[s.name]) == pytest.approx(one.set_point[s.name], abs=1e-3 * (high - low))
 
 
 def test_the_claim_is_the_certificate_s(envelope, tmp_path):

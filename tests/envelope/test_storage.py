@@ -211,8 +211,8 @@ def test_a_file_of_version_1_is_read():
     """Written before questions and designs were kept: its numbers are there, what it did not hold is an error."""
     expected = json.loads((FIXTURES / "version_1.json").read_text())
     envelope = Envelope.load(FIXTURES / "version_1.nc")
-    box, point = envelope.in_units()["box"]["s0"], envelope.in_units()["set_point"]["s0"]
-    assert [list(box), list(point)] == [expected["box"]["s0"], expected["set_point"]["s0"]]
+    point = envelope.set_point["s0"]
+    assert [*envelope.box["s0"], point] == [*expected["box"]["s0"][:2], expected["set_point"]["s0"][0]]
     assert envelope.probability_lower == expected["probability_lower"]
     assert len(envelope.failures) == expected["n_failures"]
     assert envelope.certificate.groups[0].columns == (0, 1) and envelope.certificate.probability == 0.95
@@ -222,9 +222,9 @@ def test_a_file_of_version_1_is_read():
     with pytest.raises(EnvelopeError, match=r"does not hold its question.*older version; ask find_envelope anew"):
         _ = envelope.question
     with pytest.raises(EnvelopeError, match="holds no design"):
-        envelope.predict({"s0": point[0]})
+        envelope.predict({"s0": point})
     assert "every limit is met with probability 0.95" in str(envelope)
-    assert bool(envelope.check({"s0": point[0]}))
+    assert bool(envelope.check({"s0": point}))
 
 
 def test_an_older_file_saved_again_is_a_newer_one(tmp_path):

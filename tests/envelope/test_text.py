@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Limit, final, find_envelope
+from physics_twin.envelope.digits import share_text
 from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
-from physics_twin.envelope.text import inward
+from physics_twin.envelope.text import inward, probability_text
 from physics_twin.units import Unit
 
 
@@ -55,3 +56,28 @@ def test_a_polytope_comes_before_the_box_in_it(analytic):
     assert text.index("operating polytope, all of:") < text.index("largest box in it")
     assert "it holds 95 % of the region as predicted, the largest box alone 60 %" in text
     assert "Largest box in it" in slanted._repr_html_()
+
+
+def test_a_probability_never_prints_like_a_count_and_is_never_rounded_up(analytic):
+    """Of 200 draws all meet the limits: a count with its share, 1.000, and not "1 of 200"."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + 1e-3 * v["a"]}, ["a"])
+    settings = analytic.knobs(1)
+    envelope = find_envelope(
+        model,
+        analytic.gaussian_draws(model, 500, 1),
+        recipe=analytic.one_hour(settings),
+        settings=settings,
+        limits=[Limit("y", upper=2.0, over=final)],
+        probability=0.9,
+        rng=1,
+    )
+    n, lower = envelope.certificate.n_certification, envelope.probability_lower
+    assert envelope.probability == 1.0
+    said = probability_text(envelope)
+    assert f"all limits met by {n} of {n} held-out draws (1.000), that is with probability 0.9" in said
+    assert " 1 " not in said
+    shares = np.random.default_rng(0).random(2000) ** 0.01
+    for share in [lower, *shares]:
+        shown = float(share_text(float(share)))
+        assert shown <= share + 1e-9 and share - shown < 1e-4
+        assert len(share_text(float(share))) in (5, 6)

@@ -1,7 +1,10 @@
 """Envelopes for other systems: JSON and CSV with the ranges, what they claim, what they rest on and until when.
 
-Numbers are in the declared units, the unit beside each; what does not exist is null or an empty cell. The files are for
-reading: `Envelope.save` keeps everything, to the last bit. The form of the JSON is in envelope_export.schema.json.
+Numbers are in the declared units, the unit beside each; what does not exist is null or an empty cell. Ranges that are
+claimed (certified, acceptable, normal operating) are rounded into the range, as they are printed, so that nothing that
+leaves is wider than what a person has read and signed; set points have the decimals of their range, all other numbers
+12 digits. The files are for reading: `Envelope.save` keeps everything, to the last bit. The form of the JSON is in
+envelope_export.schema.json.
 """
 
 import csv
@@ -16,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from physics_twin.envelope.digits import clean, rounded_inward
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.text import headline
@@ -138,19 +142,19 @@ def _row(setting: Mapping[str, Any]) -> dict[str, Any]:
 
 def _setting(envelope: Envelope, setting: Setting) -> dict[str, Any]:
     name, unit = setting.name, setting.unit
-    low, high = envelope.box.get(name, (math.nan, math.nan))
+    box, point = (shown.get(name) for shown in envelope.in_units().values())
     own = envelope.acceptable.get(name)
     return {
         "name": name,
         "unit": unit.text,
         "description": setting.description,
-        "low": _shown(low, unit),
-        "high": _shown(high, unit),
-        "set_point": _shown(envelope.set_point.get(name, math.nan), unit),
+        "low": None if box is None else box[0],
+        "high": None if box is None else box[1],
+        "set_point": None if point is None else point[0],
         "ended_by": list(envelope.binding[name]) if name in envelope.binding else None,
         "searched": _range(setting.bounds, unit),
-        "acceptable": None if own is None else _range((own.low, own.high), unit),
-        "operating": _range(envelope.operating.get(name), unit),
+        "acceptable": None if own is None else _claimed((own.low, own.high), unit),
+        "operating": _claimed(envelope.operating.get(name), unit),
         "data": _range(envelope.known_ranges.get(RANGE_OF_DATA, {}).get(name), unit),
         "model": _range(envelope.known_ranges.get(DOMAIN, {}).get(name), unit),
     }
@@ -164,14 +168,15 @@ def _polytope(polytope: Any) -> dict[str, Any]:
     names = [s.name for s in settings]
     sides = [
         {
-            "coefficients": dict(zip(names, (row * factor).tolist(), strict=True)),
-            "level": float(level - row @ offset),
+            "coefficients": {name: clean(x) for name, x in zip(names, (row * factor).tolist(), strict=True)},
+            "level": clean(float(level - row @ offset)),
             "ended_by": end,
         }
         for row, level, end in zip(polytope.sides, polytope.levels, polytope.binding, strict=True)
     ]
     vertices = [
-        {s.name: float(s.unit.from_si(x)) for s, x in zip(settings, row, strict=True)} for row in polytope.vertices
+        {s.name: clean(float(s.unit.from_si(x))) for s, x in zip(settings, row, strict=True)}
+        for row in polytope.vertices
     ]
     return {"units": {s.name: s.unit.text for s in settings}, "sides": sides, "vertices": vertices}
 
@@ -203,8 +208,17 @@ def _range(ends: tuple[float, float] | None, unit: Unit) -> dict[str, Any] | Non
     return None if ends is None else {"low": _shown(ends[0], unit), "high": _shown(ends[1], unit), "unit": unit.text}
 
 
+def _claimed(ends: tuple[float, float] | None, unit: Unit) -> dict[str, Any] | None:
+    """A range that the envelope claims: rounded into it."""
+    if ends is None:
+        return None
+    low, high = rounded_inward(*ends, unit)
+    return {"low": low, "high": high, "unit": unit.text}
+
+
 def _shown(x: float, unit: Unit, *, difference: bool = False) -> float | None:
-    return _number(float(unit.from_si(x, difference=difference)))
+    shown = _number(float(unit.from_si(x, difference=difference)))
+    return None if shown is None else clean(shown)
 
 
 def _number(x: float) -> float | None:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.certificate.certificate import Certificate
+from physics_twin.envelope.digits import clean, share_text
 from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
 from physics_twin.envelope.set_point.objectives import ObjectiveValue
 from physics_twin.envelope.set_point.set_point import Margin
@@ -89,9 +90,9 @@ class OptimalRecipe:
             shown[name] = ("time", np.asarray(unit.from_si(shown[name].values)), attrs)
         units = {s.name: s.unit for s in self.chosen}
         return {
-            "objective": (self.objective.unit.from_si(self.objective.value), self.objective.unit.text),
+            "objective": (clean(self.objective.unit.from_si(self.objective.value)), self.objective.unit.text),
             "duration": (self.duration, "s"),
-            "settings": {n: (units[n].from_si(x), units[n].text) for n, x in self.settings.items()},
+            "settings": {n: (clean(units[n].from_si(x)), units[n].text) for n, x in self.settings.items()},
             "profiles": shown,
         }
 
@@ -147,7 +148,7 @@ def as_text(found: OptimalRecipe) -> str:
         lines += ["", "margins (median; kept with the required probability; share of draws that keep the limit):"]
         for m in found.margins:
             expected, assured = (format_si(x, m.unit, 3, difference=True) for x in (m.expected, m.assured))
-            lines.append(f"  {m.limit}: {expected}; {assured}; {m.probability:.3f}")
+            lines.append(f"  {m.limit}: {expected}; {assured}; {share_text(m.probability)}")
     lines += ["", "starts:"]
     for start in found.starts:
         reached = f", {format_si(start.objective, found.objective.unit, 6)}" if start.solved else ""
@@ -165,8 +166,8 @@ def as_text(found: OptimalRecipe) -> str:
 def certificate_text(c: Certificate) -> str:
     """How the recipe was certified, in one line."""
     shown = "; ".join(
-        f"{group.name} broken in {int(broken)} of {c.n_certification} draws, probability at least {bound:.4f} "
-        f"({group.probability:g} required)"
+        f"{group.name} broken in {int(broken)} of {c.n_certification} draws, probability at least "
+        f"{share_text(float(bound))} ({group.probability:g} required)"
         for group, broken, bound in zip(c.groups, c.violations[0], c.lower_bounds[0], strict=True)
     )
     tries = f"{len(c.attempts)} attempt{'' if len(c.attempts) == 1 else 's'}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from physics_twin.arrays import Array
 from physics_twin.envelope.certificate.attempts import CHANCES
 from physics_twin.envelope.certificate.certificate import search_violations
+from physics_twin.envelope.digits import share_text
 from physics_twin.envelope.limits.allowed import Allowed
 from physics_twin.envelope.region.surrogate import DesignSpace
 from physics_twin.units import QuantityLike, Unit, format_si
@@ -128,10 +129,10 @@ class Predicted:
 
     def __str__(self) -> str:
         if self.certified:
-            return f"inside the certified range: {self.required:g} or more; predicted {self.probability:.3g}"
+            return f"inside the certified range: {self.required:g} or more; predicted {share_text(self.probability)}"
         if math.isnan(self.probability):
             return "outside the range that was searched: nothing is known there"
-        text = f"outside the certified range; predicted {self.probability:.3g}, not certified"
+        text = f"outside the certified range; predicted {share_text(self.probability)}, not certified"
         if self.in_region:
             return text
         limit = min(self.by_limit, key=lambda name: self.by_limit[name])

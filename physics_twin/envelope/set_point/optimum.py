@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from physics_twin.envelope.certificate.certificate import Certificate
+from physics_twin.envelope.digits import clean, share_text
 from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.set_point.objectives import ObjectiveValue
 from physics_twin.envelope.set_point.set_point import Margin
@@ -92,9 +93,9 @@ class SetPoint:
         return self.settings[name]
 
     def in_units(self) -> dict[str, dict[str, tuple[float, str]]]:
-        """In declared units: {"settings": {name: (value, unit)}, "objectives": {name: (value, unit)}}."""
-        settings = {s.name: (float(s.unit.from_si(self.settings[s.name])), s.unit.text) for s in self.declared}
-        objectives = {o.name: (float(o.unit.from_si(o.value)), o.unit.text) for o in self.objectives}
+        """In declared units: {"settings": {name: (value, unit)}, "objectives": {name: (value, unit)}}, 12 digits."""
+        settings = {s.name: (clean(float(s.unit.from_si(self.settings[s.name]))), s.unit.text) for s in self.declared}
+        objectives = {o.name: (clean(float(o.unit.from_si(o.value))), o.unit.text) for o in self.objectives}
         return {"settings": settings, "objectives": objectives}
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -139,8 +140,10 @@ class SetPoint:
         if self.certificate is not None:
             c = self.certificate
             lines.append(
-                f"certificate: {self.probability:.4g} of {c.n_certification} held-out draws, at least "
-                f"{self.probability_lower:.4g} with confidence {c.confidence:g}; this point only, not its surroundings"
+                f"certificate: all limits met by {round(self.probability * c.n_certification)} of "
+                f"{c.n_certification} held-out draws ({share_text(self.probability)}), that is with probability "
+                f"{share_text(self.probability_lower)} at least (confidence {c.confidence:g}); this point only, not "
+                "its surroundings"
             )
             lines += ["the probability includes:", *(f"  - {item}" for item in self.includes)]
         lines += [f"  ! {warning}" for warning in self.warnings]
