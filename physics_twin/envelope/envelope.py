@@ -239,17 +239,20 @@ class Envelope:
         *,
         limits: "Sequence[Limit] | None" = None,
         rng: "int | np.random.Generator | None" = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         executor: Executor | None = None,
+        progress: bool = False,
     ) -> "Recertification":
         """The certificate computed anew, anywhere, with this model and posterior; see `recertify.recertify`.
 
         The same model and posterior give the same numbers bit for bit; draws of a new posterior are all unseen. limits:
         once more, where one is a function of your own and the envelope comes from a file. rng: where the envelope was
-        found with a generator.
+        found with a generator. checkpoint, executor, progress: as of `find_envelope`.
         """
         from physics_twin.envelope.certificate.recertify import recertify  # it needs the search, which makes envelopes
 
-        return recertify(self, model, posterior, limits=limits, rng=rng, executor=executor)
+        waits: Any = {"checkpoint": checkpoint, "executor": executor, "progress": progress}
+        return recertify(self, model, posterior, limits=limits, rng=rng, **waits)
 
     def marked(self, reason: "str | Judged") -> "Envelope":
         """A copy with one more mark and warning: a sentence, or the result of `hold_out` or `validate`.

@@ -14,7 +14,7 @@ from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.margins.evaluation import Problem
 from physics_twin.envelope.margins.simulator import Simulator
-from physics_twin.envelope.next_batch.draws import Draws
+from physics_twin.envelope.next_batch.draws import Draws, draw_hashes
 from physics_twin.envelope.question import Question
 from physics_twin.envelope.ranges.acceptable import (
     AcceptableRange,
@@ -235,6 +235,7 @@ def _certificate(inputs: Inputs, simulate: Simulator, trial: Trial) -> Certifica
         library=importlib.metadata.version("physics-twin"),
         redrawn=draws.redrawn,
         sampling=trial.sampling,
+        draws=draw_hashes(inputs.posterior),
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from physics_twin.envelope import Budget, Envelope, Limit, final, find_envelope
+from physics_twin.envelope import Budget, Envelope, Limit, Maximize, final, find_envelope, find_set_point
+from physics_twin.envelope.set_point.optimum import SetPoint
 from physics_twin.errors import SolveError
 from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.posterior import Posterior
@@ -52,21 +53,32 @@ class Slow:
         return self.trajectory(np.array([t]), recipe, values)[0][0]
 
 
-def search(folder: Path | None, pause: float = 0.0, executor: Executor | None = None, **changes: Any) -> Envelope:
-    """The envelope; the same arguments but the first three give the same bytes."""
-    draws = np.random.default_rng(7).standard_normal((150, 1))
-    arguments: dict[str, Any] = {
+def ask() -> dict[str, Any]:
+    """What envelopes and set points are asked alike."""
+    return {
         "recipe": Recipe([Phase("run", duration="1 h")], initial={"s": KNOB}),
         "settings": [KNOB],
         "limits": [Limit("y", upper=0.9, over=final)],
         "probability": 0.9,
         "rng": 3,
-        "budget": Budget(n_points=9),
-        **changes,
     }
-    posterior = Posterior.from_draws(PARAMETERS, draws)
+
+
+def posterior(seed: int = 7) -> Posterior:
+    """150 draws."""
+    return Posterior.from_draws(PARAMETERS, np.random.default_rng(seed).standard_normal((150, 1)))
+
+
+def best(folder: Path | None, of: Posterior | None, **changes: Any) -> SetPoint:
+    """The set point with the largest y; the same arguments but the folder give the same bytes."""
+    return find_set_point(Slow(), of, objectives=Maximize("y"), checkpoint=folder, **{**ask(), **changes})
+
+
+def search(folder: Path | None, pause: float = 0.0, executor: Executor | None = None, **changes: Any) -> Envelope:
+    """The envelope; the same arguments but the first three give the same bytes."""
+    arguments: dict[str, Any] = {**ask(), "budget": Budget(n_points=9), **changes}
     model = Slow(pause, arguments.pop("fingerprint", "slow-1"))
-    return find_envelope(model, posterior, checkpoint=folder, executor=executor, **arguments)
+    return find_envelope(model, posterior(), checkpoint=folder, executor=executor, **arguments)
 
 
 if __name__ == "__main__":

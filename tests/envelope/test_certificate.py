@@ -12,6 +12,12 @@ from physics_twin.envelope.certificate.certificate import (
     search_violations,
     violations_allowed,
 )
+from physics_twin.envelope.limits.limits import Limit, bind_limits
+from physics_twin.envelope.limits.reductions import final
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.next_batch.draws import split_draws
+from physics_twin.envelope.question import Question
+from physics_twin.posterior import Posterior
 
 
 def test_59_clean_draws_show_95_percent_at_95_percent_confidence():
@@ -58,3 +64,28 @@ def test_the_search_leaves_the_slack_that_the_certificate_needs():
 
     assert passes(k) >= chance - 0.004
     assert passes(k + 1) < chance + 0.004
+
+
+def test_draws_that_certify_are_worth_what_they_are_by_themselves(analytic):
+    """40 copies among 240: on the side that certifies they leave less than the whole has for each of its draws.
+
+    Kish: n draws of which n_i are alike are worth n^2 / sum n_i^2.
+    """
+    model, settings = analytic.closed_form({"y": lambda t, v: v["a"]}, ["a"]), analytic.knobs(1)
+    values = np.random.default_rng(0).standard_normal((240, 1))
+    values[:40] = values[0]
+    posterior = Posterior.from_draws(model.parameters, values)
+    question = Question(analytic.one_hour(settings), settings, (Limit("y", upper=1.0, over=final),))
+    problem = Problem(model, question.recipe, settings, bind_limits(question.limits, model.outputs, ()), 4)
+    whole = 240.0 / (40.0**2 + 200.0)
+    seen = set()
+    for seed in range(8):
+        draws = split_draws(problem, posterior, question, np.random.default_rng(seed))
+        held = draws.held.values["a"]
+        copies = int((held == values[0, 0]).sum())
+        assert copies in (0, 40)
+        assert 240 - draws.search.n == held.size
+        own = held.size / (copies**2 + held.size - copies) if copies else 1.0
+        assert draws.independence == pytest.approx(min(own, whole))
+        seen.add(copies)
+    assert seen == {0, 40}

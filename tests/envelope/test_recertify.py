@@ -7,10 +7,11 @@ import pytest
 from scipy.stats import norm
 
 from physics_twin.envelope import Envelope, Limit, final, find_envelope
-from physics_twin.envelope.certificate.certificate import lower_bound
+from physics_twin.envelope.certificate.certificate import attempt_error, lower_bound
 from physics_twin.envelope.certificate.recertify import N_SCOUTS
 from physics_twin.envelope.ranges.shapes import Polytope
 from physics_twin.errors import EnvelopeError, ModelError, UnknownNameError
+from physics_twin.posterior import Posterior
 
 
 def formula(t, v):
@@ -174,3 +175,73 @@ def test_an_empty_envelope_and_too_few_draws_are_refused(case, analytic):
         empty.recertify(model, posterior)
     with pytest.raises(EnvelopeError, match="too few draws"):
         envelope.recertify(model, analytic.gaussian_draws(model, 60, seed=8))
+
+
+def both(first, second):
+    """A posterior of the draws of two."""
+    return Posterior.from_draws(first.parameters, np.concatenate([first.draws.values, second.draws.values]))
+
+
+def test_draws_that_were_looked_at_do_not_pass_for_new_ones(case, analytic, tmp_path):
+    """In another order, some of them, or beside new ones: the search has chosen the box on them."""
+    model, posterior, _, _, envelope = case
+    envelope.save(tmp_path / "envelope.nc")
+    values = posterior.draws.values
+    fresh = analytic.gaussian_draws(model, 1000, seed=77)
+    for asked in (envelope, Envelope.load(tmp_path / "envelope.nc")):
+        for old in (values[::-1], values[:400]):
+            with pytest.raises(EnvelopeError, match=f"{len(old)} of the {len(old)} draws of this posterior are among"):
+                asked.recertify(model, Posterior.from_draws(posterior.parameters, old))
+        with pytest.raises(EnvelopeError, match="3000 of the 4000 draws"):
+            asked.recertify(model, both(fresh, posterior))
+        assert asked.recertify(model, fresh).passed
+
+
+def test_batch_to_batch_variation_is_drawn_anew_for_a_new_posterior(analytic):
+    """Where the parameters are known the variation is all there is: none that the first call drew comes again."""
+    seen: list[np.ndarray] = []
+
+    def noted(t, v):
+        seen.append(np.unique(v["a"]))
+        return v["s0"] + 0.1 * v["a"]
+
+    model, settings = analytic.closed_form({"y": noted}, ["a"]), analytic.knobs(1)
+    known = [Posterior.from_draws(model.parameters, np.zeros((n, 1))) for n in (400, 401)]
+    envelope = find_envelope(
+        model,
+        known[0],
+        recipe=analytic.one_hour(settings),
+        settings=settings,
+        limits=[Limit("y", upper=0.5, over=final)],
+        batch_variation={"a": 1.0},
+        rng=3,
+    )
+    before = np.unique(np.concatenate(seen))
+    seen.clear()
+    assert envelope.recertify(model, known[1]).passed
+    drawn = np.unique(np.concatenate(seen))
+    assert len(before) > 300
+    assert len(drawn) > 300
+    # Zero is the batch of a warning's course, which is no draw.
+    assert not np.isin(drawn[drawn != 0.0], before).any()
+
+
+def test_another_model_has_its_worst_points_looked_for_with_the_same_draws(case, analytic):
+    """The corners are fine and so are their counts, to the bit; a peak inside is found by search draws."""
+    _, posterior, _, _, envelope = case
+    low, high = (np.array([bounds[i] for bounds in envelope.box.values()]) for i in (0, 1))
+    at = 0.5 * (low + high)
+
+    def peaked(t, v):
+        return formula(t, v) + 2.0 * np.exp(-(((v["s0"] - at[0]) / 0.04) ** 2 + ((v["s1"] - at[1]) / 0.04) ** 2))
+
+    same = analytic.closed_form({"y": formula}, ["a"], version="2", fingerprint="closed-form-2")
+    other = analytic.closed_form({"y": peaked}, ["a"], version="2", fingerprint="closed-form-2")
+    c = envelope.recertify(same, posterior).certificate
+    assert c.passed
+    assert (c.violations[: len(envelope.certificate.points)] == envelope.certificate.violations).all()
+    assert len(c.points) > len(envelope.certificate.points)
+    assert c.attempts[-1].error == attempt_error(0.95, len(c.attempts) - 1, len(c.points))
+    again = envelope.recertify(other, posterior)
+    assert not again.passed
+    assert again.certificate.points[again.certificate.worst] == pytest.approx(at, abs=0.06)

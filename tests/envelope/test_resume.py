@@ -11,15 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import physics_twin as pt
 from physics_twin.envelope import Limit
 from physics_twin.envelope.margins.remembered import FEW_AT_ONCE, MEMBERS_AT_ONCE, piece_size
-from physics_twin.errors import FileFormatError, StoppedError
+from physics_twin.errors import FileFormatError, StoppedError, UnknownNameError
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import resumable  # noqa: E402
-from resumable import Slow, search  # noqa: E402
+from resumable import Slow, best, posterior, search  # noqa: E402
 
 JOURNAL = "simulations.journal"
 
@@ -134,3 +135,81 @@ def test_models_that_simulate_one_at_a_time_work_in_small_pieces(analytic):
     """A kill loses a few runs of a slow model; a model of ensembles gets many at once."""
     assert piece_size(Slow()) == FEW_AT_ONCE
     assert piece_size(analytic.closed_form({"y": lambda t, v: t}, ["a"])) == MEMBERS_AT_ONCE
+
+
+def cut_and_counted(monkeypatch, folder, compute):
+    """What `compute` gives from half of its journal, and how many simulations that took."""
+    journal = folder / JOURNAL
+    content = journal.read_bytes()
+    journal.write_bytes(content[: len(content) // 2])
+    simulated: list[float] = []
+    monkeypatch.setattr(resumable.time, "sleep", simulated.append)
+    found = compute()
+    assert journal.stat().st_size == len(content)
+    return found, len(simulated)
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_a_set_point_goes_on_to_the_same_bytes(tmp_path, monkeypatch, seed):
+    """With draws and for one batch: half of the journal saves at least a third of the simulations."""
+    of = None if seed is None else posterior(seed)
+    whole = best(None, of)
+    best(tmp_path / "checkpoint", of)
+    again, n = cut_and_counted(monkeypatch, tmp_path / "checkpoint", lambda: best(tmp_path / "checkpoint", of))
+    assert 0 < n < 2 * whole.n_simulations / 3
+    assert saved(again, tmp_path) == saved(whole, tmp_path)
+    with pytest.raises(StoppedError, match=r"holds another set point, it differs in probability \(0\.9 there, 0\.8"):
+        best(tmp_path / "checkpoint", of, probability=0.8)
+
+
+def test_a_set_point_by_exact_slopes_goes_on_without_solving_again(tmp_path, monkeypatch):
+    """The slopes of a model with equations are in the journal as well."""
+    m = pt.ProcessBuilder("tank", version="1")
+    rate = m.parameter("rate", "0.3 1/h", bounds=("0.01 1/h", "2 1/h"))
+    a, b = m.state("a", "mol", initial="1 mol"), m.state("b", "mol", initial="0 mol")
+    m.rate(a, -rate * a)
+    m.rate(b, rate * a - 0.2 * rate * b)
+    m.output("b", b)
+    model, span = m.build(), pt.Setting("span", "h", bounds=(1, 20))
+    recipe = pt.Recipe([pt.Phase("run", duration=span)])
+
+    def ask(folder):
+        return pt.find_set_point(
+            model, recipe=recipe, settings=[span], objectives=pt.Maximize("b"), n_starts=2, checkpoint=folder
+        )
+
+    whole = ask(tmp_path / "checkpoint")
+    solved: list[int] = []
+    plain = type(model).sensitivity
+    monkeypatch.setattr(type(model), "sensitivity", lambda *args: solved.append(1) or plain(*args))
+    again = ask(tmp_path / "checkpoint")
+    assert not solved
+    assert ask(None).settings == again.settings == whole.settings
+    assert solved
+    # Where d b/d t = 0: exp(-k t) = 0.2 b exp(...) gives t = ln(5) / (0.8 k).
+    assert whole["span"] == pytest.approx(3600.0 * np.log(5.0) / (0.8 * 0.3), rel=1e-7)
+
+
+def test_a_certificate_computed_anew_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    """The same posterior and another one, with workers too; another posterior has a folder of its own."""
+    envelope = search(None)
+    for number, of in enumerate((posterior(), posterior(8))):
+        whole, folder = envelope.recertify(Slow(), of), tmp_path / str(number)
+        with ThreadPoolExecutor(2) as workers:
+            envelope.recertify(Slow(), of, checkpoint=folder, executor=workers)
+        again, n = cut_and_counted(
+            monkeypatch, folder, lambda f=folder, p=of: envelope.recertify(Slow(), p, checkpoint=f)
+        )
+        assert 0 < n < whole.certificate.n_simulations
+        assert str(again) == str(whole)
+        assert again.certificate.violations.tobytes() == whole.certificate.violations.tobytes()
+        assert again.certificate.lower_bounds.tobytes() == whole.certificate.lower_bounds.tobytes()
+    with pytest.raises(StoppedError, match="holds another recertification, it differs in posterior"):
+        envelope.recertify(Slow(), posterior(9), checkpoint=tmp_path / "1")
+
+
+def test_a_name_that_is_wrong_leaves_no_folder_behind(tmp_path):
+    """The right call may then use it."""
+    with pytest.raises(UnknownNameError):
+        best(tmp_path / "checkpoint", posterior(), limits=[Limit("z", upper=0.9)])
+    assert not (tmp_path / "checkpoint").exists()

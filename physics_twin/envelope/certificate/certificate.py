@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 from scipy.stats import betabinom
 
@@ -85,6 +86,8 @@ class Certificate:
     """How the samples of courses were checked; None where no limit looks at a course."""
     redrawn: str = ""
     """From what the certification draws were made anew; empty where they are the posterior's own."""
+    draws: NDArray[np.uint64] | None = None
+    """(n,) hashes of the posterior's draws, so that none of them passes for a new one; None where nobody kept them."""
 
     @property
     def draws_text(self) -> str:

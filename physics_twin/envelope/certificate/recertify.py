@@ -1,13 +1,16 @@
 """recertify(): the certificate of an envelope computed anew, anywhere, by whoever has the model and the posterior.
 
 With the posterior of the envelope the split of the draws is repeated from the seed, so that what the search saw does
-not certify the second time either, and the numbers come out bit for bit. All draws of another posterior are unseen; a
-few of them look for the worst points of the range under the new posterior, the others certify. That is one test,
-decided on before any draw is looked at, so it may use all of the error.
+not certify the second time either, and the numbers come out bit for bit. With another model, some of the search draws
+look for its worst points first. All draws of another posterior are unseen; a few of them look for the worst points of
+the range under the new posterior, the others certify. That is one test, decided on before any draw is looked at, so it
+may use all of the error.
 """
 
 import importlib.metadata
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -26,13 +29,23 @@ from physics_twin.envelope.certificate.certificate import (
 from physics_twin.envelope.certificate.confirmation import N_WORST
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.files.named_function import NamedFunction
+from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.limits.allowed import Group, groups_of, violations
 from physics_twin.envelope.limits.limits import Limit, bind_limits
-from physics_twin.envelope.margins.evaluation import Problem, evaluate
+from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.resume import remembering, replays_said
 from physics_twin.envelope.margins.simulator import Simulator
-from physics_twin.envelope.next_batch.draws import Draws, certified_anew, fresh_for, split_draws
+from physics_twin.envelope.next_batch.draws import (
+    Draws,
+    certified_anew,
+    draw_hashes,
+    fresh_for,
+    split_draws,
+    unseen_draws,
+)
 from physics_twin.envelope.next_batch.uncertainty import Batches, draws_hash
 from physics_twin.envelope.question import Question
+from physics_twin.envelope.reporting import reporting
 from physics_twin.envelope.sampling import MOST, Sampling, check_sampling
 from physics_twin.envelope.search import recipe_hash, seed_text
 from physics_twin.errors import EnvelopeError
@@ -41,8 +54,10 @@ from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import generator
 from physics_twin.units import format_si
 
+logger = logging.getLogger(__name__)
+
 N_SCOUTS = 16
-"""Draws of a new posterior that look for the worst points; they do not certify."""
+"""Draws that look for the worst points; they do not certify."""
 LOG2_LOOKED_AT = 7
 """Settings at which they look: this power of two, spread over the range."""
 
@@ -83,6 +98,21 @@ class Recertification:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """What is tried: on which draws, where, and at which error."""
+
+    draws: Draws
+    points: Array
+    """(n_points, d) SI."""
+    error: float
+    """At each point and group."""
+    before: tuple[Attempt, ...]
+    """Attempts whose error was spent before."""
+    sampling: Sampling | None
+    n_nodes: int
+
+
 def recertify(
     envelope: Envelope,
     model: Model,
@@ -90,53 +120,90 @@ def recertify(
     *,
     limits: Sequence[Limit] | None = None,
     rng: int | np.random.Generator | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
+    progress: bool = False,
 ) -> Recertification:
     """The certificate of `envelope` computed anew with this model and posterior.
 
     limits: those of the envelope once more; needed where one is a function of your own and the envelope comes from a
     file, which holds no functions. rng: the one of the envelope where it was a generator; left out, its seed is used.
-    A new posterior must not contain draws of the old one (more draws of the same chain, say): the search has seen them.
+    checkpoint, executor, progress: as of `find_envelope`.
 
-    Raises EnvelopeError for an empty envelope, other limits, another seed with the same posterior, or too few draws;
-    ModelError for a posterior of another model; UnknownNameError for a model without an output or setting.
+    Raises EnvelopeError for an empty envelope, other limits, another seed with the same posterior, a posterior that
+    holds some draws of the first one beside others, or too few draws; ModelError for a posterior of another model;
+    UnknownNameError for a model without an output or setting.
     """
-    question = _question(envelope, limits)
-    problem = Problem(
-        model,
-        question.recipe,
-        question.settings,
-        bind_limits(question.limits, model.outputs, model.inputs),
-        envelope.certificate.n_nodes(question.budget.n_nodes),
+    question, old = _question(envelope, limits), envelope.certificate
+    bound = bind_limits(question.limits, model.outputs, model.inputs)
+    n_nodes = old.n_nodes(question.budget.n_nodes)
+    simulate = Simulator(Problem(model, question.recipe, question.settings, bound, n_nodes), executor)
+    _refuse_other_limits(envelope, simulate.problem)
+    posterior_hash = draws_hash(posterior)
+    seed = _seed(envelope, question, rng, posterior_hash == old.posterior)
+    more = {"points": identity(old.points), "attempts": identity(old.attempts)}
+    journal = remembering(checkpoint, question, model, posterior_hash, seed_text(seed), "recertification", more)
+    with journal as memo, reporting(progress, logger, "recertify", "certificate") as show:
+        simulate.memo, report = memo, replays_said(show, memo)
+        tried = _tried(envelope, question, simulate, posterior, seed, report)
+        simulate.problem = replace(simulate.problem, n_nodes=tried.n_nodes)
+        report(f"{tried.draws.held.n} draws at {len(tried.points)} points")
+        certificate = _certificate(envelope, question, simulate, tried, seed_text(seed))
+    reproduced = np.array_equal(certificate.violations, old.violations) and np.array_equal(
+        certificate.lower_bounds, old.lower_bounds
     )
-    _refuse_other_limits(envelope, problem)
+    changes = _changes(envelope, question, certificate, posterior_hash == old.posterior and not reproduced)
+    return Recertification(certificate, changes, reproduced, _worst_text(envelope, certificate))
+
+
+def _tried(
+    envelope: Envelope,
+    question: Question,
+    simulate: Simulator,
+    posterior: Posterior,
+    seed: int | np.random.Generator,
+    report: Callable[[str], None],
+) -> _Trial:
+    """What has to be tried: the same again, or more where the model or the draws are others."""
+    problem, old = simulate.problem, envelope.certificate
     groups = groups_of(problem.requirements, question.probability)
-    old = envelope.certificate
-    sampling = old.sampling
-    same_draws = draws_hash(posterior) == old.posterior
-    seed = _seed(envelope, question, rng, same_draws)
-    own = generator(seed)
-    text = seed_text(seed)
-    anew = same_draws and old.redrawn != ""
-    if anew:
-        _refuse_without_origin(old, posterior)
-    draws = split_draws(problem, posterior, question, own, n_fresh=old.n_certification if anew else 0)
-    if same_draws:
-        number = len(old.attempts) - 1
+    number: int | None = None
+    before: tuple[Attempt, ...] = ()
+    if draws_hash(posterior) == old.posterior:
+        anew = old.redrawn != ""
+        if anew:
+            _refuse_without_origin(old, posterior)
+        own = generator(seed)
+        draws = split_draws(problem, posterior, question, own, n_fresh=old.n_certification if anew else 0)
+        number, before = len(old.attempts) - 1, old.attempts[:-1]
         # What the attempt had spent; never more than its share, whatever a file says.
         error = min(old.attempts[-1].error, attempt_error(question.confidence, number, old.violations.size))
-        points, before = old.points, old.attempts[:-1]
+        if _same_margins(envelope, question, problem.model):
+            _refuse_too_few(draws, groups, error, len(old.points))
+            return _Trial(draws, old.points, error, before, old.sampling, problem.n_nodes)
+        scouts = draws.search.take(np.arange(min(N_SCOUTS, draws.search.n)))
     else:
-        draws = _all_unseen(draws, question, own)
-        points, before = _with_worst(envelope, problem, draws.search, groups, executor), ()
-        error = (1.0 - question.confidence) / (len(points) * len(groups))
-        if n_fresh := fresh_for(draws, posterior, question, _needed(groups, error)):
-            draws = certified_anew(draws, problem, posterior, question, own, n_fresh)
-        sampling = _sampling(problem, draws.search, points, executor)
-        problem = problem if sampling is None else replace(problem, n_nodes=sampling.n_nodes)
+        own = _stream_of(seed, posterior)
+        draws = unseen_draws(problem, posterior, question, own, N_SCOUTS)
+        if _seen(old, posterior):
+            draws = replace(draws, held=draws.held.take(np.zeros(0, dtype=np.int64)))
+        scouts = draws.search
+    report(f"{scouts.n} draws look for worst points")
+    points = _with_worst(envelope, simulate, scouts, groups)
+    error = (1.0 - question.confidence) / (len(points) * len(groups))
+    if number is not None:
+        error = attempt_error(question.confidence, number, len(points) * len(groups))
+    if n_fresh := fresh_for(draws, posterior, question, _needed(groups, error)):
+        draws = certified_anew(draws, problem, posterior, question, own, n_fresh)
     _refuse_too_few(draws, groups, error, len(points))
-    found = evaluate(problem, draws.held, points, executor)
-    broken = violations(found.margins, groups)
+    sampling = _sampling(simulate, scouts, points)
+    return _Trial(draws, points, error, before, sampling, sampling.n_nodes if sampling else problem.n_nodes)
+
+
+def _certificate(envelope: Envelope, question: Question, simulate: Simulator, tried: _Trial, seed: str) -> Certificate:
+    draws, points, error, model = tried.draws, tried.points, tried.error, simulate.problem.model
+    groups = groups_of(simulate.problem.requirements, question.probability)
+    broken = violations(simulate.at(draws.held, points), groups)
     bounds = lower_bounds(broken, draws.n_effective, draws.independence, error)
     passed = bool((bounds >= np.array([group.probability for group in groups])).all())
     attempt = Attempt(
@@ -147,7 +214,7 @@ def recertify(
         tuple(int(n) for n in broken.max(axis=0)),
         len(points),
     )
-    certificate = Certificate(
+    return Certificate(
         passed=passed,
         groups=groups,
         confidence=question.confidence,
@@ -158,20 +225,44 @@ def recertify(
         points=points,
         violations=broken,
         lower_bounds=bounds,
-        attempts=(*before, attempt),
-        n_simulations=len(points) * draws.held.n,
-        seed=text,
+        attempts=(*tried.before, attempt),
+        n_simulations=simulate.n_simulations,
+        seed=seed,
         model=f"{model.name} {model.version}",
         fingerprint=model.fingerprint,
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
-        sampling=sampling,
+        sampling=tried.sampling,
         redrawn=draws.redrawn,
+        draws=envelope.certificate.draws,
     )
-    reproduced = np.array_equal(broken, old.violations) and np.array_equal(bounds, old.lower_bounds)
-    changes = _changes(envelope, question, certificate, same_draws and not reproduced)
-    return Recertification(certificate, changes, reproduced, _worst_text(envelope, certificate))
+
+
+def _same_margins(envelope: Envelope, question: Question, model: Model) -> bool:
+    """Whether margins are computed as they were: by the same model, with the same functions in limits."""
+    old = envelope.certificate
+    return (model.fingerprint, f"{model.name} {model.version}") == (
+        old.fingerprint,
+        old.model,
+    ) and not _other_functions(envelope, question)
+
+
+def _other_functions(envelope: Envelope, question: Question) -> list[str]:
+    """Changes of functions in limits, in words."""
+    return [
+        f'the function "{before.over.name}" of the limit on "{now.output}": its source is another one'
+        for before, now in zip(envelope.question.limits, question.limits, strict=False)
+        if isinstance(before.over, NamedFunction) and not before.over.stands_for(now.over)
+    ]
+
+
+def _stream_of(seed: int | np.random.Generator, posterior: Posterior) -> np.random.Generator:
+    """A stream of random numbers that belongs to this posterior.
+
+    With the seed alone new draws would get the batch-to-batch variation that the search saw on the old ones.
+    """
+    return np.random.default_rng([int(generator(seed).integers(2**63)), int(draws_hash(posterior), 16)])
 
 
 def _question(envelope: Envelope, limits: Sequence[Limit] | None) -> Question:
@@ -224,26 +315,16 @@ def _seed(
     return chosen
 
 
-def _all_unseen(draws: Draws, question: Question, rng: np.random.Generator) -> Draws:
-    """A few draws that look for worst points, all others (up to the budget) to certify."""
-    batches = draws.uncertainty.batches
-    rows = rng.permutation(batches.n)
-    scouts, rest = rows[:N_SCOUTS], rows[N_SCOUTS : N_SCOUTS + question.budget.n_certification]
-    return replace(draws, search=batches.take(np.sort(scouts)), held=batches.take(np.sort(rest)))
-
-
-def _sampling(problem: Problem, scouts: Batches, points: Array, executor: Executor | None) -> Sampling | None:
-    """The samples that courses of the new draws need at `points` (n, d) SI; raises as `check_sampling`."""
+def _sampling(simulate: Simulator, scouts: Batches, points: Array) -> Sampling | None:
+    """The samples that the courses of the scouts need at `points` (n, d) SI; raises as `check_sampling`."""
+    problem = simulate.problem
     if not any(r.reduction.dense for r in problem.requirements):
         return None
-    margins = evaluate(problem, scouts, points, executor).margins
-    most = MOST * problem.n_nodes
-    return check_sampling(Simulator(problem, executor), scouts, problem.cube(points), margins, most)
+    margins = simulate.at(scouts, points)
+    return check_sampling(simulate, scouts, problem.cube(points), margins, MOST * problem.n_nodes)
 
 
-def _with_worst(
-    envelope: Envelope, problem: Problem, scouts: Batches, groups: Sequence[Group], executor: Executor | None
-) -> Array:
+def _with_worst(envelope: Envelope, simulate: Simulator, scouts: Batches, groups: Sequence[Group]) -> Array:
     """The certified points (n, d) SI, and the worst ones that the scouts find elsewhere in the range."""
     names = [s.name for s in envelope.settings]
     inside = envelope.polytope
@@ -257,7 +338,7 @@ def _with_worst(
         spread = spread[inside.contains(spread)]
     if len(spread) == 0:
         return points
-    margins = evaluate(problem, scouts, spread, executor).margins
+    margins = simulate.at(scouts, spread)
     broken = (violations(margins, groups) / scouts.n).max(axis=1)
     # Where no scout breaks a limit, the least margin in units of its spread says where one comes closest.
     size = np.nanstd(margins.reshape(-1, margins.shape[2]), axis=0) if np.isfinite(margins).any() else 1.0
@@ -289,6 +370,21 @@ def _refuse_without_origin(old: Certificate, posterior: Posterior) -> None:
         )
 
 
+def _seen(old: Certificate, posterior: Posterior) -> bool:
+    """Whether some draws were looked at before, so that only fresh ones may certify; raises where none can be made."""
+    hashes = draw_hashes(posterior)
+    if old.draws is None or len(np.unique(hashes)) == 1:  # nothing uncertain: what varies is drawn for each batch
+        return False
+    again = int(np.isin(hashes, old.draws).sum())
+    if again and posterior.origin is None:
+        raise EnvelopeError(
+            f"{again} of the {len(hashes)} draws of this posterior are among those that the envelope was made with, so "
+            "they cannot certify it as new ones: give the posterior of the envelope as it was, or draws of which none "
+            "is an old one (another seed, or only what a chain added)"
+        )
+    return again > 0
+
+
 def _changes(envelope: Envelope, question: Question, new: Certificate, unexplained: bool) -> tuple[str, ...]:
     old = envelope.certificate
     found = []
@@ -305,9 +401,7 @@ def _changes(envelope: Envelope, question: Question, new: Certificate, unexplain
         found.append(f"the recipe: {new.recipe}, was {old.recipe}")
     if new.library != old.library:
         found.append(f"the library: physics_twin {new.library}, was {old.library}")
-    for before, now in zip(envelope.question.limits, question.limits, strict=False):
-        if isinstance(before.over, NamedFunction) and not before.over.stands_for(now.over):
-            found.append(f'the function "{before.over.name}" of the limit on "{now.output}": its source is another one')
+    found += _other_functions(envelope, question)
     if new.sampling is not None and new.sampling.doubt and new.sampling != old.sampling:
         found.append(f"courses have {new.sampling.n_nodes} samples in each phase now: {new.sampling.doubt}")
     if unexplained and not found:

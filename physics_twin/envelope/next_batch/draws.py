@@ -4,6 +4,7 @@ Where what the search leaves over cannot certify, and the posterior says how its
 for the certificate. They have the law of the first and no search has seen them, so the claim is the same one.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -61,29 +62,76 @@ def split_draws(
     needed: independent draws that certify at the least; where the posterior has too few and can be drawn anew, all of
     its own serve the search. n_fresh: so many fresh ones certify in any case, to repeat a certificate.
     """
-    budget = question.budget
-    uncertainty = _next_batches(problem, posterior, question, rng)
-    batches = uncertainty.batches
-    kinds = _kinds(posterior)
-    # A posterior may know that its draws are correlated (MCMC); independent draws count in full, copies once.
-    worth = min(posterior.effective_draws, float(batches.n), kinds.size**2 / float((np.bincount(kinds) ** 2).sum()))
-    independence = worth / batches.n
-    n_kinds = int(kinds.max()) + 1
-    if n_kinds < batches.n:
-        said = f"the {batches.n} draws hold {n_kinds} different ones and count as {worth:.0f}: copies tell nothing new"
-        uncertainty = replace(uncertainty, notes=(*uncertainty.notes, said))
+    budget, kinds = question.budget, _kinds(posterior)
+    uncertainty = _drawn(problem, posterior, question, kinds, rng)
     rows = _shuffled(kinds, rng)
-    n_search = min(max(1, round(budget.search_share * batches.n)), budget.n_search)
-    # All copies of a draw are on one side, or the search has seen what certifies.
-    n_search = int(np.flatnonzero(kinds[rows] == kinds[rows[n_search - 1]])[-1]) + 1
-    search = batches.take(np.sort(rows[:n_search]))
-    held = batches.take(np.sort(rows[n_search : n_search + budget.n_certification]))
-    draws = Draws(uncertainty, search, held, independence)
+    n_search = min(max(1, round(budget.search_share * rows.size)), budget.n_search)
+    draws = _split(uncertainty, posterior, kinds, rows, n_search, budget.n_certification)
     n_fresh = n_fresh or fresh_for(draws, posterior, question, needed)
     if n_fresh == 0:
         return draws
-    own = replace(draws, search=batches.take(np.sort(rows[: budget.n_search])))
+    own = replace(draws, search=uncertainty.batches.take(np.sort(rows[: budget.n_search])))
     return certified_anew(own, problem, posterior, question, rng, n_fresh)
+
+
+def unseen_draws(
+    problem: Problem, posterior: Posterior, question: Question, rng: np.random.Generator, n_scouts: int
+) -> Draws:
+    """Next batches of a posterior that no search has seen: `n_scouts` to look around, the others to certify."""
+    kinds = _kinds(posterior)
+    uncertainty = _drawn(problem, posterior, question, kinds, rng)
+    rows = _shuffled(kinds, rng)
+    return _split(uncertainty, posterior, kinds, rows, min(n_scouts, rows.size), question.budget.n_certification)
+
+
+def _drawn(
+    problem: Problem, posterior: Posterior, question: Question, kinds: NDArray[np.int64], rng: np.random.Generator
+) -> Uncertainty:
+    """One possible next batch for each draw, with a note where draws are copies of one another."""
+    uncertainty = _next_batches(problem, posterior, question, rng)
+    n_kinds = int(kinds.max()) + 1
+    if n_kinds == kinds.size:
+        return uncertainty
+    worth = kinds.size * _independence(posterior, kinds, kinds)
+    said = f"the {kinds.size} draws hold {n_kinds} different ones and count as {worth:.0f}: copies tell nothing new"
+    return replace(uncertainty, notes=(*uncertainty.notes, said))
+
+
+def _split(
+    uncertainty: Uncertainty,
+    posterior: Posterior,
+    kinds: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    n_search: int,
+    n_held: int,
+) -> Draws:
+    """The first `n_search` of the shuffled rows for the search, the next to certify."""
+    # All copies of a draw are on one side, or the search has seen what certifies.
+    n_search = int(np.flatnonzero(kinds[rows] == kinds[rows[n_search - 1]])[-1]) + 1
+    search, held = rows[:n_search], rows[n_search : n_search + n_held]
+    batches, independence = uncertainty.batches, _independence(posterior, kinds, kinds[held])
+    return Draws(uncertainty, batches.take(np.sort(search)), batches.take(np.sort(held)), independence)
+
+
+def _independence(posterior: Posterior, kinds: NDArray[np.int64], held: NDArray[np.int64]) -> float:
+    """Independent draws that each is worth.
+
+    A posterior may know that its draws are correlated (MCMC); independent draws count in full, copies once: n draws of
+    which n_i are alike are worth n^2 / sum n_i^2 (Kish, Survey Sampling, 1965, section 11.7), of all and of those that
+    certify.
+    """
+    shares = [min(posterior.effective_draws, float(kinds.size)) / kinds.size]
+    shares += [float(some.size) / float((np.bincount(some) ** 2).sum()) for some in (kinds, held) if some.size]
+    return min(shares)
+
+
+def draw_hashes(posterior: Posterior) -> NDArray[np.uint64]:
+    """A hash of each draw (n_draws,): the same numbers of the same parameters have the same one."""
+    names = sorted(posterior.names)
+    about = "\n".join(names).encode()
+    columns = np.ascontiguousarray(np.stack([np.asarray(posterior[name], dtype=float) for name in names], axis=1))
+    digests = [hashlib.sha256(about + row.tobytes()).digest()[:8] for row in columns]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def _kinds(posterior: Posterior) -> NDArray[np.int64]:

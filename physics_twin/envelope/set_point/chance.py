@@ -63,6 +63,7 @@ def best_under_chance(
     question: Question,
     rng: np.random.Generator,
     seed: str,
+    report: Callable[[str], None],
 ) -> SetPoint:
     """The certified set point; `simulate` is about `requirements`, then the targets that are outputs.
 
@@ -72,6 +73,7 @@ def best_under_chance(
     needed = first_needed(groups, question.confidence, 1)
     draws = split_draws(simulate.problem, posterior, question, rng, needed)
     run = _runner(simulate, targets, len(requirements))
+    report(f"{draws.search.n} draws look for the best settings")
     if not groups:
         explored = explore(lambda u: run(draws.search, u), targets, None, len(question.settings), rng)
         choice = _chosen(simulate.problem, run, draws, explored, rng, None, 1.0)
@@ -83,7 +85,7 @@ def best_under_chance(
                 f"violation are needed to show {max(g.probability for g in groups):g} with confidence "
                 f"{question.confidence:g} at a point; a useful set point needs several times that"
             )
-        choice = _attempted(simulate.problem, run, draws, targets, tests, rng)
+        choice = _attempted(simulate.problem, run, draws, targets, tests, rng, report)
         if choice.passed:  # what can only refuse may look at held-out draws
             choice = replace(choice, sampling=refuse_coarse(simulate, draws.held, choice.point, choice.margins))
     return _set_point(simulate, requirements, posterior, question, draws, choice, seed)
@@ -119,6 +121,7 @@ def _attempted(
     targets: tuple[Target, ...],
     tests: tuple[Test, ...],
     rng: np.random.Generator,
+    report: Callable[[str], None],
 ) -> Choice:
     """Points chosen ever more strictly until one passes."""
     explored = explore(lambda u: run(draws.search, u), targets, tests[0].search, len(problem.settings), rng)
@@ -131,6 +134,8 @@ def _attempted(
         choice = _chosen(problem, run, draws, explored.under(test.search), rng, test, stricter)
         explored = choice.explored
         attempts += choice.attempts
+        broken = [str(max(attempt.violations)) for attempt in choice.attempts]
+        report(f"attempt {number + 1}: {' '.join(broken)} violations of {draws.held.n}")
         if choice.passed or not choice.attempts:
             break
     assert choice is not None  # there is at least one test

@@ -7,12 +7,15 @@ are linear in the samples, it is exact to rounding. Elsewhere slopes are central
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import Arrays
+from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.limits.requirements import Requirement, moments
 from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.margins.members import phase_times, sample_times
@@ -44,6 +47,8 @@ class Nominal:
         self.values = dict(values)
         self.exact = has_slopes(simulate.problem.model, simulate.problem.recipe, simulate.problem.requirements)
         self._known: dict[bytes, tuple[Array, Array] | None] = {}
+        problem = replace(simulate.problem, model=simulate.problem.model.fingerprint)  # type: ignore[arg-type]
+        self._about = identity(problem) if simulate.memo.path else ""
 
     @property
     def _batch(self) -> Batches:
@@ -120,13 +125,20 @@ class Nominal:
         values = {**self.values, **dict(zip(names, problem.si(u).tolist(), strict=True))}
         times, sampled, moving = self._times(u)
         self.simulate.n_simulations += 1
-        try:
+
+        def solved() -> Arrays:
             outputs, jacobian, _ = model.sensitivity(sampled, recipe, values, [*names, "time"])
+            return {"outputs": outputs, "jacobian": jacobian}
+
+        numbers = tuple(np.asarray(values[name], dtype=float) for name in sorted(values))
+        try:
+            found = self.simulate.memo.recall(f"slopes {self._about} {sorted(values)}", (sampled, *numbers), solved)
         except SolveError as error:
             settings = {name: float(values[name]) for name in names}
-            numbers = {name: float(v) for name, v in self.values.items() if np.ndim(v) == 0}
-            self.simulate.failures.append(FailedRun(settings, numbers, error.reason, error.time))
+            batch = {name: float(v) for name, v in self.values.items() if np.ndim(v) == 0}
+            self.simulate.failures.append(FailedRun(settings, batch, error.reason, error.time))
             return None
+        outputs, jacobian = found["outputs"], found["jacobian"]
         widths = problem.high - problem.low
         by_setting = jacobian[:, :, :-1] * widths + jacobian[:, :, -1:] * moving[:, None, :]
         margins = np.array([r.margins(times[None], outputs[None])[0] for r in requirements])

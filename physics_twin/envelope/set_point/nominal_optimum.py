@@ -1,6 +1,6 @@
 """The best settings for one value of the parameters: local searches from several starts, on the model itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,7 @@ def best_for_one(
     values: Mapping[str, Any],
     n_starts: int,
     rng: np.random.Generator,
+    report: Callable[[str], None],
 ) -> SetPoint:
     """The set point for these values of the parameters; `simulate` is about `requirements`, then output targets.
 
@@ -73,8 +74,12 @@ def best_for_one(
     begins = np.concatenate([np.full((1, d), 0.5), sobol])[:n_starts]
     task = Task(nominal, requirements, targets, _scales(nominal, begins))
     if len(targets) > 1:
+        report("the front")
         return _knee(task, rng)
-    ends = [local_optimum(task.program, u) for u in begins]
+    ends: list[LocalOptimum | None] = []
+    for number, u in enumerate(begins, start=1):
+        report(f"start {number} of {len(begins)}")
+        ends.append(local_optimum(task.program, u))
     best = _best(ends)
     starts = tuple(_start(task, u, end, best) for u, end in zip(begins, ends, strict=True))
     if best.feasible:
