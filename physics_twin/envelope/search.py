@@ -32,7 +32,7 @@ from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.ranges.aim import aim_of
 from physics_twin.envelope.ranges.shapes import LargestBox, Shape
 from physics_twin.envelope.region.design_space import search_cloud
-from physics_twin.envelope.reporting import reporting
+from physics_twin.envelope.reporting import counted, reporting
 from physics_twin.envelope.set_point.objectives import Objective, bind_objectives
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.measurements.records import recipe_record
@@ -91,7 +91,8 @@ def find_envelope(
     defaults.
 
     checkpoint: a folder in which simulations are kept: after a stop the same call goes on from there, to the same
-    bytes. executor: spreads simulations over its workers. progress: shows a line while a person waits.
+    bytes. executor: spreads simulations over its workers. progress: tells a person who waits, on
+    standard error; the log has all stages at level INFO.
 
     An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
     limits, too few draws, and courses with peaks too narrow for the samples that `budget` allows; ModelError for the
@@ -143,7 +144,9 @@ def answer(
     n_points = budget.n_points or len(settings) * POINTS_PER_SETTING[min(len(settings), 3) - 1]
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
     with journal as memo, reporting(progress, logger, "find_envelope", "operating envelope") as show:
-        simulate, report = Simulator(problem, executor, memo), replays_said(show, memo)
+        simulate = Simulator(problem, executor, memo)
+        report = replays_said(counted(show, simulate), memo)
+        report(f"first settings and scouts, {draws.search.n} search draws and {draws.held.n} held out")
         how = (n_points, budget.n_scouts, aim, own, report)
         trial = make_attempts(simulate, draws, groups, question.confidence, cloud, *how)
         report("set point and region")

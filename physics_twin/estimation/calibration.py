@@ -25,7 +25,6 @@ from physics_twin.estimation.likelihood.fitting import whitened
 from physics_twin.estimation.method import Estimate, Method
 from physics_twin.estimation.population import memberships
 from physics_twin.estimation.problem import Problem, set_up
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.verdicts import bounds_said, conflicts, verdicts
 from physics_twin.estimation.work import Work
@@ -35,6 +34,7 @@ from physics_twin.model import Model
 from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.result import covariance_array, draws_array
+from physics_twin.progress import Progress
 from physics_twin.units import QuantityLike
 
 LIBRARIES = ("physics-twin", "numpy", "scipy", "casadi", "xarray")

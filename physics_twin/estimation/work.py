@@ -10,7 +10,7 @@ from typing import Any
 
 from physics_twin.checkpoints import NO_MEMO, Checkpoint, Memo, worker_deaths
 from physics_twin.errors import StoppedError
-from physics_twin.estimation.progress import Progress
+from physics_twin.progress import Progress
 
 
 @dataclass(frozen=True)

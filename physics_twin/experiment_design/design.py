@@ -16,7 +16,6 @@ from physics_twin.arrays import Array
 from physics_twin.checkpoints import NO_MEMO
 from physics_twin.envelope import Limit
 from physics_twin.errors import BoundsError, CalibrationError
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.work import Work
 from physics_twin.experiment_design.confirmation import Confirmation, confirm as confirm_design
 from physics_twin.experiment_design.criteria import Bound, Criterion, DOptimal, prediction_unit
@@ -30,6 +29,7 @@ from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import seed_of
 from physics_twin.posterior.populations import SPREAD
+from physics_twin.progress import Progress
 
 UNINFORMED = 0.99
 """A parameter is informed when some candidate leaves less than this share of its standard deviation."""

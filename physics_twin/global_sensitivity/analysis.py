@@ -9,7 +9,6 @@ import numpy as np
 from physics_twin.arrays import Array
 from physics_twin.envelope.margins.evaluation import simulate_members
 from physics_twin.errors import BoundsError, RecipeError, SolveError
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.work import Work
 from physics_twin.global_sensitivity.factors import Factor, Range, correlated, default_factors, factors_of
 from physics_twin.global_sensitivity.methods import LEAST_BLOCKS, Method, Sobol, complete_blocks
@@ -20,6 +19,7 @@ from physics_twin.parameters import Values
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import bound_initials, seed_of
 from physics_twin.posterior.populations import each_of, population_names
+from physics_twin.progress import Progress
 from physics_twin.recipes import Recipe
 from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike, Unit

@@ -22,11 +22,11 @@ from physics_twin.estimation import Method, calibrate
 from physics_twin.estimation.ensemble_smoother.prior_map import PriorMap
 from physics_twin.estimation.made_up import made_up
 from physics_twin.estimation.problem import Problem, set_up
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.smooth_prior import UnknownItem
 from physics_twin.estimation.work import Work
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
+from physics_twin.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ import pytest
 from physics_twin.checkpoints import HEAD, LOCK, MAGIC, Checkpoint, Memo
 from physics_twin.errors import CalibrationError, ExperimentFailed, FileFormatError, SolveError
 from physics_twin.estimation import GaussNewton, calibrate
-from physics_twin.estimation.progress import EVERY, Progress
 from physics_twin.posterior import Posterior
+from physics_twin.progress import EVERY, Progress
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

@@ -45,7 +45,7 @@ from physics_twin.envelope.next_batch.draws import (
 )
 from physics_twin.envelope.next_batch.uncertainty import Batches, draws_hash
 from physics_twin.envelope.question import Question
-from physics_twin.envelope.reporting import reporting
+from physics_twin.envelope.reporting import counted, reporting
 from physics_twin.envelope.sampling import MOST, Sampling, check_sampling
 from physics_twin.envelope.search import recipe_hash, seed_text
 from physics_twin.errors import EnvelopeError
@@ -144,7 +144,7 @@ def recertify(
     more = {"points": identity(old.points), "attempts": identity(old.attempts)}
     journal = remembering(checkpoint, question, model, posterior_hash, seed_text(seed), "recertification", more)
     with journal as memo, reporting(progress, logger, "recertify", "certificate") as show:
-        simulate.memo, report = memo, replays_said(show, memo)
+        simulate.memo, report = memo, replays_said(counted(show, simulate), memo)
         tried = _tried(envelope, question, simulate, posterior, seed, report)
         simulate.problem = replace(simulate.problem, n_nodes=tried.n_nodes)
         report(f"{tried.draws.held.n} draws at {len(tried.points)} points")

@@ -11,12 +11,12 @@ from physics_twin.errors import CalibrationError
 from physics_twin.estimation.cross_validation.folds import Job, fitted_data, groups, one_fold
 from physics_twin.estimation.cross_validation.result import CrossValidation, chance_of
 from physics_twin.estimation.disjoint import refuse_seen
-from physics_twin.estimation.progress import Progress
 from physics_twin.estimation.work import Work
 from physics_twin.measurements import Experiment
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import generator
+from physics_twin.progress import Progress
 
 
 def cross_validate(

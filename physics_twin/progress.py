@@ -1,8 +1,9 @@
-"""How far a calibration is and how long it will take, where a person waits; nothing otherwise.
+"""How far a calibration or a search is and how long it will take, where a person waits; nothing otherwise.
 
 A bar in a terminal; a line now and then where the output goes to a file or a batch system.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ EVERY = 30.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Shows how far a calibration is, if `shown`; on standard error, where it mixes with no result.
+    """Shows how far something is, if `shown`; on standard error, where it mixes with no result.
 
     console: where to show it. clock: seconds; nothing but what is shown depends on it.
     """
@@ -46,6 +47,37 @@ class Progress:
         with Bar(*columns, console=console, transient=True) as bar:
             task = bar.add_task(f"calibrate: {what}", total=total)
             yield lambda: bar.advance(task)
+
+    @contextmanager
+    def stages(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Yield a function to call with words at each stage of work whose end nobody knows beforehand.
+
+        A terminal shows the last words; elsewhere the first ones are written at once, others when `EVERY` seconds have
+        passed since the last line, with the time that has passed since the beginning.
+        """
+        if not self.shown:
+            yield lambda text: None
+            return
+        from rich.console import Console
+
+        console = self.console or Console(stderr=True)
+        if console.is_terminal:
+            with console.status(what) as status:
+                yield lambda text: status.update(f"{what}: {text}")
+            return
+        begin, last = self.clock(), -math.inf
+
+        def line(text: str) -> None:
+            nonlocal last
+            now = self.clock()
+            if now - last >= EVERY:
+                last = now
+                told = f"{what}, {_duration(now - begin)}: {text}"
+                console.print(told, markup=False, highlight=False, soft_wrap=True)
+
+        yield line
+        if (passed := self.clock() - begin) >= EVERY:
+            console.print(f"{what}: done in {_duration(passed)}", markup=False, highlight=False)
 
 
 class _Lines:
