@@ -84,8 +84,8 @@ def find_envelope(
     shape: `LargestBox()` of the largest volume, with weights or around a point, or `Polytope()`. objectives: what makes
     the set point the best one; without them it is the point with the most margin.
 
-    batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"), or a prior from which
-    a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
+    batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"; of a parameter that has
+    a unit "3 percent" is a share of its value), or a prior from which a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
     not in the probability; `envelope.includes` says what is in. values: parameters and open settings of the recipe that
     are the same in every batch, with their units; they come before the draws, the values that the fit held, and the
     defaults.

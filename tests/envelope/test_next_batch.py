@@ -1,15 +1,17 @@
 """The next batch: measurement noise, a new lot, the discrepancy of the model, fields; probabilities in closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.stats import binom, norm
+from scipy.stats import binom, kstest, norm, truncnorm
 
 import physics_twin as pt
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem, evaluate
 from physics_twin.envelope.next_batch.uncertainty import next_batches
-from physics_twin.errors import EnvelopeError
-from physics_twin.parameters import Parameter
+from physics_twin.errors import EnvelopeError, PhysicsTwinError
+from physics_twin.parameters import Parameter, ParameterSet
 from physics_twin.posterior import Posterior
 
 N = 20_000
@@ -216,3 +218,83 @@ def test_a_limit_on_a_field_is_a_limit_like_any_other():
         assert margins == pytest.approx(200.0 - fluxes * 0.1 / k[:, 0], abs=1e-6)
     assert (margins > 0.0).any()
     assert (margins < 0.0).any()
+
+
+def varying(analytic, parameter, draws, variation, formula=lambda t, v: v["s0"] + 0.0 * v["k"], **options):
+    """The values of k in the next batches."""
+    model = analytic.closed_form({"y": formula}, [])
+    model = replace(model, parameters=ParameterSet([parameter]))
+    settings = analytic.knobs(1)
+    posterior = Posterior.from_draws([parameter], draws[:, None])
+    options = {"batch_variation": {"k": variation}, **options}
+    return batches_of(model, posterior, analytic.one_hour(settings), settings, [pt.Limit("y", upper=1.0)], **options)[1]
+
+
+@pytest.mark.parametrize("written", ["3 percent", "3 %", (3.0, "percent"), "3e0 %"])
+def test_a_share_is_a_normal_spread_of_the_value_in_each_draw(analytic, written):
+    """value / draw - 1 is normal with sd 0.03, whatever the draw, and independent of it."""
+    rate = Parameter("k", "0.2 1/min")
+    draws = np.random.default_rng(9).uniform(0.1, 0.4, N) / 60.0
+    found = varying(analytic, rate, draws, written)
+    relative = found.batches.values["k"] / draws - 1.0
+    assert kstest(relative / 0.03, norm.cdf).pvalue > 1e-3
+    low = draws < np.median(draws)
+    for half in (relative[low], relative[~low]):
+        assert half.std() == pytest.approx(0.03, rel=5.0 / np.sqrt(N))
+    assert "batch-to-batch variation: k sd 3 % of its value in the draw" in found.includes[-1].replace("percent", "%")
+
+
+def test_a_share_and_the_same_spread_in_the_parameter_s_unit_are_the_same_batches(analytic):
+    """Where all draws are alike: 5 % of 40 W/(m2 K) are 2 W/(m2 K), bit for bit up to rounding."""
+    film, draws = Parameter("k", "40 W/(m^2 K)"), np.full(500, 40.0)
+    share, plain = (varying(analytic, film, draws, s).batches.values["k"] for s in ("5 %", "2 W/(m^2 K)"))
+    assert share == pytest.approx(plain, rel=1e-12)
+
+
+def test_a_share_of_a_negative_value_and_of_none(analytic):
+    """The spread goes with the size of the value: a heat of reaction is negative, and a draw of zero stays zero."""
+    heat = Parameter("k", "-50 kJ/mol")
+    draws = np.tile([-50e3, 0.0], N // 2)
+    found = varying(analytic, heat, draws, "10 %").batches.values["k"]
+    assert found[::2].std() == pytest.approx(5e3, rel=5.0 / np.sqrt(N))
+    assert (found[1::2] == 0.0).all()
+
+
+def test_a_share_keeps_to_the_bounds_of_the_parameter(analytic):
+    """Half of the normal lies below zero for a spread of the whole value: what is drawn does not."""
+    rate = Parameter("k", "1 1/s", bounds=("0 1/s", "1.5 1/s"))
+    found = varying(analytic, rate, np.full(N, 1.0), "100 %").batches.values["k"]
+    assert found.min() >= 0.0 and found.max() <= 1.5
+    # Of the normal of mean 1 and sd 1, cut at 0 and 1.5.
+    cut = truncnorm(-1.0, 0.5, loc=1.0, scale=1.0)
+    assert found.mean() == pytest.approx(cut.mean(), abs=5.0 * cut.std() / np.sqrt(N))
+
+
+def test_percent_of_a_parameter_in_percent_are_points(analytic):
+    """Of 80 % one percent is 79 % to 81 %, and not 79.2 % to 80.8 %."""
+    purity = Parameter("k", "80 percent")
+    found = varying(analytic, purity, np.full(N, 0.8), "1 percent").batches.values["k"]
+    assert found.std() == pytest.approx(0.01, rel=5.0 / np.sqrt(N))
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "match"),
+    [
+        ("0.8", "3 percent", 'batch_variation of k = 3 percent: of a plain number .*write "0.03 1"'),
+        ("20 degC", "3 %", "k = 3 %: degC has its zero somewhere.* give a difference in K"),
+        ("2 1/s", "-3 %", "k = -3 %: a standard deviation is zero or above"),
+        ("2 1/s", "some", "batch_variation of k: .some. does not begin with a number"),
+        ("2 1/s", "3 kg", "batch_variation of k: .3 kg. is in kg"),
+    ],
+)
+def test_a_share_that_could_mean_something_else_is_refused(analytic, value, given, match):
+    parameter = Parameter("k", value)
+    with pytest.raises(PhysicsTwinError, match=match):
+        varying(analytic, parameter, np.full(50, 1.0), given)
+
+
+def test_a_share_of_a_temperature_difference_is_one(analytic):
+    """5 % of a cooling by 20 K; only a temperature on a scale has no share."""
+    cooling = Parameter("k", "20 K", difference=True)
+    found = varying(analytic, cooling, np.full(N, 20.0), "5 %").batches.values["k"]
+    assert found.std() == pytest.approx(1.0, rel=5.0 / np.sqrt(N))

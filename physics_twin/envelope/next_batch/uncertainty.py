@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from physics_twin.arrays import Array
-from physics_twin.envelope.limits.given import as_given
+from physics_twin.envelope.limits.given import as_given, check_quantity
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
@@ -30,7 +30,9 @@ from physics_twin.priors import Prior
 from physics_twin.recipes import Recipe
 from physics_twin.signals import Setting
 from physics_twin.simulation import complete_values
-from physics_twin.units import QuantityLike, format_si, to_si
+from physics_twin.units import QuantityLike, Unit, format_si, parse, to_si
+
+PERCENT = Unit("percent")
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ def next_batches(
 ) -> Uncertainty:
     """One possible next batch for each draw of the posterior.
 
-    batch_variation: model parameter -> a standard deviation (a difference: the batch's value is normal about the
-    draw, within the parameter's bounds) or a prior (the batch's value is drawn from it, whatever was fitted).
+    batch_variation: model parameter -> a standard deviation (a difference, or, for a parameter with a unit, a share of
+    its value such as "3 percent": the batch's value is normal about the draw, within the parameter's bounds) or a prior
+    (the batch's value is drawn from it, whatever was fitted).
     tolerance: setting -> standard deviation of what the plant runs about what was set.
     held: parameter or setting of the recipe -> the one value of all batches, before draws and what the fit held.
     requirements: those on reported values get the noise of a measurement of their own.
@@ -263,13 +266,43 @@ def _varied(
             f"drawn from {prior.describe(parameter.unit, parameter.difference)}"
         )
     name = f"batch_variation of {parameter.name}"
-    sd = _spread(chosen, parameter, name)
+    share = _relative(chosen, parameter, name)
+    if share is None:
+        sd = _spread(chosen, parameter, name)
+        words, spread = f"sd {format_si(sd, parameter.unit, difference=True)}", np.full(len(center), sd)
+    else:
+        words, spread = f"sd {format_si(share, PERCENT)} of its value in the draw", share * np.abs(center)
     low, high = parameter.bounds
     u = rng.random(len(center))
-    if sd == 0.0:
-        return center, "sd 0"
+    varies = spread > 0.0
+    sds = np.where(varies, spread, 1.0)
     # Normal about the draw, cut at the parameter's bounds: inverse of its distribution, one uniform number for each.
-    a, b = ndtr((low - center) / sd), ndtr((high - center) / sd)
-    return np.clip(center + sd * ndtri(a + u * (b - a)), low, high), (
-        f"sd {format_si(sd, parameter.unit, difference=True)}"
-    )
+    a, b = ndtr((low - center) / sds), ndtr((high - center) / sds)
+    return np.where(varies, np.clip(center + sds * ndtri(a + u * (b - a)), low, high), center), words
+
+
+def _relative(given: QuantityLike, parameter: Parameter, name: str) -> float | None:
+    """The share of its value by which a parameter varies, where that is what was given; None for a spread in its unit.
+
+    "3 percent" of a parameter that has a unit is a share of its value. Of one that is declared in percent it is three
+    percentage points, as in its unit; of a plain number it may be either and is refused, as is a share of a temperature
+    on a scale whose zero is arbitrary.
+    """
+    check_quantity(given, name)
+    number, unit = parse(given)
+    if unit != PERCENT or parameter.unit == PERCENT:
+        return None
+    share = as_given(given)
+    if parameter.unit.is_dimensionless:
+        raise EnvelopeError(
+            f"{name} = {share}: of a plain number that may be a share of its value or an absolute spread; write "
+            f'"{number / 100.0:g} 1" for the latter, or the number that {share} of its value is'
+        )
+    if parameter.unit.offset != 0.0 and not parameter.difference:
+        raise EnvelopeError(
+            f"{name} = {share}: {parameter.unit.text} has its zero somewhere, so a share of a value means nothing; "
+            f"give a difference in {parameter.unit.difference().text}"
+        )
+    if number < 0.0:
+        raise EnvelopeError(f"{name} = {share}: a standard deviation is zero or above")
+    return number / 100.0
