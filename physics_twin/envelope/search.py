@@ -85,10 +85,10 @@ def find_envelope(
     the set point the best one; without them it is the point with the most margin.
 
     batch_variation: model parameter -> standard deviation of its batch-to-batch scatter ("2 K"; of a parameter that has
-    a unit "3 percent" is a share of its value), or a prior from which a new batch is drawn. tolerance: setting -> standard deviation with which the plant hits it. What is left out is
-    not in the probability; `envelope.includes` says what is in. values: parameters and open settings of the recipe that
-    are the same in every batch, with their units; they come before the draws, the values that the fit held, and the
-    defaults.
+    a unit "3 percent" is a share of its value), or a prior from which a new batch is drawn. tolerance: setting ->
+    standard deviation with which the plant hits it. What is left out is not in the probability; `envelope.includes`
+    says what is in. values: parameters and open settings of the recipe that are the same in every batch, with their
+    units; they come before the draws, the values that the fit held, and the defaults.
 
     checkpoint: a folder in which simulations are kept: after a stop the same call goes on from there, to the same
     bytes. executor: spreads simulations over its workers. progress: tells a person who waits, on
