@@ -4,6 +4,7 @@ It has no way to a plant: no file, no network, no control system. Whoever carrie
 authority; `Advice.approval` names the record that allows it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 from physics_twin.advisor.approval import Approval
 from physics_twin.advisor.envelope_hash import envelope_hash
 from physics_twin.envelope import Envelope, Plan
+from physics_twin.envelope.digits import clean
+from physics_twin.envelope.limits.reductions import duration_text
 from physics_twin.envelope.plan.plan import largest_moves
+from physics_twin.envelope.plan.plan_text import gain_text
 from physics_twin.errors import EnvelopeError
 from physics_twin.parameters import Values
 from physics_twin.signals import Setting
@@ -42,9 +46,9 @@ class Advice:
     """The settings, with their units."""
 
     def in_units(self) -> dict[str, tuple[float, str]]:
-        """Setting -> (proposed value, unit) in the declared units."""
+        """Setting -> (proposed value, unit) in the declared units, 12 digits."""
         return {
-            s.name: (s.unit.from_si(self.settings[s.name]), s.unit.text)
+            s.name: (clean(float(s.unit.from_si(self.settings[s.name]))), s.unit.text)
             for s in self.declared
             if s.name in self.settings
         }
@@ -66,7 +70,15 @@ class Advice:
     __repr__ = __str__
 
 
-@dataclass(frozen=True)
+def _growth(gain: float) -> str:
+    """What a move does to the margin of all limits together, in plant words."""
+    if gain_text(gain) == "no gain":
+        return "no gain in the margin of all limits together"
+    way = "grows" if gain > 0.0 else "shrinks"
+    return f"the margin of all limits together {way} by {abs(gain):.2f} of its standard deviation"
+
+
+@dataclass(frozen=True, repr=False)
 class Advisor:
     """Proposes moves inside the ranges of an approval, towards the envelope's set point.
 
@@ -102,6 +114,21 @@ class Advisor:
                 f"the approval of {self.approval.who} is about the envelope {self.approval.envelope[:12]}, this one is "
                 f"{found[:12]}: its ranges, certificate or warnings differ; have it approved anew"
             )
+
+    def __str__(self) -> str:
+        """What it may do, and on whose authority."""
+        largest, duration = largest_moves(self.envelope.settings, self.rate_limits, self.steps, self.step)
+        lines = ["advisor: proposes moves to the set point inside approved ranges; it writes nothing anywhere"]
+        for s, most in zip(self.envelope.settings, largest, strict=True):
+            bound = (
+                f", by at most {format_si(float(most), s.unit, difference=True)} a step" if math.isfinite(most) else ""
+            )
+            lines.append(f"  {s.name}: to {s.format(self.envelope.set_point[s.name])}{bound}")
+        together = "one setting in each step" if self.one_at_a_time else "all settings may move in a step"
+        lines.append(f"  a step takes {duration_text(duration)}; {together}")
+        return "\n".join([*lines, str(self.approval)])
+
+    __repr__ = __str__
 
     def propose(self, present: Mapping[str, QuantityLike] | Values, *, at: Any) -> Advice:
         """The next move from the present settings, at a moment (an aware time).
@@ -140,8 +167,7 @@ class Advisor:
             refused=False,
             reason=(
                 f"step 1 of {n} to {words}; certified at {plan.required:g}, least margin then "
-                f"{format_si(first.margin, first.unit, 3, difference=True)} of {first.limit}, joint margin "
-                f"{first.gain:+.2g} sd"
+                f"{format_si(first.margin, first.unit, 3, difference=True)} of {first.limit}, {_growth(first.gain)}"
             ),
             gain=first.gain,
             plan=plan,

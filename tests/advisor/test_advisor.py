@@ -167,6 +167,34 @@ def test_advice_has_units_gain_and_reason(envelope, approval):
         assert words in text
 
 
+def test_an_advisor_says_what_it_may_do_and_on_whose_authority(envelope, approval):
+    advisor = Advisor(
+        approval, envelope, rate_limits={"temperature": "2 K/h"}, steps={"temperature": "5 K"}, step="30 min"
+    )
+    text = str(advisor)
+    point = envelope.setting("temperature").format(envelope.set_point["temperature"])
+    for words in (
+        "inside approved ranges; it writes nothing anywhere",
+        f"temperature: to {point}, by at most 1 K a step",
+        "a step takes 30 min; all settings may move in a step",
+        str(approval),
+    ):
+        assert words in text
+    assert "hold: to" in text and "by at most" not in text.split("hold: to")[1].splitlines()[0]
+    assert "Advisor(" not in repr(advisor)
+    assert "one setting in each step" in str(Advisor(approval, envelope, one_at_a_time=True))
+
+
+def test_margins_of_an_advice_are_in_plant_words(envelope, approval):
+    """The least margin in its limit's unit first; what rounds to zero is no gain and not -8e-05 sd."""
+    far = Advisor(approval, envelope).propose(corner(approval), at=NOW).reason
+    assert "the margin of all limits together grows by" in far and " sd" not in far
+    nudged = dict(envelope.set_point)
+    nudged["temperature"] += 1e-5
+    near = Advisor(approval, envelope).propose(Values(nudged), at=NOW)
+    assert abs(near.gain) < 0.005 and "no gain in the margin of all limits together" in near.reason
+
+
 def test_outside_of_a_part_the_nearest_approved_point_is_the_goal(envelope):
     low, _ = envelope.box["temperature"]
     top = 0.5 * (low + envelope.set_point["temperature"])

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from physics_twin.files import atomic_write
 from physics_twin.units import format_si
 
+LEAST_GAIN = 0.005
+"""What is printed as a gain, in standard deviations."""
+
 if TYPE_CHECKING:
     from physics_twin.envelope.plan.plan import Plan, Reached, Step
 
@@ -30,7 +33,7 @@ def plan_rows(plan: "Plan") -> list[list[str]]:
                 _chance(step, plan.required),
                 "unknown" if math.isnan(step.margin) else format_si(step.margin, step.unit, 3, difference=True),
                 step.limit,
-                "unknown" if math.isnan(step.gain) else f"{step.gain:+.2f} sd",
+                gain_text(step.gain),
                 *(_reached(step.objectives[name]) for name in objectives),
             ]
         )
@@ -54,6 +57,17 @@ def write_csv(plan: "Plan", path: str | os.PathLike[str]) -> None:
             row = [number, step.time, *_numbers(plan, step.settings), _claim(step)]
             row += [step.probability, step.least_probability, step.limit, shown.from_si(step.margin, True), shown.text]
             writer.writerow([*row, *(units[name].from_si(step.objectives[name].value) for name in objectives)])
+
+
+def gain_text(gain: float) -> str:
+    """How the margin of all limits together grows, in its spread over the draws; what rounds to zero is no gain.
+
+    >>> gain_text(1.347), gain_text(-0.4), gain_text(-8e-05)
+    ('+1.35 sd', '-0.40 sd', 'no gain')
+    """
+    if math.isnan(gain):
+        return "unknown"
+    return "no gain" if abs(gain) < LEAST_GAIN else f"{gain:+.2f} sd"
 
 
 def _objectives(plan: "Plan") -> list[str]:
