@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Advisor as Advisor,
         Approval as Approval,
         approve as approve,
+        withdraw as withdraw,
     )
     from physics_twin.assimilation import (
         AdaptiveInflation as AdaptiveInflation,
@@ -410,7 +411,7 @@ _HOME = {
         "time_above",
     ),
     "envelope.optimal_recipe": ("Collocation", "OptimalRecipe", "Profile", "find_recipe"),
-    "advisor": ("Advisor", "Approval", "approve"),
+    "advisor": ("Advisor", "Approval", "approve", "withdraw"),
     "experiment_design": (
         "AOptimal",
         "DOptimal",

@@ -82,7 +82,8 @@ def _growth(gain: float) -> str:
 class Advisor:
     """Proposes moves inside the ranges of an approval, towards the envelope's set point.
 
-    rate_limits, steps, step, one_at_a_time: limits on moves, as of `Envelope.plan`. Raises EnvelopeError where the
+    rate_limits, steps, step, one_at_a_time: limits on moves, as of `Envelope.plan`. An advisor knows of a withdrawal
+    what its approval's log held: load the approval's file anew for every advice. Raises EnvelopeError where the
     approval is about another envelope: any change of ranges, certificate or warnings needs a new approval; and, with
     UnknownNameError and UnitError, for limits on moves that are none.
     """
@@ -133,9 +134,9 @@ class Advisor:
     def propose(self, present: Mapping[str, QuantityLike] | Values, *, at: Any) -> Advice:
         """The next move from the present settings, at a moment (an aware time).
 
-        Refuses, with the reason, before and after the time of the approval and for present settings outside of the
-        approved ranges: from there a person has to decide. Writes nothing. Raises as `Envelope.check` for wrong names
-        and units.
+        Refuses, with the reason, before and after the time of the approval, once it was withdrawn, and for present
+        settings outside of the approved ranges (or polytope): from there a person has to decide. Writes nothing. Raises
+        as `Envelope.check` for wrong names and units.
         """
         now = moment(at)
         row = self.envelope.checker.read(present)
@@ -146,6 +147,8 @@ class Advisor:
         ranges = self.approval.ranges
         best = self.envelope.set_point
         goal = {name: min(max(best[name], low), high) for name, (low, high) in ranges.items()}
+        if out := self.approval.outside(goal):
+            return self._advice(here, now, f"the set point is not approved: {'; '.join(out)}", refused=True)
         plan = self.envelope.plan(
             Values(here),
             Values(goal),
@@ -178,18 +181,14 @@ class Advisor:
 
     def _why_not(self, now: int, here: Mapping[str, float]) -> str:
         approval = self.approval
+        gone = approval.withdrawal
+        if gone is not None:  # at any moment: who asks about an earlier one must not move the plant either
+            return f"the approval of {approval.who} was withdrawn by {gone.who} at {stamp(gone.time)}: {gone.reason}"
         if now < approval.time:
             return f"the approval begins at {stamp(approval.time)}"
         if approval.until is not None and now >= approval.until:
             return f"the approval of {approval.who} expired at {stamp(approval.until)}"
-        outside = []
-        for s in self.envelope.settings:
-            low, high = approval.ranges[s.name]
-            if not low <= here[s.name] <= high:
-                outside.append(
-                    f"{s.name} = {s.format(here[s.name])} is outside the approved {s.format(low)} to {s.format(high)}"
-                )
-        return "; ".join(outside)
+        return "; ".join(approval.outside(here))
 
     def _advice(
         self, here: Mapping[str, float], now: int, reason: str, refused: bool, plan: Plan | None = None

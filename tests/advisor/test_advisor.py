@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from physics_twin.advisor import Advisor, Approval, approve, envelope_hash
+from physics_twin.advisor import Advisor, Approval, approve, envelope_hash, withdraw
 from physics_twin.envelope import Budget, Envelope, Limit, find_envelope
+from physics_twin.envelope.ranges.shapes import Polytope
 from physics_twin.errors import DataError, EnvelopeError, FileFormatError, UnitError, UnknownNameError
 from physics_twin.parameters import Parameter, ParameterSet, Values
 from physics_twin.posterior import Posterior
@@ -41,14 +42,25 @@ class Quality:
         return np.repeat(sum_[:, None, None], t.shape[1], axis=1), np.zeros((len(sum_), 0)), ()
 
 
-@pytest.fixture(scope="module")
-def envelope():
+def found(**options):
     model = Quality()
     posterior = Posterior.from_draws(model.parameters, np.random.default_rng(0).standard_normal((500, 1)))
     recipe = Recipe([Phase("run", duration="1 h")], initial={"heat": HEAT, "time": HOLD})
     limits = [Limit("quality", lower="0.7 1"), Limit("quality", upper="1.3 1")]
     budget = Budget(n_points=40)
-    return find_envelope(model, posterior, recipe=recipe, settings=[HEAT, HOLD], limits=limits, rng=1, budget=budget)
+    asked = {"recipe": recipe, "settings": [HEAT, HOLD], "limits": limits, "rng": 1, "budget": budget, **options}
+    return find_envelope(model, posterior, **asked)
+
+
+@pytest.fixture(scope="module")
+def envelope():
+    return found()
+
+
+@pytest.fixture(scope="module")
+def slanted():
+    """Quality between 0.7 and 1.3 is a band across both settings, of which a box is a small part."""
+    return found(shape=Polytope(2))
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +131,12 @@ def test_a_file_gives_the_approval_back_and_shows_every_change(approval, tmp_pat
         with pytest.raises(FileFormatError):
             Approval.load(path)
     path.write_text(json.dumps({**content, "log": []}), encoding="utf8")
-    with pytest.raises(DataError, match="does not end with the approval"):
+    with pytest.raises(DataError, match="does not hold the approval"):
         Approval.load(path)
 
 
 def test_a_record_of_another_act_is_no_approval(tmp_path, approval):
-    log = approval.log.append(NOW, "A. Miller", "something else", "because")
+    log = approval.log.append(NOW, "A. Miller", "something else", "because", approval.record.content)
     Approval(log[-1], log).save(tmp_path / "a.json")
     with pytest.raises(FileFormatError, match="no approval"):
         Approval.load(tmp_path / "a.json")
@@ -246,3 +258,109 @@ def test_proposing_writes_nothing_and_calls_nobody(envelope, approval):
     listening = False
     assert seen == []
     assert first.settings == again.settings
+
+
+GONE = {"who": "C. Jones", "reason": "a crack in the jacket", "at": "2026-11-21T09:00Z"}
+
+
+def test_a_withdrawn_approval_gives_no_advice_at_any_moment(envelope, approval, tmp_path):
+    """One more record of the same log, by a named person; the file over the old one says it too."""
+    withdrawn = withdraw(approval, **GONE)
+    assert withdrawn.record == approval.record
+    assert withdrawn.hash == approval.hash
+    assert len(withdrawn.log) == len(approval.log) + 1
+    assert (withdrawn.log[-1].who, withdrawn.log[-1].reason) == ("C. Jones", "a crack in the jacket")
+    withdrawn.log.verify()
+    assert approval.withdrawal is None
+    assert "WITHDRAWN by C. Jones, 2026-11-21T09:00:00Z: a crack in the jacket" in str(withdrawn)
+    assert "WITHDRAWN" not in str(approval)
+    withdrawn.save(tmp_path / "approval.json")
+    for known in (withdrawn, Approval.load(tmp_path / "approval.json")):
+        for at in ("2026-11-21T10:00Z", NOW):  # after it, and a clock that is behind
+            advice = Advisor(known, envelope).propose(corner(approval), at=at)
+            assert advice.refused
+            assert not advice.moves
+            assert "withdrawn by C. Jones at 2026-11-21T09:00:00Z: a crack in the jacket" in advice.reason
+    assert Advisor(approval, envelope).propose(corner(approval), at=NOW).moves
+
+
+def test_a_withdrawal_is_of_one_approval_and_cannot_be_edited(envelope, approval, tmp_path):
+    """Another approval in the same log stands; a record that was taken out of the middle breaks the chain."""
+    second = approve(envelope, **{**PERSON, "at": NOW}, log=approval.log)
+    both = withdraw(approval, **GONE, log=second.log)
+    assert Approval(second.record, both.log).withdrawal is None
+    third = approve(envelope, **{**PERSON, "at": "2026-11-21T12:00Z"}, log=both.log)
+    assert third.withdrawal is None
+    assert not Advisor(third, envelope).propose(corner(approval), at="2026-11-21T13:00Z").refused
+    Approval(approval.record, third.log).save(tmp_path / "first.json")
+    assert Approval.load(tmp_path / "first.json").withdrawal == both.log[-1]
+    content = json.loads((tmp_path / "first.json").read_text(encoding="utf8"))
+    del content["log"][2]
+    (tmp_path / "first.json").write_text(json.dumps(content), encoding="utf8")
+    with pytest.raises(DataError, match="does not follow the one before it"):
+        Approval.load(tmp_path / "first.json")
+
+
+def test_what_is_no_withdrawal_is_refused(envelope, approval):
+    withdrawn = withdraw(approval, **GONE)
+    with pytest.raises(EnvelopeError, match=r"was withdrawn by C\. Jones at 2026-11-21T09:00:00Z already"):
+        withdraw(withdrawn, **GONE)
+    with pytest.raises(DataError, match="before the approval of 2026-11-21T06"):
+        withdraw(approval, **{**GONE, "at": "2026-11-20T06:00Z"})
+    with pytest.raises(DataError, match="who"):
+        withdraw(approval, **{**GONE, "who": ""})
+    with pytest.raises(DataError, match="reason"):
+        withdraw(approval, **{**GONE, "reason": " "})
+    with pytest.raises(EnvelopeError, match="does not stand in that log"):
+        withdraw(approval, **GONE, log=approve(envelope, **{**PERSON, "at": NOW}).log)
+
+
+def test_a_polytope_is_approved_as_it_is_certified(slanted, tmp_path):
+    """Advice where no box reaches; a corner of its ends that is outside of its sides is refused, and the side named."""
+    approval = approve(slanted, **PERSON)
+    vertices = slanted.polytope.vertices
+    names = [s.name for s in slanted.settings]
+    for k, name in enumerate(names):
+        assert approval.ranges[name] == pytest.approx((vertices[:, k].min(), vertices[:, k].max()))
+    approval.save(tmp_path / "approval.json")
+    loaded = Approval.load(tmp_path / "approval.json")
+    assert loaded == approval
+    text = str(loaded)
+    assert "the certified polytope: not every combination of these, only those with" in text
+    assert all(line in text for line in slanted.polytope.lines[2:])
+    middle = vertices.mean(axis=0)
+    advisor = Advisor(loaded, slanted, steps={"temperature": "5 K", "hold": "3 min"})
+    outside_the_box = 0
+    for vertex in vertices:
+        point = vertex + 0.02 * (middle - vertex)
+        here = dict(zip(names, point.tolist(), strict=True))
+        outside_the_box += any(not low <= here[n] <= high for n, (low, high) in slanted.box.items())
+        while True:
+            advice = advisor.propose(Values(here), at=NOW)
+            assert not advice.refused
+            if not advice.moves:
+                break
+            here = dict(advice.settings)
+            assert slanted.polytope.contains(np.array([list(here.values())])).all()
+    assert outside_the_box >= 2
+    low, high = (dict(zip(names, f(vertices, axis=0).tolist(), strict=True)) for f in (np.min, np.max))
+    refused = [advisor.propose(Values(corner), at=NOW) for corner in (low, high)]
+    assert all(advice.refused and "outside a side of the approved polytope" in advice.reason for advice in refused)
+    assert refused[1].reason.endswith(slanted.polytope.lines[2 if slanted.polytope.sides[4, 0] > 0 else 3])
+
+
+def test_a_box_inside_a_polytope_can_be_approved_too(slanted):
+    """Ranges given are a box; each combination of them has to be certified."""
+    ranges = {s.name: tuple((end, s.unit.si_text) for end in slanted.box[s.name]) for s in slanted.settings}
+    approval = approve(slanted, **PERSON, ranges=ranges)
+    assert approval.sides is None
+    assert approval.ranges == slanted.box
+    vertex = slanted.polytope.vertices[np.argmax(slanted.polytope.vertices[:, 0])]
+    here = Values(dict(zip(ranges, vertex.tolist(), strict=True)))
+    assert "outside the approved" in Advisor(approval, slanted).propose(here, at=NOW).reason
+    top = {
+        name: (ranges[name][0], (float(slanted.polytope.vertices[:, k].max()), "K" if k == 0 else "s"))
+        for k, name in enumerate(ranges)
+    }
+    with pytest.raises(EnvelopeError, match="not every combination"):
+        approve(slanted, **PERSON, ranges=top)
