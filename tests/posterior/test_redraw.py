@@ -12,6 +12,7 @@ from physics_twin.errors import CalibrationError, FileFormatError
 from physics_twin.posterior.drawing.normal_at_mode import MANY
 from physics_twin.posterior.drawing.origin import Priors
 from physics_twin.posterior.members import member_values
+from tests.estimation.heated_wall import AMBIENT, SENSORS, design, measured, wall
 
 N = 4000
 SURE = 1e-4
@@ -228,3 +229,38 @@ def test_profiles_and_populations_have_no_origin() -> None:
     runs = [run(name, start) for name, start in (("a", 20.0), ("bb", 25.0), ("ccc", 23.0))]
     lots = [pt.Population("initial.y", spread="2 K"), "gain"]
     assert pt.calibrate(line(), runs, unknown=lots, method=pt.GaussNewton(n_draws=50), rng=1).origin is None
+
+
+@pytest.mark.parametrize("n_flux", [20, MANY + 20])
+def test_fresh_draws_of_quasi_newton_have_the_mean_and_covariance_of_the_closed_form(n_flux: int) -> None:
+    """The flux into a wall: a linear model under known noise and a normal prior, by either way of drawing.
+
+    Along any direction a draw is normal with the exact mean and variance (Cramer and Wold 1936); its square distance
+    from the mean is chi square. The mean of n draws has the standard error sd / sqrt(n), an entry of their covariance
+    sqrt((c_ij^2 + c_ii c_jj) / n) (Wishart): none of so many may be off by six of them.
+    """
+    flux = [f"flux_{i + 1}" for i in range(n_flux)]
+    smooth = pt.SmoothPrior(flux, "4 kW/m^2", "5 kW/m^2", length=max(n_flux // 8, 2))
+    model, times = wall(n_flux), np.linspace(4.0, 600.0, 100)
+    data = measured(model, times)
+    found = pt.calibrate(model, data, unknown=[smooth], method=pt.QuasiNewton(n_draws=20), rng=1)
+    assert set(found.inflation.values()) == {1.0}  # else the draws are wider than the closed form, on purpose
+    fresh = found.redraw(N, rng=2)
+    assert fresh.n_draws == fresh.effective_draws == N
+    assert fresh.provenance["redrawn"] == f"{N} draws from the posterior's normal approximation, seed 2"
+    by = design(model, times)
+    rise = np.concatenate([data[name].values for name in SENSORS]) - AMBIENT
+    hessian = by.T @ by / 0.2**2 + np.linalg.inv(smooth.correlation) / 5000.0**2
+    mean = 4000.0 + np.linalg.solve(hessian, by.T @ (rise - by @ np.full(n_flux, 4000.0)) / 0.2**2)
+    covariance = np.linalg.inv(hessian)
+    sd = np.sqrt(np.diag(covariance))
+    drawn = np.stack([fresh[name] for name in flux], axis=1)
+    assert (np.abs(drawn.mean(axis=0) - mean) < 6.0 * sd / np.sqrt(N)).all()
+    error = np.sqrt((covariance**2 + np.outer(sd, sd) ** 2) / N)
+    assert (np.abs(np.cov(drawn.T) - covariance) < 6.0 * error).all()
+    distance = np.einsum("ij,jk,ik->i", drawn - mean, hessian, drawn - mean)
+    assert stats.kstest(distance, stats.chi2(n_flux).cdf).pvalue > SURE
+    for direction in np.random.default_rng(0).standard_normal((20, n_flux)) / sd:
+        law = stats.norm(direction @ mean, np.sqrt(direction @ covariance @ direction))
+        assert stats.kstest(drawn @ direction, law.cdf).pvalue > SURE / 20
+    assert not np.isin(fresh[flux[0]], found[flux[0]]).any()
