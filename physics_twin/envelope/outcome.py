@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -166,7 +167,8 @@ def _best(inputs: Inputs, simulate: Simulator, trial: Trial, box: Box) -> Chosen
     if trial.polytope is not None:
         inside = inner_set(trial.polytope, tolerance)
     # Where the landscape is sampled steers the search and decides nothing: one seed for all.
-    return best_of_set(simulate, inputs.draws, inputs.question.objectives, inside, np.random.default_rng(0))
+    rng, level = np.random.default_rng(0), partial(trial.space.level, allowed=trial.allowed)
+    return best_of_set(simulate, inputs.draws, inputs.question.objectives, inside, rng, level)
 
 
 def _closest(inputs: Inputs, trial: Trial, cloud: Array) -> Array:

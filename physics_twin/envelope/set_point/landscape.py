@@ -23,6 +23,7 @@ from physics_twin.envelope.next_batch.draws import Draws
 from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.ranges.convex_set import ConvexSet
 from physics_twin.envelope.region.surrogate import MIN_DISTANCE, by_dimension, distances
+from physics_twin.envelope.set_point.flat import most_margin
 from physics_twin.envelope.set_point.objectives import (
     Objective,
     ObjectiveValue,
@@ -42,6 +43,8 @@ N_STARTS = 5
 STEP = 1e-6
 """Difference of the interpolation's slopes, relative to the searched range."""
 MOST_VERTICES = 64
+MOVED = 1e-3
+"""Distance, relative to the searched range, from which on the choice among equally good points is worth a word."""
 LEAST_WIDTH = 0.02
 """Relative width below which the landscape is sampled beyond the set; the point itself stays inside."""
 
@@ -121,11 +124,13 @@ def best_of_set(
     objectives: Sequence[Objective],
     inside: ConvexSet,
     rng: np.random.Generator,
+    level: Worth,
 ) -> Chosen:
     """The best point of a certified set for one objective, or the knee of the front of several.
 
     draws: the search draws choose, the held-out draws tell the value. inside: the part of the set that a set point may
-    take, in the unit cube. Simulations are counted in `simulate`.
+    take, in the unit cube. level: joint margin, by which points that are equally good are told apart. Simulations are
+    counted in `simulate`.
     """
     problem = simulate.problem
     targets = bind_objectives(objectives, problem.model.outputs, problem.settings)
@@ -141,8 +146,12 @@ def best_of_set(
         optima.append(best)
     front: xr.Dataset | None = None
     if len(targets) == 1:
-        point = optima[0]
+        worth = landscape.worth
+        scale = float(np.nanmax(landscape.simulated_worth()[:, 0]) - np.nanmin(landscape.simulated_worth()[:, 0]))
+        point = most_margin(optima[0], lambda u: worth(u)[:, 0], scale, level, inside)
         words = f"the set point is the best one for {targets[0].name}"
+        if np.abs(point - optima[0]).max() > MOVED:
+            words += ", and of those as good the one with the most margin"
     else:
         from physics_twin.envelope.set_point.pareto import front_data, knee_of, pareto_points
 
