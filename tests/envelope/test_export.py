@@ -170,10 +170,10 @@ def test_the_claim_is_the_certificate_s(envelope, tmp_path):
 
 
 def test_limits_are_temperatures_and_margins_differences(envelope, tmp_path):
-    """190 degC is no difference; its margin is in K."""
+    """190 degC on an output in K stays 190 degC, which is no difference; its margin is in K."""
     (limit,) = written(envelope, tmp_path / "e.json")["limits"]
-    assert (limit["unit"], limit["margin_unit"]) == ("K", "K")
-    assert limit["level"] == pytest.approx(463.15)
+    assert (limit["unit"], limit["margin_unit"]) == ("degC", "K")
+    assert limit["level"] == pytest.approx(190.0)
     assert limit["expected_margin"] == pytest.approx(envelope.margins[0].expected)
 
 
