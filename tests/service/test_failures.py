@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from pathlib import Path
@@ -56,24 +57,38 @@ def test_a_killed_worker_comes_back(serve: Starter, tmp_path: Path):
     _same_as_straight(str(tmp_path / "plant.journal"), 4 * N)
 
 
-def _with_damaged_states(serve: Starter, folder: Path, which: str) -> Running:
-    """A service that is started again on a journal with two states, of which some are damaged."""
-    text = configuration(asset("line1", extra=HISTORY)).replace("n = 2", "n = 1\ncrashes = 2")
+ONE_WORKER = configuration(asset("line1", extra=HISTORY)).replace("n = 2", "n = 1\ncrashes = 2")
+
+
+@pytest.fixture(scope="module")
+def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a service that was stopped twice: its journal holds two states."""
+    folder = tmp_path_factory.mktemp("left_behind")
+    (folder / "service.toml").write_text(ONE_WORKER)
     for k in range(2):
         write(folder / "history" / f"{k}.csv", k * N, (k + 1) * N)
-        service = serve(text)
-        wait_for(lambda k=k, s=service: (s.state("line1").get("time") or "") >= f"2025-11-20T06:0{3 * k + 3}", "it")
-        wait_for(lambda s=service: s.state("line1")["pending"] == 0, "the end")
-        assert service.terminate() == 0, service.text
+        service = Running(folder, {})
+        try:
+            wait_for(lambda k=k, s=service: (s.state("line1").get("time") or "") >= f"2025-11-20T06:0{3 * k + 3}", "it")
+            wait_for(lambda s=service: s.state("line1")["pending"] == 0, "the end")
+            assert service.terminate() == 0, service.text
+        finally:
+            service.close()
+    return folder
+
+
+def _with_damaged_states(serve: Starter, left: Path, folder: Path, which: str) -> Running:
+    """A service that is started again on a journal with two states, of which some are damaged."""
+    shutil.copytree(left, folder, dirs_exist_ok=True)
     with sqlite3.connect(folder / "plant.journal") as database:
         database.execute(f"UPDATE states SET content = CAST('no twin' AS BLOB) {which}")
     database.close()
-    return serve(text)
+    return serve(ONE_WORKER)
 
 
-def test_an_older_state_is_taken_with_an_alarm(serve: Starter, tmp_path: Path):
+def test_an_older_state_is_taken_with_an_alarm(serve: Starter, left_behind: Path, tmp_path: Path):
     """The newest state is damaged: the twin is the same to the last bit, and the page says from what it came."""
-    service = _with_damaged_states(serve, tmp_path, "WHERE number = (SELECT MAX(number) FROM states)")
+    service = _with_damaged_states(serve, left_behind, tmp_path, "WHERE number = (SELECT MAX(number) FROM states)")
     record = service.wait("older_state")
     assert record["level"] == "error" and record["asset"] == "line1" and "plant.journal" in record["message"]
     wait_for(lambda: service.get("/readyz")[0] == 200, "ready")
@@ -83,9 +98,9 @@ def test_an_older_state_is_taken_with_an_alarm(serve: Starter, tmp_path: Path):
     _same_as_straight(str(tmp_path / "plant.journal"), 4 * N)
 
 
-def test_a_state_that_cannot_be_read_is_an_alarm(serve: Starter, tmp_path: Path):
+def test_a_state_that_cannot_be_read_is_an_alarm(serve: Starter, left_behind: Path, tmp_path: Path):
     """No state can be read: FAILED, not ready, and alarms that name asset, journal and reason, not the model."""
-    service = _with_damaged_states(serve, tmp_path, "")
+    service = _with_damaged_states(serve, left_behind, tmp_path, "")
     service.wait("trouble")
     wait_for(lambda: service.state("line1")["status"] == "FAILED", "its status")
     assert "can be read" in service.state("line1")["alarms"][0]
