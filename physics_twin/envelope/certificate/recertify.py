@@ -18,6 +18,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.arguments import refuse_wrong_kinds, refuse_wrong_options
 from physics_twin.envelope.certificate.certificate import (
     Attempt,
     Certificate,
@@ -134,6 +135,8 @@ def recertify(
     holds some draws of the first one beside others, or too few draws; ModelError for a posterior of another model;
     UnknownNameError for a model without an output or setting.
     """
+    refuse_wrong_kinds(model=model, posterior=posterior)
+    refuse_wrong_options(limits=limits, rng=rng, checkpoint=checkpoint, executor=executor)
     question, old = _question(envelope, limits), envelope.certificate
     bound = bind_limits(question.limits, model.outputs, model.inputs)
     n_nodes = old.n_nodes(question.budget.n_nodes)

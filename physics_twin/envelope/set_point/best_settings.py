@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from physics_twin.envelope.arguments import refuse_wrong_kinds, refuse_wrong_options
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
-from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.margins.resume import remembering, replays_said
-from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.uncertainty import draws_hash
-from physics_twin.envelope.reporting import reporting
+from physics_twin.envelope.question import Budget, Question
+from physics_twin.envelope.reporting import counted, reporting
 from physics_twin.envelope.search import checked_settings, seed_text
 from physics_twin.envelope.set_point.chance import best_under_chance
 from physics_twin.envelope.set_point.nominal_optimum import best_for_one
@@ -36,9 +37,9 @@ from physics_twin.signals import Setting
 from physics_twin.simulation import complete_values
 from physics_twin.units import QuantityLike
 
-N_STARTS = 8
 logger = logging.getLogger(__name__)
 
+N_STARTS = 8
 
 
 def find_set_point(
@@ -57,10 +58,10 @@ def find_set_point(
     values: Mapping[str, QuantityLike] | Values | None = None,
     n_starts: int = N_STARTS,
     budget: Budget | None = None,
-    executor: Executor | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-) -> SetPoint:
+    executor: Executor | None = None,
     progress: bool = False,
+) -> SetPoint:
     """The settings at which an objective is best while every limit is kept.
 
     model, recipe, settings, limits, batch_variation, tolerance, values, budget, checkpoint, executor, progress: as for
@@ -75,6 +76,9 @@ def find_set_point(
     Limits that cannot be kept are an answer (`met` is False, `message`), not an error. Raises EnvelopeError without an
     objective and for too few draws; UnknownNameError and UnitError for wrong names and units.
     """
+    refuse_wrong_kinds(model=model, recipe=recipe, settings=settings, objectives=objectives, limits=limits, rng=rng)
+    refuse_wrong_options(posterior=posterior, batch_variation=batch_variation, tolerance=tolerance, values=values)
+    refuse_wrong_options(budget=budget, checkpoint=checkpoint, executor=executor)
     given = (objectives,) if isinstance(objectives, Objective) else tuple(objectives)
     if not given:
         raise EnvelopeError('a set point needs an objective: objectives=pt.Maximize("yield")')
@@ -120,7 +124,8 @@ def _answer(
     more = {"starts": str(n_starts)} if posterior is None else {}
     journal = remembering(checkpoint, question, model, drawn, seed_text(rng), "set point", more)
     with journal as memo, reporting(progress, logger, "find_set_point", "set point") as show:
-        simulate, report = Simulator(problem, executor, memo), replays_said(show, memo)
+        simulate = Simulator(problem, executor, memo)
+        report = replays_said(counted(show, simulate), memo)
         if posterior is None:
             return best_for_one(simulate, targets, requirements, fixed, n_starts, own, report)
         return best_under_chance(simulate, targets, requirements, posterior, question, own, seed_text(rng), report)
