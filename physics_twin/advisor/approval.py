@@ -18,6 +18,7 @@ import numpy as np
 from physics_twin.advisor.envelope_hash import envelope_hash
 from physics_twin.envelope import Envelope
 from physics_twin.envelope.arguments import refuse_wrong_options
+from physics_twin.envelope.digits import inward
 from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.errors import DataError, EnvelopeError, FileFormatError, PhysicsTwinError
 from physics_twin.files import atomic_write
@@ -122,7 +123,7 @@ class Approval:
             lines.insert(0, f"WITHDRAWN by {gone.who}, {stamp(gone.time)}: {gone.reason}")
         for name, entry in self.record.content["ranges"].items():
             unit = Unit(entry["unit"])
-            lines.append(f"  {name}: {format_si(entry['low'], unit)} to {format_si(entry['high'], unit)}")
+            lines.append(f"  {name}: {' to '.join(inward(entry['low'], entry['high'], unit))}")
         if self.sides is not None:
             lines.append("  the certified polytope: not every combination of these, only those with")
             lines += [f"    {words}" for _, _, words in self.sides]

@@ -6,7 +6,7 @@ fields of an envelope stay as they are, to the last bit.
 
 import math
 
-from physics_twin.units import Unit
+from physics_twin.units import Unit, format_si
 
 CLEAN = 12
 """Significant digits of a number on its own: all that a conversion of units leaves, without the dust behind them."""
@@ -34,6 +34,23 @@ def rounded_inward(low: float, high: float, unit: Unit) -> tuple[float, float]:
     if ends[0] > ends[1]:
         return clean(first), clean(last)
     return round(ends[0] / scale, n), round(ends[1] / scale, n)
+
+
+def inward(low: float, high: float, unit: Unit) -> tuple[str, str]:
+    """Both ends of a range (SI) in `unit`, rounded into the range: what is printed is never more than was shown.
+
+    >>> inward(300.0044, 310.0056, Unit("K"))
+    ('300.01 K', '310.00 K')
+    >>> inward(0.25, 0.75, Unit("1"))
+    ('0.2500', '0.7500')
+    """
+    first, last = (float(unit.from_si(x)) for x in (low, high))
+    n = decimals(first, last)
+    ends = rounded_inward(low, high, unit)
+    if any(x != round(x, n) for x in ends):  # no room: a setting that is as good as held
+        return format_si(low, unit, 6), format_si(high, unit, 6)
+    name = "" if unit.text == "1" else f" {unit.text}"
+    return f"{ends[0]:.{n}f}{name}", f"{ends[1]:.{n}f}{name}"
 
 
 def clean(x: float) -> float:

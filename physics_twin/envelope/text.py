@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import xarray as xr
 
-from physics_twin.envelope.digits import decimals, rounded_inward, share_text
+from physics_twin.envelope.digits import inward, share_text
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import claim
-from physics_twin.units import Unit, format_si
+from physics_twin.units import format_si
 
 Table = Sequence[Sequence[str]]
 """Rows of cells, the first row is the heading."""
@@ -39,20 +39,6 @@ def box_table(envelope: Envelope) -> Table:
             point = format_si(envelope.set_point[name], unit)
             rows.append([name, *inward(low, high, unit), point, *envelope.binding[name]])
     return rows
-
-
-def inward(low: float, high: float, unit: Unit) -> tuple[str, str]:
-    """Both ends of a range (SI) in `unit`, rounded into the range: what is printed is never more than was shown.
-
-    >>> inward(300.0044, 310.0056, Unit("K"))
-    ('300.01 K', '310.00 K')
-    """
-    first, last = (float(unit.from_si(x)) for x in (low, high))
-    n = decimals(first, last)
-    ends = rounded_inward(low, high, unit)
-    if any(x != round(x, n) for x in ends):  # no room: a setting that is as good as held
-        return format_si(low, unit, 6), format_si(high, unit, 6)
-    return f"{ends[0]:.{n}f} {unit.text}", f"{ends[1]:.{n}f} {unit.text}"
 
 
 def polytope_lines(envelope: Envelope) -> list[str]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from physics_twin.envelope import Limit, final, find_envelope
-from physics_twin.envelope.digits import share_text
+from physics_twin.envelope.digits import inward, share_text
 from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
-from physics_twin.envelope.text import inward, probability_text
+from physics_twin.envelope.text import probability_text
+from physics_twin.signals import Setting
 from physics_twin.units import Unit
 
 
@@ -81,3 +82,20 @@ def test_a_probability_never_prints_like_a_count_and_is_never_rounded_up(analyti
         shown = float(share_text(float(share)))
         assert shown <= share + 1e-9 and share - shown < 1e-4
         assert len(share_text(float(share))) in (5, 6)
+
+
+def test_ranges_of_a_polytope_are_rounded_inward():
+    """Its ends in words are never wider than the sides that were certified."""
+    settings = (
+        Setting("heat", "degC", bounds=("0 degC", "400 degC")),
+        Setting("hold", "min", bounds=("0 min", "99 min")),
+    )
+    highs, lows = np.array([473.15 + 0.0449, 3600.0 + 0.59]), np.array([373.15 + 0.0461, 1800.0 + 0.49])
+    sides = np.vstack([np.eye(2), -np.eye(2)])
+    corners = np.array([lows, [highs[0], lows[1]], highs])
+    ends = ("setting bound",) * 4
+    polytope = OperatingPolytope(settings, sides, np.concatenate([highs, -lows]), ends, corners, 0.9, 0.95, 0.6)
+    for line, s, low, high in zip(polytope.lines, settings, lows, highs, strict=True):
+        parts = line.split(" <= ")
+        first, last = (float(text.split()[0]) for text in (parts[0], parts[2]))
+        assert s.unit.from_si(low) <= first < last <= s.unit.from_si(high)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.digits import inward
 from physics_twin.envelope.ranges.convex_set import ConvexSet
 from physics_twin.errors import ShapeError
 from physics_twin.signals import Setting
-from physics_twin.units import Unit, format_si
+from physics_twin.units import Unit
 
 N_DIGITS = 5
 """Digits of a coefficient in the words of a side."""
@@ -56,11 +57,9 @@ class OperatingPolytope:
         d = len(self.settings)
         found = []
         for i, setting in enumerate(self.settings):
-            low, high = -self.levels[d + i], self.levels[i]
-            found.append(
-                f"{format_si(low, setting.unit)} <= {setting.name} <= {format_si(high, setting.unit)} "
-                f"(ended by {self.binding[d + i]} and {self.binding[i]})"
-            )
+            low, high = inward(-float(self.levels[d + i]), float(self.levels[i]), setting.unit)
+            ends = f"(ended by {self.binding[d + i]} and {self.binding[i]})"
+            found.append(f"{low} <= {setting.name} <= {high} {ends}")
         for row, level, end in zip(self.sides[2 * d :], self.levels[2 * d :], self.binding[2 * d :], strict=True):
             found.append(f"{self._side_text(row, float(level))} (ended by {end})")
         return tuple(found)

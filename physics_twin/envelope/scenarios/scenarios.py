@@ -18,11 +18,10 @@ from urllib.parse import quote
 import numpy as np
 
 from physics_twin.envelope.arguments import refuse_wrong_kinds
-from physics_twin.envelope.digits import share_text
+from physics_twin.envelope.digits import inward, share_text
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.limits import Limit
 from physics_twin.envelope.search import find_envelope
-from physics_twin.envelope.text import inward
 from physics_twin.errors import EnvelopeError, PhysicsTwinError, unknown_name
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
