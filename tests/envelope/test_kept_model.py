@@ -1,15 +1,18 @@
 """A worker keeps the model of the last piece of work, and simulates with no other than the one that was sent."""
 
 import pickle
+import sys
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
+import physics_twin as pt
 from physics_twin.envelope import Limit, final
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem, member_margins
+from physics_twin.envelope.margins.kept_model import packed, unpacked
 from physics_twin.recipes import Phase, Recipe
 from physics_twin.signals import Setting, Signal
 
@@ -55,3 +58,19 @@ def test_the_same_model_is_made_once_and_another_one_anew(monkeypatch):
         seen.append((Counted.made, float(0.9 - member_margins(arrived, values)[0][0, 0] - 1000.0 * Counted.made)))
     assert [made for made, _ in seen] == [1, 1, 2, 3]
     assert [y for _, y in seen] == pytest.approx([0.25, 0.25, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_process_model_travels_without_cloudpickle_too(installed, monkeypatch):
+    """Only the extra fem brings cloudpickle: either way the model that arrives is the same to the last bit."""
+    if not installed:
+        monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    m = pt.ProcessBuilder("decay", version="1")
+    rate, x = m.parameter("rate", "0.1 1/s"), m.state("x", "1", initial="1")
+    m.rate(x, -rate * x)
+    m.output("x", x)
+    model = m.build()
+    arrived = unpacked(packed(model))
+    assert arrived.fingerprint == model.fingerprint
+    there, here = (pt.simulate(one, [1.0])["x"].values for one in (arrived, model))
+    assert there.tobytes() == here.tobytes()

@@ -6,19 +6,27 @@ results depend on its arguments only, whatever it simulated before, so they do n
 """
 
 import functools
-from typing import cast
-
-import cloudpickle
+import importlib
+import pickle
+from typing import Any, cast
 
 from physics_twin.model import Model
 
 
 def packed(model: Model) -> bytes:
     """The model as bytes, functions in it included; processes of one pool exchange them, no file holds them."""
-    return cast(bytes, cloudpickle.dumps(model))
+    return cast(bytes, _pickling().dumps(model))
+
+
+def _pickling() -> Any:
+    """cloudpickle, by which functions in field models travel; without the extra fem, where there are none, pickle."""
+    try:
+        return importlib.import_module("cloudpickle")
+    except ModuleNotFoundError:
+        return pickle
 
 
 @functools.lru_cache(maxsize=1)
 def unpacked(data: bytes) -> Model:
     """The model of these bytes: the last one, where they were the last ones."""
-    return cast(Model, cloudpickle.loads(data))
+    return cast(Model, pickle.loads(data))  # noqa: S301  bytes of this pool
