@@ -96,7 +96,8 @@ def _probability(plan: "Plan", ax: "Axes", scale: plot_style.TimeScale) -> None:
     _line(ax, scale(_times(plan)), chances, plan)
     ax.axhline(plan.required, color=plot_style.MUTED, lw=0.8)
     lowest = np.nanmin(chances) if np.isfinite(chances).any() else plan.required
-    ax.set_ylim(min(float(lowest), plan.required) - 0.02, 1.005)
+    room = max(0.005, 0.06 * (1.0 - min(float(lowest), plan.required)))  # for marks at the ends
+    ax.set_ylim(min(float(lowest), plan.required) - room, 1.0 + room)
     ax.set_ylabel("predicted\nprobability")
 
 
