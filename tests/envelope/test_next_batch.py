@@ -298,3 +298,41 @@ def test_a_share_of_a_temperature_difference_is_one(analytic):
     cooling = Parameter("k", "20 K", difference=True)
     found = varying(analytic, cooling, np.full(N, 20.0), "5 %").batches.values["k"]
     assert found.std() == pytest.approx(1.0, rel=5.0 / np.sqrt(N))
+
+
+def test_a_prior_of_the_batches_replaces_what_was_fitted_and_says_so(linear):
+    """a ~ N(0, 0.1) as fitted, N(2, 0.01) as given: the batches have the latter alone, and the words say it."""
+    limits = [pt.Limit("y", upper=1.0, over=pt.final)]
+    _, found = batches_of(*linear, limits, batch_variation={"a": pt.Normal(2.0, 0.01)})
+    a = found.batches.values["a"]
+    assert np.mean(a) == pytest.approx(2.0, abs=5 * 0.01 / np.sqrt(N))
+    assert np.std(a) == pytest.approx(0.01, rel=0.05)
+    assert not any(line.startswith("parameters: a") for line in found.includes)
+    said = (
+        "batch-to-batch variation: a drawn from the given prior Normal(2, 0.01) for each batch, not from the posterior"
+    )
+    assert said in found.includes
+    assert any(note.startswith("a: what was fitted is not in the probability") for note in found.notes)
+
+
+def test_a_prior_of_what_was_not_fitted_replaces_nothing(analytic):
+    model = analytic.closed_form({"y": lambda t, v: v["a"] + v["b"]}, ["a", "b"])
+    posterior = Posterior.from_draws([Parameter("a", 0.1, unit="1")], np.random.default_rng(1).standard_normal((50, 1)))
+    limits = [pt.Limit("y", upper=1.0, over=pt.final)]
+    settings = analytic.knobs(1)
+    given = {"b": pt.Normal(2.0, 0.01)}
+    _, found = batches_of(model, posterior, analytic.one_hour(settings), settings, limits, batch_variation=given)
+    assert found.includes == ("parameters: a", "batch-to-batch variation: b drawn from the given prior Normal(2, 0.01)")
+    assert not any("not in the probability" in note for note in found.notes)
+
+
+def test_a_new_lot_with_a_scatter_of_its_own_is_both_and_says_both(lots):
+    """Variances add: of the mean 0.2^2, of the lots 0.5^2, of the batches 0.6^2."""
+    limits = [pt.Limit("y", upper=1.0, over=pt.final)]
+    _, found = batches_of(*lots, limits, batch_variation={"a": 0.6})
+    sd = np.sqrt(0.2**2 + 0.5**2 + 0.6**2)
+    assert np.std(found.batches.values["a"]) == pytest.approx(sd, rel=0.05)
+    assert found.includes == (
+        "batch-to-batch variation: a of a new lot, drawn from the population of the 2 that were fitted",
+        "batch-to-batch variation: a sd 0.6",
+    )

@@ -106,7 +106,14 @@ def next_batches(
     doubts += [f"{name}: the recipe's value is used, not the fitted one" for name in unused]
     drawn = [name for name in drawn if name.partition("@")[0] not in {*bound, *kept}]
     batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
-    includes = _of_draws(posterior, drawn, batch_variation)
+    replaced = {name for name, given in batch_variation.items() if isinstance(given, Prior)}
+    includes = _of_draws(posterior, [name for name in drawn if name.partition("@")[0] not in replaced])
+    given_up = list(dict.fromkeys(name.partition("@")[0] for name in drawn if name.partition("@")[0] in replaced))
+    doubts += [
+        f"{name}: what was fitted is not in the probability, since batch_variation gives a prior that each batch is "
+        "drawn from; a standard deviation instead of it scatters the batches about what was fitted"
+        for name in given_up
+    ]
     doubts += _without_discrepancy(model, drawn, {*kept, *(n for n, x in posterior.fixed.items() if np.any(x))})
     for name, given in batch_variation.items():
         if name not in model.parameters:
@@ -119,7 +126,8 @@ def next_batches(
                 "setting of the recipe and give that a tolerance=, or leave it out of the recipe's initial="
             )
         values[name], words = _varied(model.parameters[name], given, values[name], rng)
-        includes.append(f"batch-to-batch variation: {name} {words}")
+        instead = " for each batch, not from the posterior" if name in given_up else ""
+        includes.append(f"batch-to-batch variation: {name} {words}{instead}")
     errors: dict[str, Array] = {}
     spreads: dict[str, float] = {}
     known = {setting.name: setting for setting in settings}
@@ -139,15 +147,13 @@ def next_batches(
     return Uncertainty(batches, tuple(includes), assumed, spreads, draws_hash(posterior))
 
 
-def _of_draws(posterior: Posterior, drawn: Sequence[str], varied: Container[str]) -> list[str]:
-    """What the draws bring along, in words; `varied`: what has a batch-to-batch scatter from elsewhere."""
+def _of_draws(posterior: Posterior, drawn: Sequence[str]) -> list[str]:
+    """What the draws bring along, in words."""
     used = list(dict.fromkeys(_shown(name) for name in drawn if "@" not in name))
     batchwise = sorted({name.partition("@")[0] for name in drawn if "@" in name})
     includes = ["parameters: " + (", ".join(used) or "none")] if used or not batchwise else []
     populations = population_names(posterior.names)
     for name in batchwise:
-        if name in varied:
-            continue
         origin = "as in one of the fitted experiments, drawn at random"
         if name in populations:
             n = sum(other.startswith(f"{name}@") for other in drawn)
@@ -263,7 +269,7 @@ def _varied(
     if isinstance(chosen, Prior) and not isinstance(chosen, type):
         prior = chosen.in_si(parameter.unit, parameter.name, parameter.difference)
         return np.asarray(prior.sample(rng, len(center)), dtype=float), (
-            f"drawn from {prior.describe(parameter.unit, parameter.difference)}"
+            f"drawn from the given prior {prior.describe(parameter.unit, parameter.difference)}"
         )
     name = f"batch_variation of {parameter.name}"
     share = _relative(chosen, parameter, name)
