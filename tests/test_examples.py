@@ -22,6 +22,7 @@ TESTED = {
     "plant_export",
     "plant_log",
     "python_model",
+    "quench_envelope",
     "reactor_startup",
     "rod_conductivity_function",
 }
@@ -177,3 +178,17 @@ def test_python_model() -> None:
     low, high = posterior.in_units()["max_growth"].attrs["interval_95"]
     assert low < 0.45 < high
     assert posterior.in_units()["max_growth"].attrs["mode"] == pytest.approx(0.4509, abs=0.0005)
+
+
+@pytest.mark.slow
+def test_quench_envelope(tmp_path: Path) -> None:
+    """The small version: a range of streams is certified between a core that is too slow and a stress too high."""
+    quench = example("quench_envelope")
+    envelope, errors = quench.main(str(tmp_path / "quench.png"), str(tmp_path / "runs"), small=True)
+    assert envelope.probability_lower >= 0.5
+    assert envelope.binding["stream"] == ("core above 375 degC", "peak stress")
+    assert " MPa " in str(envelope) and " Pa " not in str(envelope)
+    low, high, unit = envelope.in_units()["box"]["stream"]
+    assert unit == "m/s" and 0.2 < low < 0.25 and 0.44 < high < 0.5  # pinned
+    assert min(errors.values()) > 0.0 and max(errors.values()) < 40.0  # MPa, of four cells: on the safe side
+    assert (tmp_path / "quench.png").stat().st_size > 10_000
