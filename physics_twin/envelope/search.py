@@ -24,6 +24,7 @@ from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import Group, groups_of
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.fault_reach import refuse_unreachable
 from physics_twin.envelope.margins.resume import remembering, replays_said
 from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
@@ -95,8 +96,9 @@ def find_envelope(
     standard error; the log has all stages at level INFO.
 
     An empty region is an answer (`envelope.empty`, `.message`), not an error. Raises EnvelopeError for contradictory
-    limits, too few draws, and courses with peaks too narrow for the samples that `budget` allows; ModelError for the
-    posterior of another model; UnknownNameError and UnitError for wrong names and units.
+    limits, a fault that no batch reaches, too few draws, and courses with peaks too narrow for the samples that
+    `budget` allows; ModelError for the posterior of another model; UnknownNameError and UnitError for wrong names and
+    units.
     """
     refuse_wrong_kinds(model=model, posterior=posterior, recipe=recipe, settings=settings, limits=limits, rng=rng)
     refuse_wrong_options(shape=shape, objectives=objectives, batch_variation=batch_variation, tolerance=tolerance)
@@ -145,6 +147,7 @@ def answer(
     journal = remembering(checkpoint, question, model, draws.uncertainty.posterior_hash, seed)
     with journal as memo, reporting(progress, logger, "find_envelope", "operating envelope") as show:
         simulate = Simulator(problem, executor, memo)
+        refuse_unreachable(simulate, draws.uncertainty.batches)
         report = replays_said(counted(show, simulate), memo)
         report(f"first settings and scouts, {draws.search.n} search draws and {draws.held.n} held out")
         how = (n_points, budget.n_scouts, aim, own, report)

@@ -9,8 +9,11 @@ import physics_twin as pt
 from physics_twin.envelope.limits.fault_recipes import Cut, interrupted
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem, evaluate, member_margins
+from physics_twin.envelope.margins.fault_reach import refuse_unreachable, unreached
+from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.uncertainty import Batches
 from physics_twin.envelope.validity import trust_marks
+from physics_twin.errors import EnvelopeError
 
 NODES = 32
 
@@ -318,3 +321,92 @@ def test_what_only_a_fault_reaches_is_marked_as_extrapolation(heater, at):
     # With the fan from the beginning, the core goes towards gas + 3 K/min / h; at 50 min it is where the gas took it.
     start, decay = (580.0 - 286.85 * np.exp(-2.5), np.exp(-0.5)) if at == "50 min" else (293.15, np.exp(-3.0))
     assert found["core"].high == pytest.approx(640.0 - (640.0 - start) * decay, abs=0.05)
+
+
+def heated(duration):
+    return pt.Recipe([pt.Phase("heat", gas="110 degC", fan="0", duration=duration)], initial={"core": "20 degC"})
+
+
+def of_one_heater(model):
+    h = 0.05 / 60.0 * (1.0 + 0.02 * np.random.default_rng(2).standard_normal((400, 1)))
+    return pt.Posterior.from_draws([model.parameters["h"]], h)
+
+
+BATCH_TIME = pt.Setting("batch_time", "min", bounds=(30, 120))
+SMALL = pt.Budget(n_search=100, n_certification=300, n_points=8, n_nodes=16)
+
+
+def hot(at, lasts="5 min"):
+    return pt.Limit("core", upper="109 degC", under=pt.Fault("gas", "300 degC", at=at, lasts=lasts))
+
+
+def test_a_fault_that_no_batch_reaches_is_refused(heater):
+    """A batch lasts 120 min at most: 121 min is a slip of the pen, and 119 min is none."""
+    question = dict(recipe=heated(BATCH_TIME), settings=[BATCH_TIME], rng=1)
+    posterior = of_one_heater(heater)
+    said = r"gas = 300 degC for 5 min from 2.017 h on never happens: no run lasts until 2.017 h, the longest .* 2 h"
+    with pytest.raises(EnvelopeError, match=said):
+        pt.find_envelope(heater, posterior, limits=[hot("121 min")], budget=SMALL, **question)
+    shortest = pt.Minimize("batch_time")
+    with pytest.raises(EnvelopeError, match="never happens"):
+        pt.find_set_point(heater, posterior, limits=[hot("121 min")], objectives=shortest, **question)
+    with pytest.raises(EnvelopeError, match="never happens"):
+        pt.find_set_point(heater, limits=[hot("121 min")], objectives=shortest, **question)
+    # (110 - 20) exp(-0.05 t) = 1: the limit itself ends the batch after 90 min; a fault at 89 min has just begun.
+    late = pt.Limit("core", upper="109 degC", under=pt.Fault("gas", "110 degC", at="89 min"))
+    found = pt.find_set_point(heater, limits=[late], objectives=pt.Maximize("batch_time"), **question)
+    assert found["batch_time"] == pytest.approx(1200.0 * np.log(90.0), rel=1e-3)
+    assert not any("end before" in warning for warning in found.warnings)
+
+
+def test_a_fault_that_some_batches_do_not_reach_is_marked_with_their_share(heater):
+    """At 60 min the core has 105.5 degC and rises by 9.7 K/min under the fault: the box ends 0.4 min later.
+
+    Nearly all of its batches are over when the fault would begin.
+    """
+    envelope = pt.find_envelope(
+        heater,
+        of_one_heater(heater),
+        recipe=heated(BATCH_TIME),
+        settings=[BATCH_TIME],
+        limits=[hot("60 min")],
+        budget=SMALL,
+        rng=1,
+    )
+    low, high = envelope.box["batch_time"]
+    assert low == pytest.approx(1800.0)
+    assert 3600.0 < high < 3720.0
+    # Of 41 evenly spread times from 30 min to `high`, those at or before 60 min.
+    share = np.mean(np.linspace(low, high, 41) <= 3600.0)
+    (said,) = [warning for warning in envelope.warnings if "end before" in warning]
+    assert f"{100.0 * share:.2g} % of the batches in the box end before 1 h" in said
+    assert "asks for nothing more than without it" in said
+
+
+def test_a_set_point_before_the_fault_says_that_nothing_fails_there(heater):
+    found = pt.find_set_point(
+        heater,
+        recipe=heated(BATCH_TIME),
+        settings=[BATCH_TIME],
+        objectives=pt.Minimize("batch_time"),
+        limits=[hot("60 min")],
+    )
+    assert found["batch_time"] == pytest.approx(1800.0)
+    assert any("all of the batches at this point end before 1 h" in warning for warning in found.warnings)
+
+
+def test_where_phases_wait_for_a_level_a_few_runs_say_how_long_they_last(heater):
+    """(110 - 20) exp(-h t) = 110 - level: 70 degC after 16.2 min at h = 0.05/min; at_most is no end of it."""
+    wait = pt.Phase("heat", gas="110 degC", fan="0", until=pt.reaches("core", "70 degC"), at_most="3 h")
+    recipe = pt.Recipe([wait, pt.Phase("hold", duration=BATCH_TIME)], initial={"core": "20 degC"})
+    requirements = bind_limits([hot("140 min"), hot("60 min")], heater.outputs, heater.inputs)
+    problem = Problem(heater, recipe, (BATCH_TIME,), requirements, NODES)
+    batches = Batches(values_of(heater, h=np.full(20, 0.05 / 60.0)), {}, 20)
+    heating = 20.0 * np.log(90.0 / 40.0)
+    simulate = Simulator(problem, None)
+    late, early = unreached(simulate, batches, np.array([[0.0], [0.5], [1.0]]))
+    assert simulate.n_simulations == 3 * 8
+    assert (late.share, early.share) == (1.0, pytest.approx(1 / 3))
+    assert late.longest == pytest.approx(60.0 * (heating + 120.0), rel=1e-5)
+    with pytest.raises(EnvelopeError, match="never happens"):
+        refuse_unreachable(simulate, batches)

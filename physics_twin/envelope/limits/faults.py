@@ -39,13 +39,14 @@ class Fault:
     before the fault included. A phase that waits for a level waits under the fault too, until its at_most: there the
     run ends, and the limits are on what happened until then.
 
-    input: of the model. value: with its unit. at: a time since the start of the run (of a run that ends before it
-    nothing fails), or `any_moment`. lasts: a time; None: to the end. moments: how many moments `any_moment` tries
-    before it looks closer, spread over the phases alike (two in each at least), the first as a phase begins and denser
-    there. Each batch and each limit then has its own worst moment refined by two more simulations, along the parabola
-    through the moments around it (a reactor that loses its cooling for 2 min: within 0.1 % of how much the moment
-    matters). A worst moment whose dip is narrower than the distance of the moments tried (for one
-    phase and 16 moments up to a tenth of the run) is not seen: then ask for more.
+    input: of the model. value: with its unit. at: a time since the start of the run (in a run that ends before it
+    nothing fails: refused where no batch lasts so long, a warning where some do not), or `any_moment`. lasts: a time;
+    None: to the end. moments: how many moments `any_moment` tries before it looks closer, spread over the phases alike
+    (two in each at least), the first as a phase begins and denser there. Each batch and each limit then has its own
+    worst moment refined by two more simulations, along the parabola through the moments around it (a reactor that loses
+    its cooling for 2 min: within 0.1 % of how much the moment matters). A worst moment whose dip is narrower than the
+    distance of the moments tried (for one phase and 16 moments up to a tenth of the run) is not seen: then ask for
+    more.
 
     Raises EnvelopeError for fewer than two moments and for times that are none, UnitError for one that has no unit or
     another one, or a value that is no quantity.

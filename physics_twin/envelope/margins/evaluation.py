@@ -110,12 +110,7 @@ def evaluate(
 ) -> Evaluation:
     """Margins at `points` (n_points, n_settings) SI for every batch; memo: remembers what was simulated before."""
     n_points, n = len(points), batches.n
-    values = {name: np.tile(v, (n_points, *[1] * (v.ndim - 1))) for name, v in batches.values.items()}
-    for j, setting in enumerate(problem.settings):
-        column = np.repeat(points[:, j], n)
-        if setting.name in batches.setting_errors:
-            column = column + np.tile(batches.setting_errors[setting.name], n_points)
-        values[setting.name] = column
+    values = members_at(problem, batches, points)
     total = n_points * n
     size = max(1, min(piece_size(problem.model), NODES_AT_ONCE // problem.n_nodes))
     pieces = [slice(i, min(i + size, total)) for i in range(0, total, size)]
@@ -139,6 +134,18 @@ def evaluate(
                 )
             )
     return Evaluation(margins, tuple(failures), total * problem.n_runs)
+
+
+def members_at(problem: Problem, batches: Batches, points: Array) -> dict[str, Array]:
+    """Values of every batch at every point (n_points, n_settings) SI: name -> (n_points * n_batches,), points first."""
+    n_points, n = len(points), batches.n
+    values = {name: np.tile(v, (n_points, *[1] * (v.ndim - 1))) for name, v in batches.values.items()}
+    for j, setting in enumerate(problem.settings):
+        column = np.repeat(points[:, j], n)
+        if setting.name in batches.setting_errors:
+            column = column + np.tile(batches.setting_errors[setting.name], n_points)
+        values[setting.name] = column
+    return values
 
 
 def _error_of(requirement: Requirement, batches: Batches) -> Array:

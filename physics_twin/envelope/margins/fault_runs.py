@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.limits.fault_recipes import (
@@ -101,6 +102,12 @@ def _in_each_phase(fault: BoundFault, n_phases: int) -> int:
     return max(2, -(-fault.moments // n_phases))
 
 
+def never_in(ends: Array, moment: Array | float) -> NDArray[np.bool_]:
+    """(n,) whether a run that ends at `ends` (n,) s is over when a fault would begin."""
+    over: NDArray[np.bool_] = moment >= ends - 1e-12 * np.maximum(ends, 1.0)
+    return over
+
+
 def _worst(runs: Runs, undisturbed: Array) -> tuple[Array, list[Failure]]:
     """Margins at the worst moment of each member and requirement."""
     n_phases = len(runs.recipe.phases)
@@ -156,7 +163,7 @@ def _at(runs: Runs, moment: Array, undisturbed: Array) -> tuple[Array, list[Fail
     """Margins (n, n_requirements) with the fault at a moment (n,) s of each member's own."""
     margins, failures = undisturbed.copy(), []
     ends = runs.begins[:, -1]
-    hit = np.flatnonzero(moment < ends - 1e-12 * np.maximum(ends, 1.0))
+    hit = np.flatnonzero(~never_in(ends, moment))
     phase = np.array([int(np.searchsorted(b, m, side="right")) - 1 for b, m in zip(runs.begins, moment, strict=True)])
     for number in np.unique(phase[hit]):
         rows = hit[phase[hit] == number]

@@ -17,6 +17,7 @@ from physics_twin.envelope.certificate.certificate import Attempt, Certificate, 
 from physics_twin.envelope.limits.allowed import claim, groups_of, violations
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.fault_reach import refuse_unreachable, unreached
 from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
 from physics_twin.envelope.next_batch.uncertainty import Batches
@@ -72,6 +73,7 @@ def best_under_chance(
     groups = groups_of(requirements, question.probability) if requirements else ()
     needed = first_needed(groups, question.confidence, 1)
     draws = split_draws(simulate.problem, posterior, question, rng, needed)
+    refuse_unreachable(simulate, draws.uncertainty.batches)
     run = _runner(simulate, targets, len(requirements))
     report(f"{draws.search.n} draws look for the best settings")
     if not groups:
@@ -197,6 +199,7 @@ def _set_point(
             f"{len(simulate.failures)} of {simulate.n_simulations} simulations failed and counted as violations; the "
             f"first: {simulate.failures[0].reason}"
         )
+    warnings += [found.text("at this point") for found in unreached(simulate, draws.held, choice.point[None])]
     warnings += trust_warnings(problem, posterior, draws.held, problem.si(choice.point[None]))
     single = len(targets) == 1
     return SetPoint(

@@ -51,7 +51,8 @@ class Nominal:
         self._about = identity(problem) if simulate.memo.path else ""
 
     @property
-    def _batch(self) -> Batches:
+    def batch(self) -> Batches:
+        """The one batch that it is about."""
         return one_batch(self.values, self.simulate.problem.requirements)
 
     def at(self, u: Array) -> tuple[Array, Array] | None:
@@ -67,7 +68,7 @@ class Nominal:
         problem = self.simulate.problem
         margins = np.zeros(0)
         if problem.requirements:
-            margins = self.simulate(self._batch, u[None])[0, 0]
+            margins = self.simulate(self.batch, u[None])[0, 0]
         if not np.isfinite(margins).all():
             return None
         return self._complete(u, margins, np.zeros((len(margins), u.size)))[0]
@@ -93,7 +94,7 @@ class Nominal:
         d = u.size
         up, down = np.minimum(u + STEP, 1.0), np.maximum(u - STEP, 0.0)
         points = np.concatenate([u[None], np.where(np.eye(d) > 0.0, up, u), np.where(np.eye(d) > 0.0, down, u)])
-        margins = self.simulate(self._batch, points)[:, 0]
+        margins = self.simulate(self.batch, points)[:, 0]
         if not np.isfinite(margins).all():
             return None
         slopes = (margins[1 : d + 1] - margins[d + 1 :]) / (up - down)[:, None]
@@ -108,7 +109,7 @@ class Nominal:
         near, far = np.tile(u, (len(rows), 1)), np.tile(u, (len(rows), 1))
         near[np.arange(len(rows)), rows] += inward
         far[np.arange(len(rows)), rows] += 2.0 * inward
-        found = self.simulate(self._batch, np.concatenate([near, far]))[:, 0]
+        found = self.simulate(self.batch, np.concatenate([near, far]))[:, 0]
         first, second = found[: len(rows)], found[len(rows) :]
         better = (4.0 * first - 3.0 * margins[0] - second) / (2.0 * inward[:, None])
         slopes[rows] = np.where(np.isfinite(better), better, slopes[rows])

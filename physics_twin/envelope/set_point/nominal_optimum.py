@@ -12,6 +12,7 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.limits.allowed import EVERY, Allowed, Group
 from physics_twin.envelope.limits.requirements import Requirement
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.fault_reach import refuse_unreachable, unreached
 from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.set_point.explored import explore, improved, simulated_front
 from physics_twin.envelope.set_point.local_optimum import STATIONARY, LocalOptimum, Point, local_optimum
@@ -69,6 +70,7 @@ def best_for_one(
     EnvelopeError where no start can be simulated.
     """
     nominal = Nominal(simulate, targets, values)
+    refuse_unreachable(simulate, nominal.batch)
     d = len(simulate.problem.settings)
     sobol = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(max(n_starts, 2)))))
     begins = np.concatenate([np.full((1, d), 0.5), sobol])[:n_starts]
@@ -158,6 +160,7 @@ def _set_point(
             f"the slope left over at the set point is {optimum.residual:.1g} of the objective's range, where "
             f"{STATIONARY:g} would be an optimum: a kink (a peak that changes its place), or noise of the simulation"
         )
+    warnings += [f.text("at this point") for f in unreached(simulate, task.nominal.batch, point[None])]
     if simulate.failures:
         warnings.append(f"{len(simulate.failures)} simulations failed; the first: {simulate.failures[0].reason}")
     # Within rounding of the solver a limit that binds is met.
