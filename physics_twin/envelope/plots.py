@@ -121,10 +121,12 @@ def _columns(handles: Sequence[Any]) -> int:
 
 
 def _title(envelope: Envelope) -> str:
+    own = any(margin.required != envelope.required for margin in envelope.margins)
     if envelope.empty:
-        return f"No settings can be shown to meet every limit\nwith probability {envelope.required:g}"
+        stated = "the probability required of it" if own else f"probability {envelope.required:g}"
+        return f"No settings can be shown to meet every limit\nwith {stated}"
     kind = "box" if envelope.polytope is None and len(envelope.settings) > 1 else "range"
-    if any(margin.required != envelope.required for margin in envelope.margins):
+    if own:
         return (
             f"Operating {kind}: every limit is met with the probability required of it\n"
             f"at every point (confidence {envelope.confidence:g})"
