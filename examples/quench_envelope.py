@@ -41,7 +41,7 @@ def shaft(cells: int = 6, tolerance: str = "2 K") -> fem.ThermoMechanics:
     """100 mm thick and 150 mm long, cooled all around; a quarter of the section is meshed, finer toward the surface.
 
     With 6 x 6 cells the peak stress is 0.5 % above that with 40 x 40 cells and steps of 0.5 K, the time of the core
-    within 0.1 s.
+    within 0.2 s.
     """
     steel = fem.Solid(
         name="42CrMo4",
