@@ -1,6 +1,6 @@
 """The best profile of one batch, from several starts; or the closest one where no profile keeps the limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,9 +101,12 @@ class Setup:
         grid = make_grid(self.task.corners(self.values), 2 * self.grid.n, self.method.degree)
         return replace(self, grid=grid)
 
-    def solver(self, limited: Sequence[bool] = (True,), n_weighed: int = 1, *, elastic: bool = False) -> Solver:
-        """Write the problem down; see `write`."""
-        return Solver(self.task, self.grid, self.scales, self.span, limited, n_weighed, self.method, elastic=elastic)
+    def solver(
+        self, held: Sequence[Collection[int]] | None = None, n_weighed: int = 1, *, elastic: bool = False
+    ) -> Solver:
+        """Write the problem down, of itself for one scenario with all limits; see `write`."""
+        held = [range(len(self.task.requirements))] if held is None else held
+        return Solver(self.task, self.grid, self.scales, self.span, held, n_weighed, self.method, elastic=elastic)
 
 
 def make_setup(task: Task, method: Collocation, values: Mapping[str, float]) -> tuple[Setup, Decision]:

@@ -1,6 +1,6 @@
 """IPOPT on the written problem: packing, solving, unpacking, and what to say of its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +75,7 @@ class Solver:
         grid: Grid,
         scales: Scales,
         span: float,
-        limited: Sequence[bool],
+        held: Sequence[Collection[int]],
         n_weighed: int,
         method: Collocation,
         *,
@@ -83,7 +83,7 @@ class Solver:
     ) -> None:
         """Arguments as of `write`."""
         self.task, self.grid, self.scales, self.span = task, grid, scales, span
-        self.written: Written = write(task, grid, scales, span, limited, n_weighed, elastic=elastic)
+        self.written: Written = write(task, grid, scales, span, held, n_weighed, elastic=elastic)
         w = self.written
         problem = {"x": w.variables, "p": w.parameters, "f": w.objective, "g": w.constraints}
         options: dict[str, Any] = {

@@ -5,8 +5,7 @@ as shares of their bounds. What differs between scenarios and rounds (parameters
 back-off) are parameters of the problem, so that it is written down and differentiated once.
 """
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,14 +103,14 @@ def write(
     grid: Grid,
     scales: Scales,
     span: float,
-    limited: Sequence[bool],
+    held: Sequence[Collection[int]],
     n_weighed: int,
     *,
     elastic: bool = False,
 ) -> Written:
     """The problem for scenarios of which the first `n_weighed` make the objective.
 
-    span: s, the present duration. limited: for each scenario, whether the limits hold in it. elastic: the objective is
+    span: s, the present duration. held: for each scenario, which requirements hold in it. elastic: the objective is
     the sum of what the limits are short by, each over its size.
     """
     problem = _Problem()
@@ -130,12 +129,12 @@ def write(
     _rates(problem, frame)
     element = _element(frame)
     courses, states = [], []
-    for k in range(len(limited)):
+    for k in range(len(held)):
         outputs, where, symbols = _scenario(problem, frame, element, k)
         courses.append(outputs)
         states.append(where)
         parameters += symbols
-    short = _limits(problem, frame, list(itertools.compress(courses, limited)), backoff, elastic)
+    short = _limits(problem, frame, courses, held, backoff, elastic)
     begin = problem.size
     objective = ca.sum1(short) if elastic else _objective(problem, frame, courses[:n_weighed])
     return Written(
@@ -250,14 +249,22 @@ def _reduced(course: Any, reduction: Reduction, frame: _Frame) -> Any:
     return average * frame.duration
 
 
-def _limits(problem: _Problem, frame: _Frame, courses: Sequence[Any], backoff: Any, elastic: bool) -> Any:
-    """Hold the limits in every scenario; what they are short by, for each requirement, where that is allowed."""
+def _limits(
+    problem: _Problem,
+    frame: _Frame,
+    courses: Sequence[Any],
+    held: Sequence[Collection[int]],
+    backoff: Any,
+    elastic: bool,
+) -> Any:
+    """Hold limits in the scenarios; what they are short by, for each requirement, where that is allowed."""
     requirements, short = frame.task.requirements, ca.SX(0, 1)
     if elastic:
         n = len(requirements)
         short, _ = problem.variable("short", np.zeros(n), np.full(n, _INF))
-    for outputs in courses:
-        for j, requirement in enumerate(requirements):
+    for outputs, columns in zip(courses, held, strict=True):
+        for j in sorted(columns):
+            requirement = requirements[j]
             course = outputs[wanted_outputs(frame.task).index(requirement.column), :]
             value = _reduced(course, requirement.reduction, frame)
             margin = requirement.side * (requirement.level - value) / float(frame.scales.margins[j]) - backoff[j]
