@@ -102,7 +102,7 @@ def test_a_dozen_kills(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_two_hundred_kills(tmp_path, seed):
-    """As above, four times 50 moments."""
-    assert kill_often(tmp_path, 50, seed) == 50
+    """As above, twice a hundred moments."""
+    assert kill_often(tmp_path, 100, seed) == 100
