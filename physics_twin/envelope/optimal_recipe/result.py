@@ -12,6 +12,7 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.certificate.certificate import Certificate
 from physics_twin.envelope.digits import clean, share_text
 from physics_twin.envelope.optimal_recipe.nominal import RecipeStart
+from physics_twin.envelope.optimal_recipe.profile_text import profile_lines
 from physics_twin.envelope.set_point.objectives import ObjectiveValue
 from physics_twin.envelope.set_point.set_point import Margin
 from physics_twin.measurements.records import recipe_record
@@ -138,12 +139,7 @@ def as_text(found: OptimalRecipe) -> str:
     lines = [found.message, "", f"{found.objective}", f"duration: {format_si(found.duration, hours, 5)}"]
     units = {s.name: s.unit for s in found.chosen}
     lines += [f"{name} = {format_si(x, units[name], 5)}" for name, x in found.settings.items()]
-    for name, column in found.profiles.data_vars.items():
-        unit, v = Unit(column.attrs["declared_units"]), column.values
-        lines.append(
-            f"{name}: {column.attrs['shape']} pieces between {format_si(float(v.min()), unit)} and "
-            f"{format_si(float(v.max()), unit)}"
-        )
+    lines += profile_lines(found.profiles)
     if found.margins:
         lines += ["", "margins (median; kept with the required probability; share of draws that keep the limit):"]
         for m in found.margins:
@@ -166,8 +162,8 @@ def as_text(found: OptimalRecipe) -> str:
 def certificate_text(c: Certificate) -> str:
     """How the recipe was certified, in one line."""
     shown = "; ".join(
-        f"{group.name} broken in {int(broken)} of {c.n_certification} draws, probability at least "
-        f"{share_text(float(bound))} ({group.probability:g} required)"
+        f"{group.name} met by {c.n_certification - int(broken)} of {c.n_certification} held-out draws, that is with "
+        f"probability {share_text(float(bound))} at least ({group.probability:g} required)"
         for group, broken, bound in zip(c.groups, c.violations[0], c.lower_bounds[0], strict=True)
     )
     tries = f"{len(c.attempts)} attempt{'' if len(c.attempts) == 1 else 's'}"
