@@ -31,7 +31,7 @@ def test_a_limit_is_shown_in_the_unit_in_which_it_was_given():
     assert {r.limit for r in both} == {"stress from 90 MPa to 0.45 GPa"}
     (kelvin,) = bind_limits([Limit("core_temperature", upper="900 K")], OUTPUTS)
     assert kelvin.name == "core_temperature <= 900 K"
-    with pytest.raises(EnvelopeError, match="at least 600 MPa and at most 0.5 GPa"):
+    with pytest.raises(EnvelopeError, match=r"at least 600 MPa and at most 0\.5 GPa"):
         bind_limits([Limit("stress", lower="600 MPa", upper="0.5 GPa")], (stress,))
 
 
