@@ -7,8 +7,9 @@ At the set point and at the worst point of every side that a limit ends, the mod
   them, and splits its variance: the share of a source is slope times covariance over variance. Shares and what no
   source explains (curvature) add up to one; the share of correlated sources can be negative;
 - one source after the other is narrowed (see `narrowing`) and simulated anew: the gain is the change of the kept
-  margin. How far a side would move is estimated to first order: the gain of the joint level over its slope along the
-  setting. Nothing of this is certified; a new envelope with a new posterior would be.
+  margin of one limit by itself. How far a side would move is estimated to first order: the gain of the level of all
+  limits of a group, with the room that a certificate needs, over its slope along the setting. Both have a standard
+  error (see `gain_errors`). Nothing of this is certified; a new envelope with a new posterior would be.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.influence.gain_errors import gain_errors
 from physics_twin.envelope.influence.narrowing import Known, Source, known_about
-from physics_twin.envelope.limits.allowed import groups_of
+from physics_twin.envelope.limits.allowed import groups_of, share_of
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem, evaluate
 from physics_twin.envelope.next_batch.uncertainty import Batches, draws_hash
@@ -28,7 +30,7 @@ from physics_twin.envelope.question import Question
 from physics_twin.envelope.ranges.box import Box
 from physics_twin.envelope.region.predict import SearchedRegion
 from physics_twin.envelope.region.probing import relative_cloud
-from physics_twin.envelope.set_point.set_point import SETTING_BOUND, margins_at
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
@@ -85,8 +87,12 @@ class Influence:
     """(n_places, n_limits): what is left of the variance."""
     gains: Array
     """(n_places, n_limits, n_sources): change of the margin where the source is narrowed."""
+    gain_errors: Array
+    """(n_places, n_limits, n_sources): their standard errors, for so many draws."""
     moves: Array
     """(n_places, n_sources): how far the side would move outward, first order; `nan` for the set point."""
+    move_errors: Array
+    """(n_places, n_sources): their standard errors, without that of the first order."""
     narrowed: float
     """Share of its spread that a source keeps."""
     n_draws: int
@@ -107,7 +113,10 @@ class Influence:
         return names.index(name)
 
     def ranked(self, place: str = "set point", limit: str | None = None) -> tuple[str, ...]:
-        """Sources by what narrowing them would gain for a limit (the one that binds there), the best one first."""
+        """Sources by what narrowing them would gain for a limit (the one that binds there), the best one first.
+
+        Two gains that differ by less than their standard errors may be the other way round; more draws tell.
+        """
         row = self.place(place)
         column = self.limits.index(self.places[row].limit if limit is None else limit)
         return tuple(self.sources[i].name for i in np.argsort(-self.gains[row, column], kind="stable"))
@@ -162,17 +171,21 @@ def influence(
     def simulate(batches: Batches) -> Array:
         return evaluate(problem, batches, at, executor).margins
 
+    def kept_and_levels(margins: Array) -> Array:
+        return np.concatenate([_kept(margins, problem, question), _levels(margins, problem, question, region)], axis=1)
+
     now = simulate(known.batches)
     kept = _kept(now, problem, question)
-    levels, slopes = _levels(now, problem, question, region), _level_slopes(region, region.cube(at))
+    n_limits, slopes = kept.shape[1], _level_slopes(region, region.cube(at))
     gains = np.full((*kept.shape, len(known.sources)), np.nan)
     moves = np.full((len(places), len(known.sources)), np.nan)
+    errors, move_errors = gains.copy(), moves.copy()
+    rng = np.random.default_rng(0 if question.seed is None else question.seed)
     for k, source in enumerate(known.sources):
-        then = simulate(known.narrowed(source, narrowed))
-        gains[:, :, k] = _kept(then, problem, question) - kept
-        with np.errstate(invalid="ignore"):  # a level is -inf where too many runs fail
-            better = _levels(then, problem, question, region) - levels
-        moves[:, k] = [_move(p, problem, gain, slope) for p, gain, slope in zip(places, better, slopes, strict=True)]
+        gain, error = gain_errors(kept_and_levels, now, simulate(known.narrowed(source, narrowed)), rng)
+        gains[:, :, k], errors[:, :, k] = gain[:, :n_limits], error[:, :n_limits]
+        for i, place in enumerate(places):
+            moves[i, k], move_errors[i, k] = _move(place, problem, gain[i, n_limits:], error[i, n_limits:], slopes[i])
     source_slopes, shares, unexplained = _regressed(now, known)
     return Influence(
         places=places,
@@ -186,7 +199,9 @@ def influence(
         shares=shares,
         unexplained=unexplained,
         gains=gains,
+        gain_errors=errors,
         moves=moves,
+        move_errors=move_errors,
         narrowed=narrowed,
         n_draws=known.batches.n,
         n_simulations=(1 + len(known.sources)) * len(places) * known.batches.n,
@@ -230,8 +245,13 @@ def _places(envelope: "Envelope", problem: Problem, region: SearchedRegion) -> t
 
 def _kept(margins: Array, problem: Problem, question: Question) -> Array:
     """Margins kept with the required probability, (n_places, n_limits), from (n_places, n_draws, n_limits)."""
-    rows = [margins_at(m, problem.requirements, question.probability) for m in margins]
-    kept = np.array([[margin.assured for margin in row] for row in rows])
+    ranked = np.where(np.isfinite(margins), margins, -np.inf)  # a failed run uses up the allowed share first
+    columns = []
+    for j, requirement in enumerate(problem.requirements):
+        required = question.probability if requirement.probability is None else requirement.probability
+        k = share_of(margins.shape[1], required)
+        columns.append(np.partition(ranked[:, :, j], k, axis=1)[:, k])
+    kept = np.stack(columns, axis=1)
     return np.where(np.isfinite(kept), kept, np.nan)
 
 
@@ -241,7 +261,7 @@ def _levels(margins: Array, problem: Problem, question: Question, region: Search
     groups = groups_of(problem.requirements, question.probability)
     allowed = (min(n - 1, int(k * n / region.space.n_draws)) for k in region.allowed.k)
     scaled = np.where(np.isfinite(margins), margins, -np.inf) / region.space.scale
-    found = [np.sort(group.joint(scaled, 2), axis=1)[:, k] for group, k in zip(groups, allowed, strict=True)]
+    found = [np.partition(group.joint(scaled, 2), k, axis=1)[:, k] for group, k in zip(groups, allowed, strict=True)]
     return np.stack(found, axis=1)
 
 
@@ -269,18 +289,18 @@ def _level_slopes(region: SearchedRegion, points: Array) -> Array:
     return (change / apart[:, None]).reshape(points.shape[1], len(points), -1).transpose(1, 2, 0)
 
 
-def _move(place: Place, problem: Problem, gains: Array, slopes: Array) -> float:
+def _move(place: Place, problem: Problem, gains: Array, errors: Array, slopes: Array) -> tuple[float, float]:
     """How far a side moves outward for gains (n_groups,) of the joint levels with slopes (n_groups, n_settings)."""
     if not place.setting:
-        return np.nan
+        return np.nan, np.nan
     j = [s.name for s in problem.settings].index(place.setting)
     outward = slopes[:, j] * (1.0 if place.upper else -1.0)
     group = int(np.argmin(outward))  # the group that falls the most: the one that ends the side
     if not outward[group] < 0.0 or not np.isfinite(gains[group]):
-        return np.nan
+        return np.nan, np.nan
     low, high = problem.settings[j].bounds
     room = high - place.settings[place.setting] if place.upper else place.settings[place.setting] - low
-    return float(min(gains[group] / -outward[group], room))
+    return float(min(gains[group] / -outward[group], room)), float(errors[group] / -outward[group])
 
 
 def _regressed(margins: Array, known: Known) -> tuple[Array, Array, Array]:

@@ -34,8 +34,16 @@ def plot_influence(found: "Influence", place: str, limit: str | None) -> "Figure
         )
         left.barh(at, 100.0 * found.shares[row, column, order], color=plot_style.BAND, edgecolor=plot_style.MEASURED)
         left.set_xlabel("share of the margin's variance / %")
-        right.barh(at, gains[order], color=plot_style.MODEL, edgecolor=plot_style.MEASURED)
-        right.set_xlabel(plot_style.label("gain of margin, narrowed", unit.text))
+        errors = unit.from_si(found.gain_errors[row, column], True)[order]
+        right.barh(
+            at,
+            gains[order],
+            xerr=np.nan_to_num(errors),
+            capsize=2,
+            color=plot_style.MODEL,
+            edgecolor=plot_style.MEASURED,
+        )
+        right.set_xlabel(plot_style.label("gain of margin, narrowed (+- 1 sd)", unit.text))
         left.set_yticks(at, [plot_style.wrapped(found.sources[k].name.replace("_", " "), LONGEST) for k in order])
         left.set_ylim(len(order) - 0.5, -0.5)
         for ax in (left, right):

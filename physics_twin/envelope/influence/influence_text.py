@@ -21,8 +21,10 @@ def as_text(found: "Influence") -> str:
         f"at the {first.name} ({where}): margins kept with the required probability, and how they change",
         aligned(margin_rows(found)),
         f"what it would buy to narrow one source of uncertainty to {found.narrowed:g} of its spread "
-        f"({found.n_draws} draws, {found.n_simulations} simulations; sides to first order; not certified)",
+        f"({found.n_draws} draws, {found.n_simulations} simulations; +- one standard error of so many draws)",
         aligned(source_rows(found)),
+        "gain: of this limit by itself; side: to first order, for all limits together with the room of a certificate; "
+        "nothing of this is certified",
     ]
     return "\n\n".join(parts)
 
@@ -56,7 +58,7 @@ def source_rows(found: "Influence") -> list[list[str]]:
                     source.name,
                     _share(found.shares[i, j, k]),
                     _text(_not_rounding(found, i, j, int(k)), unit, signed=True),
-                    _text(found.gains[i, j, k], unit, signed=True),
+                    _with_error(found.gains[i, j, k], found.gain_errors[i, j, k], unit),
                     _moved(found, i, int(k)),
                 ]
             )
@@ -77,7 +79,18 @@ def _moved(found: "Influence", place: int, source: int) -> str:
     if not name:
         return ""
     unit = next(s.unit for s in found.settings if s.name == name)
-    return _text(found.moves[place, source], unit, signed=True)
+    return _with_error(found.moves[place, source], found.move_errors[place, source], unit)
+
+
+def _with_error(x: float, error: float, unit: Unit) -> str:
+    """A change and its standard error, with as many digits as the error leaves."""
+    if not np.isfinite(x):
+        return UNKNOWN
+    shown = unit.difference()
+    own, sd = (float(shown.from_si(value, True)) for value in (x, error))
+    decimals = int(np.clip(1 - np.floor(np.log10(sd)), 0, 12)) if sd > 0.0 else 6
+    words = "" if shown.text == "1" else f" {shown.text}"
+    return f"{own + 0.0:+.{decimals}f} +- {sd:.{decimals}f}{words}"
 
 
 def _share(share: float) -> str:
