@@ -14,6 +14,7 @@ from physics_twin.envelope.check import ranges_known
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import Allowed, Group, claim, violations
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.fault_reach import unreached
 from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.draws import Draws, draw_hashes
 from physics_twin.envelope.question import Question
@@ -28,6 +29,8 @@ from physics_twin.envelope.ranges.box import Box
 from physics_twin.envelope.ranges.convex_set import ConvexSet
 from physics_twin.envelope.ranges.operating_polytope import OperatingPolytope
 from physics_twin.envelope.ranges.polytope_sides import certified_polytope
+from physics_twin.envelope.region.idle_settings import idle_settings, idle_text
+from physics_twin.envelope.region.narrowness import N_DRAWS, exact_levels, widths_around
 from physics_twin.envelope.region.probing import compass, relative_cloud
 from physics_twin.envelope.region.region import region_data
 from physics_twin.envelope.region.scouts import few_scouts
@@ -70,7 +73,7 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
     settings = problem.settings
     chosen = None if box is None or not question.objectives else _best(inputs, simulate, trial, box)
     if box is None:
-        point = _closest(inputs, trial, cloud)
+        point = _closest(inputs, simulate, trial, cloud)
     else:
         point = _set_point(inputs, problem, trial, box) if chosen is None else chosen.point
     at = _named(settings, problem.si(point))
@@ -84,7 +87,8 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         kept = 1.0 - violations(both[None], inputs.groups)[0] / len(both)
         held = [s for s, is_held in zip(settings, inputs.aim.held, strict=True) if is_held]
         words = _settings_text(settings, at), _settings_text(held, at)
-        message = why_empty(trial, draws, question.confidence, margins, kept, words, cloud)
+        narrow = _widths_text(inputs, simulate, trial, point, both[: draws.search.n])
+        message = why_empty(trial, draws, question.confidence, margins, kept, words, cloud, narrow)
         points = point[None]
         probability, lower, average = float(kept[0]), 0.0, float(kept[0])
     else:
@@ -115,6 +119,8 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         includes=(*draws.uncertainty.includes, *(() if trial.sampling is None else (str(trial.sampling),))),
         warnings=(
             *(*draws.uncertainty.notes, *_search_warnings(simulate, trial)),
+            *_idle(simulate, draws, trial, point),
+            *_faults_unreached(inputs, simulate, trial),
             *few_scouts(len(settings), question.budget.n_scouts),
             *(*leaving, *(mark.text for mark in marks)),
         ),
@@ -171,12 +177,47 @@ def _best(inputs: Inputs, simulate: Simulator, trial: Trial, box: Box) -> Chosen
     return best_of_set(simulate, inputs.draws, inputs.question.objectives, inside, rng, level)
 
 
-def _closest(inputs: Inputs, trial: Trial, cloud: Array) -> Array:
+def _closest(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> Array:
     """The settings that come closest to meeting all limits, among those that the box may not leave out."""
-    allowed, aim = Allowed.share(inputs.groups, trial.space.n_draws), inputs.aim
+    space, aim = trial.space, inputs.aim
+    allowed = Allowed.share(inputs.groups, space.n_draws)
     tried = aim.moved(cloud)
-    best = tried[int(np.argmax(trial.space.level(tried, allowed)))]
-    return aim.moved(compass(lambda u: trial.space.level(aim.moved(u), allowed), best))
+    best = tried[int(np.argmax(space.level(tried, allowed)))]
+    best = aim.moved(compass(lambda u: space.level(aim.moved(u), allowed), best))
+    # The surrogate may see a peak where there is none: what was simulated may be closer.
+    free = (space.points == aim.moved(space.points)).all(axis=1)
+    points = np.concatenate([best[None], space.points[free]])
+    margins = np.concatenate([simulate(inputs.draws.search, best[None]), space.margins[free]])
+    return np.asarray(points[int(np.argmax(exact_levels(space, margins, allowed)))])
+
+
+def _widths_text(inputs: Inputs, simulate: Simulator, trial: Trial, point: Array, margins: Array) -> str:
+    """How wide the region is around a point (d,) of the cube; empty where that is not why no box was tried.
+
+    margins: (n_search, n_requirements) SI there. With the slack that a certificate needs the point must be in the
+    region; if it is not, more draws would help, and otherwise they would not.
+    """
+    if trial.attempts or exact_levels(trial.space, margins[None], trial.allowed)[0] < 0.0:
+        return ""
+    problem, search = simulate.problem, inputs.draws.search
+    few = search.take(np.arange(min(N_DRAWS, search.n)))
+    widths = widths_around(lambda u: simulate(few, u), point, inputs.groups) * (problem.high - problem.low)
+    pairs = zip(problem.settings, widths, strict=True)
+    return " and ".join(f"{format_si(w, s.unit, 2, difference=True)} in {s.name}" for s, w in pairs)
+
+
+def _faults_unreached(inputs: Inputs, simulate: Simulator, trial: Trial) -> list[str]:
+    """Warnings of faults at a moment that some batches in the box do not reach."""
+    if trial.box is None:
+        return []
+    points = trial.box.at(relative_cloud(trial.box.low.size))
+    return [found.text("in the box") for found in unreached(simulate, inputs.draws.held, points)]
+
+
+def _idle(simulate: Simulator, draws: Draws, trial: Trial, point: Array) -> list[str]:
+    if trial.box is None:
+        return []
+    return [idle_text(name) for name in idle_settings(simulate, draws.search, trial.space, trial.box, point)]
 
 
 def _search_warnings(simulate: Simulator, trial: Trial) -> list[str]:

@@ -20,16 +20,20 @@ def why_empty(
     kept: Array,
     words: tuple[str, str],
     cloud: Array,
+    narrow: str = "",
 ) -> str:
     """The reason for people.
 
     margins: at the closest settings. kept: (n_groups,) share of draws that keep each group there. words: those
     settings, and which of them the box must hold ("" where it is free). cloud: points (n, d) of the unit cube over
-    which the surrogate says what each limit could reach alone.
+    which the surrogate says what each limit could reach alone. narrow: how wide the region is around those settings,
+    where that is why no box was tried.
     """
     where, around = words
     groups = trial.allowed.groups
     required = np.array([group.probability for group in groups])
+    if (kept >= required).all() and narrow:
+        return _too_narrow(trial, draws, confidence, kept, words, narrow)
     if (kept >= required).all():
         return _not_shown(trial, draws, confidence, kept, where)
     short = int(np.argmin(kept - required))
@@ -48,6 +52,11 @@ def why_empty(
     )
     if alone < worst.required:
         return f"{text}: it cannot be met anywhere, even alone (at best with probability {alone:.3f})"
+    if len(margins) == 1:
+        return (
+            f"{text}: the search expected more and the model did not confirm it; search narrower bounds, or let the "
+            "search try more settings, budget=pt.Budget(n_points=...)"
+        )
     others = [m.limit for m in margins if m is not worst and m.probability < 1.0]
     against = " and ".join(f'"{name}"' for name in others) if others else "the other limits"
     return f"{text}: it can be met alone, but not together with {against}"
@@ -64,6 +73,27 @@ def _shortfall(margin: Margin) -> str:
     return f'"{margin.limit}" is short by {short} there'
 
 
+def _too_narrow(trial: Trial, draws: Draws, confidence: float, kept: Array, words: tuple[str, str], narrow: str) -> str:
+    """Settings that keep the limits with slack were found, but no box around them that the model confirms."""
+    where, around = words
+    return (
+        f"no box can be certified at {_needed(trial)} with confidence {confidence:g}: {where} meets "
+        f"{_met(trial, kept)} of {draws.search.n + draws.held.n} draws, but the region around these settings is too "
+        f"narrow for the search: about {narrow}. More draws do not help; search narrower bounds around these settings"
+        + ("" if around else ", or ask for a box that holds them, shape=pt.LargestBox(around=...)")
+    )
+
+
+def _needed(trial: Trial) -> str:
+    return " and ".join(f"{group.probability:g}" for group in trial.allowed.groups)
+
+
+def _met(trial: Trial, kept: Array) -> str:
+    """Which share of the draws keeps which limits."""
+    pairs = zip(trial.allowed.groups, kept, strict=True)
+    return " and ".join(f"{_limits(group)} in {share:.3f}" for group, share in pairs)
+
+
 def _not_shown(trial: Trial, draws: Draws, confidence: float, kept: Array, where: str) -> str:
     """The limits can be met, but no box passes the certificate."""
     if trial.attempts:
@@ -78,11 +108,7 @@ def _not_shown(trial: Trial, draws: Draws, confidence: float, kept: Array, where
         )
     else:
         why = "the search finds no box with the slack that a certificate from so many draws needs"
-    met = " and ".join(
-        f"{_limits(group)} in {share:.3f}" for group, share in zip(trial.allowed.groups, kept, strict=True)
-    )
-    needed = " and ".join(f"{group.probability:g}" for group in trial.allowed.groups)
     return (
-        f"no box can be certified at {needed} with confidence {confidence:g}, although {where} meets {met} of "
-        f"{draws.search.n + draws.held.n} draws: {why}; give more draws, or relax a limit"
+        f"no box can be certified at {_needed(trial)} with confidence {confidence:g}, although {where} meets "
+        f"{_met(trial, kept)} of {draws.search.n + draws.held.n} draws: {why}; give more draws, or relax a limit"
     )

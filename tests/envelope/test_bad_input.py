@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import physics_twin as pt
 from physics_twin.envelope import Budget, LargestBox, Limit, final, find_envelope
 from physics_twin.errors import EnvelopeError, ModelError, PhysicsTwinError, UnitError, UnknownNameError
 from physics_twin.parameters import Parameter, ParameterSet
@@ -189,3 +190,164 @@ def test_a_point_to_hold_that_is_not_searched_and_weights_of_unknown_settings(ca
         ask(case, shape=LargestBox(weights={"s1": 2.0}))
     with pytest.raises(EnvelopeError, match="weight"):
         LargestBox(weights={"s0": 0.0})
+
+
+# Something else altogether ----------------------------------------------------------------------------------------
+
+OF_ALL = [
+    ({"recipe": None}, r"recipe is None; write recipe=pt\.Recipe"),
+    ({"limits": Limit("y", upper=1.0)}, r"limits is a Limit; give a list: limits=\[pt\.Limit"),
+    ({"limits": ["y"]}, r"'y' is no limit; write pt\.Limit"),
+    ({"posterior": "posterior.nc"}, r"posterior is 'posterior\.nc'; give what pt\.calibrate"),
+    ({"model": ParameterSet}, r"model is the class ParameterSet itself, without \(\); give the model"),
+    ({"rng": "7"}, "rng is '7'; give a whole number"),
+    ({"rng": 1.5}, "rng is 1.5; give a whole number"),
+    ({"batch_variation": "2 K"}, "batch_variation is '2 K'; name the parameter"),
+    ({"batch_variation": {"a": pt.Normal}}, "batch_variation of a: .*is not a quantity"),
+    ({"values": ["a"]}, "values is a list; name what is held"),
+    ({"budget": 100}, r"budget is 100; write budget=pt\.Budget"),
+    ({"budget": Budget}, r"budget is the class Budget itself, without \(\)"),
+    ({"executor": 4}, "executor is 4; give an executor"),
+]
+OF_SETTINGS = [
+    ({"settings": Setting("s0", "1", bounds=(0, 1))}, r"settings is a Setting; give a list: settings=\[pt\.Setting"),
+    ({"settings": ["s0"]}, "settings holds 's0'; give a list of settings"),
+    ({"probability": "95 %"}, "probability = '95 %': it must be a number"),
+    ({"tolerance": "1 min"}, "tolerance is '1 min'; name the setting"),
+    ({"objectives": "y"}, r"objectives is 'y'; write objectives=pt\.Maximize"),
+    ({"objectives": pt.Maximize}, "objectives is the function Maximize itself, not called"),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [*OF_ALL, *OF_SETTINGS, ({"shape": pt.Polytope}, r"class Polytope itself, without"), ({"checkpoint": 5}, "folder")],
+)
+def test_find_envelope_refuses_what_it_cannot_use_at_all(case, spoiled, said):
+    with pytest.raises(PhysicsTwinError, match=said):
+        ask(case, **spoiled)
+
+
+@pytest.mark.parametrize(("spoiled", "said"), [*OF_ALL, *OF_SETTINGS, ({"n_starts": "8"}, "n_starts = '8': a whole")])
+def test_find_set_point_does_too(case, spoiled, said):
+    given = {**case, "objectives": pt.Maximize("y"), **spoiled}
+    with pytest.raises(PhysicsTwinError, match=said):
+        pt.find_set_point(given.pop("model"), given.pop("posterior"), **given)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        *(row for row in OF_ALL if row[0] != {"limits": ["y"]} and row[0] != {"batch_variation": {"a": pt.Normal}}),
+        ({"profiles": "u"}, r"profiles is 'u'; name the input: profiles="),
+        ({"objective": "y"}, r"objective is 'y'; write objective=pt\.Maximize"),
+        ({"duration": "2 h"}, r"duration is '2 h'; write duration=pt\.Setting"),
+        ({"charges": Setting("s0", "1")}, "charges is a Setting; give a list"),
+        ({"method": pt.Collocation}, "method is the class Collocation itself"),
+    ],
+)
+def test_find_recipe_does_too(case, spoiled, said):
+    given = {**case, "objective": pt.Maximize("y"), "profiles": {"u": pt.Profile(bounds=(0, 1))}, **spoiled}
+    del given["settings"]
+    with pytest.raises(PhysicsTwinError, match=said):
+        pt.find_recipe(given.pop("model"), given.pop("posterior"), **given)
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "said"),
+    [
+        (["today"], "scenarios is a list; name each"),
+        ({"today": None}, 'scenario "today": None does not name what differs'),
+        ({"today": {"tolerence": {}}}, 'did you mean "tolerance"'),
+        ({1: {}}, "needs a name"),
+    ],
+)
+def test_compare_scenarios_does_too(case, scenarios, said):
+    given = dict(case)
+    with pytest.raises(PhysicsTwinError, match=said):
+        pt.compare_scenarios(given.pop("model"), given.pop("posterior"), scenarios, **given)
+
+
+def test_a_scenario_with_an_argument_of_the_wrong_kind_is_a_row_with_the_reason(case):
+    given = dict(case)
+    found = pt.compare_scenarios(given.pop("model"), given.pop("posterior"), {"dear": {"budget": 9}}, **given)
+    assert [row.reason for row in found.rows] == ["budget is 9; write budget=pt.Budget(n_points=40)"]
+
+
+@pytest.fixture(scope="module")
+def envelope(analytic):
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + 0.1 * v["a"]}, ["a"])
+    given = {"settings": analytic.knobs(1), "limits": [Limit("y", upper=1.0, over=final)], "rng": 1}
+    recipe = analytic.one_hour(given["settings"])
+    return find_envelope(model, analytic.gaussian_draws(model, 500, 1), recipe=recipe, **given)
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (lambda e: e.check(0.3), r'the settings are 0\.3; name each of them, with its unit: \{"s0": '),
+        (lambda e: e.predict("s0"), "the settings are 's0'; name each of them"),
+        (lambda e: e.plan(None), "the settings are None; name each of them"),
+        (lambda e: e.plan({"s0": 0.3}, rate_limits="5 K/h"), "rate_limits is '5 K/h'; name the setting"),
+        (lambda e: e.plan({"s0": 0.3}, step="-1 h"), "step = -1 h: a step takes a time above zero"),
+        (lambda e: e.plan({"s0": 0.3}, steps={"s0": "-10 percent"}), "steps of s0 = -10 percent: it must be above"),
+        (lambda e: e.against("history.csv"), r"history is 'history\.csv'; give a list of past batches"),
+        (lambda e: e.against(["charge_1"]), "'charge_1' is no past batch; give a list of experiments"),
+    ],
+)
+def test_an_envelope_refuses_what_it_cannot_use_at_all(envelope, use, said):
+    with pytest.raises(EnvelopeError, match=said):
+        use(envelope)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        ({"model": None}, "model is None; give the model"),
+        ({"posterior": "posterior.nc"}, r"posterior is 'posterior\.nc'; give what pt\.calibrate"),
+        ({"limits": Limit("y", upper=1.0)}, "limits is a Limit; give a list"),
+        ({"rng": "1"}, "rng is '1'; give a whole number"),
+        ({"executor": 4}, "executor is 4; give an executor"),
+    ],
+)
+def test_recertify_does_too(envelope, case, spoiled, said):
+    given = {"model": case["model"], "posterior": case["posterior"], **spoiled}
+    with pytest.raises(EnvelopeError, match=said):
+        envelope.recertify(given.pop("model"), given.pop("posterior"), **given)
+
+
+SIGNED = {"who": "A. Smith", "reason": "reviewed", "at": "2026-11-21T06:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        ({"envelope": "envelope.nc"}, r"'envelope\.nc' is no envelope; give what pt\.find_envelope returned"),
+        ({"ranges": ["s0"]}, "ranges is a list; name the setting"),
+        ({"ranges": {"s0": "0 to 1"}}, 'ranges: "s0" is a pair'),
+        ({"log": "log.json"}, r"log= is the \.log of an earlier approval"),
+        ({"at": None}, "None is no moment"),
+        ({"who": None}, "needs who"),
+    ],
+)
+def test_approve_refuses_what_it_cannot_use_at_all(envelope, spoiled, said):
+    given = {"envelope": envelope, **SIGNED, **spoiled}
+    with pytest.raises(PhysicsTwinError, match=said):
+        pt.approve(given.pop("envelope"), **given)
+
+
+def test_an_advisor_refuses_wrong_arguments_and_impossible_moves_when_it_is_made(envelope):
+    approval = pt.approve(envelope, **SIGNED)
+    for wrong in ((envelope, approval), ("approval.json", envelope), (approval, None)):
+        with pytest.raises(EnvelopeError, match=r"pt\.Advisor\(approval, envelope\)"):
+            pt.Advisor(*wrong)
+    with pytest.raises(UnknownNameError, match="s1"):
+        pt.Advisor(approval, envelope, rate_limits={"s1": "1 1/h"})
+    with pytest.raises(UnitError, match="rate_limits of s0"):
+        pt.Advisor(approval, envelope, rate_limits={"s0": "5 K"})
+    with pytest.raises(EnvelopeError, match="steps of s0 = 0: it must be above zero"):
+        pt.Advisor(approval, envelope, steps={"s0": 0})
+    with pytest.raises(UnitError, match="step"):
+        pt.Advisor(approval, envelope, step="often")
+    with pytest.raises(EnvelopeError, match="the settings are None"):
+        pt.Advisor(approval, envelope).propose(None, at="2026-11-21T07:00Z")

@@ -301,6 +301,61 @@ def test_a_region_too_marginal_for_the_draws_says_so(analytic):
     assert "give more draws, or relax a limit" in envelope.message
 
 
+def test_a_region_too_narrow_for_the_search_is_said_to_be_that_and_what_is_advised_helps(analytic):
+    """|s0 - s1| <= 0.005: a fold that no smooth surrogate follows. More draws would change nothing; a box around one of
+    the settings that were found is certified, and so is one within narrower bounds."""
+    model = analytic.closed_form({"y": lambda t, v: abs(v["s0"] - v["s1"]) + 1e-4 * v["a"]}, ["a"])
+    posterior, limits = analytic.gaussian_draws(model, 300, 1), [Limit("y", upper=0.005, over=final)]
+    budget = Budget(n_search=60, n_points=40)
+    found = ask(analytic, model, posterior, analytic.knobs(2), limits, budget=budget)
+    assert found.empty
+    assert "More draws do not help" in found.message and "give more draws" not in found.message
+    point = found.margins_at
+    assert abs(point["s0"] - point["s1"]) < 0.005
+    widths = [float(w) for w in re.search(r"about (\S+) in s0 and (\S+) in s1\.", found.message).groups()]
+    inward = 1.0 if max(point.values()) > 0.0 and min(point.values()) < 1.0 else 0.5  # at a bound there is one side
+    assert all(0.0048 * inward < w <= 0.0102 * inward for w in widths)
+    around = LargestBox(around=dict.fromkeys(point, 0.5))
+    assert "LargestBox(around=...)" in found.message
+    assert not ask(analytic, model, posterior, analytic.knobs(2), limits, budget=budget, shape=around).empty
+
+
+@pytest.mark.parametrize("formula", ["none", "bowl", "weak", "together"])
+def test_a_setting_that_no_limit_depends_on_is_certified_over_its_bounds_with_a_warning(analytic, formula):
+    """s1 that is in no limit is warned of; one that has the same effect at both bounds and another between them, one
+    that moves the margin by little and one that acts only with s0 are not."""
+    acts = {
+        "none": lambda v: 0.0,
+        "bowl": lambda v: 0.5 * (v["s1"] - 0.5) ** 2,
+        "weak": lambda v: 0.002 * v["s1"],
+        "together": lambda v: 0.2 * v["s1"] * v["s0"],
+    }
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + acts[formula](v) + 0.1 * v["a"]}, ["a"])
+    posterior, limits = analytic.gaussian_draws(model, 400, 1), [Limit("y", upper=1.0, over=final)]
+    found = ask(analytic, model, posterior, analytic.knobs(2), limits, budget=Budget(n_search=80, n_points=40))
+    warned = [w for w in found.warnings if "no limit depends on s1: its range comes from its bounds alone" in w]
+    assert len(warned) == (formula == "none")
+    assert not any("depends on s0" in w for w in found.warnings)
+    if formula == "none":
+        assert found.box["s1"] == pytest.approx((0.0, 1.0), abs=1e-9)
+
+
+@pytest.mark.parametrize("width", [0.003, 0.04, 0.3])
+def test_the_width_around_a_point_is_known_to_a_factor_of_two_and_never_too_large(width):
+    """|u0 - 0.4| <= width / 2 over all of u1: the whole range along u1, the width along u0."""
+    from physics_twin.envelope.limits.allowed import Group
+    from physics_twin.envelope.region.narrowness import widths_around
+
+    def margins(u):
+        return (0.5 * width - np.abs(u[:, 0] - 0.4))[:, None, None]
+
+    first, second = widths_around(margins, np.array([0.4, 0.5]), [Group((0,), 0.95, "all limits")])
+    assert 0.5 * width <= first <= width
+    assert second == pytest.approx(1.0)
+    outside = widths_around(margins, np.array([0.9, 0.5]), [Group((0,), 0.95, "all limits")])
+    assert (outside == 0.0).all()
+
+
 # Courses, failures, repeatability ---------------------------------------------------------------------------------
 
 

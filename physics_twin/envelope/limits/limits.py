@@ -29,8 +29,9 @@ class Limit:
     output: name of a model output. lower, upper: quantities in the unit of what `over` gives (of `integral`: the
     output's unit times a time; of `time_above`: a time); margins are shown in the unit given here. over: a reduction;
     every moment of the run when left out. A plain function (times (n_times,) s, values (n_times,) SI) -> number in SI
-    works too and needs `unit`, the unit of its number. name: how tables and plots call the limit; formed from the rest when left out. probability: with which
-    this limit must be kept, by itself; without it, it is kept jointly with all others that have none.
+    works too and needs `unit`, the unit of its number. name: how tables and plots call the limit; formed from the rest
+    when left out. probability: with which this limit must be kept, by itself; without it, it is kept jointly with all
+    others that have none.
 
     reported: says that the limit is on what is reported and not on what is: the standard deviation of the measurement
     noise, a difference ("2 K"). Every batch then has a measurement of its own: a normal error with mean zero on the
