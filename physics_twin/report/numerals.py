@@ -2,6 +2,7 @@
 
 import math
 
+from physics_twin.envelope.digits import decimals, rounded_inward
 from physics_twin.parameters import Parameter
 from physics_twin.plot_style import unit_text
 from physics_twin.report.page import Html, joined, safe
@@ -75,16 +76,16 @@ def ranged(low: float, high: float, unit: Unit) -> Html:
 def inward(low: float, high: float, unit: Unit) -> tuple[Html, Html]:
     """Return the ends of an operating range of SI numbers with its unit, rounded into the range and never out of it.
 
+    The digits are those of the printed envelope and of its export.
+
     >>> inward(0.8896, 0.99994, Unit("percent"))
-    ('89 %', '99.9 %')
+    ('88.96 %', '99.99 %')
     """
-    a, b = (float(unit.from_si(float(x))) for x in (low, high))
-    scale = 10.0 ** decimals_for(b - a, 3)
-    # A bound that is a round number but for the rounding of its conversion stays that number.
-    ends = math.ceil(a * scale - 1e-6) / scale, math.floor(b * scale + 1e-6) / scale
-    if not (ends[0] < ends[1] and PLAIN[0] <= max(map(abs, ends)) < PLAIN[1]):
-        ends = a, b
-    low_text, high_text = (with_unit(Html(_minus(f"{x:.10g}")), unit) for x in ends)
+    first, last = (float(unit.from_si(float(x))) for x in (low, high))
+    n, ends = decimals(first, last), rounded_inward(low, high, unit)
+    room = all(x == round(x, n) for x in ends) and PLAIN[0] <= max(map(abs, ends)) < PLAIN[1]
+    texts = [Html(_minus(f"{x:.{n}f}")) if room else numeral(x, 6) for x in ends]
+    low_text, high_text = (with_unit(text, unit) for text in texts)
     return low_text, high_text
 
 

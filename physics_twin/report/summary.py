@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import claim
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
@@ -37,8 +38,9 @@ def _what_was_fitted(content: Content) -> Html:
     posterior = content.posterior
     if posterior is None:
         return Html("<b>Fitted:</b> nothing; this report shows no calibration.")
-    model = posterior.provenance.get("model", "the model").replace("_", " ")
-    version = posterior.provenance.get("version", "")
+    known = {} if content.model is None else {"model": content.model.name, "version": content.model.version}
+    called = [{**known, **posterior.provenance}.get(key, "") for key in ("model", "version")]
+    model = " ".join(["The model", *filter(None, called)]).replace("_", " ")
     plant = [name for name in posterior.names if not name.startswith(SENSORS)]
     others = [name for name in posterior.names if name.startswith(SENSORS)]
     n = sum(c.n_samples for c in posterior.channels)
@@ -46,14 +48,14 @@ def _what_was_fitted(content: Content) -> Html:
     what = f"{count(len(plant), 'parameter')} of the plant" + (
         f" and {count(len(others), 'parameter')} of its sensors" if others else ""
     )
-    text = [tag("b", "What was fitted. "), f"The model {model} {version} has {what}, "]
+    text = [tag("b", "What was fitted. " if n else "Nothing was fitted. "), f"{model} has {what}, "]
     if n:
         outputs = len({c.output for c in posterior.channels})
         named = listed(runs[:MOST_NAMED]) + (", …" if len(runs) > MOST_NAMED else "")
         quantities = count(outputs, "measured quantity", "measured quantities")
         text.append(f"fitted to {count(n, 'sample')} of {quantities} in {count(len(runs), 'experiment')} ({named}). ")
     else:
-        text.append(f"given as draws ({posterior.message}). ")
+        return joined([*text, "known as draws. ", flag(posterior.message, "doubt")])
     text.append(flag("converged", "good") if posterior.converged else flag("did not converge", "bad"))
     return joined(text)
 
@@ -189,16 +191,22 @@ def _box(content: Content) -> Html:
             )
         )
     groups = envelope.certificate.groups
-    lower = [tag("b", percent(float(b))) for b in envelope.certificate.lower_bounds.min(axis=0)]
     whose = ["all limits are met"] if len(groups) == 1 else [f"{signs(g.name)} met" for g in groups]
-    shown = [joined([f"{name}, at every point: at least ", low]) for name, low in zip(whose, lower, strict=True)]
-    claimed = joined(["Probability that ", joined(shown, "; "), f" (confidence {percent(envelope.confidence)})"])
+    shown = [joined([n, ": at least ", tag("b", percent(g.probability))]) for n, g in zip(whose, groups, strict=True)]
+    claimed = joined(["Probability at every point that ", joined(shown, "; "), f" ({_tried(envelope)})"])
     title = "Operating box" if envelope.polytope is None else "Largest box in the operating polytope"
     parts = [tag("b", title), tag("table", tag("tbody", *rows)), paragraph(claimed)]
     if envelope.warnings:
         words = f"{count(len(envelope.warnings), 'warning')}: read the chapter on the envelope before using it"
         parts.append(paragraph(flag(words, "doubt")))
     return tag("div", *parts, css="box")
+
+
+def _tried(envelope: Envelope) -> str:
+    """Confidence of the claim, and the least that the draws held back showed, in words."""
+    bounds = envelope.certificate.lower_bounds.min(axis=0)
+    least = listed([str(percent(math.floor(1e3 * b) / 1e3)) for b in bounds])  # never rounded up
+    return f"confidence {percent(envelope.confidence)}; the worst points tried showed at least {least}"
 
 
 def _relative(posterior: Posterior, name: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import physics_twin as pt
+from physics_twin.envelope.text import box_table
 from physics_twin.report.content import draws_hash
 
 VOID = {"meta", "img", "br", "hr"}
@@ -124,6 +125,34 @@ def test_numbers_carry_unit_and_uncertainty(full: tuple[Page, str], job: Any) ->
     assert 0.0 <= float(printed[1]) - low < 0.011 * (high - low)
     assert 0.0 <= high - float(printed[2]) < 0.011 * (high - low)
     assert "final x ≤ 4 g/L" in page.text and "g/L" in page.text
+
+
+def test_the_range_has_the_digits_of_the_print_and_of_the_export(full: tuple[Page, str], job: Any) -> None:
+    """The same side of the box is the same number wherever it is read."""
+    low, high, unit = job.envelope.in_units()["box"]["hold_time"]
+    cells = box_table(job.envelope)[1][1:3]
+    assert [float(cell.split()[0]) for cell in cells] == [low, high]
+    assert f"hold time from {cells[0]} to {cells[1]}" in full[0].text and unit == "h"
+
+
+def test_the_box_claims_what_was_asked_and_no_more(full: tuple[Page, str], job: Any) -> None:
+    """What the tried points showed stands beside the claim and is not the claim."""
+    asked, shown = job.envelope.required, job.envelope.probability_lower
+    said = f"all limits are met: at least {100 * asked:.3g} % (confidence 95 %; the worst points tried showed at least"
+    assert said in full[0].text
+    assert shown > asked
+    (printed,) = re.findall(r"worst points tried showed at least ([\d.]+) %", full[0].text)
+    assert 0.0 <= 100.0 * shown - float(printed) <= 0.1
+
+
+def test_draws_of_the_caller_are_not_called_a_fit_that_converged(job: Any, tmp_path: Path) -> None:
+    drawn = pt.Posterior.from_draws([pt.Parameter("k", "0.2 1/h")], np.linspace(1e-5, 9e-5, 50)[:, None])
+    for model, called in ((None, "The model has"), (job.model, f"The model {job.model.name.replace('_', ' ')}")):
+        path = pt.write_report(tmp_path / "draws.html", title="Draws", posterior=drawn, model=model)
+        page = Page(path.read_text(encoding="utf-8"))
+        assert f"Nothing was fitted. {called}" in page.text
+        assert "1 parameter of the plant, known as draws. ! draws given by the caller" in page.text
+        assert "converged" not in page.text
 
 
 def test_flags_and_exclusions_reach_the_report(full: tuple[Page, str]) -> None:
