@@ -95,10 +95,11 @@ class Approval:
         return next(found, None)
 
     def outside(self, settings: Mapping[str, float]) -> tuple[str, ...]:
-        """Why settings (name -> SI) are not approved, in words; nothing for those that are."""
+        """Why settings (name -> SI, all that were approved) are not approved, in words; nothing for those that are."""
         found = []
-        for name, entry in self.record.content["ranges"].items():
-            unit, x = Unit(entry["unit"]), settings[name]
+        for name, x in settings.items():
+            entry = self.record.content["ranges"][name]
+            unit = Unit(entry["unit"])
             slack = ROUNDING * (entry["high"] - entry["low"])
             if not entry["low"] - slack <= x <= entry["high"] + slack:
                 ends = f"{format_si(entry['low'], unit)} to {format_si(entry['high'], unit)}"

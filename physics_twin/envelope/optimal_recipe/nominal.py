@@ -58,11 +58,13 @@ class Setup:
     method: Collocation
     values: Mapping[str, float]
     """The median batch, SI."""
+    least_nodes: int = 0
+    """Samples of each phase that were asked for."""
 
     @property
     def n_nodes(self) -> int:
         """Samples of each phase where limits are checked: several in each element."""
-        return int(min(max(64, 5 * self.grid.n), 800))
+        return max(self.least_nodes, int(min(max(64, 5 * self.grid.n), 800)))
 
     def scenario(self, decision: Decision, values: Mapping[str, float]) -> Scenario:
         """A batch simulated under a decision, where the collocation starts; raises SolveError."""
@@ -109,13 +111,15 @@ class Setup:
         return Solver(self.task, self.grid, self.scales, self.span, held, n_weighed, self.method, elastic=elastic)
 
 
-def make_setup(task: Task, method: Collocation, values: Mapping[str, float]) -> tuple[Setup, Decision]:
+def make_setup(
+    task: Task, method: Collocation, values: Mapping[str, float], least_nodes: int
+) -> tuple[Setup, Decision]:
     """Simulate the present recipe; raises EnvelopeError where that fails."""
     span = float(task.edges(values)[-1])
     grid = make_grid(task.corners(values), method.elements, method.degree)
     settings = {s.name: float(np.clip(values[s.name], *s.bounds)) for s in task.chosen}
     decision = Decision(read_profiles(task, task.recipe, values, span), settings)
-    begun = Setup(task, grid, Scales(np.ones(0), np.ones(0), np.ones(0), 1.0), span, method, values)
+    begun = Setup(task, grid, Scales(np.ones(0), np.ones(0), np.ones(0), 1.0), span, method, values, least_nodes)
     return replace(begun, scales=_scales(begun, decision)), decision
 
 

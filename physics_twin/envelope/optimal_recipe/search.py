@@ -5,19 +5,23 @@
 3. With a posterior it is optimized again for many possible batches at once, and tried on draws held out from that.
 """
 
-import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from physics_twin.envelope.arguments import refuse_wrong_kinds, refuse_wrong_options
+from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.limits.allowed import Group, groups_of
 from physics_twin.envelope.limits.limits import Limit
 from physics_twin.envelope.margins.evaluation import Problem
+from physics_twin.envelope.margins.resume import remembering, replays_said
 from physics_twin.envelope.next_batch.draws import Draws, first_needed, split_draws
+from physics_twin.envelope.next_batch.uncertainty import draws_hash
 from physics_twin.envelope.optimal_recipe.build import certified_recipe, single_recipe
 from physics_twin.envelope.optimal_recipe.method import Collocation
 from physics_twin.envelope.optimal_recipe.nominal import (
@@ -31,9 +35,11 @@ from physics_twin.envelope.optimal_recipe.nominal import (
 from physics_twin.envelope.optimal_recipe.profile import Profile
 from physics_twin.envelope.optimal_recipe.result import OptimalRecipe
 from physics_twin.envelope.optimal_recipe.robust import Robust, make_trial
+from physics_twin.envelope.optimal_recipe.sampled import check_course
 from physics_twin.envelope.optimal_recipe.task import Task, make_task
 from physics_twin.envelope.question import Budget, Question
 from physics_twin.envelope.reporting import reporting
+from physics_twin.envelope.search import seed_text
 from physics_twin.envelope.set_point.objectives import Objective
 from physics_twin.errors import EnvelopeError
 from physics_twin.model import Model
@@ -67,6 +73,7 @@ def find_recipe(
     values: Mapping[str, QuantityLike] | Values | None = None,
     budget: Budget | None = None,
     rng: int | np.random.Generator,
+    checkpoint: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     progress: bool = False,
 ) -> OptimalRecipe:
@@ -83,23 +90,23 @@ def find_recipe(
     that are free too. probability, confidence: of all limits that have none of their own, jointly. n_scenarios:
     possible batches whose average (or worst case, as the objective's measure says) is optimized. method: see
     `Collocation`. batch_variation, values, budget: as of `find_envelope`. rng: seed or generator (copied); the same
-    inputs give the same bytes. executor: spreads the simulations of draws over its workers.
+    inputs give the same bytes. checkpoint: a folder in which the simulations of draws are kept, which take most of the
+    time: after a stop the same call goes on from there, to the same bytes; the optimizations between them are done
+    again. executor: spreads the simulations of draws over its workers.
 
     Raises ModelError for a model without equations or with switches and events, EnvelopeError for a recipe or a limit
-    that cannot be written out in time, where no profile keeps the limits, and for too few draws; UnknownNameError,
-    UnitError.
+    that cannot be written out in time, where no profile keeps the limits, for too few draws, and where courses have too
+    few samples to certify them; UnknownNameError, UnitError.
     """
     refuse_wrong_kinds(model=model, recipe=recipe, profiles=profiles, objective=objective, limits=limits)
     refuse_wrong_kinds(charges=charges, rng=rng)
     refuse_wrong_options(duration=duration, posterior=posterior, batch_variation=batch_variation, values=values)
-    refuse_wrong_options(budget=budget, executor=executor, method=method)
+    refuse_wrong_options(budget=budget, checkpoint=checkpoint, executor=executor, method=method)
     method = Collocation() if method is None else method
     task = make_task(model, recipe, profiles, objective, limits, duration, charges)
     given = _start_values(task, values)
     if n_scenarios < 1:
         raise EnvelopeError(f"n_scenarios = {n_scenarios}: at least 1")
-    own = generator(rng)
-    seed = str(rng) if isinstance(rng, int) else hashlib.sha256(repr(own.bit_generator.state).encode()).hexdigest()[:16]
     question = Question(
         recipe=recipe,
         settings=tuple(s for s in task.chosen if s.name in recipe.settings),
@@ -112,8 +119,12 @@ def find_recipe(
         values={k: v for k, v in given.items() if k not in {s.name for s in task.chosen}},
         budget=Budget() if budget is None else budget,
     )
-    with reporting(progress, logger, "find_recipe", "optimal recipe") as report:
-        return _answer(task, question, posterior, given, n_scenarios, method, own, seed, executor, report)
+    drawn = "none" if posterior is None else draws_hash(posterior)
+    asked = (dict(profiles), duration, list(charges), method, n_scenarios, given)
+    journal = remembering(checkpoint, question, model, drawn, seed_text(rng), "recipe", {"task": identity(asked)})
+    with journal as memo, reporting(progress, logger, "find_recipe", "optimal recipe") as show:
+        task, report = replace(task, memo=memo), replays_said(show, memo)
+        return _answer(task, question, posterior, given, n_scenarios, method, rng, executor, report)
 
 
 def _answer(
@@ -123,12 +134,12 @@ def _answer(
     given: Mapping[str, QuantityLike],
     n_scenarios: int,
     method: Collocation,
-    rng: np.random.Generator,
-    seed: str,
+    rng: int | np.random.Generator,
     executor: Executor | None,
     report: Callable[[str], None],
 ) -> OptimalRecipe:
     draws: Draws | None = None
+    own, seed = generator(rng), seed_text(rng)
     groups = groups_of(task.requirements, question.probability)
     known = {n: x for n, x in given.items() if n in task.recipe.settings or n not in {s.name for s in task.chosen}}
     if posterior is None:
@@ -137,13 +148,13 @@ def _answer(
         middle: dict[str, Any] = dict(complete_values(task.model, task.recipe, known))
     else:
         problem = Problem(task.model, task.recipe, question.settings, task.requirements, question.budget.n_nodes)
-        draws = split_draws(problem, posterior, question, rng, first_needed(groups, question.confidence, 1))
+        draws = split_draws(problem, posterior, question, own, first_needed(groups, question.confidence, 1))
         _refuse_too_few(draws, groups, question)
         middle = {name: float(np.median(v)) for name, v in draws.search.values.items() if v.ndim == 1}
     middle |= {s.name: to_si(given[s.name], s.unit, name=s.name) for s in task.chosen}
-    setup, present = make_setup(task, method, middle)
+    setup, present = make_setup(task, method, middle, question.budget.n_nodes)
     report("the present recipe and other starts")
-    best, starts = best_of_starts(setup, present, rng)
+    best, starts = best_of_starts(setup, present, own)
     if best is None:
         raise why_none(setup, present, starts)
     setup, best, gap = refined(setup, best)
@@ -158,7 +169,15 @@ def _answer(
         return single_recipe(setup, best, starts, gap, warnings)
     robust = Robust(setup, draws, n_scenarios, executor)
     trial = make_trial(robust, best.decision, groups, question.confidence, report)
-    return certified_recipe(setup, trial, starts, draws, posterior, question, seed, gap, warnings)
+    found = certified_recipe(setup, trial, starts, draws, posterior, question, seed, gap, warnings)
+    if found.certificate is None or not found.certificate.passed:
+        return found
+    report("samples of the course")
+    sampling = check_course(setup, trial, draws.held, executor)
+    if sampling is None:
+        return found
+    certificate = replace(found.certificate, sampling=sampling)
+    return replace(found, certificate=certificate, includes=(*found.includes, str(sampling)))
 
 
 def _start_values(task: Task, values: Mapping[str, QuantityLike] | Values | None) -> dict[str, Any]:

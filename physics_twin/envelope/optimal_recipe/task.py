@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.checkpoints import NO_MEMO, Memo
 from physics_twin.envelope.limits.limits import Limit, bind_limits
 from physics_twin.envelope.limits.reductions import At, Extreme, Final, Integral, Mean, Reduction
 from physics_twin.envelope.limits.requirements import Requirement
@@ -40,6 +41,8 @@ class Task:
     """Free final time."""
     charges: tuple[Setting, ...]
     """Free initial values."""
+    memo: Memo = field(default_factory=lambda: NO_MEMO, compare=False)
+    """Remembers the simulations of draws."""
 
     @property
     def chosen(self) -> tuple[Setting, ...]:

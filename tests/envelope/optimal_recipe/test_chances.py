@@ -1,4 +1,6 @@
-"""Objectives and limits of recipes over many possible batches, against closed forms and scipy's minimizers."""
+"""Recipes over many possible batches: objectives and limits against closed forms and scipy, samples, resuming."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from physics_twin.envelope.limits.allowed import groups_of
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.margins.evaluation import Problem
 from physics_twin.envelope.next_batch.draws import split_draws
+from physics_twin.envelope.optimal_recipe import draws
 from physics_twin.envelope.question import Question
+from physics_twin.errors import EnvelopeError, StoppedError
 
 TARGET, START = 473.15, 293.15
 RECIPE = pt.Recipe.constant(duration="1 h", gas="300 degC")
@@ -82,11 +86,11 @@ def test_each_measure_has_its_own_best_recipe(model, measure):
     """
     budget = Budget(search_share=0.8)
     given = posterior(model, 50)
-    draws = draws_of(model, given, (), budget)
+    split = draws_of(model, given, (), budget)
     found, gas = asked(
-        model, given, objective=pt.Minimize("miss", measure=measure), n_scenarios=draws.search.n, budget=budget
+        model, given, objective=pt.Minimize("miss", measure=measure), n_scenarios=split.search.n, budget=budget
     )
-    e = decay(draws.search)
+    e = decay(split.search)
     a, b = 1.0 - e, TARGET - START * e
 
     def losses(level):
@@ -108,7 +112,7 @@ def test_each_measure_has_its_own_best_recipe(model, measure):
     assert gas == pytest.approx(best, abs=2e-3)
     assert found.planned == pytest.approx(worth(best), rel=1e-6)
     # What is reported is measured on the held-out draws.
-    held = decay(draws.held)
+    held = decay(split.held)
     missed = ((1.0 - held) * gas - (TARGET - START * held)) ** 2
     np.testing.assert_allclose(np.sort(found.draws), np.sort(missed), rtol=1e-4, atol=1e-3)
 
@@ -134,24 +138,108 @@ def test_a_limit_with_its_own_probability_gives_up_its_own_draws(model, own, joi
         pt.Limit("core", lower="205 degC", over=pt.final),
     ]
     found, gas = asked(model, given, objective=pt.Minimize("core"), limits=limits, probability=joint, n_scenarios=3)
-    draws = draws_of(model, given, limits, Budget())
+    split = draws_of(model, given, limits, Budget())
     groups = groups_of(bind_limits(limits, model.outputs), joint)
     assert sorted(g.probability for g in groups) == sorted((own, joint))
     certificate = found.certificate
     assert found.passed
     assert [(g.name, g.probability) for g in certificate.groups] == [(g.name, g.probability) for g in groups]
-    test = steps_of(draws, groups, 0.95, 1)[len(certificate.attempts) - 1]
+    test = steps_of(split, groups, 0.95, 1)[len(certificate.attempts) - 1]
     needed = {}
     for group, k in zip(groups, test.search.k, strict=True):
         level = 473.15 if group.probability == own else 478.15
-        e = decay(draws.search)
+        e = decay(split.search)
         needed[group.probability] = np.sort((level - START * e) / (1.0 - e))[::-1][k]
     assert max(needed.values()) - min(needed.values()) > 1.0
     assert max(needed, key=needed.get) == max(own, joint)
     assert gas == pytest.approx(max(needed.values()), abs=1e-2)
-    e = decay(draws.held)
+    e = decay(split.held)
     for j, group in enumerate(groups):
         level = 473.15 if group.probability == own else 478.15
         broken = int(((level - START * e) / (1.0 - e) > gas).sum())
         assert certificate.violations[0, j] == broken
         assert certificate.lower_bounds[0, j] >= group.probability
+
+
+# Samples of courses -----------------------------------------------------------------------------------------------
+
+
+def passing(width):
+    """The heater, and an output that is one while the core passes 150 degC."""
+    m = pt.ProcessBuilder("passing", version="1")
+    h = m.parameter("h", "0.02 1/min", bounds=("0.001 1/min", "1 1/min"))
+    gas = m.input("gas", "degC")
+    core = m.state("core", "degC", initial="20 degC")
+    m.rate(core, h * (gas - core))
+    away = (core - m.constant("150 degC")) / m.constant(width)
+    m.output("core", core)
+    m.output("glow", 1.0 / (1.0 + away**2) ** 2)
+    return m.build()
+
+
+HOT = pt.Limit("core", lower="200 degC", over=pt.final)
+
+
+ASK = {"objective": pt.Minimize("core"), "n_scenarios": 2, "probability": 0.7}
+
+
+@pytest.mark.parametrize(
+    ("width", "limit", "advice"),
+    [("0.15 K", 0.5, r"Give budget=pt\.Budget\(n_nodes=\d+\) or more"), ("1.5 K", 0.99, r"Budget\(n_nodes=1024\)$")],
+)
+def test_a_peak_between_the_samples_of_a_certified_course_is_refused(width, limit, advice):
+    """Every batch passes 150 degC, so the limit is broken in all of them; of 64 samples few see it."""
+    model, limits = passing(width), [HOT, pt.Limit("glow", upper=limit)]
+    with pytest.raises(EnvelopeError, match=rf'nothing can be certified.*"glow <= {limit}".*{advice}'):
+        asked(model, posterior(model, 200), limits=limits, **ASK)
+
+
+def test_the_samples_asked_for_are_taken():
+    """With them the peak is seen in nearly every batch, and the recipe is not certified."""
+    model, limits = passing("1.5 K"), [HOT, pt.Limit("glow", upper=0.99)]
+    found, _ = asked(model, posterior(model, 200), limits=limits, budget=Budget(n_nodes=1024), **ASK)
+    assert not found.passed
+    assert found.certificate.violations[0, 0] > 0.9 * found.certificate.n_certification
+    assert "NOT CERTIFIED" in found.message
+
+
+def test_a_course_that_is_sampled_well_says_so(model):
+    found, _ = asked(model, posterior(model, 200), limits=[HOT, pt.Limit("core", upper="380 degC")], **ASK)
+    assert found.passed
+    assert found.certificate.sampling.n_nodes == 64
+    assert found.certificate.sampling.limit == "core <= 380 degC"
+    assert str(found.certificate.sampling) in found.includes
+    found, _ = asked(model, posterior(model, 200), limits=[HOT], **ASK)
+    assert found.passed
+    assert found.certificate.sampling is None
+
+
+# Going on after a stop --------------------------------------------------------------------------------------------
+
+
+def test_a_recipe_goes_on_to_the_same_bytes(model, tmp_path, monkeypatch):
+    """From half of the journal, and with workers: simulations of draws that are in it are not done again."""
+    folder, journal = tmp_path / "checkpoint", tmp_path / "checkpoint" / "simulations.journal"
+    ask = {"objective": pt.Minimize("core"), "limits": [HOT, pt.Limit("core", upper="380 degC")], "probability": 0.8}
+
+    def saved(**options):
+        found, _ = asked(model, posterior(model, 500), n_scenarios=2, **{**ask, **options})
+        found.save(tmp_path / "recipe.nc")
+        return (tmp_path / "recipe.nc").read_bytes()
+
+    done: list[int] = []
+    piece = draws._piece
+    monkeypatch.setattr(draws, "_piece", lambda job, values: done.append(len(values["h"])) or piece(job, values))
+    whole, n = saved(), sum(done)
+    assert saved(checkpoint=folder) == whole
+    content = journal.read_bytes()
+    done.clear()
+    assert saved(checkpoint=folder) == whole
+    assert not done
+    journal.write_bytes(content[: len(content) // 2])
+    with ThreadPoolExecutor(2) as workers:
+        assert saved(checkpoint=folder, executor=workers) == whole
+    assert 0 < sum(done) < 0.8 * n
+    assert len(journal.read_bytes()) == len(content)
+    with pytest.raises(StoppedError, match="holds another recipe, it differs in task"):
+        asked(model, posterior(model, 500), n_scenarios=3, checkpoint=folder, **ask)
