@@ -6,7 +6,7 @@ import numpy as np
 
 from physics_twin.envelope import Envelope
 from physics_twin.envelope.history.history import History, PastBatch
-from physics_twin.envelope.history.history_tables import capability_table
+from physics_twin.envelope.history.history_tables import SPREAD, at_different_settings, capability_table
 from physics_twin.envelope.history.measured_limits import UNDER_A_FAULT
 from physics_twin.envelope.text import RANGES, polytope_lines, range_table
 from physics_twin.estimation import HoldOut
@@ -173,6 +173,7 @@ def _past(history: History) -> list[Html]:
         *(paragraph(signs(f"Left out: {limit}; {UNDER_A_FAULT}."), css="small") for limit in history.not_shown),
         table(head, rows, numbers=(1, 2, 3)),
         table(*_with_head(capability_table(history)), numbers=(2, 3), caption=CAPABILITY),
+        *([paragraph(f"{SPREAD.capitalize()}.", css="small")] if at_different_settings(history) else []),
         _listed([b for b in history.batches if b.why]),
     ]
 

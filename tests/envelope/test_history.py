@@ -214,6 +214,44 @@ def test_capability_is_that_of_the_measured_values_and_of_the_draws(envelope):
     assert "3 values only" in str(found)
 
 
+def test_an_index_of_batches_at_different_settings_says_that_it_is_not_of_one_setting(envelope, tmp_path):
+    """The spread of settings is in the standard deviation; of batches at one point nothing is said."""
+    s0, s1 = center(envelope)
+    words = "the batches ran at different settings"
+    same = envelope.against([run(f"b{k}", s0, s1, y) for k, y in enumerate((0.4, 0.5, 0.6))])
+    other = envelope.against([run("a", s0, s1, 0.4), run("b", 0.9 * s0, s1, 0.5)])
+    assert words not in str(same) and words in str(other)
+    page = pt.write_report(tmp_path / "r.html", title="Past", envelope=envelope, history=other).read_text("utf8")
+    assert words.capitalize() in page
+
+
+def test_a_batch_that_is_too_coarsely_recorded_counts_neither_way(analytic):
+    """The mean of a ramp from 0 to 1 in five samples is 0.5 give or take 0.125: with a limit of 0.6 nobody can say."""
+    model = analytic.closed_form({"y": lambda t, v: v["s0"] + 0.1 * v["a"]}, ["a"])
+    settings, budget = analytic.knobs(1), pt.Budget(n_points=8, n_search=60)
+    found = find_envelope(
+        model,
+        analytic.gaussian_draws(model, 500, seed=1),
+        recipe=analytic.one_hour(settings),
+        settings=settings,
+        limits=[Limit("y", upper=0.6, over=pt.mean)],
+        rng=1,
+        budget=budget,
+    )
+
+    def ramp(name: str, n: int) -> pt.Experiment:
+        t = np.linspace(0.0, 3600.0, n)
+        channels = [pt.Channel("y", unit="1", noise=0.001)]
+        return pt.Experiment.from_arrays(name, (t, "s"), {"y": t / 3600.0}, channels=channels, context={"s0": 0.2})
+
+    history = found.against([ramp("five", 5), ramp("many", 61)])
+    assert [b.outcome.value for b in history.batches] == ["not judged", "pass"]
+    assert "too coarsely recorded to say: what was measured allows 0.375 to 0.625" in history["five"].why
+    assert "it takes samples every 12 min or closer (here every 15 min)" in history["five"].why
+    assert (history.failures_inside.k, history.failures_inside.n) == (0, 1)
+    assert "not judged:       1 (what was not measured, or too coarsely to say, is never a pass)" in str(history)
+
+
 def test_limits_with_their_own_probability_are_judged_by_themselves(analytic):
     """Each group of limits has its verdict."""
     formulas = {name: lambda t, v: v["s0"] + 0.1 * v["a"] for name in ("y", "z")}

@@ -4,6 +4,10 @@ For an upper limit U and values with mean m and standard deviation s, Ppu = (U -
 limit; Ppk is the smaller of both. s is the overall standard deviation, so what is computed is Ppk; many plants call it
 Cpk, which strictly takes the standard deviation within short subgroups. All assume normal values.
 
+Past batches seldom ran at one point. Where their settings differ, the differences are part of s: the index is then the
+performance over the settings that were run, and mostly lower than that of the process held at one of them, even where
+every batch passed.
+
 One-sided indices have an exact interval: sqrt(n) (U - m) / s has a noncentral t distribution with n - 1 degrees of
 freedom and noncentrality 3 sqrt(n) Ppu. The interval of a two-sided Ppk is Bissell's approximation (Applied Statistics
 39, 1990, 331-340): Ppk +- z sqrt(1 / (9 n) + Ppk^2 / (2 (n - 1))).

@@ -1,7 +1,8 @@
 """Past batches against an envelope: where they ran, what they kept to, and whether that fits what was certified.
 
 A batch fails where a measured limit is broken, passes where all limits were measured and met, and is not judged
-otherwise. Limits under a fault are left out of this: no past batch can show them, since the fault did not happen to it.
+otherwise; so it is where its samples are too coarse to say (see `measured_courses`). Limits under a fault are left out
+of this: no past batch can show them, since the fault did not happen to it.
 A certified probability that holds for them as well holds all the more for the others alone.
 
 The certificate says that inside, at every point, the limits are met with at least the required probability; more
@@ -278,7 +279,11 @@ def _verdict(group: Group, batches: Sequence[PastBatch], confidence: float) -> V
 
 
 def _capability(envelope: Envelope, batches: Sequence[PastBatch], confidence: float) -> tuple[Capability, ...]:
-    """Of each limit: measured values of the batches inside and of all, and what the draws predict at the set point."""
+    """Of each limit: measured values of the batches inside and of all, and what the draws predict at the set point.
+
+    Values that are too coarsely recorded to judge count too: they lie near their limit, and an index of the others
+    alone would flatter the process.
+    """
     measured = np.array([[j.margin for j in b.judgments] for b in batches])
     inside = np.array([bool(b.inside) for b in batches])
     bases = [(INSIDE, measured[inside]), (ALL, measured)]

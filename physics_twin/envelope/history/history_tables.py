@@ -15,6 +15,10 @@ from physics_twin.files import atomic_write
 from physics_twin.units import format_si
 
 PLACES = {True: "inside", False: "outside", None: "unknown"}
+SPREAD = (
+    "the batches ran at different settings, which spreads their values: what was measured is the performance over the "
+    "settings run, not at one setting"
+)
 MOST = 40
 """Batches that are printed; `table` and `save` hold all."""
 
@@ -30,7 +34,7 @@ def history_text(history: History) -> str:
     ]
     unjudged = sum(b.outcome is Outcome.NOT_JUDGED for b in history.batches)
     if unjudged:
-        lines.append(f"  not judged:       {unjudged} (a limit that was not measured is never a pass)")
+        lines.append(f"  not judged:       {unjudged} (what was not measured, or too coarsely to say, is never a pass)")
     lines += [f"  left out:         {limit} ({UNDER_A_FAULT})" for limit in history.not_shown]
     if lost:
         lines.append(f"  settings unknown: {lost}")
@@ -43,12 +47,13 @@ def history_text(history: History) -> str:
     ]
     if partly:
         lines.append(
-            f"  {len(partly)} failed batches have limits that were not measured; passes like them are not counted, so "
+            f"  {len(partly)} failed batches have limits that were not judged; passes like them are not counted, so "
             "the share of failures is rather too high"
         )
     lines += [
         "",
         "capability (overall standard deviation: Ppk, often called Cpk):",
+        *([f"  {SPREAD}"] if at_different_settings(history) else []),
         *aligned(capability_table(history)),
     ]
     lines += ["", *aligned(batch_table(history))]
@@ -63,6 +68,12 @@ def capability_table(history: History) -> Table:
     for c in history.capability:
         rows.append([c.limit, c.index, _index(c.value), _interval(c), c.basis, c.note])
     return rows
+
+
+def at_different_settings(history: History) -> bool:
+    """Whether the batches ran at more than one point, as far as their settings are known."""
+    found = {tuple(s.value for s in b.settings.values()) for b in history.batches if b.placed}
+    return len(found) > 1
 
 
 def _index(value: float) -> str:

@@ -1,9 +1,11 @@
 """Limits judged from what was measured in a run.
 
-The reduction of the limit is taken over the samples in use. What was measured is not what was true: the noise of the
-reduced value is stated (from draws of the samples' noise and of an unknown bias), and a highest sample lies above the
-highest true value by a part of it. What the samples cannot show is not judged: an output without a channel, a final
-value without a sample at the end, a course with large gaps. It never counts as met.
+The reduction of the limit is taken over the samples in use, on straight lines between them (see `measured_courses`).
+What was measured is not what was true: the noise of the reduced value is stated (from draws of the samples' noise and
+of an unknown bias, and what lies between the samples), and a highest sample lies above the highest true value by a part
+of it. What the samples cannot show is not judged: an output without a channel, a final value without a sample at the
+end, a course with large gaps, a value whose limit lies between the bounds of what the samples leave open. It never
+counts as met.
 """
 
 import math
@@ -13,8 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from physics_twin.arrays import Array
+from physics_twin.envelope.history.measured_courses import GROWING, SUMS, left_open, measured
 from physics_twin.envelope.limits.limits import Limit, Requirement, bind_limits
-from physics_twin.envelope.limits.reductions import At, Extreme, Final, Integral, Mean, TimeAbove
+from physics_twin.envelope.limits.rates import Rate
+from physics_twin.envelope.limits.reductions import At, Extreme, Final, duration_text
 from physics_twin.measurements import Experiment, Series
 from physics_twin.signals import Signal
 from physics_twin.units import format_si, to_si, unit as as_unit
@@ -26,8 +30,6 @@ GAP = 0.25
 AT_END = 0.02
 """Share of the run by which the last sample may lie before its end; or one interval between samples, if longer."""
 UNDER_A_FAULT = "it is about runs with a fault, which did not happen to past batches"
-GROWING = (At, Extreme, Final, Integral, Mean, TimeAbove)
-"""Reductions that grow with the values that they reduce."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Judgment:
     margin: float
     """SI; negative: broken."""
     noise: float
-    """One standard deviation of `value`, SI."""
+    """One standard deviation of `value`, SI: of the samples' noise, and of what they leave open between them."""
     met: bool | None
     """None: not judged, see `reason`."""
     n_samples: int
@@ -107,19 +109,22 @@ def judged(rule: Rule, run: Experiment) -> Judgment:
     values = series.values[use][order] - series.channel.bias
     end = end_of(run)
     missing = _missing(requirement, times, end)
+    shown = times, values
     times, values, noise = _with_moments(requirement, times, values, series.noise[use][order])
-    value = _reduced(requirement, times, values[None])[0]
+    value = float(measured(requirement, times, values[None], end)[0])
     if missing and not (isinstance(requirement.reduction, Extreme) and requirement.side * value > _top(requirement)):
         return _unjudged(rule, n, missing)
     if not math.isfinite(value):
         return _unjudged(rule, n, "the samples do not determine it")
     margin = float(requirement.side * (requirement.level - value))
-    beyond = _censored(requirement, series, margin)
-    met = None if beyond else margin >= 0.0
+    low, high = left_open(requirement, *shown, end, value)
+    beyond, coarse = _censored(requirement, series, margin), _too_coarse(requirement, shown[0], value, low, high)
+    met = None if beyond or coarse else margin >= 0.0
     left = int(series.values.size - n)
-    remarks = [beyond, missing, f"{left} samples bad or left out" if left else ""]
-    sd = _noise_of(requirement, series, times, values, noise)
-    return Judgment(rule.name, float(value), margin, sd, met, n, "; ".join(r for r in remarks if r))
+    remarks = [beyond, coarse, missing, f"{left} samples bad or left out" if left else ""]
+    # Whatever lies between the bounds is as likely as anything else there: (high - low) / sqrt(12).
+    sd = math.hypot(_noise_of(requirement, series, times, values, noise, end), (high - low) / math.sqrt(12.0))
+    return Judgment(rule.name, value, margin, sd, met, n, "; ".join(r for r in remarks if r))
 
 
 def end_of(run: Experiment) -> float:
@@ -150,10 +155,16 @@ def _missing(requirement: Requirement, times: Array, end: float) -> str:
         gap = float(np.diff(np.concatenate([[min(0.0, times[0])], times, [max(end, times[-1])]])).max())
         if end > 0.0 and gap > GAP * end:
             return f"{format_si(gap, minute)} of the run are without a sample"
-    elif not reduction.moments:
+        window = reduction.window if isinstance(reduction, Rate) else None
+        if window is not None and times.size > 1 and np.diff(times).max() > min(window, end):
+            return f"samples are up to {format_si(np.diff(times).max(), minute)} apart, more than the window"
+    if isinstance(reduction, (Final, *SUMS)):
         usual = float(np.median(np.diff(times))) if times.size > 2 else 0.0
-        if times[-1] < end - max(AT_END * end, 1.001 * usual):
+        longest = max(AT_END * end, 1.001 * usual)
+        if times[-1] < end - longest:
             return f"the last sample is at {format_si(times[-1], minute)}, the run ended at {format_si(end, minute)}"
+        if isinstance(reduction, SUMS) and times[0] > longest:
+            return f"the first sample is at {format_si(times[0], minute)}"
     return ""
 
 
@@ -168,18 +179,31 @@ def _with_moments(requirement: Requirement, times: Array, values: Array, noise: 
     return times, values, noise
 
 
-def _reduced(requirement: Requirement, times: Array, values: Array) -> Array:
-    """Reduced values (n,) of courses (n, n_times) that share their times."""
-    shared = np.broadcast_to(times, values.shape)
-    return requirement.reduction(shared, values, requirement.side, requirement.output_unit)
+def _too_coarse(requirement: Requirement, times: Array, value: float, low: float, high: float) -> str:
+    """Why what lies between samples leaves it open; empty where the limit is met, or broken, at both bounds.
+
+    Bounds come closer with the interval between samples. It is a fair guess how close they must be to decide a value
+    like this one; the true value may lie closer to the limit.
+    """
+    level, side = requirement.level, requirement.side
+    if (side * (level - low) >= 0.0) == (side * (level - high) >= 0.0):
+        return ""
+    spelled = (format_si(x, requirement.unit) for x in (low, high))
+    text = "too coarsely recorded to say: what was measured allows {} to {}".format(*spelled)
+    if isinstance(requirement.reduction, At | Final):
+        return f"{text}; it takes a sample at that moment"
+    usual, reach = float(np.median(np.diff(times))), high - value if value < level else value - low
+    needed, here = usual * abs(level - value) / reach, duration_text(float(f"{usual:.3g}"))
+    closer = f"samples every {duration_text(float(f'{needed:.2g}'))} or closer" if needed > 0.0 else "closer samples"
+    return f"{text}; it takes {closer} (here every {here})"
 
 
-def _noise_of(requirement: Requirement, series: Series, times: Array, values: Array, noise: Array) -> float:
+def _noise_of(requirement: Requirement, series: Series, times: Array, values: Array, noise: Array, end: float) -> float:
     rng = np.random.default_rng(SEED)
     unknown = series.channel.unknown_bias
     bias = 0.0 if unknown is None else to_si(unknown.sd, series.channel.unit, name="bias", difference=True)
     drawn = values + noise * rng.standard_normal((N_NOISE, times.size)) + bias * rng.standard_normal((N_NOISE, 1))
-    return float(np.std(_reduced(requirement, times, drawn), ddof=1))
+    return float(np.std(measured(requirement, times, drawn, end), ddof=1))
 
 
 def _censored(requirement: Requirement, series: Series, margin: float) -> str:
