@@ -11,8 +11,8 @@ honest.
 
 What it does not promise: the points are all corners and the worst that the search found. Between them the surrogate and
 the scouts stand for the model, so a region narrower than the distance of the scouts (a 64th of the range of one
-setting, a 256th of two, a 512th of more, along one axis; wider where `Budget(n_scouts=)` asked for fewer) or as small in
-volume may lie inside unseen.
+setting, a 256th of two, a 512th of more, along one axis; wider where `Budget(n_scouts=)` asked for fewer) or as small
+in volume may lie inside unseen.
 
 Draws count at their effective number n_eff: violations and draws are scaled alike, which keeps the observed share.
 """
