@@ -234,6 +234,27 @@ def test_the_best_point_under_a_chance_constraint(analytic, edge):
     assert "this point only" in str(found)
 
 
+def test_limits_that_meet_at_a_kink_share_what_they_hold(analytic):
+    """Largest s0 + s1 under 2 s0 + s1 <= 1.2 and s0 + 2 s1 <= 1.2, less the same draw: a third for each of them."""
+    model = analytic.closed_form(
+        {
+            "f": lambda t, v: v["s0"] + v["s1"] + 0.0 * v["a"],
+            "p": lambda t, v: 2.0 * v["s0"] + v["s1"] + 0.05 * v["a"],
+            "q": lambda t, v: v["s0"] + 2.0 * v["s1"] + 0.05 * v["a"],
+        },
+        ["a"],
+    )
+    found = ask(
+        analytic,
+        model,
+        analytic.gaussian_draws(model, 1000, 0),
+        objectives=pt.Maximize("f"),
+        limits=[pt.Limit("p", upper=1.2, over=pt.final), pt.Limit("q", upper=1.2, over=pt.final)],
+    )
+    assert [b.name for b in found.binding] == ["final p <= 1.2", "final q <= 1.2"]
+    assert [b.multiplier for b in found.binding] == pytest.approx([1 / 3, 1 / 3], rel=1e-3)
+
+
 def test_a_curved_edge_is_followed(analytic):
     """The largest s0 + s1 with s0^2 + s1^2 + 0.1 a <= 1 lies on the diagonal."""
     model = analytic.closed_form(

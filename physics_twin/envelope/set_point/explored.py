@@ -30,6 +30,8 @@ N_ROUNDS = 25
 LOG2_CLOUD = 9
 AT_EDGE = 0.1
 """Level, in units of the margins' spread, below which the limits hold the objective back."""
+AS_WELL = 1e-3
+"""Share of the objective's slope by which limits one by one may hold it worse than their joint level does."""
 GIVEN_WAY = 0.05
 """Of a limit, in the same units, to see how much of the level is its."""
 CLEAR = 1e-5
@@ -175,34 +177,57 @@ def multipliers(explored: Explored, point: Array) -> tuple[Array, Array]:
     """Gain of the first objective for each unit that a limit (n_limits,) or a bound (d,) gives way, from the surrogate.
 
     Gains of limits are per SI unit; of bounds per unit of the cube, negative at an upper one. A limit's share in the
-    level of its group is seen by letting it give way a little and counting anew.
+    level of its group is seen by letting it give way a little and counting anew; where several are at their edge by
+    themselves, the level may have a kink there, and each of them holds with a slope of its own.
     """
     d = point.size
     both = point + STEP * np.concatenate([np.eye(d), -np.eye(d)])
-    worth = explored.landscape.worth(both)[:, 0]
-    slope = (worth[:d] - worth[d:]) / (2.0 * STEP)
+    slope = _slopes(explored.landscape.worth(both)[:, :1])[0]
     low, high = point <= 1e-6, point >= 1.0 - 1e-6
-    rows = [*np.eye(d)[low], *-np.eye(d)[high]]
+    at_bounds = np.concatenate([np.eye(d)[low], -np.eye(d)[high]])
     n_limits = 0 if explored.space is None else explored.space.margins.shape[2]
-    limits, bounds = np.zeros(n_limits), np.zeros(d)
-    at_edge = explored.space is not None and float(explored.level(point[None])[0]) < AT_EDGE
-    if at_edge:
-        levels = explored.level(both)
-        rows.append((levels[:d] - levels[d:]) / (2.0 * STEP))
-    if not rows:
-        return limits, bounds
-    weights, _ = nnls(np.array(rows).T, -slope)
-    bounds[low] = weights[: int(low.sum())]
-    bounds[high] = -weights[int(low.sum()) : int(low.sum() + high.sum())]
-    if at_edge and explored.space is not None and explored.allowed is not None:
+    limits = np.zeros(n_limits)
+    held = explored.space is not None and float(explored.level(point[None])[0]) < AT_EDGE
+    rows = np.concatenate([at_bounds, _slopes(explored.level(both)[:, None])]) if held else at_bounds
+    weights, residual = _nonnegative(rows, -slope)
+    if held and explored.space is not None and explored.allowed is not None:
         space, allowed = explored.space, explored.allowed
         here = space.predicted(point[None])
-        start = _level_of(here, allowed)
-        for j in range(n_limits):
-            relaxed = here.copy()
-            relaxed[:, j] += GIVEN_WAY
-            limits[j] = weights[-1] * (_level_of(relaxed, allowed) - start) / GIVEN_WAY / space.scale[j]
+        own = _own_levels(space.predicted(np.concatenate([point[None], both])), allowed)
+        edge = np.flatnonzero(own[0] < AT_EDGE)
+        each, left = _nonnegative(np.concatenate([at_bounds, _slopes(own[1:, edge])]), -slope)
+        if len(edge) > 1 and left <= residual + AS_WELL * float(np.linalg.norm(slope)):
+            weights, limits[edge] = each, each[len(at_bounds) :] / space.scale[edge]
+        else:
+            start = _level_of(here, allowed)
+            for j in range(n_limits):
+                relaxed = here.copy()
+                relaxed[:, j] += GIVEN_WAY
+                limits[j] = weights[-1] * (_level_of(relaxed, allowed) - start) / GIVEN_WAY / space.scale[j]
+    bounds, n_low = np.zeros(d), int(low.sum())
+    bounds[low], bounds[high] = weights[:n_low], -weights[n_low : len(at_bounds)]
     return limits, bounds
+
+
+def _slopes(ends: Array) -> Array:
+    """(n, d) central differences of numbers (2 d, n): those a STEP above along each setting, then those below."""
+    d = len(ends) // 2
+    slopes: Array = ((ends[:d] - ends[d:]) / (2.0 * STEP)).T
+    return slopes
+
+
+def _nonnegative(rows: Array, wanted: Array) -> tuple[Array, float]:
+    """Weights >= 0 of rows (n, d) that come closest to `wanted`, and by how much they miss it."""
+    if not len(rows):
+        return np.zeros(0), float(np.linalg.norm(wanted))
+    weights, residual = nnls(rows.T, wanted)
+    return weights, float(residual)
+
+
+def _own_levels(predicted: Array, allowed: Allowed) -> Array:
+    """(n, n_limits) the level of each limit by itself, from margins (n, n_limits, n_draws)."""
+    ks = [allowed.of_requirement(j) for j in range(predicted.shape[1])]
+    return np.stack([np.partition(predicted[:, j], k, axis=1)[:, k] for j, k in enumerate(ks)], axis=1)
 
 
 def _level_of(predicted: Array, allowed: Allowed) -> float:
