@@ -663,6 +663,16 @@ def unit(text_or_unit: "str | Unit | pint.Unit") -> Unit:
     raise UnitError(f"a unit is a text such as 'W/m^2/K', not {text_or_unit!r}")
 
 
+def scales_in(unit: Unit) -> tuple[str, ...]:
+    """Return the temperature scales that a unit's text names; in a compound or as a difference they lose their offset.
+
+    >>> scales_in(Unit("degC*min")), scales_in(Unit("K*min"))
+    (('degC',), ())
+    """
+    atoms = [(name, _atom(name)) for name, _ in _atoms_of(unit.text)]
+    return tuple(name for name, atom in atoms if atom.dimension == _TEMPERATURE and (atom.offset or atom.is_delta))
+
+
 def _is_pint(x: object, kind: str) -> bool:
     # Nobody holds a pint object before pint is imported: asking sys.modules keeps our own import lazy.
     module = sys.modules.get("pint")

@@ -60,6 +60,35 @@ def test_each_reduction_takes_its_own_unit(limit, level):
     assert requirement.level == pytest.approx(level)
 
 
+@pytest.mark.parametrize("unit", ["degC*min", "degC min", "°C*h", "degF*min", "delta_degC*s"])
+def test_the_integral_of_a_temperature_is_not_asked_for_in_degrees_of_a_scale(unit):
+    """12000 degC*min would be taken as K*min of the absolute temperature, a quarter of what was meant."""
+    for side in ("lower", "upper"):
+        with pytest.raises(UnitError, match=rf'^{side} limit on integral of core_temperature: 12000 .*"K\*min"'):
+            bind_limits([Limit("core_temperature", **{side: f"12000 {unit}"}, over=integral)], OUTPUTS)
+    with pytest.raises(UnitError, match="output for that difference in K"):
+        bind_limits(
+            [Limit("core_temperature", upper=(12000.0, unit), over=integral)], (Signal("core_temperature", "K"),)
+        )
+
+
+def test_the_integral_of_a_difference_may_be_in_degrees():
+    """1 degC*min over a reference is 60 K*s; so is the noise of an integral, which is a difference."""
+    (found,) = bind_limits([Limit("excess", upper="1 degC*min", over=integral)], (Signal("excess", "delta_degC"),))
+    assert found.level == pytest.approx(60.0)
+    film = (Signal("film", "W/m^2/degC"),)
+    assert bind_limits([Limit("film", upper="90 J/m^2/degC", over=integral)], film)[0].level == pytest.approx(90.0)
+    limit = Limit("core_temperature", upper="2 K*h", over=integral, reported="1 degC*min")
+    assert bind_limits([limit], OUTPUTS, ())[0].noise == pytest.approx(60.0)
+
+
+def test_a_gauge_pressure_has_no_integral():
+    """Its zero is the pressure of the air, which would be left out without a word."""
+    with pytest.raises(UnitError, match="give the model an output in bar, of the absolute pressure or of the excess"):
+        bind_limits([Limit("p", upper="5 bar*min", over=integral)], (Signal("p", "barg"),))
+    assert bind_limits([Limit("p", upper="5 bar*s", over=integral)], (Signal("p", "bar"),))[0].level == 5e5
+
+
 def test_an_unknown_output_names_the_nearest():
     with pytest.raises(UnknownNameError, match='did you mean "core_temperature"'):
         bind_limits([Limit("core_temprature", upper="900 degC")], OUTPUTS)

@@ -13,9 +13,9 @@ from typing import Any
 from physics_twin.arrays import Array
 from physics_twin.envelope.limits.contradictions import refuse_contradictions
 from physics_twin.envelope.limits.faults import BoundFault, Fault, bind_fault
-from physics_twin.envelope.limits.given import as_given, check_quantity
+from physics_twin.envelope.limits.given import as_given, check_integral, check_quantity
 from physics_twin.envelope.limits.rates import Rate
-from physics_twin.envelope.limits.reductions import LOWER, UPPER, Custom, Extreme, Reduction, path
+from physics_twin.envelope.limits.reductions import LOWER, UPPER, Custom, Extreme, Integral, Reduction, path
 from physics_twin.envelope.limits.requirements import Requirement, moments
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.signals import Signal
@@ -27,8 +27,9 @@ class Limit:
     """A bound on an output: `Limit("core_temperature", lower="860 degC", over=pt.final)`.
 
     output: name of a model output. lower, upper: quantities in the unit of what `over` gives (of `integral`: the
-    output's unit times a time; of `time_above`: a time); margins are shown in the unit given here. over: a reduction;
-    every moment of the run when left out. A plain function (times (n_times,) s, values (n_times,) SI) -> number in SI
+    output's unit times a time, of a temperature "K*min" of the absolute one; of `time_above`: a time; of `rate`: "5
+    degC/min" are 5 K/min); margins are shown in the unit given here. over: a reduction; every moment of the run when
+    left out. A plain function (times (n_times,) s, values (n_times,) SI) -> number in SI
     works too and needs `unit`, the unit of its number. name: how tables and plots call the limit; formed from the rest
     when left out. probability: with which this limit must be kept, by itself; without it, it is kept jointly with all
     others that have none.
@@ -137,6 +138,8 @@ def _bind(limit: Limit, signal: Signal, column: int, inputs: Sequence[Signal] | 
     for side, quantity, sign, word in ((LOWER, limit.lower, ">=", "lower"), (UPPER, limit.upper, "<=", "upper")):
         if quantity is None:
             continue
+        if isinstance(over, Integral):
+            check_integral(quantity, signal.unit, f"{word} limit on {words}")
         level = to_si(quantity, unit, name=f"{word} limit on {words}")
         if not math.isfinite(level):
             raise EnvelopeError(f"the {word} limit on {words} is {level}; a limit is a finite number")

@@ -13,6 +13,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.limits.hermite import highest, integrals, refined
+from physics_twin.errors import UnitError
 from physics_twin.units import QuantityLike, Unit, format_si, to_si, unit as as_unit
 
 UPPER, LOWER = 1, -1
@@ -139,7 +140,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Integral:
-    """The integral over the run, in the output's unit times seconds (of a temperature: K s)."""
+    """The integral over the run, in the output's unit times seconds (of a temperature: K s of the absolute one)."""
 
     moments: tuple[float, ...] = ()
     dense: bool = True
@@ -149,7 +150,12 @@ class Integral:
         return f"integral of {output}"
 
     def unit(self, output: Unit) -> Unit:
-        """The output's unit (of a temperature: kelvin, never degC) times s."""
+        """The output's unit (of a temperature: kelvin, never degC) times s; raises UnitError for a gauge pressure."""
+        if output.offset != 0.0 and output.dimension != as_unit("K").dimension:
+            raise UnitError(
+                f"pt.integral: the output is in {output}, above the pressure of the air, which cannot be added up over "
+                f"a time: give the model an output in {output.difference()}, of the absolute pressure or of the excess"
+            )
         return output * as_unit("s")
 
     def __call__(self, times: Array, values: Array, side: int, unit: Unit) -> Array:
@@ -223,7 +229,7 @@ peak = Extreme("peak")
 mean = Mean()
 """The average over the run."""
 integral = Integral()
-"""The integral over the run, in SI unit times s."""
+"""The integral over the run, in SI unit times s; of a temperature, of the absolute one."""
 
 
 def at(time: QuantityLike) -> At:
