@@ -296,7 +296,8 @@ class Envelope:
 
         history: the batches. settings: batch -> setting -> quantity, where the batch's recipe and context do not say at
         which settings it ran. posterior: of a fit that held or estimated settings of single batches. confidence: of the
-        intervals. Batches whose settings are unknown and limits that were not measured are listed with the reason.
+        intervals. Batches whose settings are unknown and limits that were not measured, or too coarsely to say, are
+        listed with the reason. Capability is that over the settings that were run, not of one setting.
 
         Raises EnvelopeError for no batch or two of one name, UnknownNameError for a name in `settings`, UnitError for a
         channel that is not in the dimension of its limit.
