@@ -92,7 +92,8 @@ def outcome(inputs: Inputs, simulate: Simulator, trial: Trial, cloud: Array) -> 
         points = point[None]
         probability, lower, average = float(kept[0]), 0.0, float(kept[0])
     else:
-        sides = binding_sides(trial.space, box, problem.requirements, trial.allowed)
+        pulled_in = len(trial.attempts) > 1 and trial.polytope is None
+        sides = binding_sides(trial.space, box, problem.requirements, trial.allowed, pulled_in=pulled_in)
         binding = {s.name: ends for s, ends in zip(settings, sides, strict=True)}
         message = _summary(inputs, binding, polytope) + ("" if chosen is None else f"; {chosen.words}")
         ends = trial.points[: 2 ** len(settings)] if trial.polytope is None else trial.polytope.vertices

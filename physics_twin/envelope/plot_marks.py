@@ -19,7 +19,7 @@ from physics_twin import plot_style
 from physics_twin.arrays import Array
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.history.history import History, Outcome, PastBatch
-from physics_twin.envelope.set_point.set_point import SETTING_BOUND
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND, limit_of
 from physics_twin.errors import EnvelopeError
 from physics_twin.signals import Setting
 from physics_twin.units import QuantityLike, to_si
@@ -168,7 +168,7 @@ def draw_side_letters(envelope: Envelope, ax: Axes, a: Setting, b: Setting) -> N
     else:
         places += _polytope_places(envelope, ax, a, b)
     for end, xy, shift in places:
-        if end != SETTING_BOUND and end in envelope.limits:
+        if end != SETTING_BOUND and limit_of(end) in envelope.limits:
             draw_letter(envelope, ax, end, xy, shift)
 
 
@@ -218,8 +218,8 @@ def _polytope_places(
 
 
 def letter(envelope: Envelope, limit: str) -> str:
-    """The letter that stands for a limit."""
-    i = envelope.limits.index(limit)
+    """The letter that stands for a limit, or for the room for confidence in it."""
+    i = envelope.limits.index(limit_of(limit))
     return chr(ord("A") + i) if i < 26 else str(i + 1)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import xarray as xr
 
+from physics_twin.envelope.certificate.pulled_in import pulled_in_text
 from physics_twin.envelope.digits import inward, share_text
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import claim
@@ -111,6 +112,12 @@ def probability_text(envelope: Envelope) -> str:
     )
 
 
+def _pulled_in(envelope: Envelope) -> list[str]:
+    """What was lost to a first attempt that failed, where there was one."""
+    kind = "box" if envelope.polytope is None else "polytope (of which the largest box is compared)"
+    return list(filter(None, [pulled_in_text(envelope.certificate, kind)]))
+
+
 def certificate_text(envelope: Envelope) -> str:
     """How it was certified, in one line."""
     c = envelope.certificate
@@ -137,7 +144,7 @@ def as_text(envelope: Envelope) -> str:
         lines.append("")
     lines += [*aligned(box_table(envelope)), ""]
     if not envelope.empty:
-        lines += [probability_text(envelope), ""]
+        lines += [probability_text(envelope), *_pulled_in(envelope), ""]
     lines += [f"at the {where} ({at}):", *aligned(margin_table(envelope)), ""]
     ranges = range_table(envelope)
     if len(ranges) > 1:
@@ -160,7 +167,7 @@ def as_html(envelope: Envelope) -> str:
         parts.append("<p>" + "<br>".join(html.escape(line) for line in polytope_lines(envelope)) + "</p>")
         parts.append("<p>Largest box in it:</p>")
     parts.append(_html_table(box_table(envelope)))
-    parts.append(f"<p>{html.escape(probability_text(envelope))}</p>")
+    parts += [f"<p>{html.escape(text)}</p>" for text in (probability_text(envelope), *_pulled_in(envelope))]
     parts.append(_html_table(margin_table(envelope)))
     ranges = range_table(envelope)
     if len(ranges) > 1:

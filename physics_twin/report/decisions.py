@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from physics_twin.envelope import Envelope
+from physics_twin.envelope.certificate.pulled_in import pulled_in_text
 from physics_twin.envelope.history.history import History, PastBatch
 from physics_twin.envelope.history.history_tables import SPREAD, at_different_settings, capability_table
 from physics_twin.envelope.history.measured_limits import UNDER_A_FAULT
@@ -143,7 +144,10 @@ def envelope(content: Content, number: Numbering) -> Section:
     parts.append(slices(e, content.history))
     if e.polytope is not None:
         parts.append(paragraph("The largest box in the operating polytope; the set point is that of the polytope:"))
+    kind = "box" if e.polytope is None else "polytope (of which the largest box is compared)"
+    pulled_in = pulled_in_text(e.certificate, kind)
     parts += [_box_table(e), _more_ranges(e), _probability(e), _margins(e)]
+    parts += [paragraph(f"{pulled_in[:1].upper()}{pulled_in[1:]}.")] if pulled_in else []
     parts.append(bullets(signs(str(value)) for value in e.objectives.values()))
     if content.history is not None:
         parts += _past(content.history)

@@ -7,6 +7,7 @@ import numpy as np
 
 from physics_twin.envelope.envelope import Envelope
 from physics_twin.envelope.limits.allowed import claim
+from physics_twin.envelope.set_point.set_point import limit_of
 from physics_twin.estimation.predicted import PredictedChannel
 from physics_twin.posterior import Identification, Posterior
 from physics_twin.posterior.evidence import arrays_together
@@ -151,7 +152,7 @@ def _operate(content: Content) -> Html:
         for s in envelope.settings
     ]
     ends = dict.fromkeys(end for sides in envelope.binding.values() for end in sides)
-    limits = [end for end in ends if end in envelope.limits]
+    limits = [end for end in ends if limit_of(end) in envelope.limits]
     by = (
         f" What ends the box: {listed([signs(end) for end in limits])}."
         if limits

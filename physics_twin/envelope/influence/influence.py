@@ -30,7 +30,7 @@ from physics_twin.envelope.question import Question
 from physics_twin.envelope.ranges.box import Box
 from physics_twin.envelope.region.predict import SearchedRegion
 from physics_twin.envelope.region.probing import relative_cloud
-from physics_twin.envelope.set_point.set_point import SETTING_BOUND
+from physics_twin.envelope.set_point.set_point import SETTING_BOUND, limit_of
 from physics_twin.errors import EnvelopeError, unknown_name
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
@@ -239,7 +239,7 @@ def _places(envelope: "Envelope", problem: Problem, region: SearchedRegion) -> t
             worst = region.si(points[[int(np.argmin(region.space.level(points, region.allowed)))]])[0]
             settings = {n: float(x) for n, x in zip(names, worst, strict=True)}
             words = f"{'upper' if upper else 'lower'} side of {name}"
-            found.append(Place(words, settings, end, name, upper))
+            found.append(Place(words, settings, limit_of(end), name, upper))
     return tuple(found)
 
 

@@ -24,6 +24,8 @@ from physics_twin.units import Unit
 N_SD, ROOM = 2.0, 0.2
 """Standard deviations of a setting's tolerance, and share of the box's width, kept between set point and side."""
 SETTING_BOUND = "setting bound"
+CONFIDENCE = "room for confidence in "
+"""Before the name of a limit that would end a side only further out: the certificate needed the room."""
 AT_BOUND = 1e-6
 """Distance to a setting's bound, relative to its range, within which the bound ends the side."""
 OUTWARD = 0.01
@@ -113,23 +115,49 @@ def margins_at(margins: Array, requirements: Sequence[Requirement], probability:
     return tuple(found)
 
 
+def limit_of(end: str) -> str:
+    """The limit by which a side is ended, be it for the confidence in it."""
+    return end.removeprefix(CONFIDENCE)
+
+
 def binding_sides(
-    space: DesignSpace, box: Box, requirements: Sequence[Requirement], allowed: Allowed
+    space: DesignSpace, box: Box, requirements: Sequence[Requirement], allowed: Allowed, *, pulled_in: bool = False
 ) -> tuple[tuple[str, str], ...]:
-    """For each setting, what ends the low and the high side: the name of a limit, or "setting bound"."""
-    d = box.low.size
-    cloud = relative_cloud(d)
+    """For each setting, what ends the low and the high side: the name of a limit, or "setting bound".
+
+    pulled_in: the box is smaller than what the search draws allow, because a larger one was not certified; a side
+    beyond which they break no limit more often than allowed is then ended by the room for confidence in a limit.
+    """
     found = []
-    for i in range(d):
+    for i in range(box.low.size):
         names = []
-        for side, edge, sign in ((0.0, box.low[i], -1.0), (1.0, box.high[i], 1.0)):
-            if (side == 0.0 and edge <= AT_BOUND) or (side == 1.0 and edge >= 1.0 - AT_BOUND):
+        for side, edge in ((0, box.low[i]), (1, box.high[i])):
+            if (side == 0 and edge <= AT_BOUND) or (side == 1 and edge >= 1.0 - AT_BOUND):
                 names.append(SETTING_BOUND)
                 continue
-            face = cloud.copy()
-            face[:, i] = side
-            points = box.at(face)
-            points[:, i] = np.clip(points[:, i] + sign * OUTWARD, 0.0, 1.0)
-            names.append(limit_missed(space, points, requirements, allowed))
+            points, kept = _beyond(box, i, side, OUTWARD), pulled_in
+            if pulled_in:
+                kept = float(space.group_levels(points, allowed).min()) >= 0.0
+                points = _first_missed(space, box, i, side, allowed) if kept else points
+            names.append((CONFIDENCE if kept else "") + limit_missed(space, points, requirements, allowed))
         found.append((names[0], names[1]))
     return tuple(found)
+
+
+def _beyond(box: Box, i: int, side: int, step: float) -> Array:
+    """Points (n, d) a step beyond the low (0) or high (1) side of a box along axis i, within the unit cube."""
+    face = relative_cloud(box.low.size)
+    face[:, i] = side
+    points: Array = box.at(face)
+    points[:, i] = np.clip(points[:, i] + (step if side else -step), 0.0, 1.0)
+    return points
+
+
+def _first_missed(space: DesignSpace, box: Box, i: int, side: int, allowed: Allowed) -> Array:
+    """The points beyond a side where, going outward, a limit is first broken too often; else those at the bound."""
+    points = _beyond(box, i, side, 1.0)
+    for step in OUTWARD * 2.0 ** np.arange(1, 7):
+        near = _beyond(box, i, side, float(step))
+        if float(space.group_levels(near, allowed).min()) < 0.0:
+            return near
+    return points
