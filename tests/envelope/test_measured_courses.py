@@ -108,7 +108,7 @@ def test_an_under_sterilized_batch_is_not_passed_by_a_coarse_record():
     coarse, fine = of(record(10.0, 42.0), **LIMITS["lethality"]), of(record(0.1, 42.0), **LIMITS["lethality"])
     assert coarse.met is None and not coarse.clear
     assert "too coarsely recorded to say: what was measured allows 2.963 min to 15.51 min" in coarse.reason
-    assert "it takes samples every 2.167 min or closer (here every 10 min)" in coarse.reason
+    assert "it takes samples every 2.1 min or closer (here every 10 min)" in coarse.reason
     assert fine.met is False and fine.clear
     assert fine.value / 60.0 == pytest.approx(truth("lethality", 42.0) / 60.0, rel=1e-4)
 

@@ -18,7 +18,7 @@ from physics_twin.arrays import Array
 from physics_twin.envelope.history.measured_courses import GROWING, SUMS, left_open, measured
 from physics_twin.envelope.limits.limits import Limit, Requirement, bind_limits
 from physics_twin.envelope.limits.rates import Rate
-from physics_twin.envelope.limits.reductions import At, Extreme, Final, duration_text
+from physics_twin.envelope.limits.reductions import At, Extreme, Final
 from physics_twin.measurements import Experiment, Series
 from physics_twin.signals import Signal
 from physics_twin.units import format_si, to_si, unit as as_unit
@@ -193,9 +193,14 @@ def _too_coarse(requirement: Requirement, times: Array, value: float, low: float
     if isinstance(requirement.reduction, At | Final):
         return f"{text}; it takes a sample at that moment"
     usual, reach = float(np.median(np.diff(times))), high - value if value < level else value - low
-    needed, here = usual * abs(level - value) / reach, duration_text(float(f"{usual:.3g}"))
-    closer = f"samples every {duration_text(float(f'{needed:.2g}'))} or closer" if needed > 0.0 else "closer samples"
-    return f"{text}; it takes {closer} (here every {here})"
+    needed = usual * abs(level - value) / reach
+    closer = f"samples every {_span(needed)} or closer" if 0.0 < needed < 0.95 * usual else "closer samples"
+    return f"{text}; it takes {closer} (here every {_span(usual)})"
+
+
+def _span(time: float) -> str:
+    """A time between samples, with two digits."""
+    return format_si(time, as_unit("s" if time < 120.0 else "min" if time < 7200.0 else "h"), digits=2)
 
 
 def _noise_of(requirement: Requirement, series: Series, times: Array, values: Array, noise: Array, end: float) -> float:
