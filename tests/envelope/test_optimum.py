@@ -1,5 +1,7 @@
 """Set points: find_set_point and the objectives of find_envelope, against optima known in closed form."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
@@ -232,6 +234,36 @@ def test_the_best_point_under_a_chance_constraint(analytic, edge):
     assert gain.standard_error == pytest.approx(0.05 / np.sqrt(3500), rel=0.05)
     assert gain.sd == pytest.approx(0.05, rel=0.05)
     assert "this point only" in str(found)
+
+
+def test_the_room_that_a_certificate_needs_is_said_with_what_it_costs(analytic, edge):
+    """k of 500 search draws may break the limit: s0 stands 0.1 of their normal quantile before it, which costs 2 for 1.
+
+    With exactly 0.95 it would stand at 1 - 0.1645. The draws are 500, so quantiles scatter by 0.1 x 0.1.
+    """
+    found = ask(
+        analytic, edge, analytic.gaussian_draws(edge, 4000, seed=1), objectives=pt.Maximize("gain"), limits=[LIMIT]
+    )
+    (limit, bound) = found.binding
+    assert limit.for_confidence and limit.name == "final load <= 1" and not bound.for_confidence
+    assert "held by: room for confidence in final load <= 1: each unit" in str(found)
+    pattern = (
+        r"at most (\d+) of 500 search draws may break limits here, where 0.95 alone would leave 25, .* about ([\d.]+),"
+    )
+    k, cost = re.search(pattern, found.room).groups()
+    assert found.room in str(found)
+    assert float(cost) == pytest.approx(2.0 * 0.1 * (norm.isf(int(k) / 500.0) - norm.isf(0.05)), abs=0.02)
+    kept = [m for m in found.margins if m.limit == "final load <= 1"]
+    assert kept[0].assured > 0.0
+
+
+def test_without_a_limit_that_holds_there_is_no_room_to_speak_of(analytic, edge):
+    """Least gain: both settings at their lower bounds, far from the limit."""
+    found = ask(
+        analytic, edge, analytic.gaussian_draws(edge, 1000, seed=1), objectives=pt.Minimize("gain"), limits=[LIMIT]
+    )
+    assert found.room == "" and not any(b.for_confidence for b in found.binding)
+    assert "room for confidence" not in str(found)
 
 
 def test_limits_that_meet_at_a_kink_share_what_they_hold(analytic):

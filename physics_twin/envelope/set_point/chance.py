@@ -28,7 +28,8 @@ from physics_twin.envelope.set_point.explored import Explored, explore, improved
 from physics_twin.envelope.set_point.objectives import Target, valued
 from physics_twin.envelope.set_point.optimum import Binding, SetPoint
 from physics_twin.envelope.set_point.pareto import knee_of
-from physics_twin.envelope.set_point.set_point import margins_at
+from physics_twin.envelope.set_point.room import room_text
+from physics_twin.envelope.set_point.set_point import Margin, margins_at
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.errors import EnvelopeError
 from physics_twin.posterior import Posterior
@@ -202,12 +203,15 @@ def _set_point(
     warnings += [found.text("at this point") for found in unreached(simulate, draws.held, choice.point[None])]
     warnings += trust_warnings(problem, posterior, draws.held, problem.si(choice.point[None]))
     single = len(targets) == 1
+    margins = margins_at(choice.margins, requirements, question.probability) if requirements else ()
+    binding = _bindings(problem, requirements, choice, margins) if single else ()
+    held = choice.passed and any(found.for_confidence for found in binding)
     return SetPoint(
         settings={s.name: float(x) for s, x in zip(problem.settings, problem.si(choice.point), strict=True)},
         declared=problem.settings,
         objectives=tuple(valued(t, choice.values[:, j], draws.independence) for j, t in enumerate(targets)),
-        margins=margins_at(choice.margins, requirements, question.probability) if requirements else (),
-        binding=_bindings(problem, requirements, choice) if single else (),
+        margins=margins,
+        binding=binding,
         met=choice.passed,
         probability=1.0 if certificate is None else 1.0 - int(certificate.violations[0, 0]) / draws.held.n,
         probability_lower=0.0 if certificate is None else float(certificate.lower_bounds[0, 0]),
@@ -220,6 +224,7 @@ def _set_point(
         failures=tuple(simulate.failures),
         n_simulations=simulate.n_simulations,
         message=_message(requirements, question, draws, choice),
+        room=room_text(choice.explored, choice.point, len(choice.attempts)) if held else "",
     )
 
 
@@ -275,10 +280,17 @@ def _certificate(
     )
 
 
-def _bindings(problem: Problem, requirements: Sequence[Requirement], choice: Choice) -> tuple[Binding, ...]:
+def _bindings(
+    problem: Problem, requirements: Sequence[Requirement], choice: Choice, margins: Sequence[Margin]
+) -> tuple[Binding, ...]:
+    """Limits and bounds with a multiplier, in SI, the limits first; margins: of the limits at the point."""
     limits, bounds = multipliers(choice.explored, choice.point)
     unit = choice.explored.landscape.targets[0].unit
-    found = [Binding(r.name, float(m), unit / r.unit) for r, m in zip(requirements, limits, strict=True) if m > 0.0]
+    found = [
+        Binding(r.name, float(m), unit / r.unit, kept.assured > 0.0)
+        for r, m, kept in zip(requirements, limits, margins, strict=True)
+        if m > 0.0
+    ]
     widths = problem.high - problem.low
     for setting, m, width in zip(problem.settings, bounds, widths, strict=True):
         if m != 0.0:

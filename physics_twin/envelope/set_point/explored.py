@@ -101,12 +101,12 @@ def improved(explored: Explored, column: int, run: Run) -> tuple[Array, Explored
     """
     d = explored.landscape.points.shape[1]
     least = by_dimension(d, MIN_DISTANCE)
-    point = _climb(explored, column)
+    point = climb(explored, column)
     for _ in range(N_ROUNDS):
         if distances(point[None], explored.landscape.points)[0] < least:
             break
         explored = explored.with_(point[None], *run(point[None]))
-        point = _climb(explored, column)
+        point = climb(explored, column)
     points, kept = explored.landscape.points, explored.kept()
     worth = explored.landscape.simulated_worth()[:, column]
     deepest = points[int(np.argmax(explored.level(points)))]
@@ -123,7 +123,7 @@ def improved(explored: Explored, column: int, run: Run) -> tuple[Array, Explored
     return best, explored
 
 
-def _climb(explored: Explored, column: int) -> Array:
+def climb(explored: Explored, column: int) -> Array:
     """Where the interpolation has its best point that keeps the limits, or comes closest to keeping them."""
     points, kept = explored.landscape.points, explored.kept()
     d = points.shape[1]

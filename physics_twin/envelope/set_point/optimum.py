@@ -12,7 +12,7 @@ from physics_twin.envelope.certificate.certificate import Certificate
 from physics_twin.envelope.digits import clean, share_text
 from physics_twin.envelope.margins.evaluation import FailedRun
 from physics_twin.envelope.set_point.objectives import ObjectiveValue
-from physics_twin.envelope.set_point.set_point import Margin
+from physics_twin.envelope.set_point.set_point import CONFIDENCE, Margin
 from physics_twin.signals import Setting
 from physics_twin.units import Unit, format_si
 
@@ -34,10 +34,13 @@ class Binding:
     """What the objective gains (in its goal's sense) for each unit that it gives way, SI."""
     unit: Unit
     """Unit of the multiplier: the objective's over the limit's."""
+    for_confidence: bool = False
+    """Whether the limit itself has margin left with the required probability: the certificate needs that room."""
 
     def __str__(self) -> str:
         """In one line."""
-        return f"{self.name}: each unit that it gives way is worth {format_si(self.multiplier, self.unit, 4)}"
+        name = f"{CONFIDENCE}{self.name}" if self.for_confidence else self.name
+        return f"{name}: each unit that it gives way is worth {format_si(self.multiplier, self.unit, 4)}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class SetPoint:
     failures: tuple[FailedRun, ...]
     n_simulations: int
     message: str
+    room: str = ""
+    """What was given away so that the point can be certified, in words."""
 
     def __getitem__(self, name: str) -> float:
         """A setting, SI."""
@@ -137,6 +142,7 @@ class SetPoint:
                 text += f" expected, {assured} kept with probability {margin.required:g}"
             lines.append(text)
         lines += ["", "held by: " + ("; ".join(map(str, self.binding)) or "nothing")] if not self.front else []
+        lines += [self.room] if self.room else []
         if self.certificate is not None:
             c = self.certificate
             lines.append(
