@@ -17,7 +17,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,22 +143,14 @@ def _settled(text: str) -> str:
 
 def agree(wanted: str, got: str) -> bool:
     """Whether what was printed is what the page says, up to white space and the last digits."""
-    want, have = wanted.split(), got.split()
-
-    @cache
-    def same(i: int, j: int) -> bool:
-        if i == len(want):
-            return j == len(have)
-        if want[i] == "...":
-            return same(i + 1, j) or (j < len(have) and same(i, j + 1))
-        return j < len(have) and _same_word(want[i], have[j]) and same(i + 1, j + 1)
-
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 4 * (len(want) + len(have)) + 1000))
-    try:
-        return same(0, 0)
-    finally:
-        sys.setrecursionlimit(limit)
+    have = got.split()
+    ends = {0}  # how many words of `got` the words of `wanted` so far may stand for
+    for word in wanted.split():
+        if word == "...":
+            ends = set(range(min(ends, default=len(have) + 1), len(have) + 1))
+        else:
+            ends = {j + 1 for j in ends if j < len(have) and _same_word(word, have[j])}
+    return len(have) in ends
 
 
 def _same_word(want: str, have: str) -> bool:

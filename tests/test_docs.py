@@ -73,6 +73,8 @@ def test_picture_of_the_readme_is_small() -> None:
         ("5.926e-05 1/min", "5.93e-05 1/min", True),
         ("5.926e-05 1/min", "6.2e-05 1/min", False),
         ("-----", "---------", True),
+        ("a ... b", "a c b d", False),
+        pytest.param("word " * 20000, "word " * 20000, True, id="long"),
     ],
 )
 def test_outputs_agree_in_words_and_nearly_in_numbers(wanted: str, got: str, same: bool) -> None:
