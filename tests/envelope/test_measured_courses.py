@@ -94,6 +94,15 @@ def test_the_bounds_of_a_ramp_are_its_interval_times_its_rise():
     assert left_open(requirement, t, t, 10.0, 50.0) == pytest.approx((40.0, 60.0))
 
 
+def test_scatter_leaves_a_mean_open_by_its_mean_difference():
+    """Of normal samples with standard deviation s neighbors differ by 2 s / sqrt(pi) on average, at any interval."""
+    (requirement,) = bind_limits([pt.Limit("y", upper="1", over=pt.mean)], [Signal("y", "1")])
+    t, y = np.linspace(0.0, 1.0, 40001), 0.1 * np.random.default_rng(0).standard_normal(40001)
+    low, high = left_open(requirement, t, y, 1.0, 0.0)
+    assert high - low == pytest.approx(0.2 / math.sqrt(math.pi), rel=0.02)
+    assert 0.5 * (low + high) == pytest.approx(0.0, abs=0.002)
+
+
 def test_the_end_of_a_run_behind_its_last_sample_is_held_give_or_take_the_last_change():
     """A run of 11 s whose last sample is at 10 s: 10 more for it, between 8 and 12; so at its start."""
     (requirement,) = bind_limits([pt.Limit("y", upper="1 s", over=pt.integral)], [Signal("y", "1")])

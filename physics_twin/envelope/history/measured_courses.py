@@ -10,13 +10,16 @@ What the samples leave open, by reduction:
 - Mean, integral, time above a level, lethality, equivalent time grow with the values. If the course stays between each
   sample and the next, they lie between their values on two staircases, of the smaller and of the larger of both
   neighbors. For an integral these are sum |y_(i+1) - y_i| h_i apart: first order in the interval between samples, wide
-  for a course that moves in it, and right for whatever the course did there. Beside the first and the last sample,
-  where the run goes on to its end, the value is held, give or take its change in the interval beside.
+  for a course that moves in it, and right for whatever the course did there. Noise cannot be told from movement:
+  samples that only scatter, with standard deviation s, leave a mean open by 2 s / sqrt(pi), however close they are.
+  Beside the first and the last sample, where the run goes on to its end, the value is held, give or take its change in
+  the interval beside.
 - A value at a moment lies between those of its neighbors.
 - A rate between two samples is the mean of the rates between them, so the true extreme lies beyond the steepest of
-  these means: at most by as much as the mean changes from there to the next interval, the smaller change of both sides
-  (on a ramp that begins or ends with a kink that is none). Means over a window, wider than the intervals, are compared
-  with those of the smooth curve.
+  these means. It is taken to lie no further than the mean changes from there to the next interval, the smaller change
+  of both sides: on a ramp that begins or ends with a kink that is none, and at the start of an exponential approach it
+  is enough for intervals up to 1.1 time constants. Means over a window, wider than the intervals, are compared with
+  those of the smooth curve.
 - A function of the caller's is given the samples; what lies between them is its own affair.
 """
 
