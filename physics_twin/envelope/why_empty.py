@@ -6,7 +6,7 @@ import numpy as np
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.certificate.attempts import Trial
-from physics_twin.envelope.limits.allowed import EVERY, OTHER, Group
+from physics_twin.envelope.limits.allowed import EVERY, OTHER, Group, broken_text
 from physics_twin.envelope.next_batch.draws import Draws
 from physics_twin.envelope.set_point.set_point import Margin
 from physics_twin.units import format_si
@@ -101,7 +101,7 @@ def _not_shown(trial: Trial, draws: Draws, confidence: float, kept: Array, where
         tried = "the box" if len(trial.attempts) == 1 else f"the last of {len(trial.attempts)} boxes"
         over = np.array(last.violations) * draws.independence - np.array(last.allowed)
         g = int(np.argmax(over))
-        which = _limits(trial.allowed.groups[g])
+        which = broken_text(trial.allowed.groups[g])
         why = (
             f"{tried} that was tried broke {which} in {last.violations[g]} of {draws.held.n} held-out draws at its "
             f"worst point, where {last.allowed[g]} were allowed"

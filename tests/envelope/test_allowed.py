@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import physics_twin as pt
 from physics_twin.envelope import Budget, Limit, final, find_envelope
-from physics_twin.envelope.limits.allowed import Allowed, Group, claim, groups_of, share_of, violations
+from physics_twin.envelope.limits.allowed import Allowed, Group, broken_text, claim, groups_of, share_of, violations
 from physics_twin.envelope.limits.limits import bind_limits
 from physics_twin.envelope.region.surrogate import DesignSpace, shares
 
@@ -107,3 +108,15 @@ def test_an_empty_answer_names_the_limit_that_misses_its_own_probability(analyti
     assert envelope.empty
     assert 'no settings within their bounds meet "final y >= 0.8" with probability 0.997' in envelope.message
     assert "cannot be met anywhere, even alone" in envelope.message
+
+
+def test_a_group_that_is_not_kept_has_one_broken_limit_at_least(analytic):
+    """All limits broken in 42 draws would say that each of them was broken in each of these draws."""
+    model = analytic.closed_form({"y": lambda t, v: v["a"], "z": lambda t, v: v["a"]}, ["a"])
+    y, z = pt.Limit("y", upper=1.0, over=pt.final), pt.Limit("z", upper=1.0, over=pt.final)
+    own = pt.Limit("y", upper=1.0, over=pt.final, probability=0.9)
+    words = [
+        [broken_text(g) for g in groups_of(bind_limits(limits, model.outputs), 0.95)] for limits in ([y, z], [own, z])
+    ]
+    assert words[0] == ["at least one limit"]
+    assert set(words[1]) == {'"final y <= 1"', "at least one of the other limits"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physics_twin.envelope.certificate.certificate import Attempt, Certificate
+from physics_twin.envelope.limits.allowed import broken_text
 
 
 def pulled_in_text(certificate: Certificate, range_name: str = "box") -> str:
@@ -23,10 +24,11 @@ def pulled_in_text(certificate: Certificate, range_name: str = "box") -> str:
     lost = 1.0 - _kept(first.box, last.box)
     size = "width" if len(first.box) == 1 else "volume"
     less = f"has {100.0 * lost:.2g} % less {size}" if lost > 0.0 else f"has no less {size}"
+    which = broken_text(certificate.groups[group])
     return (
-        f"the first {range_name} broke {_whose(certificate, group)} in {first.violations[group]} of {n} held-out draws "
-        f"at its worst point, where {allowed[group]} are allowed; the one that passed{_which(attempts)} {less}: more "
-        "held-out draws leave more room"
+        f"the first {range_name} broke {which} in {first.violations[group]} of {n} held-out draws at its worst point, "
+        f"where {allowed[group]} are allowed; the one that passed{_which(attempts)} {less}: more held-out draws leave "
+        "more room"
     )
 
 
@@ -34,10 +36,6 @@ def _kept(first: Mapping[str, tuple[float, float]], last: Mapping[str, tuple[flo
     """The volume of the last box over that of the first; a side without any width says nothing."""
     widths = [(first[name][1] - first[name][0], high - low) for name, (low, high) in last.items()]
     return math.prod(now / before for before, now in widths if before > 0.0)
-
-
-def _whose(certificate: Certificate, group: int) -> str:
-    return "limits" if len(certificate.groups) == 1 else f'"{certificate.groups[group].name}"'
 
 
 def _which(attempts: tuple[Attempt, ...]) -> str:

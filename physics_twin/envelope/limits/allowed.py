@@ -90,3 +90,10 @@ def claim(groups: Sequence[Group]) -> str:
     if first.name == OTHER:
         words.append(f"all other limits are met jointly {least} {first.probability:g}")
     return " and ".join(words)
+
+
+def broken_text(group: Group) -> str:
+    """What is broken where a group of limits is not kept, in words."""
+    if group.name == EVERY:
+        return "at least one limit"
+    return "at least one of the other limits" if group.name == OTHER else f'"{group.name}"'

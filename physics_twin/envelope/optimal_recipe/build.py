@@ -8,7 +8,7 @@ import xarray as xr
 
 from physics_twin.arrays import Array
 from physics_twin.envelope.certificate.certificate import Certificate, lower_bounds
-from physics_twin.envelope.limits.allowed import claim, violations
+from physics_twin.envelope.limits.allowed import broken_text, claim, violations
 from physics_twin.envelope.limits.reductions import Extreme, Final
 from physics_twin.envelope.margins.evaluation import Problem
 from physics_twin.envelope.next_batch.draws import Draws
@@ -138,7 +138,7 @@ def _message(certificate: Certificate | None, margins: Sequence[Margin], trial: 
     worst = max(range(len(certificate.groups)), key=lambda i: last.violations[i] - last.allowed[i])
     tried = "this recipe" if len(trial.attempts) == 1 else f"the last of {len(trial.attempts)} recipes"
     return (
-        f"NOT CERTIFIED: {tried} broke {certificate.groups[worst].name} in {last.violations[worst]} of "
+        f"NOT CERTIFIED: {tried} broke {broken_text(certificate.groups[worst])} in {last.violations[worst]} of "
         f"{certificate.n_certification} held-out draws, where {last.allowed[worst]} were allowed; {_broken(margins)}. "
         "Give more draws, relax the limit, or ask for less probability"
     )
