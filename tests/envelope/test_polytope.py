@@ -201,7 +201,7 @@ def test_the_words_of_a_side_are_in_declared_units_and_rounded_to_the_safe_side(
     assert "x soak_temperature/degC" in line
     assert "x hold_time/min" in line
     assert "ended by peak <= 3" in line
-    assert "880 degC <= soak_temperature <= 960 degC" in polytope.lines[0]
+    assert "880.00 degC <= soak_temperature <= 960.00 degC" in polytope.lines[0]
     assert "largest box holds 40 %" in str(polytope)
 
 
