@@ -57,7 +57,7 @@ def test_every_public_name_of_field_models_is_in_the_reference(package: str) -> 
 
 def test_picture_of_the_readme_is_small() -> None:
     """A README that loads quickly: its picture stays below 150 kB."""
-    assert (ROOT / "docs" / "_static" / "envelope.png").stat().st_size < 150_000
+    assert (ROOT / "docs" / "_static" / "tutorial_envelope.png").stat().st_size < 150_000
 
 
 @pytest.mark.parametrize(
