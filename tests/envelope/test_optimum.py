@@ -152,6 +152,24 @@ def test_a_duration_has_exact_slopes():
     assert found.objectives[0].value == pytest.approx(250.0, rel=1e-6)
 
 
+def test_a_limit_on_a_moment_after_the_end_says_so():
+    """A run that is over before a limit's moment has no margin: with exact slopes too the reason is told."""
+    m = pt.ProcessBuilder("heater", version="1")
+    gas = m.input("gas", "degC")
+    core = m.state("core", "degC", initial="20 degC")
+    m.rate(core, m.constant("0.02 1/min") * (gas - core))
+    m.output("core", core)
+    level = pt.Setting("level", "degC", bounds=(100, 300))
+    with pytest.raises(pt.EnvelopeError, match=r'"core at 1\.5 h >= 110 degC" has no value: the run ends before'):
+        pt.find_set_point(
+            m.build(),
+            recipe=pt.Recipe.constant(duration="1 h", gas=level),
+            settings=[level],
+            objectives=pt.Minimize("level"),
+            limits=[pt.Limit("core", lower="110 degC", over=pt.at("90 min"))],
+        )
+
+
 def test_slopes_of_every_reduction_are_those_of_differences():
     """Exact derivatives against central differences of whole simulations, a duration and a charge as settings."""
     from physics_twin.envelope.limits.limits import bind_limits

@@ -5,7 +5,7 @@ A simulation that fails leaves NaN margins and a record; whoever counts takes Na
 cannot be computed cannot be claimed to keep its limits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -171,7 +171,7 @@ def member_margins(problem: Problem, values: Mapping[str, Array]) -> tuple[Array
     failed = ~np.isfinite(margins).all(axis=1)
     for i in np.flatnonzero(failed):
         if int(i) not in failures:
-            failures[int(i)] = Failure(int(i), _unfinished(problem, margins[i]), float(begun[0][i, -1]))
+            failures[int(i)] = Failure(int(i), unfinished(problem.requirements, margins[i]), float(begun[0][i, -1]))
     margins[failed] = np.nan
     return margins, tuple(failures.values())
 
@@ -189,8 +189,9 @@ def _undisturbed(problem: Problem, values: Mapping[str, Array], begun: Begun) ->
     return margins_of(requirements, times, outputs), failures
 
 
-def _unfinished(problem: Problem, margins: Array) -> str:
-    which = [r.name for r, m in zip(problem.requirements, margins, strict=True) if not np.isfinite(m)]
+def unfinished(requirements: Sequence[Requirement], margins: Array) -> str:
+    """Why a run that came to its end has not all margins (n_requirements,)."""
+    which = [r.name for r, m in zip(requirements, margins, strict=True) if not np.isfinite(m)]
     return f'"{which[0]}" has no value: the run ends before the moment it is about, or the output is not finite'
 
 
@@ -204,4 +205,5 @@ __all__ = [
     "member_margins",
     "phase_times",
     "simulate_members",
+    "unfinished",
 ]

@@ -17,7 +17,7 @@ from physics_twin.arrays import Array
 from physics_twin.checkpoints import Arrays
 from physics_twin.envelope.files.records import identity
 from physics_twin.envelope.limits.requirements import Requirement, moments
-from physics_twin.envelope.margins.evaluation import FailedRun
+from physics_twin.envelope.margins.evaluation import FailedRun, unfinished
 from physics_twin.envelope.margins.members import phase_times, sample_times
 from physics_twin.envelope.margins.simulator import Simulator
 from physics_twin.envelope.next_batch.uncertainty import Batches
@@ -135,14 +135,15 @@ class Nominal:
         try:
             found = self.simulate.memo.recall(f"slopes {self._about} {sorted(values)}", (sampled, *numbers), solved)
         except SolveError as error:
-            settings = {name: float(values[name]) for name in names}
-            batch = {name: float(v) for name, v in self.values.items() if np.ndim(v) == 0}
-            self.simulate.failures.append(FailedRun(settings, batch, error.reason, error.time))
+            self._failed(values, names, error.reason, error.time)
             return None
         outputs, jacobian = found["outputs"], found["jacobian"]
         widths = problem.high - problem.low
         by_setting = jacobian[:, :, :-1] * widths + jacobian[:, :, -1:] * moving[:, None, :]
         margins = np.array([r.margins(times[None], outputs[None])[0] for r in requirements])
+        if not np.isfinite(margins).all():
+            self._failed(values, names, unfinished(requirements, margins), float(times[-1]))
+            return None
         slopes = np.zeros((len(requirements), u.size))
         for i in range(u.size):
             along, forward = by_setting[:, :, i], moving[:, i]
@@ -153,7 +154,12 @@ class Nominal:
                 for s in (h, -h)
             ]
             slopes[:, i] = (ends[0] - ends[1]) / (2.0 * h)
-        return (margins, slopes) if np.isfinite(margins).all() and np.isfinite(slopes).all() else None
+        return (margins, slopes) if np.isfinite(slopes).all() else None
+
+    def _failed(self, values: Mapping[str, Any], names: Sequence[str], reason: str, time: float) -> None:
+        settings = {name: float(values[name]) for name in names}
+        batch = {name: float(v) for name, v in self.values.items() if np.ndim(v) == 0}
+        self.simulate.failures.append(FailedRun(settings, batch, reason, time))
 
     def _times(self, u: Array) -> tuple[Array, Array, Array]:
         """Times (n,) s as reductions see them and as the model is asked, and how they move with u, (n, d)."""
