@@ -48,6 +48,7 @@ from physics_twin.envelope.validity import trust_marks
 from physics_twin.envelope.why_empty import why_empty
 from physics_twin.posterior import Posterior
 from physics_twin.signals import Setting
+from physics_twin.source import code_hash
 from physics_twin.units import format_si
 
 ROOM = 1e-4
@@ -277,6 +278,7 @@ def _certificate(inputs: Inputs, simulate: Simulator, trial: Trial) -> Certifica
         posterior=draws.uncertainty.posterior_hash,
         recipe=inputs.recipe_hash,
         library=importlib.metadata.version("physics-twin"),
+        code=code_hash(),
         redrawn=draws.redrawn,
         sampling=trial.sampling,
         draws=draw_hashes(inputs.posterior),

@@ -87,6 +87,13 @@ def test_linear_limit_and_gaussian_parameter_the_edge_is_known_in_closed_form(an
     assert P <= truth <= 0.985
     assert all(low == 0.0 for low, _ in envelope.box.values())
     assert set(envelope.binding.values()) == {("setting bound", f"final y <= {0.5 * d:g}")}
+    # The region is that of the closed form, along the edge too: to four standard errors of a share of its draws.
+    along = np.random.default_rng(0).dirichlet(np.ones(d), 20) * (0.5 * d - 0.1 * norm.ppf(P))
+    along = along[(along <= 1.0).all(axis=1)]
+    exact, n = P, envelope.space.n_draws
+    for point in along:
+        seen = envelope.predict({f"s{i}": float(x) for i, x in enumerate(point)}).probability
+        assert seen == pytest.approx(exact, abs=4.0 * np.sqrt(exact * (1.0 - exact) / n) + 1.0 / n)
     # all widths equal: the largest volume under a sum
     highs = [high for _, high in envelope.box.values()]
     assert np.ptp(highs) < 1e-3 * np.mean(highs) + 1e-9

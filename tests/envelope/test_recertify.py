@@ -12,6 +12,7 @@ from physics_twin.envelope.certificate.recertify import N_SCOUTS
 from physics_twin.envelope.ranges.shapes import Polytope
 from physics_twin.errors import EnvelopeError, ModelError, UnknownNameError
 from physics_twin.posterior import Posterior
+from physics_twin.source import code_hash
 
 
 def formula(t, v):
@@ -143,6 +144,16 @@ def test_a_changed_file_is_found_out(case):
     again = dataclasses.replace(envelope, certificate=flattered).recertify(model, posterior)
     assert not again.reproduced
     assert "the file was changed" in again.changes[0]
+
+
+def test_other_code_of_the_library_is_named(case):
+    """The certificate has the hash of the source that made it; a file that is older than the hash says nothing."""
+    model, posterior, _, _, envelope = case
+    assert envelope.certificate.code == code_hash()
+    for code, said in (("0123456789abcdef", True), ("", False)):
+        older = dataclasses.replace(envelope, certificate=dataclasses.replace(envelope.certificate, code=code))
+        changes = older.recertify(model, posterior).changes
+        assert any("the library's code" in change and code in change for change in changes) is said
 
 
 def test_functions_of_limits_have_to_be_given_again(case, tmp_path):

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import physics_twin as pt
 from physics_twin.envelope import Limit, compare_scenarios, find_envelope
 from physics_twin.errors import EnvelopeError, UnknownNameError
 
@@ -49,6 +50,25 @@ def test_what_differs_shows_as_theory_says(compared):
     assert compared.relative_volume("today") == 1.0
     widths = [compared[name].box["s0"][1] - compared[name].box["s0"][0] for name in ("today", "stricter")]
     assert compared.relative_volume("stricter") == pytest.approx(widths[1] / widths[0])
+
+
+def test_a_scenario_can_have_a_recipe_of_its_own(analytic):
+    """The load grows by 0.1 an hour: an hour more takes 0.1 off the edge, with the same draws to the last digits."""
+    model = analytic.closed_form({"load": lambda t, v: v["s0"] + v["noise"] + 0.1 * t / 3600.0}, ["noise"])
+    (knob,) = analytic.knobs(1)
+    longer = pt.Recipe([pt.Phase("run", duration="2 h")], initial=analytic.one_hour([knob]).initial)
+    found = compare_scenarios(
+        model,
+        analytic.gaussian_draws(model, 1000, 0, sd=0.1),
+        {"an hour": {}, "two hours": {"recipe": longer}},
+        recipe=analytic.one_hour([knob]),
+        settings=[knob],
+        limits=[Limit("load", upper="1 1")],
+        rng=3,
+    )
+    edges = [found[name].box["s0"][1] for name in ("an hour", "two hours")]
+    assert edges[0] - edges[1] == pytest.approx(0.1, abs=1e-4)
+    assert {row.name: row.changed for row in found.rows}["two hours"] == ("recipe",)
 
 
 def test_a_failed_scenario_is_a_row_with_its_reason(compared):

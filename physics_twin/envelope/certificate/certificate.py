@@ -87,6 +87,8 @@ class Certificate:
     """How the samples of courses were checked; None where no limit looks at a course."""
     redrawn: str = ""
     """From what the certification draws were made anew; empty where they are the posterior's own."""
+    code: str = ""
+    """Hash of the library's own source, see `physics_twin.source`; empty in files that are older than it."""
     draws: NDArray[np.uint64] | None = None
     """(n,) hashes of the posterior's draws, so that none of them passes for a new one; None where nobody kept them."""
 

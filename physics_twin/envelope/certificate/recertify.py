@@ -53,6 +53,7 @@ from physics_twin.errors import EnvelopeError
 from physics_twin.model import Model
 from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import generator
+from physics_twin.source import code_hash
 from physics_twin.units import format_si
 
 logger = logging.getLogger(__name__)
@@ -236,6 +237,7 @@ def _certificate(envelope: Envelope, question: Question, simulate: Simulator, tr
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
+        code=code_hash(),
         sampling=tried.sampling,
         redrawn=draws.redrawn,
         draws=envelope.certificate.draws,
@@ -404,6 +406,8 @@ def _changes(envelope: Envelope, question: Question, new: Certificate, unexplain
         found.append(f"the recipe: {new.recipe}, was {old.recipe}")
     if new.library != old.library:
         found.append(f"the library: physics_twin {new.library}, was {old.library}")
+    if old.code not in ("", new.code):
+        found.append(f"the library's code: {new.code}, was {old.code}")
     found += _other_functions(envelope, question)
     if new.sampling is not None and new.sampling.doubt and new.sampling != old.sampling:
         found.append(f"courses have {new.sampling.n_nodes} samples in each phase now: {new.sampling.doubt}")

@@ -100,6 +100,7 @@ def export_record(envelope: Envelope, expires: Expiry = None) -> dict[str, Any]:
             "posterior": c.posterior,
             "recipe": c.recipe,
             "library": c.library,
+            "code": c.code,
         },
     }
 

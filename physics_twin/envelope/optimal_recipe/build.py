@@ -30,6 +30,7 @@ from physics_twin.posterior import Posterior
 from physics_twin.posterior.members import bound_initials
 from physics_twin.recipes import Recipe
 from physics_twin.simulation import Run, simulate
+from physics_twin.source import code_hash
 from physics_twin.units import format_si
 
 N_TIMES = 401
@@ -125,6 +126,7 @@ def _certificate(
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(recipe),
         library=importlib.metadata.version("physics-twin"),
+        code=code_hash(),
         redrawn=draws.redrawn,
     )
 

@@ -33,6 +33,7 @@ from physics_twin.envelope.set_point.set_point import Margin, margins_at
 from physics_twin.envelope.validity import trust_warnings
 from physics_twin.errors import EnvelopeError
 from physics_twin.posterior import Posterior
+from physics_twin.source import code_hash
 from physics_twin.units import format_si
 
 N_SLICE = 41
@@ -275,6 +276,7 @@ def _certificate(
         posterior=draws.uncertainty.posterior_hash,
         recipe=recipe_hash(question.recipe),
         library=importlib.metadata.version("physics-twin"),
+        code=code_hash(),
         redrawn=draws.redrawn,
         sampling=choice.sampling,
     )
