@@ -1,6 +1,7 @@
 """A search that is killed anywhere and called again gives the bytes of one that was never stopped."""
 
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -23,6 +24,11 @@ import resumable  # noqa: E402
 from resumable import Slow, best, posterior, search  # noqa: E402
 
 JOURNAL = "simulations.journal"
+
+
+def processes(n: int) -> ProcessPoolExecutor:
+    """Spawned, as the library's own: a fork of a process with threads, a test worker among them, can end both."""
+    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +90,7 @@ def test_a_finished_search_simulates_nothing(tmp_path, uninterrupted, monkeypatc
     assert any("pieces of work replayed from the checkpoint" in record.message for record in caplog.records)
 
 
-@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, processes])
 def test_workers_read_and_write_the_same_journal(tmp_path, uninterrupted, pool):
     """Begun in this process and cut, ended by workers: the same bytes."""
     search(tmp_path / "checkpoint")
@@ -123,7 +129,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 def test_a_worker_that_dies_says_what_is_kept(tmp_path):
     """The message gives the way on."""
-    with ProcessPoolExecutor(1) as workers:
+    with processes(1) as workers:
         workers.submit(os.getpid).result()
         for process in list((workers._processes or {}).values()):
             process.kill()
